@@ -1,0 +1,142 @@
+"""SiT, the scalable interpolant transformer (arXiv 2401.08740): the network, in the layout of the official checkpoints.
+
+Module and parameter names are those of willisma/SiT, so that its files load with strict=True. The network speaks the
+official language (time t from 0, noise, to 1, data; output data - noise); the adapter flips both at its door.
+Shapes: B batch, C channels, H W pixels or latents, N tokens, D width.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from timm.layers import Mlp, PatchEmbed
+from timm.models.vision_transformer import Attention
+from torch import Tensor, nn
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """Adaptive layer norm: x [B, N, D] shifted and scaled by vectors [B, D]."""
+    return x * (1 + scale.unsqueeze(1)) + shift.unsqueeze(1)
+
+
+class TimestepEmbedder(nn.Module):
+    """Time [B] to a vector [B, D]; cosines first, and t stays in [0, 1], as in the official code."""
+
+    def __init__(self, width: int, frequencies: int = 256) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(frequencies, width), nn.SiLU(), nn.Linear(width, width))
+        self.frequencies = frequencies
+
+    def forward(self, t: Tensor) -> Tensor:
+        half = self.frequencies // 2
+        rates = torch.exp(-math.log(10000) / half * torch.arange(half, dtype=torch.float32, device=t.device))
+        angles = t[:, None].float() * rates
+        return self.mlp(torch.cat([angles.cos(), angles.sin()], dim=-1).to(self.mlp[0].weight.dtype))
+
+
+class LabelEmbedder(nn.Module):
+    """Class labels [B] to vectors [B, D]; the last row of the table is "no class"."""
+
+    def __init__(self, num_classes: int, width: int) -> None:
+        super().__init__()
+        self.embedding_table = nn.Embedding(num_classes + 1, width)
+
+    def forward(self, labels: Tensor) -> Tensor:
+        return self.embedding_table(labels)
+
+
+class SiTBlock(nn.Module):
+    """Attention and MLP, each modulated and gated by the conditioning (adaLN-Zero); x [B, N, D], c [B, D]."""
+
+    def __init__(self, width: int, heads: int, mlp_ratio: float = 4.0) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
+        self.attn = Attention(width, num_heads=heads, qkv_bias=True)
+        self.norm2 = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
+        self.mlp = Mlp(width, int(width * mlp_ratio), act_layer=lambda: nn.GELU(approximate="tanh"))
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.adaLN_modulation(c).chunk(6, dim=1)
+        x = x + gate_a.unsqueeze(1) * self.attn(modulate(self.norm1(x), shift_a, scale_a))
+        return x + gate_m.unsqueeze(1) * self.mlp(modulate(self.norm2(x), shift_m, scale_m))
+
+
+class FinalLayer(nn.Module):
+    """Modulated norm and the projection back to patches."""
+
+    def __init__(self, width: int, patch: int, channels: int) -> None:
+        super().__init__()
+        self.norm_final = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
+        self.linear = nn.Linear(width, patch * patch * channels)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        shift, scale = self.adaLN_modulation(c).chunk(2, dim=1)
+        return self.linear(modulate(self.norm_final(x), shift, scale))
+
+
+class SiT(nn.Module):
+    """Velocity of noisy images: x [B, C, S, S], t [B] in [0, 1], labels [B] -> [B, C or 2C, S, S] (2C if learn_sigma)."""
+
+    def __init__(
+        self,
+        size: int = 32,
+        patch: int = 2,
+        channels: int = 4,
+        width: int = 1152,
+        depth: int = 28,
+        heads: int = 16,
+        num_classes: int = 1000,
+        learn_sigma: bool = True,
+    ) -> None:
+        super().__init__()
+        self.patch, self.num_classes = patch, num_classes
+        self.out_channels = channels * (2 if learn_sigma else 1)
+        self.x_embedder = PatchEmbed(size, patch, channels, width, bias=True)
+        self.t_embedder = TimestepEmbedder(width)
+        self.y_embedder = LabelEmbedder(num_classes, width)
+        self.pos_embed = nn.Parameter(position_table(width, size // patch)[None], requires_grad=False)
+        self.blocks = nn.ModuleList([SiTBlock(width, heads) for _ in range(depth)])
+        self.final_layer = FinalLayer(width, patch, self.out_channels)
+
+    def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        x = self.x_embedder(x) + self.pos_embed
+        c = self.t_embedder(t) + self.y_embedder(labels)
+        for block in self.blocks:
+            x = block(x, c)
+        return self.unpatchify(self.final_layer(x, c))
+
+    def unpatchify(self, tokens: Tensor) -> Tensor:
+        """Tokens [B, N, patch * patch * C] to images [B, C, S, S]."""
+        side, p = math.isqrt(tokens.shape[1]), self.patch
+        grid = tokens.reshape(tokens.shape[0], side, side, p, p, self.out_channels)
+        return torch.einsum("bhwpqc->bchpwq", grid).reshape(tokens.shape[0], self.out_channels, side * p, side * p)
+
+
+def position_table(width: int, side: int) -> Tensor:
+    """Fixed sine-cosine positions [side * side, width]: first half of the channels for columns, second for rows."""
+    rates = 10000 ** (-torch.arange(width // 4, dtype=torch.float64) / (width / 4))
+    angles = torch.arange(side, dtype=torch.float64)[:, None] * rates
+    line = torch.cat([angles.sin(), angles.cos()], dim=1)  # [side, width / 2]
+    rows, columns = line.repeat_interleave(side, dim=0), line.repeat(side, 1)
+    return torch.cat([columns, rows], dim=1).float()
+
+
+def initialise(model: SiT) -> None:
+    """The official initialisation: Xavier for matrices, zero for every gate and the head."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)
+    patches = model.x_embedder.proj
+    nn.init.xavier_uniform_(patches.weight.data.view(patches.weight.shape[0], -1))
+    nn.init.zeros_(patches.bias)
+    nn.init.normal_(model.y_embedder.embedding_table.weight, std=0.02)
+    for index in (0, 2):
+        nn.init.normal_(model.t_embedder.mlp[index].weight, std=0.02)
+    for block in model.blocks:
+        nn.init.zeros_(block.adaLN_modulation[1].weight)
+    nn.init.zeros_(model.final_layer.adaLN_modulation[1].weight)
+    nn.init.zeros_(model.final_layer.linear.weight)

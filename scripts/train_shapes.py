@@ -1,0 +1,215 @@
+"""Train the built-in networks on the shapes world.
+
+    python scripts/train_shapes.py model=probe
+    python scripts/train_shapes.py model=tiny_sit [steps=4500] [device=cpu|cuda] [out=training]
+
+State is written to OUT/MODEL/state.pt every 250 steps and a run that was stopped goes on from there; the loss goes to
+OUT/MODEL/loss.csv. `python scripts/train_shapes.py export model=tiny_sit` writes the weights that ship with the
+package. Every batch depends on the seed and the step alone, so a resumed run sees what a straight one would have seen.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import os
+import sys
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from s2g.models.sit import SiT, initialise
+from s2g.shapes.probe import Probe
+from s2g.shapes.render import render
+from s2g.shapes.world import ATTRIBUTES, HELD_OUT_SEED, NUM_CLASSES, TRAIN_SEED, attributes_of, scenes
+
+TINY_SIT = dict(size=32, patch=4, channels=3, width=96, depth=12, heads=4, num_classes=NUM_CLASSES, learn_sigma=False)
+WEIGHTS = Path(__file__).parents[1] / "s2g" / "shapes" / "weights"
+
+
+@dataclass
+class Settings:
+    """What can be typed as key=value."""
+
+    model: str = "tiny_sit"
+    steps: int = 0  # 0: the model's own
+    batch: int = 0
+    device: str = "cpu"
+    out: str = "training"
+    threads: int = 2
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one network is trained."""
+
+    steps: int
+    batch: int
+    lr: float
+    weak_at: float | None  # share of the steps after which the EMA is kept as the weaker network
+
+
+RECIPES = {"probe": Recipe(1000, 128, 2e-3, None), "tiny_sit": Recipe(4500, 96, 2e-3, 0.2)}
+EMA_DECAY = 0.999
+LABEL_DROPOUT = 0.1
+
+
+def build(name: str) -> nn.Module:
+    """A freshly initialised network; the same numbers each time."""
+    torch.manual_seed(0)
+    if name == "probe":
+        return Probe()
+    model = SiT(**TINY_SIT)
+    initialise(model)
+    return model
+
+
+def images_and_labels(seed: int, first: int, count: int, device: str) -> tuple[Tensor, Tensor]:
+    """Images [B, 3, 32, 32] in [-1, 1] and classes [B] of scenes first .. first + count - 1."""
+    drawn = scenes(seed, np.arange(first, first + count))
+    return torch.from_numpy(render(drawn) * 2 - 1).to(device), torch.from_numpy(drawn.label).to(device)
+
+
+def probe_loss(model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Cross entropy of the three heads, on images with a little noise: samples are never as clean as scenes."""
+    noise = torch.randn(images.shape, generator=generator) * torch.rand(len(images), 1, 1, 1, generator=generator) * 0.15
+    reading = model(images + noise.to(images.device))
+    truth = attributes_of(labels)
+    return sum(nn.functional.nll_loss(reading.logp[name], truth[name]) for name in ATTRIBUTES)
+
+
+def velocity_loss(model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Flow matching at logit-normal times (arXiv 2403.03206); a tenth of the labels becomes "no class"."""
+    noise = torch.randn(images.shape, generator=generator).to(images.device)
+    t = torch.randn(len(images), generator=generator).sigmoid().to(images.device)
+    dropped = (torch.rand(len(images), generator=generator) < LABEL_DROPOUT).to(images.device)
+    at = t[:, None, None, None]
+    prediction = model(at * images + (1 - at) * noise, t, torch.where(dropped, NUM_CLASSES, labels))
+    return (prediction - (images - noise)).square().mean()
+
+
+def optimisers(model: nn.Module, lr: float, muon: bool) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks (the probe has none), AdamW for everything else."""
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    matrices = [p for name, p in named if muon and name.startswith("blocks.") and p.ndim == 2]
+    chosen = {id(p) for p in matrices}
+    others = [p for _, p in named if id(p) not in chosen]
+    found: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, lr=lr, weight_decay=0.0, betas=(0.9, 0.99))]
+    if matrices:
+        found.append(torch.optim.Muon(matrices, lr=lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"))
+    return found
+
+
+def train(settings: Settings) -> None:
+    """Train until the last step, from the stored state if there is one."""
+    recipe = RECIPES[settings.model]
+    steps, batch = settings.steps or recipe.steps, settings.batch or recipe.batch
+    folder = Path(settings.out) / settings.model
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(settings.threads)
+    model = build(settings.model).to(settings.device).train()
+    ema = copy.deepcopy(model).eval().requires_grad_(False)
+    loss_of = probe_loss if settings.model == "probe" else velocity_loss
+    optims = optimisers(model, recipe.lr, muon=settings.model != "probe")
+    step, seconds = 0, 0.0
+    state_file = folder / "state.pt"
+    if state_file.exists():
+        state = torch.load(state_file, weights_only=True, map_location=settings.device)
+        model.load_state_dict(state["model"])
+        ema.load_state_dict(state["ema"])
+        for optim, saved in zip(optims, state["optims"], strict=True):
+            optim.load_state_dict(saved)
+        step, seconds = state["step"], state["seconds"]
+        print(f"{settings.model}: going on from step {step} of {steps}", flush=True)
+
+    held_images, held_labels = images_and_labels(HELD_OUT_SEED, 0, 256, settings.device)
+    log = (folder / "loss.csv").open("a", newline="")
+    writer = csv.writer(log)
+    if step == 0:
+        writer.writerow(["step", "seconds", "loss", "held_out_loss"])
+    running, since = [], time.perf_counter()
+    while step < steps:
+        warm = min(1.0, (step + 1) / 100)
+        for optim in optims:
+            for group in optim.param_groups:
+                group["lr"] = recipe.lr * warm * (1 - step / steps)
+        images, labels = images_and_labels(TRAIN_SEED, step * batch, batch, settings.device)
+        loss = loss_of(model, images, labels, torch.Generator().manual_seed(step))
+        for optim in optims:
+            optim.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optim in optims:
+            optim.step()
+        decay = min(EMA_DECAY, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for kept, new in zip(ema.state_dict().values(), model.state_dict().values(), strict=True):
+                kept.lerp_(new, 1 - decay) if kept.is_floating_point() else kept.copy_(new)
+        running.append(loss.item())
+        step += 1
+        if step % 50 == 0 or step == steps:
+            with torch.no_grad():
+                held = loss_of(ema, held_images, held_labels, torch.Generator().manual_seed(2**40)).item()
+            elapsed = seconds + time.perf_counter() - since
+            writer.writerow([step, f"{elapsed:.1f}", f"{np.mean(running):.5f}", f"{held:.5f}"])
+            log.flush()
+            print(f"{settings.model} {step}/{steps} loss {np.mean(running):.4f} held out {held:.4f} {elapsed:.0f} s", flush=True)
+            running = []
+        if recipe.weak_at and step == round(recipe.weak_at * steps):
+            torch.save(ema.state_dict(), folder / "weak.pt")
+        if step % 250 == 0 or step == steps:
+            state = {"model": model.state_dict(), "ema": ema.state_dict(), "optims": [o.state_dict() for o in optims]}
+            torch.save(state | {"step": step, "seconds": seconds + time.perf_counter() - since}, folder / "state.tmp")
+            os.replace(folder / "state.tmp", state_file)
+    log.close()
+    if settings.model == "probe":
+        report_probe(ema, settings.device)
+
+
+def report_probe(probe: nn.Module, device: str, count: int = 10_000) -> None:
+    """Accuracy on held-out clean images, per attribute and joint."""
+    images, labels = images_and_labels(HELD_OUT_SEED, 100_000, count, device)
+    truth = attributes_of(labels)
+    with torch.no_grad():
+        readings = [probe(chunk).logp for chunk in images.split(500)]
+    right = {name: torch.cat([r[name] for r in readings]).argmax(-1) == truth[name] for name in ATTRIBUTES}
+    joint = torch.stack(list(right.values())).all(0)
+    print("held out:", {k: round(v.float().mean().item(), 4) for k, v in right.items()}, "joint", round(joint.float().mean().item(), 4))
+
+
+def export(settings: Settings, dtype: torch.dtype = torch.float16) -> None:
+    """Write the EMA weights (and the weaker network's) into the package, as fp16 safetensors."""
+    folder = Path(settings.out) / settings.model
+    found = {settings.model: torch.load(folder / "state.pt", weights_only=True, map_location="cpu")["ema"]}
+    if (folder / "weak.pt").exists():
+        found[f"{settings.model}_weak"] = torch.load(folder / "weak.pt", weights_only=True, map_location="cpu")
+    WEIGHTS.mkdir(parents=True, exist_ok=True)
+    for name, state in found.items():
+        save_file({k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}, WEIGHTS / f"{name}.safetensors")
+        print("wrote", WEIGHTS / f"{name}.safetensors")
+
+
+def main(arguments: list[str]) -> int:
+    """Parse key=value and the optional verb "export"."""
+    known = {field.name: field.type for field in fields(Settings)}
+    values: dict[str, int | str] = {}
+    for argument in arguments:
+        if argument == "export":
+            continue
+        key, _, value = argument.partition("=")
+        if key not in known or (key == "model" and value not in RECIPES):
+            print(f"unknown: {argument}; keys: {', '.join(known)}; models: {', '.join(RECIPES)}", file=sys.stderr)
+            return 2
+        values[key] = int(value) if known[key] == "int" else value
+    settings = Settings(**values)
+    export(settings) if "export" in arguments else train(settings)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
