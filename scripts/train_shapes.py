@@ -5,7 +5,7 @@
 
 State is written to OUT/MODEL/state.pt every 250 steps and a run that was stopped goes on from there; the loss goes to
 OUT/MODEL/loss.csv. `python scripts/train_shapes.py export model=tiny_sit` writes the weights that ship with the
-package. Every batch depends on the seed and the step alone, so a resumed run sees what a straight one would have seen.
+package; for the probe also the moments of its features on true scenes. Every batch depends on the seed and the step alone, so a resumed run sees what a straight one would have seen.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from s2g.metrics.frechet import Moments
 from s2g.models.sit import SiT, initialise
 from s2g.shapes.probe import Probe
 from s2g.shapes.render import render
-from s2g.shapes.world import ATTRIBUTES, HELD_OUT_SEED, NUM_CLASSES, TRAIN_SEED, attributes_of, scenes
+from s2g.shapes.world import ATTRIBUTES, HELD_OUT_SEED, NUM_CLASSES, REFERENCE_SEED, TRAIN_SEED, attributes_of, scenes
 
 TINY_SIT = dict(size=32, patch=4, channels=3, width=96, depth=12, heads=4, num_classes=NUM_CLASSES, learn_sigma=False)
 WEIGHTS = Path(__file__).parents[1] / "s2g" / "shapes" / "weights"
@@ -182,8 +183,9 @@ def report_probe(probe: nn.Module, device: str, count: int = 10_000) -> None:
     print("held out:", {k: round(v.float().mean().item(), 4) for k, v in right.items()}, "joint", round(joint.float().mean().item(), 4))
 
 
-def export(settings: Settings, dtype: torch.dtype = torch.float16) -> None:
-    """Write the EMA weights (and the weaker network's) into the package, as fp16 safetensors."""
+def export(settings: Settings) -> None:
+    """Write the EMA weights (and the weaker network's) into the package: fp16, but fp32 for what measures."""
+    dtype = torch.float32 if settings.model == "probe" else torch.float16
     folder = Path(settings.out) / settings.model
     found = {settings.model: torch.load(folder / "state.pt", weights_only=True, map_location="cpu")["ema"]}
     if (folder / "weak.pt").exists():
@@ -192,6 +194,24 @@ def export(settings: Settings, dtype: torch.dtype = torch.float16) -> None:
     for name, state in found.items():
         save_file({k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}, WEIGHTS / f"{name}.safetensors")
         print("wrote", WEIGHTS / f"{name}.safetensors")
+    if settings.model == "probe":
+        export_reference()
+
+
+def export_reference(count: int = 10_000) -> None:
+    """Write the moments of the shipped probe's features on true scenes, as uint8 pixels like every sample."""
+    probe = Probe()
+    probe.load_state_dict(load_file(WEIGHTS / "probe.safetensors"))
+    torch.set_num_threads(1)
+    features = []
+    with torch.no_grad():
+        for first in range(0, count, 500):
+            images = render(scenes(REFERENCE_SEED, np.arange(first, first + 500)))
+            pixels = torch.from_numpy((images * 255 + 0.5).astype(np.uint8)).float() / 127.5 - 1
+            features.append(probe.eval()(pixels).features.numpy())
+    moments = Moments.of(np.concatenate(features))
+    np.savez(WEIGHTS / "reference.npz", mean=moments.mean, covariance=moments.covariance, count=count)
+    print("wrote", WEIGHTS / "reference.npz")
 
 
 def main(arguments: list[str]) -> int:

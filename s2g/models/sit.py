@@ -8,11 +8,17 @@ Shapes: B batch, C channels, H W pixels or latents, N tokens, D width.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from timm.layers import Mlp, PatchEmbed
 from timm.models.vision_transformer import Attention
 from torch import Tensor, nn
+
+from s2g.config import ModelConfig
+from s2g.models.base import Conditioning, Output
+from s2g.models.convention import Flow
+from s2g.models.weights import check_state, read_weights
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -140,3 +146,52 @@ def initialise(model: SiT) -> None:
         nn.init.zeros_(block.adaLN_modulation[1].weight)
     nn.init.zeros_(model.final_layer.adaLN_modulation[1].weight)
     nn.init.zeros_(model.final_layer.linear.weight)
+
+
+class SiTDenoiser:
+    """A SiT behind its adapter; class labels as prompts, pixels or latents as they are."""
+
+    order = ("cond", "uncond")  # the official forward_with_cfg
+
+    def __init__(self, network: SiT, size: int, channels: int, passes: str) -> None:
+        self.network = network
+        self.convention = Flow()
+        self.latent_shape = (channels, size, size)
+        self.token_grid = (size // network.patch, size // network.patch)
+        self.passes = passes
+
+    @staticmethod
+    def load(config: ModelConfig, device: torch.device, dtype: torch.dtype) -> SiTDenoiser:
+        """The network of `config` with its weights on `device`; UserError for a file that does not fit."""
+        with torch.device("meta"):
+            network = SiT(**config.network)
+        state = read_weights(config.weights_file())
+        check_state(network, state, config)
+        network.load_state_dict({k: v.to(dtype) for k, v in state.items()}, strict=True, assign=True)
+        return SiTDenoiser(network.to(device).eval(), config.network["size"], config.network["channels"], config.passes)
+
+    @staticmethod
+    def twin(config: ModelConfig) -> SiTDenoiser:
+        """The same network without numbers, on the meta device: for counting FLOPs."""
+        with torch.device("meta"):
+            network = SiT(**config.network).eval()
+        return SiTDenoiser(network, config.network["size"], config.network["channels"], config.passes)
+
+    @property
+    def blocks(self) -> Sequence[nn.Module]:
+        return list(self.network.blocks)
+
+    def encode(self, prompts: Sequence[int]) -> dict[str, Conditioning]:
+        device = self.network.pos_embed.device
+        labels = torch.tensor(list(prompts), dtype=torch.int64, device=device)
+        none = torch.full_like(labels, self.network.num_classes)
+        return {"cond": Conditioning({"labels": labels}), "uncond": Conditioning({"labels": none})}
+
+    def forward(self, x: Tensor, level: float, conditioning: Conditioning, timestep: Tensor | None = None) -> Output:
+        t = torch.full((x.shape[0],), 1 - level, dtype=torch.float32, device=x.device)
+        out = self.network(x.to(self.network.pos_embed.dtype), t, conditioning.tensors["labels"])
+        # Published weights carry sigma channels that SiT throws away; the sign is flipped to noise - data.
+        return Output(-out[:, : self.latent_shape[0]])
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return (127.5 * latents.float() + 128).clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,145 @@
+"""The command `python run.py` (and `s2g run`): composed by Hydra, checked here, executed by the engine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from s2g.config import ExecutorConfig, config_dir
+from s2g.errors import UserError, no_such_key, unknown
+
+
+@dataclass
+class Session:
+    """One command line: the executor shared by the runs of a sweep, and what they gave."""
+
+    console: Console
+    stack: ExitStack = field(default_factory=ExitStack)
+    executors: dict[ExecutorConfig, Any] = field(default_factory=dict)
+    rows: list[tuple[dict[str, str], Any]] = field(default_factory=list)
+
+    def executor(self, config: ExecutorConfig) -> Any:
+        """The pool for this configuration, started once."""
+        from s2g.engine.executor import LocalExecutor
+
+        if config not in self.executors:
+            self.executors[config] = self.stack.enter_context(LocalExecutor(config))
+        return self.executors[config]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; 0 done, 1 failed while running, 2 a mistake in what was asked, 130 interrupted."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of Hydra's own report
+    before = sys.argv
+    sys.argv = ["run.py", *(sys.argv[1:] if arguments is None else arguments)]
+    session = Session(Console(highlight=False))
+    try:
+        with session.stack:
+            hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="run")(lambda c: one(c, session))()
+            if len(session.rows) > 1:
+                show_sweep(session)
+        return 0
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        print(f"error: {explain(error)}", file=sys.stderr)
+        return 2
+    except ArithmeticError as error:
+        print(f"error: {error}; nothing of that unit was stored", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; the units that were finished are stored, and the same command goes on from there", file=sys.stderr)
+        return 130
+    finally:
+        sys.argv = before
+
+
+def one(composed: DictConfig, session: Session) -> None:
+    """One run of the command: plan, make what is missing, score, show."""
+    from s2g.engine.execute import execute
+    from s2g.engine.run import resolve
+    from s2g.engine.scoring import score
+    from s2g.engine.store import Store
+
+    raw = OmegaConf.to_container(composed, resolve=True)
+    assert isinstance(raw, dict)
+    run, executor_config, settings = resolve(raw)  # type: ignore[arg-type]
+    store = Store.of(run, settings.runs)
+    if settings.plan:
+        show_plan(session.console, run, store)
+        return
+    executor = session.executor(executor_config)
+    made = execute([run], settings.runs, executor, executor_config.reuse, session.console)
+    result = score(run, store)
+    overrides = dict(text.split("=", 1) for text in HydraConfig.get().overrides.task if "=" in text)
+    session.rows.append((overrides, result))
+    show_run(session.console, result, store, made)
+
+
+def show_plan(console: Console, run: Any, store: Any) -> None:
+    """What would run, before anything is loaded."""
+    missing = store.missing(run)
+    console.print(f"{run.key}: {run.num} items in {len(run.units)} units of {run.model.unit}; {len(missing)} units to make")
+    console.print(store.shown(), soft_wrap=True)
+
+
+def show_run(console: Console, result: Any, store: Any, made: int) -> None:
+    """The scores of one run, its cost, and where it lies."""
+    from s2g.report.table import console_table, heading, with_interval
+
+    run = result.run
+    rows = [[heading(m), with_interval(result.estimates[m.name], m.digits)] for m in run.bench.metrics]
+    console.print(console_table([f"{run.model.name}, {run.name}, n = {run.num}", "value"], rows))
+    cost = result.cost
+    console.print(
+        f"± is half a 95 % interval over {len(run.units)} units; no number here is an ImageNet number\n"
+        f"per item: {cost.evaluations:g} network evaluations, {cost.flops / 1e9:.2f} GFLOP, {1000 * cost.seconds:.0f} ms\n"
+        f"{made} items made now, {run.num} scored: {store.shown()}",
+        soft_wrap=True,
+    )
+
+
+def show_sweep(session: Session) -> None:
+    """One table of all runs of a sweep, by the knobs that differ."""
+    from s2g.report.table import console_table, heading, with_interval
+
+    names = list(dict.fromkeys(name for overrides, _ in session.rows for name in overrides))
+    swept = [name for name in names if len({overrides.get(name) for overrides, _ in session.rows}) > 1]
+    first = session.rows[0][1]
+    metrics = [metric for metric in first.run.bench.metrics if metric.main]
+    rows, seen = [], {}
+    for overrides, result in session.rows:
+        same = seen.setdefault(result.run.key, len(seen) + 1)
+        values = [overrides.get(name, "") for name in swept]
+        rows.append([*values, *(with_interval(result.estimates[m.name], m.digits) for m in metrics), str(same)])
+    session.console.print(console_table([*swept, *(heading(m) for m in metrics), "run"], rows, title="sweep"))
+    if len(seen) < len(rows):
+        session.console.print("rows with the same number in the last column are one run: their knobs come to the same")
+
+
+def explain(error: Exception) -> str:
+    """Hydra's and OmegaConf's errors in our form: key, value, what is allowed, what to do."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, name = error.missing_cfg_file.partition("/")
+        return str(unknown(group, name, error.options, todo="s2g ls lists what there is"))
+    cause = error.__cause__
+    if isinstance(error, ConfigCompositionException) and isinstance(cause, OmegaConfBaseException):
+        key, parent = str(cause.full_key or ""), cause.parent_node
+        known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
+        if known and key.rpartition(".")[2] not in known:
+            return str(no_such_key(key, [name for name in known if name != "name"]))
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: cannot be read\n  allowed: key=value, e.g. guidance.omega=0.3, or several with -m: guidance.omega=0.1,0.25"
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return "\n  ".join(lines[:3]) + "\n  do: python run.py --help lists groups and keys"

@@ -1,0 +1,1 @@
+"""Benches: which items are made, and what is measured of them."""

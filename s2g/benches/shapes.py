@@ -1,0 +1,91 @@
+"""bench=shapes: the 108 classes of the built-in world in turn, read by its probe. No number here is an ImageNet number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from s2g.benches.base import Metric
+from s2g.config import BUILTIN, ModelConfig, file_hash
+from s2g.errors import UserError
+from s2g.metrics.frechet import Moments, frechet_distance
+from s2g.metrics.inception_style import inception_style
+from s2g.shapes.probe import Probe
+from s2g.shapes.world import ATTRIBUTES, NUM_CLASSES, SIZE, attributes_of, class_name
+
+PROBE = BUILTIN / "probe.safetensors"
+REFERENCE = BUILTIN / "reference.npz"
+
+
+def _accuracy(name: str) -> Metric:
+    return Metric(name, f"{name} right %", True, 1, lambda of: 100 * float(of[name].mean()), main=False)
+
+
+METRICS = (
+    Metric(
+        "joint", "all right %", True, 1, lambda of: 100 * float(np.logical_and.reduce([of[a] for a in ATTRIBUTES]).mean())
+    ),
+    *(_accuracy(name) for name in ATTRIBUTES),
+    Metric("fd", "probe Fréchet", False, 2, lambda of: frechet_distance(Moments.of(of["features"]), reference())),
+    Metric("pis", "probe IS", True, 2, lambda of: inception_style(of["probabilities"])),
+)
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Item i is class i mod 108, so every class comes equally often."""
+
+    num: int = 256
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return METRICS
+
+    def check(self, model: ModelConfig) -> None:
+        classes = model.network.get("num_classes")
+        if (classes, model.resolution) != (NUM_CLASSES, SIZE):
+            raise UserError(
+                f"bench = shapes: {model.name} makes {classes} classes at {model.resolution} pixels",
+                allowed=f"models of {NUM_CLASSES} classes at {SIZE} pixels: tiny_sit",
+            )
+
+    def items_id(self) -> Any:
+        return {"labels": "index mod 108"}
+
+    def version(self) -> dict[str, Any]:
+        return {"bench": "shapes", "version": 1, "probe": file_hash(PROBE), "reference": file_hash(REFERENCE)}
+
+    def prompts(self, items: Sequence[int]) -> list[int]:
+        return [item % NUM_CLASSES for item in items]
+
+    def caption(self, item: int) -> str:
+        return class_name(item % NUM_CLASSES)
+
+    @torch.no_grad()
+    def measure(self, images: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
+        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+        reading = probe()(pixels)
+        truth = attributes_of(np.array(self.prompts(items)))
+        right = {name: reading.logp[name].argmax(-1).numpy() == truth[name] for name in ATTRIBUTES}
+        return {**right, "features": reading.features.numpy(), "probabilities": reading.joint().numpy()}
+
+
+@cache
+def probe() -> Probe:
+    """The shipped probe, ready to read."""
+    model = Probe()
+    model.load_state_dict(load_file(PROBE), strict=True)
+    return model.eval()
+
+
+@cache
+def reference() -> Moments:
+    """Moments of the probe's features of 10,000 true scenes (scripts/train_shapes.py reference)."""
+    stored = np.load(REFERENCE)
+    return Moments(stored["mean"], stored["covariance"])

@@ -1,0 +1,88 @@
+"""The command `s2g`: look around, run, and see the demo. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from s2g import __version__
+from s2g.errors import UserError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="S2-Guidance and the bench for training-free guidance of diffusion models.",
+    epilog="One run: s2g run model=tiny_sit guidance=s2 guidance.omega=0.5 (the same as python run.py ...).",
+)
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command(context_settings=PASS_ON, add_help_option=False)
+def run(context: typer.Context) -> None:
+    """One run, or with -m a sweep: s2g run guidance=s2 guidance.omega=0.5."""
+    from s2g.app import main as run_main
+
+    raise typer.Exit(run_main(context.args))
+
+
+@app.command()
+def demo(
+    num: int = typer.Option(256, help="Items of each method."),
+    runs: str = typer.Option("runs", help="Where samples are kept."),
+    out: Path = typer.Option(Path("outputs/demo"), help="Where table and picture go."),
+    workers: int | None = typer.Option(None, help="Processes; as many as cores when not given."),
+) -> None:
+    """No guidance, CFG and S2 on the same noise: a table and a picture."""
+    from s2g.report.demo import make_demo
+
+    make_demo(num, runs, out, workers)
+
+
+@app.command()
+def ls() -> None:
+    """What there is: models, guidance methods, samplers, benches."""
+    from s2g.report.inventory import show_registries
+
+    show_registries()
+
+
+@app.command()
+def show(
+    run: str = typer.Argument(help="A run's folder, its key, or the beginning of its key."),
+    runs: str = typer.Option("runs", help="Where samples are kept."),
+) -> None:
+    """One stored run: what made it, how far it is, its scores."""
+    from s2g.report.inventory import show_run
+
+    show_run(run, runs)
+
+
+@app.command()
+def doctor() -> None:
+    """What this machine has, and what is missing: Python, torch, devices, weights, prompts, disk."""
+    from s2g.report.doctor import show_doctor
+
+    raise typer.Exit(show_doctor())
+
+
+@app.command()
+def version() -> None:
+    """The version of s2g."""
+    print(__version__)
+
+
+def main() -> int:
+    """Entry point: a user's mistake is one message and exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

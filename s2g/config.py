@@ -1,0 +1,121 @@
+"""A run as it is typed, checked and resolved: plain values in, frozen dataclasses out, nothing heavy loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from s2g.errors import UserError
+from s2g.typed import at_least, coerce, only
+
+PACKAGE = Path(__file__).parent
+CHECKOUT = PACKAGE.parent
+BUILTIN = PACKAGE / "shapes" / "weights"
+T = TypeVar("T")
+
+
+def config_dir() -> Path:
+    """The checkout's configs/ if there is one beside the package, else the copy inside the installed package."""
+    beside = CHECKOUT / "configs"
+    return beside if (beside / "run.yaml").exists() else PACKAGE / "configs"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """One model: which network, which weights, and what is known of it before they are loaded."""
+
+    name: str
+    family: str
+    weights: str  # "builtin", or a file
+    blocks: int  # stated here so that masks can be checked without the weights; loading checks the statement
+    unit: int  # items of a unit: the batch
+    dtype: str
+    passes: str
+    resolution: int
+    network: Mapping[str, Any]
+    sampler: Mapping[str, Any]
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    channels: int | None = None  # guided channels
+
+    def __post_init__(self) -> None:
+        at_least(self.unit, 1, "model.unit")
+        for key, value, allowed in (("dtype", self.dtype, DTYPES), ("passes", self.passes, PASSES)):
+            if value not in allowed:
+                raise UserError(f"model.{key} = {value}", allowed=", ".join(allowed))
+
+    def weights_file(self) -> Path:
+        """Where the weights lie; UserError if nothing is there."""
+        path = BUILTIN / f"{self.name}.safetensors" if self.weights == "builtin" else Path(self.weights).expanduser()
+        if not path.is_file():
+            raise UserError(
+                f"model.weights = {self.weights}: no file {path}",
+                todo="give a .safetensors or .pt file, or model.weights=builtin for the built-in models",
+            )
+        return path
+
+
+DTYPES = ("fp32", "bf16", "fp16")
+PASSES = ("batched", "separate")
+
+
+@dataclass(frozen=True)
+class ExecutorConfig:
+    """How the work is done: none of it is part of what the samples are."""
+
+    name: str = "local"
+    workers: int | None = None  # None: one per core on CPU
+    device: str = "auto"
+    reuse: bool = True  # prefix reuse; fixed once a run has begun, since it changes the last bits
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything of a command line that is not one of the groups."""
+
+    num: int | None = None
+    seed: int = 0
+    mask_seed: int = 0
+    plan: bool = False
+    runs: str = "runs"
+
+    def __post_init__(self) -> None:
+        for key in ("seed", "mask_seed"):
+            at_least(getattr(self, key), 0, key)
+        if self.num is not None:
+            at_least(self.num, 1, "num")
+
+
+def read(cls: type[T], values: Mapping[str, Any], key: str) -> T:
+    """A dataclass from a mapping: types coerced, unknown keys named, missing ones left to their defaults."""
+    kinds = get_type_hints(cls)
+    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+    only(known, values, key)
+    dot = f"{key}." if key else ""
+    read_values = {
+        name: value if _is_mapping(kinds[name]) else coerce(kinds[name], value, dot + name) for name, value in values.items()
+    }
+    return cls(**read_values)
+
+
+def _is_mapping(kind: Any) -> bool:
+    return getattr(kind, "__origin__", None) is Mapping
+
+
+@cache
+def file_hash(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and shortest floats: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -1,0 +1,1 @@
+"""Runs: planned, executed, stored, resumed, and accounted for."""

@@ -1,0 +1,63 @@
+"""executor=local: units to processes on this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from types import TracebackType
+from typing import Self
+
+import torch
+
+from s2g.config import ExecutorConfig
+from s2g.engine.worker import Task, do, prepare
+from s2g.errors import UserError
+from s2g.typed import at_least
+
+
+def device_of(config: ExecutorConfig) -> str:
+    """The device a run is made on; UserError if it is not here."""
+    allowed = ["auto", "cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    if config.device not in allowed:
+        raise UserError(f"executor.device = {config.device}: not on this machine", allowed=", ".join(allowed))
+    return allowed[-1] if config.device == "auto" and len(allowed) == 3 else config.device.replace("auto", "cpu")
+
+
+class LocalExecutor:
+    """A pool of processes that stays up between runs, so that a sweep loads its model once; a context manager."""
+
+    def __init__(self, config: ExecutorConfig) -> None:
+        if config.workers is not None:
+            at_least(config.workers, 1, "executor.workers")
+        self.device = device_of(config)
+        self.workers = config.workers or (len(os.sched_getaffinity(0)) if self.device == "cpu" else 1)
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=error is None, cancel_futures=True)
+            if error is not None:
+                for process in multiprocessing.active_children():
+                    process.terminate()
+            self._pool = None
+
+    def each(self, tasks: Sequence[Task]) -> Iterator[Task]:
+        """Do the tasks; yields each when its unit is stored. The first error ends it, what is stored stays."""
+        if self.workers == 1 or len(tasks) < 2:
+            prepare()
+            for task in tasks:
+                do(task)
+                yield task
+            return
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")  # fork would copy torch's threads in an unknown state
+            self._pool = ProcessPoolExecutor(self.workers, context, initializer=prepare)
+        futures = {self._pool.submit(do, task): task for task in tasks}
+        for future in as_completed(futures):
+            future.result()
+            yield futures[future]

@@ -1,0 +1,112 @@
+"""A run is a value: what determines the samples, and the key that is made of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+from s2g.benches.base import Bench
+from s2g.config import ExecutorConfig, ModelConfig, Settings, canonical, file_hash, read
+from s2g.errors import UserError
+from s2g.guidance.assemble import Fit, assemble
+from s2g.guidance.base import Guidance
+from s2g.registry import BENCHES, MODELS, SAMPLERS
+from s2g.sampling.base import Sampler
+from s2g.sampling.loop import Unit
+from s2g.typed import at_least
+
+SAMPLES_VERSION = 1  # raised whenever the mathematics of sampling changes
+
+
+@dataclass(frozen=True)
+class Run:
+    """Model, sampler, guidance, items and seeds; `num` and `name` are not part of the key."""
+
+    model: ModelConfig
+    sampler: Sampler
+    guidance: Guidance
+    bench: Bench
+    name: str  # the method's
+    num: int
+    seed: int
+    mask_seed: int
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that determines the samples, as plain data; the weights enter by their hash, not their place."""
+        model = {k: v for k, v in describe(self.model).items() if k not in ("presets", "sampler", "weights", "channels")}
+        return {
+            "version": SAMPLES_VERSION,
+            "model": model | {"weights_sha256": file_hash(self.model.weights_file()), "tf32": False},
+            "sampler": describe(self.sampler),
+            "guidance": describe(self.guidance),
+            "items": self.bench.items_id(),
+            "seed": self.seed,
+            "mask_seed": self.mask_seed,
+        }
+
+    @property
+    def key(self) -> str:
+        """model-method-12 hex digits of the identity's sha256."""
+        digest = hashlib.sha256(canonical(self.identity()).encode()).hexdigest()
+        return f"{self.model.name}-{self.name}-{digest[:12]}"
+
+    @property
+    def units(self) -> range:
+        """Indices of the units that hold the first `num` items; the last may hold more."""
+        return range(-(-self.num // self.model.unit))
+
+    def unit(self, index: int) -> Unit:
+        """The items of one unit."""
+        first = index * self.model.unit
+        return Unit(index, tuple(range(first, first + self.model.unit)), self.seed, self.mask_seed)
+
+
+def describe(value: Any) -> Any:
+    """A frozen dataclass as plain data: its class by name, its fields, all the way down."""
+    if is_dataclass(value) and not isinstance(value, type):
+        inside = {f.name: describe(getattr(value, f.name)) for f in fields(value)}
+        return {"class": type(value).__name__, **inside}
+    if isinstance(value, Mapping):
+        return {str(k): describe(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [describe(item) for item in value]
+    return value.value if isinstance(value, Enum) else value
+
+
+def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
+    """A composed configuration as a checked run; UserError for whatever can be known to be wrong before loading."""
+    groups = ("model", "guidance", "sampler", "bench", "executor", "logger")
+    settings = read(Settings, {k: v for k, v in raw.items() if k not in groups}, "")
+    model = read(ModelConfig, raw["model"], "model")
+    MODELS.check(model.family)
+    guidance = assemble(raw["guidance"]["name"], raw["guidance"], Fit(model.blocks, model.presets, model.channels))
+    sampler = read_sampler(raw["sampler"], model)
+    lacking = guidance.needs - sampler.offers
+    if lacking:
+        raise UserError(
+            f"sampler = {type(sampler).__name__.lower()}: {raw['guidance']['name']} needs {', '.join(n.value for n in lacking)}",
+            allowed=", ".join(name for name in SAMPLERS if guidance.needs <= SAMPLERS.load(name).offers),
+        )
+    bench_class = BENCHES.load(raw["bench"]["name"])
+    bench = read(bench_class, {k: v for k, v in raw["bench"].items() if k != "name"}, "bench")
+    bench.check(model)
+    num = settings.num or bench.num
+    run = Run(model, sampler, guidance, bench, raw["guidance"]["name"], num, settings.seed, settings.mask_seed)
+    return run, read(ExecutorConfig, raw["executor"], "executor"), settings
+
+
+def read_sampler(typed: Mapping[str, Any], model: ModelConfig) -> Sampler:
+    """The typed sampler over the model's own where it is the same one."""
+    name = model.sampler["name"] if typed["name"] == "model" else typed["name"]
+    given = {k: v for k, v in typed.items() if k != "name" and v is not None}
+    preset = {k: v for k, v in model.sampler.items() if k != "name"} if name == model.sampler["name"] else {}
+    sampler = read(SAMPLERS.load(name), {**preset, **given}, "sampler")
+    at_least(sampler.steps, 1, "sampler.steps")
+    if sampler.shift <= 0:
+        raise UserError(f"sampler.shift = {sampler.shift}", allowed="more than 0")
+    return sampler
+
+

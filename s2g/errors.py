@@ -1,0 +1,35 @@
+"""The one exception that speaks to a user: which key, what was given, what is allowed, what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake in what was asked for; the command line prints it as it is and exits with code 2."""
+
+    def __init__(self, problem: str, *, allowed: str = "", todo: str = "") -> None:
+        lines = [problem]
+        if allowed:
+            lines.append(f"  allowed: {allowed}")
+        if todo:
+            lines.append(f"  do: {todo}")
+        super().__init__("\n".join(lines))
+
+
+def unknown(key: str, value: str, known: Iterable[str], todo: str = "") -> UserError:
+    """The error for a value that is not among `known`, with the nearest one suggested."""
+    names = sorted(known)
+    return UserError(f"{key} = {value}: there is no '{value}'.{_near(value, names)}", allowed=", ".join(names), todo=todo)
+
+
+def no_such_key(key: str, known: Iterable[str]) -> UserError:
+    """The error for a key (with its dots) whose last part is not among `known`, with the nearest one suggested."""
+    names = sorted(known)
+    return UserError(f"{key}: there is no such key.{_near(key.rpartition('.')[2], names)}", allowed=", ".join(names))
+
+
+def _near(word: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(word, names, n=1)
+    return f" Did you mean '{near[0]}'?" if near else ""

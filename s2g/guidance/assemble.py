@@ -1,0 +1,87 @@
+"""From knobs to a method: method default < model preset < what the user typed, in this one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, get_type_hints
+
+from s2g.errors import UserError
+from s2g.guidance.base import Guidance
+from s2g.guidance.channels import Channels
+from s2g.guidance.masks import check_drop, drop_count, protected
+from s2g.guidance.window import Window, Windowed
+from s2g.registry import GUIDANCE
+from s2g.typed import at_least, coerce, only
+
+DROP_RATIO = 0.1  # paper Section 4.5: about 10 % of the blocks
+EITHER_OR = ("drop_blocks", "drop_ratio")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What of a model a method's knobs depend on."""
+
+    num_blocks: int
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    channels: int | None = None  # guided channels
+
+
+def assemble(name: str, typed: Mapping[str, Any], fit: Fit) -> Guidance:
+    """The method `name` with its knobs resolved; UserError names what is out of range, unknown or contradictory."""
+    given = {key: value for key, value in typed.items() if value is not None and key not in ("name", "channels")}
+    channels = typed.get("channels")
+    method = _method(name, given, fit)
+    count = fit.channels if channels is None else coerce(int, channels, "guidance.channels")
+    if count is None:
+        return method
+    at_least(count, 1, "guidance.channels")
+    return Channels(method, count)
+
+
+def _method(name: str, given: Mapping[str, Any], fit: Fit) -> Guidance:
+    cls = GUIDANCE.load(name)
+    kinds = get_type_hints(cls)
+    own = {f.name for f in fields(cls)}
+    preset = {k: v for k, v in fit.presets.get(name, {}).items() if not (k in EITHER_OR and any(e in given for e in EITHER_OR))}
+    knobs = {**preset, **given}
+    values: dict[str, Any] = {}
+
+    if "base" in own:
+        base = coerce(str, knobs.pop("base", "cfg"), "guidance.base")
+        scale = {"scale": knobs.pop("scale")} if "scale" in knobs else {}
+        if name == base or "base" in {f.name for f in fields(GUIDANCE.load(base))}:
+            raise UserError(f"guidance.base = {base}: not a base method", allowed=", ".join(bases()))
+        values["base"] = _method(base, {**scale, **(knobs.pop("base_args", None) or {})}, fit)
+    if "drop" in own:
+        values["protect"] = protected(coerce(tuple[int, ...], knobs.pop("protect", (0,)), "guidance.protect"), fit.num_blocks)
+        blocks = coerce(int | None, knobs.pop("drop_blocks", None), "guidance.drop_blocks")
+        ratio = coerce(float | None, knobs.pop("drop_ratio", None if blocks is not None else DROP_RATIO), "guidance.drop_ratio")
+        values["drop"] = drop_count(blocks, ratio, fit.num_blocks)
+        check_drop(values["drop"], values["protect"], fit.num_blocks)
+    window = read_window(knobs.pop("window")) if "window" in knobs else None
+    if window is not None and "window" in own:
+        values["window"] = window
+    knobs.pop("base_args", None)
+    settable = own - {"base", "drop"}
+    only(settable | {"window"}, knobs, "guidance")
+    values.update({key: coerce(kinds[key], value, f"guidance.{key}") for key, value in knobs.items()})
+    method = cls(**values)
+    return Windowed(method, window) if window is not None and "window" not in own else method
+
+
+def bases() -> list[str]:
+    """Names of methods that stand on their own."""
+    return [name for name in GUIDANCE if "base" not in {f.name for f in fields(GUIDANCE.load(name))}]
+
+
+def read_window(value: Any) -> Window:
+    """A window from [start, stop] or {start, stop, by}."""
+    if isinstance(value, Mapping):
+        only({"start", "stop", "by"}, value, "guidance.window")
+        start, stop = (coerce(float, value.get(k, d), f"guidance.window.{k}") for k, d in (("start", 0.0), ("stop", 1.0)))
+        return Window(start, stop, coerce(str, value.get("by", "step"), "guidance.window.by"))
+    bounds = coerce(tuple[float, ...], value, "guidance.window")
+    if len(bounds) != 2:
+        raise UserError(f"guidance.window = {value}", allowed="two bounds, e.g. guidance.window=[0.1,0.9]")
+    return Window(*bounds)

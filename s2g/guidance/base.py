@@ -1,0 +1,85 @@
+"""What a guidance method is, and what it is told of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from s2g.models.convention import Space
+from s2g.network.branch import Branch
+from s2g.streams import Purpose, philox
+
+State = dict[str, Any]  # a method's memory during one unit (momentum and the like)
+
+
+class Need(Enum):
+    """What only some samplers offer; matched before anything is loaded."""
+
+    STEPS = "numbered steps"
+    EULER_LIKE = "Euler-like steps"
+    DETERMINISTIC = "deterministic steps"
+
+
+@dataclass
+class Draws:
+    """The random masks of one unit at one step; mask i is a pure function of (mask_seed, unit, step, i)."""
+
+    mask_seed: int
+    unit: int
+    step: int
+    num_blocks: int
+    drawn: dict[int, tuple[int, ...]] = field(default_factory=dict)  # what was asked for, to be stored with the samples
+
+    def mask(self, i: int, drop: int, protect: Sequence[int]) -> tuple[int, ...]:
+        """Indices of the `drop` blocks of mask i: without replacement from the unprotected ones, ascending."""
+        eligible = [block for block in range(self.num_blocks) if block not in protect]
+        # The blocks with the smallest of N random words: a uniform subset, the same in every version of numpy.
+        words = philox(Purpose.MASK, self.mask_seed, self.unit, self.step, i).random_raw(self.num_blocks)
+        chosen = sorted(eligible, key=lambda block: (int(words[block]), block))[:drop]
+        self.drawn[i] = tuple(sorted(chosen))
+        return self.drawn[i]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One evaluation within a step of the sampler."""
+
+    index: int  # which step
+    count: int  # of how many
+    level: float  # noise level at the start of the step, the same at every stage
+    next_level: float  # and at its end
+    at: float  # level of this evaluation
+    stage: int  # 0, or 1 for a second evaluation (Heun: at = next_level)
+    x: Tensor  # [B, ...]
+    draws: Draws
+
+
+class Guidance(Protocol):
+    """A method: frozen knobs, and these four."""
+
+    @property
+    def space(self) -> Space:
+        """Where `combine` works; the loop converts there and back."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What the sampler must offer."""
+        ...
+
+    def start(self) -> State:
+        """A fresh memory, one per unit."""
+        ...
+
+    def branches(self, step: Step) -> Sequence[Branch]:
+        """The evaluations this step needs; none at all means no movement."""
+        ...
+
+    def combine(self, preds: Mapping[Branch, Tensor], step: Step, state: State) -> Tensor:
+        """The guided prediction [B, ...] from the branches' predictions, in `space`, fp32."""
+        ...

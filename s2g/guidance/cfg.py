@@ -1,0 +1,36 @@
+"""Classifier-free guidance (arXiv 2207.12598), in the form the paper and diffusers use: scale 1 is no guidance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from s2g.guidance.base import Need, State, Step
+from s2g.models.convention import Space
+from s2g.network.branch import COND, UNCOND, Branch
+
+
+def cfg(cond: Tensor, uncond: Tensor, scale: float) -> Tensor:
+    """Paper Eq. 1: D_uncond + lambda (D_cond - D_uncond); the weights sum to 1, so any space will do."""
+    return uncond + scale * (cond - uncond)
+
+
+@dataclass(frozen=True)
+class CFG:
+    """Two evaluations a step; one at scale 1, where uncond has no weight."""
+
+    scale: float = 7.5  # diffusers' guider and the paper's SD3 runs (B.4); models carry presets of their own
+    space: ClassVar[Space] = Space.RAW
+    needs: ClassVar[frozenset[Need]] = frozenset()
+
+    def start(self) -> State:
+        return {}
+
+    def branches(self, step: Step) -> Sequence[Branch]:
+        return (COND,) if self.scale == 1 else (COND, UNCOND)
+
+    def combine(self, preds: Mapping[Branch, Tensor], step: Step, state: State) -> Tensor:
+        return preds[COND] if self.scale == 1 else cfg(preds[COND], preds[UNCOND], self.scale)

@@ -1,0 +1,49 @@
+"""How many blocks are dropped, and which never are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from s2g.errors import UserError
+
+
+def count_from_ratio(ratio: float, num_blocks: int) -> int:
+    """k = max(1, floor(r N + 1/2)) with N all blocks: 10 % of 12, 24, 28, 38, 57 blocks is 1, 2, 3, 4, 6 (ours)."""
+    return max(1, math.floor(ratio * num_blocks + 0.5))
+
+
+def drop_count(drop_blocks: int | None, drop_ratio: float | None, num_blocks: int) -> int:
+    """The number of dropped blocks from whichever of the two knobs is given."""
+    if drop_blocks is not None and drop_ratio is not None:
+        raise UserError(
+            f"guidance.drop_blocks = {drop_blocks} and guidance.drop_ratio = {drop_ratio}: both were given",
+            todo="keep one of them",
+        )
+    if drop_blocks is not None:
+        return drop_blocks
+    if drop_ratio is None or not 0 < drop_ratio < 1:
+        raise UserError(f"guidance.drop_ratio = {drop_ratio}: not a share of the blocks", allowed="between 0 and 1")
+    return count_from_ratio(drop_ratio, num_blocks)
+
+
+def protected(protect: Sequence[int], num_blocks: int) -> tuple[int, ...]:
+    """Protected indices with negative ones counted from the end, ascending."""
+    outside = [index for index in protect if not -num_blocks <= index < num_blocks]
+    if outside:
+        raise UserError(
+            f"guidance.protect = {list(protect)}: the network has no block {outside[0]}",
+            allowed=f"{-num_blocks} to {num_blocks - 1}",
+        )
+    return tuple(sorted({index % num_blocks for index in protect}))
+
+
+def check_drop(drop: int, protect: Sequence[int], num_blocks: int) -> None:
+    """UserError unless 1 <= drop <= eligible blocks."""
+    eligible = num_blocks - len(protect)
+    if not 1 <= drop <= eligible:
+        raise UserError(
+            f"guidance.drop_blocks = {drop}: {num_blocks} blocks of which {list(protect)} are protected",
+            allowed=f"1 to {eligible}",
+            todo="lower guidance.drop_blocks or guidance.drop_ratio, or protect fewer blocks (guidance.protect)",
+        )

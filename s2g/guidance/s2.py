@@ -1,0 +1,81 @@
+"""S2-Guidance, stochastic self-guidance: steer away from what a random sub-network of the model predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from s2g.errors import UserError
+from s2g.guidance.base import Guidance, Need, State, Step
+from s2g.guidance.cfg import CFG
+from s2g.guidance.window import Window
+from s2g.models.convention import Space
+from s2g.network.branch import COND, Branch, DropBlocks
+
+
+def s2(guided: Tensor, cond: Tensor, sub: Tensor, omega: float) -> Tensor:
+    """Paper Eq. 4 and Algorithm 1: guided - omega (D_sub - D_cond), with `guided` the base method's result.
+
+    Naive S2 (Eq. 3) is the same with the mean of N sub-network predictions for `sub`.
+    """
+    return guided - omega * (sub - cond)
+
+
+def s2_eq20(guided: Tensor, sub: Tensor, omega: float) -> Tensor:
+    """The appendix's literal Eq. 20: guided - omega D_sub.
+
+    Inconsistent with Eq. 3, Eq. 4 and Algorithm 1: its weights sum to 1 - omega, so the result depends on the space
+    it is taken in, and where all predictions agree it still shrinks them. Kept to show just that.
+    """
+    return guided - omega * sub
+
+
+@dataclass(frozen=True)
+class S2:
+    """One sub-network a step, `drop` random blocks left out, over any base method; the base alone outside the window."""
+
+    base: Guidance = field(default_factory=CFG)
+    omega: float = 0.25  # paper B.4
+    drop: int = 1  # blocks left out; the paper says about 10 % of them (Section 4.5)
+    protect: tuple[int, ...] = (0,)  # dropping the first block harms (paper Fig. 7c, 7d)
+    window: Window = Window(0.1, 0.9)  # the central 80 % (paper Fig. 7e; its Table 5 counts 23 of 28 steps)
+    form: str = "eq4"
+
+    def __post_init__(self) -> None:
+        if self.form not in ("eq4", "eq20"):
+            raise UserError(f"guidance.form = {self.form}", allowed="eq4, eq20")
+
+    @property
+    def space(self) -> Space:
+        return self.base.space
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return self.base.needs | {Need.STEPS}
+
+    def start(self) -> State:
+        return self.base.start()
+
+    def branches(self, step: Step) -> Sequence[Branch]:
+        branches = self.base.branches(step)
+        if not branches or not self.window.active(step):
+            return branches
+        return (*branches, COND, *self.subs(step))
+
+    def combine(self, preds: Mapping[Branch, Tensor], step: Step, state: State) -> Tensor:
+        guided = self.base.combine(preds, step, state)
+        if not self.window.active(step):
+            return guided
+        subs = [preds[branch] for branch in self.subs(step)]
+        sub = subs[0] if len(subs) == 1 else sum(subs[1:], subs[0]) / len(subs)
+        return s2(guided, preds[COND], sub, self.omega) if self.form == "eq4" else s2_eq20(guided, sub, self.omega)
+
+    def subs(self, step: Step) -> tuple[Branch, ...]:
+        """The edited branches of this step: one."""
+        return (self.sub(step, 0),)
+
+    def sub(self, step: Step, i: int) -> Branch:
+        """The conditional branch under mask i of this step."""
+        return Branch("cond", DropBlocks(step.draws.mask(i, self.drop, self.protect)))

@@ -1,0 +1,73 @@
+"""Part of the trajectory: where a method, or S2's own term, is active."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from torch import Tensor
+
+from s2g.errors import UserError
+from s2g.guidance.base import Guidance, Need, State, Step
+from s2g.models.convention import Space
+from s2g.network.branch import COND, Branch
+
+
+@dataclass(frozen=True)
+class Window:
+    """By step: floor(start n) <= i < floor(stop n). By level: start < noise level <= stop.
+
+    Bounds are read as the decimal fractions they are written as, so that 0.1 to 0.9 of 50 steps is 40 steps and of
+    28 is 23 (the paper's count, Table 5), whatever binary floats make of 0.9 x 50.
+    """
+
+    start: float = 0.0
+    stop: float = 1.0
+    by: str = "step"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.stop <= 1:
+            raise UserError(f"guidance.window = [{self.start}, {self.stop}]: not an interval", allowed="0 <= start < stop <= 1")
+        if self.by not in ("step", "level"):
+            raise UserError(f"guidance.window.by = {self.by}", allowed="step, level")
+
+    def active(self, step: Step) -> bool:
+        """Whether this step lies inside; the same at every stage of a step."""
+        if self.by == "level":
+            return self.start < step.level <= self.stop
+        return self.first(step.count) <= step.index < self.end(step.count)
+
+    def first(self, count: int) -> int:
+        """The first active of `count` steps."""
+        return math.floor(Fraction(str(self.start)) * count)
+
+    def end(self, count: int) -> int:
+        """One past the last active of `count` steps."""
+        return math.floor(Fraction(str(self.stop)) * count)
+
+
+@dataclass(frozen=True)
+class Windowed:
+    """Any method inside a window, cond alone outside (guidance interval, arXiv 2404.07724)."""
+
+    inner: Guidance
+    window: Window
+
+    @property
+    def space(self) -> Space:
+        return self.inner.space
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return self.inner.needs
+
+    def start(self) -> State:
+        return self.inner.start()
+
+    def branches(self, step: Step) -> Sequence[Branch]:
+        return self.inner.branches(step) if self.window.active(step) else (COND,)
+
+    def combine(self, preds: Mapping[Branch, Tensor], step: Step, state: State) -> Tensor:
+        return self.inner.combine(preds, step, state) if self.window.active(step) else preds[COND]

@@ -1,0 +1,1 @@
+"""Metrics of stored items, and the statistics of comparing them."""

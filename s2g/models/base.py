@@ -1,0 +1,62 @@
+"""The shape every model has, from toy to Wan-14B: what the engine may ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from s2g.models.convention import Convention
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """What one condition feeds the network for B items: named tensors, batch first."""
+
+    tensors: dict[str, Tensor]
+
+    @staticmethod
+    def cat(parts: Sequence[Conditioning]) -> Conditioning:
+        """Several conditions as one batch, in the given order."""
+        if len(parts) == 1:
+            return parts[0]
+        return Conditioning({name: torch.cat([part.tensors[name] for part in parts]) for name in parts[0].tensors})
+
+
+@dataclass(frozen=True)
+class Output:
+    """A raw prediction [B, ...], and DiT's variance channels if the model has them."""
+
+    prediction: Tensor
+    variance: Tensor | None = None
+
+
+class Denoiser(Protocol):
+    """A network behind its adapter."""
+
+    network: nn.Module
+    convention: Convention
+    latent_shape: tuple[int, ...]  # of one item
+    token_grid: tuple[int, ...]  # (H, W) or (F, H, W), in tokens
+    passes: str  # "batched": cond and uncond in one call | "separate"
+    order: tuple[str, ...]  # the stock pipeline's order of conditions
+
+    @property
+    def blocks(self) -> Sequence[nn.Module]:
+        """Residual blocks in execution order: what can be dropped."""
+        ...
+
+    def encode(self, prompts: Sequence[Any]) -> Mapping[str, Conditioning]:
+        """Conditionings "cond" and "uncond" of B prompts (labels, for class-conditional models)."""
+        ...
+
+    def forward(self, x: Tensor, level: float, conditioning: Conditioning, timestep: Tensor | None = None) -> Output:
+        """Raw prediction at x [B, *latent_shape] and noise level; `timestep` is the scheduler's own, where one drives."""
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Items from latents [B, *latent_shape]: uint8 pixels [B, 3, H, W]."""
+        ...

@@ -1,0 +1,47 @@
+"""Weights files: read into fresh memory, and held against the network before anything else happens."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from s2g.config import ModelConfig
+from s2g.errors import UserError
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors by name from a .safetensors or .pt file (bare, or under "ema"); never memory-mapped, so that alignment
+    and with it the last bit of a sum does not depend on the file."""
+    try:
+        if path.suffix == ".safetensors":
+            return {name: tensor.clone() for name, tensor in load(path.read_bytes()).items()}
+        state = torch.load(path, weights_only=True, map_location="cpu", mmap=False)
+    except OSError as error:
+        raise UserError(f"model.weights = {path}: {error.strerror}", todo="give a readable .safetensors or .pt file") from error
+    except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise UserError(f"model.weights = {path}: not a weights file ({error})", allowed=".safetensors, .pt") from error
+    return state.get("ema", state)
+
+
+def check_state(network: nn.Module, state: dict[str, Tensor], config: ModelConfig) -> None:
+    """UserError that names the first keys or shapes in which the file and the network differ."""
+    wanted = network.state_dict()
+    missing = [name for name in wanted if name not in state]
+    extra = [name for name in state if name not in wanted]
+    differ = [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(wanted[name].shape)}"
+        for name in wanted
+        if name in state and state[name].shape != wanted[name].shape
+    ]
+    found = [("lacks", missing), ("has besides", extra), ("has other shapes:", differ)]
+    said = [f"{what} {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}" for what, names in found if names]
+    if said:
+        raise UserError(
+            f"model.weights = {config.weights}: does not fit {config.name}; it {'; it '.join(said)}",
+            todo=f"give the weights of {config.name}, or the model.network that they were trained with",
+        )

@@ -1,0 +1,89 @@
+"""What a block takes and returns: one line per block class, never guessed.
+
+`state` names the arguments that carry the residual state; `returns` names them in the order in which they come back.
+A dropped block returns its state unchanged, in that order: SD3's joint block takes (hidden, encoder) and returns
+(encoder, hidden), and a wrong order does not always fail, it can be silently wrong.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from s2g.errors import UserError
+
+State = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class BlockRule:
+    """The residual state of one block class, by argument name."""
+
+    state: tuple[str, ...]
+    returns: tuple[str, ...]
+
+
+BOTH = ("hidden_states", "encoder_hidden_states")
+REVERSED = ("encoder_hidden_states", "hidden_states")
+
+# (root package, class name) -> rule
+RULES: dict[tuple[str, str], BlockRule] = {
+    ("s2g", "SiTBlock"): BlockRule(("x",), ("x",)),
+    ("diffusers", "JointTransformerBlock"): BlockRule(BOTH, REVERSED),
+    ("diffusers", "FluxTransformerBlock"): BlockRule(BOTH, REVERSED),
+    ("diffusers", "FluxSingleTransformerBlock"): BlockRule(BOTH, REVERSED),
+    ("diffusers", "WanTransformerBlock"): BlockRule(("hidden_states",), ("hidden_states",)),
+    ("diffusers", "BasicTransformerBlock"): BlockRule(("hidden_states",), ("hidden_states",)),
+}
+
+
+def register_block(block: type[nn.Module], state: Sequence[str], returns: Sequence[str]) -> None:
+    """Make a block class known: the argument names of its residual state, and their order in what it returns."""
+    if sorted(state) != sorted(returns):
+        raise UserError(f"{block.__name__}: returns {list(returns)} are not the state {list(state)} in another order")
+    RULES[_name(block)] = BlockRule(tuple(state), tuple(returns))
+
+
+def _name(block: type[nn.Module]) -> tuple[str, str]:
+    return block.__module__.split(".")[0], block.__name__
+
+
+class BlockPort:
+    """Reads and writes the residual state in the arguments of one block's call."""
+
+    def __init__(self, block: nn.Module) -> None:
+        kind = type(block)
+        rule = RULES.get(_name(kind))
+        parameters = [p for p in inspect.signature(kind.forward).parameters if p != "self"]
+        if rule is None:
+            where = f"{kind.__module__}.{kind.__qualname__}"
+            raise UserError(
+                f"block class {where} is not known; its forward takes {', '.join(parameters)}",
+                allowed=", ".join(sorted(name for _, name in RULES)),
+                todo=f"s2g.network.blocks.register_block({kind.__name__}, state=[...], returns=[...]), naming the "
+                "arguments that carry the residual state, and their order in what it returns",
+            )
+        self.places = [(name, parameters.index(name)) for name in rule.state]
+        self.order = [rule.state.index(name) for name in rule.returns]
+
+    def read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State:
+        """The state a call brings in."""
+        return tuple(kwargs[name] if name in kwargs else args[place] for name, place in self.places)
+
+    def write(self, state: State, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of a call with its state replaced."""
+        positional, named = list(args), dict(kwargs)
+        for (name, place), tensor in zip(self.places, state, strict=True):
+            if name in named:
+                named[name] = tensor
+            else:
+                positional[place] = tensor
+        return tuple(positional), named
+
+    def output(self, state: State) -> Any:
+        """What the block would return if it did nothing."""
+        return state[0] if len(state) == 1 else tuple(state[i] for i in self.order)

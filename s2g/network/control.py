@@ -1,0 +1,107 @@
+"""Block control: run, drop, record, resume, by standing in front of each block's call.
+
+The wrapper sits in the slot in which `nn.Module.compile` puts its compiled call, so it stays outside whatever is
+compiled: another mask is then no new graph, and a dropped block is not even entered. The slot is given back on exit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from torch import nn
+
+from s2g.errors import UserError
+from s2g.network.blocks import BlockPort, State
+
+SLOT = "_compiled_call_impl"
+
+
+@dataclass
+class Pass:
+    """What is done to the blocks during one call of the network.
+
+    dropped: blocks that hand on their state. record: blocks whose entering state is kept in `kept`.
+    resume: (block, state) from which the pass goes on; every block before it is skipped.
+    """
+
+    dropped: frozenset[int] = frozenset()
+    record: frozenset[int] = frozenset()
+    resume: tuple[int, State] | None = None
+    kept: dict[int, State] = field(default_factory=dict)
+    ran: list[int] = field(default_factory=list)  # blocks that did their work, for the account of cost
+
+
+class BlockControl:
+    """Control over a network's residual blocks, in execution order; use as a context manager."""
+
+    def __init__(self, blocks: Sequence[nn.Module]) -> None:
+        self.blocks = list(blocks)
+        if not self.blocks:
+            raise UserError(
+                "no residual block was found in the network",
+                todo="give the adapter's `blocks` the modules that can be dropped, in execution order",
+            )
+        self.ports = [BlockPort(block) for block in self.blocks]
+        self.current: Pass | None = None
+        self._before: list[Any] | None = None
+
+    def __enter__(self) -> Self:
+        if self._before is not None:
+            raise RuntimeError("this BlockControl is already in place")
+        self._before = [getattr(block, SLOT) for block in self.blocks]
+        for index, block in enumerate(self.blocks):
+            setattr(block, SLOT, self._dispatcher(index, getattr(block, SLOT) or block._call_impl))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        assert self._before is not None
+        for block, before in zip(self.blocks, self._before, strict=True):
+            setattr(block, SLOT, before)
+        self._before = None
+
+    @contextmanager
+    def during(self, work: Pass) -> Iterator[Pass]:
+        """Let `work` govern the calls made inside; afterwards the blocks run as they always did."""
+        if self._before is None:
+            raise RuntimeError("enter the BlockControl before a pass: with BlockControl(blocks) as control: ...")
+        self.check(work.dropped)
+        self.current = work
+        try:
+            yield work
+        finally:
+            self.current = None
+
+    def check(self, dropped: frozenset[int]) -> None:
+        """UserError if a mask names a block that the network does not have."""
+        missing = sorted(i for i in dropped if not 0 <= i < len(self.blocks))
+        if missing:
+            raise UserError(
+                f"mask {sorted(dropped)} names {missing}, which the network does not have",
+                allowed=f"0 to {len(self.blocks) - 1}",
+            )
+
+    def _dispatcher(self, index: int, inner: Callable[..., Any]) -> Callable[..., Any]:
+        port = self.ports[index]
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            work = self.current
+            if work is None:
+                return inner(*args, **kwargs)
+            if index in work.record:
+                work.kept[index] = port.read(args, kwargs)
+            if work.resume is not None:
+                start, state = work.resume
+                if index < start:
+                    return port.output(port.read(args, kwargs))
+                if index == start:
+                    args, kwargs = port.write(state, args, kwargs)
+            if index in work.dropped:
+                return port.output(port.read(args, kwargs))
+            work.ran.append(index)
+            return inner(*args, **kwargs)
+
+        return call

@@ -1,0 +1,117 @@
+"""The branches of a step, evaluated in as little work as possible.
+
+cond and uncond go through the network in one batch where the model's stock pipeline does so. An edited branch is the
+plain branch up to its first edited block: the plain pass keeps the state that enters there, the edited pass recomputes
+the embeddings and resumes. It then costs only the blocks that follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from s2g.models.base import Conditioning, Denoiser, Output
+from s2g.network.blocks import State
+from s2g.network.branch import Branch
+from s2g.network.control import BlockControl, Pass
+
+
+@dataclass
+class Account:
+    """What was asked of the network, per item: evaluations, and how often each block ran and the rest of it."""
+
+    evaluations: int = 0
+    stems: int = 0
+    blocks: dict[int, int] = field(default_factory=dict)
+
+    def add(self, ran: Iterable[int], branches: int) -> None:
+        """One network call that served `branches` branches and ran these blocks."""
+        self.evaluations += branches
+        self.stems += branches
+        for index in ran:
+            self.blocks[index] = self.blocks.get(index, 0) + branches
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Raw predictions in fp32 by branch, and DiT's variance where a model has one."""
+
+    raw: dict[Branch, Tensor]
+    variance: dict[Branch, Tensor]
+
+
+class Evaluator:
+    """Evaluates branches of one network; a context manager, since the blocks are under control meanwhile."""
+
+    def __init__(self, network: Denoiser, reuse: bool = True, account: Account | None = None) -> None:
+        self.network = network
+        self.reuse = reuse
+        self.account = account or Account()
+        self.control = BlockControl(network.blocks)
+
+    def __enter__(self) -> Self:
+        self.control.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.control.__exit__(kind, error, trace)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        branches: Sequence[Branch],
+        x: Tensor,
+        level: float,
+        conditioning: Mapping[str, Conditioning],
+        timestep: Tensor | None = None,
+    ) -> Predictions:
+        """Predictions [B, ...] of each distinct branch at x [B, ...] and noise level `level`."""
+        wanted = list(dict.fromkeys(branches))
+        plain = [branch for branch in wanted if branch.edit is None]
+        edited = [branch for branch in wanted if branch.edit is not None]
+        # Where edited passes fork off: the state entering these blocks is kept, by condition.
+        forks = {(b.condition, min(b.edit.touched)) for b in edited if b.edit is not None} if self.reuse else set()
+        recorded: dict[tuple[str, int], State] = {}
+        found = Predictions({}, {})
+
+        for group in self._calls(plain):
+            conditions = [branch.condition for branch in group]
+            work = Pass(record=frozenset(start for condition, start in forks if condition in conditions))
+            inputs = Conditioning.cat([conditioning[name] for name in conditions])
+            output = self._call(work, len(group), torch.cat([x] * len(group)), level, inputs, timestep)
+            for branch, prediction in zip(group, output.prediction.float().chunk(len(group)), strict=True):
+                found.raw[branch] = prediction
+            if output.variance is not None:
+                found.variance.update(zip(group, output.variance.float().chunk(len(group)), strict=True))
+            for start, state in work.kept.items():
+                halves = zip(*(tensor.chunk(len(group)) for tensor in state), strict=True)
+                recorded.update({(name, start): half for name, half in zip(conditions, halves, strict=True)})
+
+        for branch in edited:
+            assert branch.edit is not None
+            start = min(branch.edit.touched)
+            state = recorded.get((branch.condition, start))
+            work = Pass(dropped=branch.edit.dropped, resume=None if state is None else (start, state))
+            output = self._call(work, 1, x, level, conditioning[branch.condition], timestep)
+            found.raw[branch] = output.prediction.float()
+        return found
+
+    def _calls(self, plain: list[Branch]) -> list[list[Branch]]:
+        """Plain branches grouped as the stock pipeline groups them: one batch in its order, or one call each."""
+        ordered = sorted(plain, key=lambda branch: self.network.order.index(branch.condition))
+        return [ordered] if ordered and self.network.passes == "batched" else [[branch] for branch in ordered]
+
+    def _call(
+        self, work: Pass, copies: int, x: Tensor, level: float, inputs: Conditioning, timestep: Tensor | None
+    ) -> Output:
+        if timestep is not None and timestep.ndim > 0:
+            timestep = timestep.repeat(copies)
+        with self.control.during(work):
+            output = self.network.forward(x, level, inputs, timestep)
+        self.account.add(work.ran, copies)
+        return output

@@ -1,0 +1,32 @@
+"""Euler's method on the flow: one evaluation a step, first order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from s2g.guidance.base import Need
+from s2g.sampling.base import Predict, State, StepEnds
+from s2g.sampling.levels import flow_levels
+
+
+@dataclass(frozen=True)
+class Euler:
+    """x' = x + (s' - s) v."""
+
+    steps: int = 28  # SD3's number (diffusers' StableDiffusion3Pipeline); models carry their own
+    shift: float = 1.0
+    offers: ClassVar[frozenset[Need]] = frozenset(Need)
+
+    def levels(self) -> tuple[float, ...]:
+        return flow_levels(self.steps, self.shift)
+
+    def start(self) -> State:
+        return {}
+
+    def step(self, x: Tensor, ends: StepEnds, predict: Predict, noise: Callable[[], Tensor], state: State) -> Tensor:
+        guided = predict(x, ends.level)
+        return x if guided is None else x + (ends.next_level - ends.level) * guided.velocity

@@ -1,0 +1,114 @@
+"""The loop: for each step, ask the method for its branches, evaluate, combine, move."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from s2g.guidance.base import Draws, Guidance, State, Step
+from s2g.models.base import Conditioning
+from s2g.models.convention import Space
+from s2g.network.branch import COND
+from s2g.network.evaluate import Evaluator
+from s2g.sampling.base import Guided, Sampler, StepEnds
+from s2g.streams import Purpose, normal
+
+
+class NotFiniteError(ArithmeticError):
+    """NaN or infinity while sampling, with the step, branch and item at fault."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A fixed group of consecutive items: the batch, and the atom of work."""
+
+    index: int
+    items: tuple[int, ...]
+    seed: int
+    mask_seed: int
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Final latents [B, ...], and by step the masks that were drawn (mask number -> dropped blocks)."""
+
+    latents: Tensor
+    masks: list[dict[int, tuple[int, ...]]]
+
+
+def initial_noise(seed: int, items: Sequence[int], shape: tuple[int, ...]) -> Tensor:
+    """Starting points [B, *shape], each item's own."""
+    return torch.stack([torch.from_numpy(normal(Purpose.INITIAL_NOISE, seed, item, shape)) for item in items])
+
+
+def sample(
+    evaluator: Evaluator,
+    guidance: Guidance,
+    sampler: Sampler,
+    conditioning: Mapping[str, Conditioning],
+    unit: Unit,
+    device: torch.device | str = "cpu",
+) -> Sampled:
+    """Latents of one unit; NotFiniteError as soon as a step leaves the finite numbers."""
+    network = evaluator.network
+    x = initial_noise(unit.seed, unit.items, network.latent_shape).to(device)
+    levels = sampler.levels()
+    memory, solver = guidance.start(), sampler.start()
+    masks = []
+    for index, (level, next_level) in enumerate(zip(levels[:-1], levels[1:], strict=True)):
+        ends = StepEnds(index, len(levels) - 1, level, next_level)
+        draws = Draws(unit.mask_seed, unit.index, index, len(network.blocks))
+        predict = GuidedNetwork(evaluator, guidance, conditioning, ends, draws, memory, unit)
+
+        def noise(step: int = index) -> Tensor:
+            drawn = [normal(Purpose.STEP_NOISE, unit.seed, item, network.latent_shape, step) for item in unit.items]
+            return torch.stack([torch.from_numpy(values) for values in drawn]).to(device)
+
+        x = sampler.step(x, ends, predict, noise, solver)
+        masks.append(dict(draws.drawn))
+    return Sampled(x, masks)
+
+
+@dataclass
+class GuidedNetwork:
+    """What a sampler calls as predict(x, level, stage): the branches of this step, evaluated and combined."""
+
+    evaluator: Evaluator
+    guidance: Guidance
+    conditioning: Mapping[str, Conditioning]
+    ends: StepEnds
+    draws: Draws
+    memory: State
+    unit: Unit
+
+    @property
+    def space(self) -> Space:
+        return self.guidance.space
+
+    def __call__(self, x: Tensor, level: float, stage: int = 0, timestep: Tensor | None = None) -> Guided | None:
+        ends, space = self.ends, self.guidance.space
+        convention = self.evaluator.network.convention
+        step = Step(ends.index, ends.count, ends.level, ends.next_level, level, stage, x, self.draws)
+        branches = self.guidance.branches(step)
+        if not branches:
+            return None
+        found = self.evaluator(branches, x, level, self.conditioning, timestep)
+        preds = {branch: convention.to(space, raw, x, level) for branch, raw in found.raw.items()}
+        guided = self.guidance.combine(preds, step, self.memory)
+        self._check({**{str(branch): value for branch, value in preds.items()}, "the guided prediction": guided})
+        return Guided(convention.back(space, guided, x, level), x, level, convention, found.variance.get(COND))
+
+    def _check(self, values: dict[str, Tensor]) -> None:
+        if torch.isfinite(values["the guided prediction"]).all():
+            return
+        for name, value in values.items():
+            bad = (~torch.isfinite(value)).flatten(1).any(1).nonzero().flatten().tolist()
+            if bad:
+                items = [self.unit.items[row] for row in bad]
+                raise NotFiniteError(
+                    f"not finite: step {self.ends.index} of {self.ends.count}, branch {name}, item {items[0]}"
+                    + (f" and {len(items) - 1} more" if len(items) > 1 else "")
+                )

@@ -1,0 +1,52 @@
+"""Values as users type them, to the types the dataclasses declare; what does not fit is named by its key."""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Mapping
+from typing import Any, Union, get_args, get_origin
+
+from s2g.errors import UserError, no_such_key
+
+WORDS = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
+
+
+def coerce(kind: Any, value: Any, key: str) -> Any:
+    """`value` as `kind` (int, float, str, bool, X | None, tuple[X, ...]); UserError naming `key` if it is none."""
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        inner = [part for part in get_args(kind) if part is not type(None)]
+        return None if value is None else coerce(inner[0], value, key)
+    if origin is tuple:
+        values = [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+        if not isinstance(values, list | tuple):
+            raise UserError(f"{key} = {value}: not a list", allowed=f"a list of {get_args(kind)[0].__name__}, e.g. {key}=[0,1]")
+        return tuple(coerce(get_args(kind)[0], item, key) for item in values)
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is str and isinstance(value, str):
+        return value
+    if kind is int and isinstance(value, int | float) and not isinstance(value, bool) and value == int_or_none(value):
+        return int(value)
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    raise UserError(f"{key} = {value!r}: not {WORDS.get(kind, kind)}", allowed=WORDS.get(kind, str(kind)))
+
+
+def int_or_none(value: float) -> int | None:
+    """The whole number that `value` is, or None."""
+    return int(value) if math.isfinite(value) else None
+
+
+def at_least(value: float, least: float, key: str) -> None:
+    """UserError unless value >= least."""
+    if value < least:
+        raise UserError(f"{key} = {value}", allowed=f"{least} or more")
+
+
+def only(known: Mapping[str, Any] | set[str], given: Mapping[str, Any], key: str) -> None:
+    """UserError with the nearest name if `given` holds a key that is not known."""
+    for name in given:
+        if name not in known:
+            raise no_such_key(f"{key}.{name}" if key else name, known)
