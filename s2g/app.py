@@ -28,6 +28,7 @@ class Session:
     stack: ExitStack = field(default_factory=ExitStack)
     executors: dict[ExecutorConfig, Any] = field(default_factory=dict)
     rows: list[tuple[dict[str, str], Any]] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
 
     def executor(self, config: ExecutorConfig) -> Any:
         """The pool for this configuration, started once."""
@@ -46,21 +47,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     session = Session(Console(highlight=False))
     try:
         with session.stack:
-            hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="run")(lambda c: one(c, session))()
-            if len(session.rows) > 1:
-                show_sweep(session)
-        return 0
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        print(f"error: {explain(error)}", file=sys.stderr)
-        return 2
-    except ArithmeticError as error:
-        print(f"error: {error}; nothing of that unit was stored", file=sys.stderr)
-        return 1
+            hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="run")(lambda c: job(c, session))()
+        if len(session.rows) > 1:
+            show_sweep(session)
+    except (HydraException, OmegaConfBaseException) as error:
+        session.errors.append(error)
     except KeyboardInterrupt:
         print("\nstopped; the units that were finished are stored, and the same command goes on from there", file=sys.stderr)
         return 130
     finally:
         sys.argv = before
+    for error in session.errors:
+        print(f"error: {explain(error)}", file=sys.stderr)
+    if not session.errors:
+        return 0
+    return 1 if any(isinstance(error, ArithmeticError) for error in session.errors) else 2
+
+
+def job(composed: DictConfig, session: Session) -> None:
+    """One run; what goes wrong is kept, so that the other runs of a sweep go on."""
+    try:
+        one(composed, session)
+    except (UserError, ArithmeticError) as error:
+        session.errors.append(error)
 
 
 def one(composed: DictConfig, session: Session) -> None:
@@ -121,7 +130,7 @@ def show_sweep(session: Session) -> None:
         same = seen.setdefault(result.run.key, len(seen) + 1)
         values = [overrides.get(name, "") for name in swept]
         rows.append([*values, *(with_interval(result.estimates[m.name], m.digits) for m in metrics), str(same)])
-    session.console.print(console_table([*swept, *(heading(m) for m in metrics), "run"], rows, title="sweep"))
+    session.console.print(console_table([*swept, *(heading(m) for m in metrics), "run"], rows))
     if len(seen) < len(rows):
         session.console.print("rows with the same number in the last column are one run: their knobs come to the same")
 
@@ -130,6 +139,8 @@ def explain(error: Exception) -> str:
     """Hydra's and OmegaConf's errors in our form: key, value, what is allowed, what to do."""
     if isinstance(error, UserError):
         return str(error)
+    if isinstance(error, ArithmeticError):
+        return f"{error}; nothing of that unit is stored\n  do: lower guidance.scale or guidance.omega, or use model.dtype=fp32"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, name = error.missing_cfg_file.partition("/")
         return str(unknown(group, name, error.options, todo="s2g ls lists what there is"))
@@ -140,6 +151,7 @@ def explain(error: Exception) -> str:
         if known and key.rpartition(".")[2] not in known:
             return str(no_such_key(key, [name for name in known if name != "name"]))
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: cannot be read\n  allowed: key=value, e.g. guidance.omega=0.3, or several with -m: guidance.omega=0.1,0.25"
+        example = "guidance.omega=0.3, or several with -m: guidance.omega=0.1,0.25"
+        return f"{error.override}: cannot be read\n  allowed: key=value, e.g. {example}"
     lines = [line for line in str(error).splitlines() if line.strip()]
     return "\n  ".join(lines[:3]) + "\n  do: python run.py --help lists groups and keys"

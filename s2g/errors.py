@@ -31,5 +31,5 @@ def no_such_key(key: str, known: Iterable[str]) -> UserError:
 
 
 def _near(word: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(word, names, n=1)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f" Did you mean '{near[0]}'?" if near else ""

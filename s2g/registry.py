@@ -61,4 +61,6 @@ SAMPLERS = Registry(
     },
 )
 MODELS = Registry("model.family", {"sit": Entry("s2g.models.sit:SiTDenoiser", "SiT, class-conditional (arXiv 2401.08740)")})
-BENCHES = Registry("bench", {"shapes": Entry("s2g.benches.shapes:Shapes", "the built-in world's 108 classes, read by its probe")})
+BENCHES = Registry(
+    "bench", {"shapes": Entry("s2g.benches.shapes:Shapes", "the built-in world's 108 classes, read by its probe")}
+)

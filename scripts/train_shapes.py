@@ -5,7 +5,8 @@
 
 State is written to OUT/MODEL/state.pt every 250 steps and a run that was stopped goes on from there; the loss goes to
 OUT/MODEL/loss.csv. `python scripts/train_shapes.py export model=tiny_sit` writes the weights that ship with the
-package; for the probe also the moments of its features on true scenes. Every batch depends on the seed and the step alone, so a resumed run sees what a straight one would have seen.
+package; for the probe also the moments of its features on true scenes. Every batch depends on the seed and the step
+alone, so a resumed run sees what a straight one would have seen.
 """
 
 from __future__ import annotations
@@ -159,7 +160,9 @@ def train(settings: Settings) -> None:
             elapsed = seconds + time.perf_counter() - since
             writer.writerow([step, f"{elapsed:.1f}", f"{np.mean(running):.5f}", f"{held:.5f}"])
             log.flush()
-            print(f"{settings.model} {step}/{steps} loss {np.mean(running):.4f} held out {held:.4f} {elapsed:.0f} s", flush=True)
+            print(
+                f"{settings.model} {step}/{steps} loss {np.mean(running):.4f} held out {held:.4f} {elapsed:.0f} s", flush=True
+            )
             running = []
         if recipe.weak_at and step == round(recipe.weak_at * steps):
             torch.save(ema.state_dict(), folder / "weak.pt")
@@ -180,7 +183,12 @@ def report_probe(probe: nn.Module, device: str, count: int = 10_000) -> None:
         readings = [probe(chunk).logp for chunk in images.split(500)]
     right = {name: torch.cat([r[name] for r in readings]).argmax(-1) == truth[name] for name in ATTRIBUTES}
     joint = torch.stack(list(right.values())).all(0)
-    print("held out:", {k: round(v.float().mean().item(), 4) for k, v in right.items()}, "joint", round(joint.float().mean().item(), 4))
+    print(
+        "held out:",
+        {k: round(v.float().mean().item(), 4) for k, v in right.items()},
+        "joint",
+        round(joint.float().mean().item(), 4),
+    )
 
 
 def export(settings: Settings) -> None:

@@ -31,7 +31,7 @@ class PassCost:
 def measure(network: nn.Module, blocks: Sequence[nn.Module], call: Callable[[], object]) -> PassCost:
     """Count `call()`, a forward pass of one item, by block."""
     names = {id(module): name for name, module in network.named_modules()}
-    with FlopCounterMode(display=False, depth=None) as counter:
+    with FlopCounterMode(display=False) as counter:
         call()
     counts = counter.get_flop_counts()
     root = type(network).__name__

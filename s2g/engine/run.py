@@ -87,7 +87,8 @@ def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
     lacking = guidance.needs - sampler.offers
     if lacking:
         raise UserError(
-            f"sampler = {type(sampler).__name__.lower()}: {raw['guidance']['name']} needs {', '.join(n.value for n in lacking)}",
+            f"sampler = {type(sampler).__name__.lower()}: {raw['guidance']['name']} needs "
+            + ", ".join(need.value for need in lacking),
             allowed=", ".join(name for name in SAMPLERS if guidance.needs <= SAMPLERS.load(name).offers),
         )
     bench_class = BENCHES.load(raw["bench"]["name"])
@@ -108,5 +109,3 @@ def read_sampler(typed: Mapping[str, Any], model: ModelConfig) -> Sampler:
     if sampler.shift <= 0:
         raise UserError(f"sampler.shift = {sampler.shift}", allowed="more than 0")
     return sampler
-
-

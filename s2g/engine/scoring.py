@@ -51,7 +51,7 @@ def score(run: Run, store: Store) -> Score:
     else:
         arrays = _measure(run, store, items)
         stream = io.BytesIO()
-        np.savez_compressed(stream, **arrays)
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
         write_bytes(array_file, stream.getvalue())
     unit_of = np.array(items) // run.model.unit
     estimates = {metric.name: jackknife(_on(metric, arrays), unit_of) for metric in run.bench.metrics}
@@ -84,8 +84,8 @@ def _measure(run: Run, store: Store, items: range) -> dict[str, np.ndarray]:
 def _cost(run: Run, store: Store) -> Cost:
     records = [store.record(unit) for unit in run.units]
     seconds = float(np.median([record["seconds"] for record in records])) / run.model.unit
-    means = (float(np.mean([record[name] for record in records])) for name in ("evaluations", "flops"))
-    return Cost(*means, seconds)
+    evaluations, flops = (float(np.mean([record[name] for record in records])) for name in ("evaluations", "flops"))
+    return Cost(evaluations, flops, seconds)
 
 
 def _short(value: float | int | None) -> float | int | None:

@@ -58,7 +58,9 @@ def _load(wanted: _Loaded, device: str) -> tuple[Denoiser, PassCost]:
     adapter = MODELS.load(config.family)
     denoiser: Denoiser = adapter.load(config, torch.device(device), DTYPES[config.dtype])
     if len(denoiser.blocks) != config.blocks:
-        raise UserError(f"model.blocks = {config.blocks}: {config.name} has {len(denoiser.blocks)}", todo="correct the model's YAML")
+        raise UserError(
+            f"model.blocks = {config.blocks}: {config.name} has {len(denoiser.blocks)}", todo="correct the model's YAML"
+        )
     return denoiser, cost_of(adapter.twin(config))
 
 

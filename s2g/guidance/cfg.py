@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -23,8 +22,14 @@ class CFG:
     """Two evaluations a step; one at scale 1, where uncond has no weight."""
 
     scale: float = 7.5  # diffusers' guider and the paper's SD3 runs (B.4); models carry presets of their own
-    space: ClassVar[Space] = Space.RAW
-    needs: ClassVar[frozenset[Need]] = frozenset()
+
+    @property
+    def space(self) -> Space:
+        return Space.RAW
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset()
 
     def start(self) -> State:
         return {}

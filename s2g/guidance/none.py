@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -17,8 +16,13 @@ from s2g.network.branch import COND, Branch
 class NoGuidance:
     """D_cond."""
 
-    space: ClassVar[Space] = Space.RAW
-    needs: ClassVar[frozenset[Need]] = frozenset()
+    @property
+    def space(self) -> Space:
+        return Space.RAW
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset()
 
     def start(self) -> State:
         return {}

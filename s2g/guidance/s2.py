@@ -32,6 +32,9 @@ def s2_eq20(guided: Tensor, sub: Tensor, omega: float) -> Tensor:
     return guided - omega * sub
 
 
+CENTRAL = Window(0.1, 0.9)
+
+
 @dataclass(frozen=True)
 class S2:
     """One sub-network a step, `drop` random blocks left out, over any base method; the base alone outside the window."""
@@ -40,7 +43,7 @@ class S2:
     omega: float = 0.25  # paper B.4
     drop: int = 1  # blocks left out; the paper says about 10 % of them (Section 4.5)
     protect: tuple[int, ...] = (0,)  # dropping the first block harms (paper Fig. 7c, 7d)
-    window: Window = Window(0.1, 0.9)  # the central 80 % (paper Fig. 7e; its Table 5 counts 23 of 28 steps)
+    window: Window = CENTRAL  # the central 80 % (paper Fig. 7e; its Table 5 counts 23 of 28 steps)
     form: str = "eq4"
 
     def __post_init__(self) -> None:

@@ -26,11 +26,14 @@ class Moments:
 def frechet_distance(a: Moments, b: Moments) -> float:
     """|mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)).
 
-    The trace of the root is that of (A^(1/2) B A^(1/2))^(1/2), which is symmetric: no complex part to throw away,
-    and fewer samples than dimensions do no harm.
+    The trace of the root is the sum of the singular values of A^(1/2) B^(1/2): no complex part to throw away, and
+    fewer samples than dimensions do no harm.
     """
-    values, vectors = np.linalg.eigh(a.covariance)
-    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    inner = np.linalg.eigvalsh(root @ b.covariance @ root).clip(0)
+    overlap = np.linalg.svd(_root(a.covariance) @ _root(b.covariance), compute_uv=False).sum()
     difference = a.mean - b.mean
-    return float(difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * np.sqrt(inner).sum())
+    return float(difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * overlap)
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(covariance)
+    return (vectors * np.sqrt(values.clip(0))) @ vectors.T

@@ -11,8 +11,10 @@ import math
 from collections.abc import Sequence
 
 import torch
-from timm.layers import Mlp, PatchEmbed
-from timm.models.vision_transformer import Attention
+from timm.layers.activations import GELUTanh
+from timm.layers.attention import Attention
+from timm.layers.mlp import Mlp
+from timm.layers.patch_embed import PatchEmbed
 from torch import Tensor, nn
 
 from s2g.config import ModelConfig
@@ -38,7 +40,7 @@ class TimestepEmbedder(nn.Module):
         half = self.frequencies // 2
         rates = torch.exp(-math.log(10000) / half * torch.arange(half, dtype=torch.float32, device=t.device))
         angles = t[:, None].float() * rates
-        return self.mlp(torch.cat([angles.cos(), angles.sin()], dim=-1).to(self.mlp[0].weight.dtype))
+        return self.mlp(torch.cat([angles.cos(), angles.sin()], dim=-1).to(next(self.parameters()).dtype))
 
 
 class LabelEmbedder(nn.Module):
@@ -60,7 +62,7 @@ class SiTBlock(nn.Module):
         self.norm1 = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
         self.attn = Attention(width, num_heads=heads, qkv_bias=True)
         self.norm2 = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
-        self.mlp = Mlp(width, int(width * mlp_ratio), act_layer=lambda: nn.GELU(approximate="tanh"))
+        self.mlp = Mlp(width, int(width * mlp_ratio), act_layer=GELUTanh)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
@@ -132,20 +134,15 @@ def position_table(width: int, side: int) -> Tensor:
 
 def initialise(model: SiT) -> None:
     """The official initialisation: Xavier for matrices, zero for every gate and the head."""
-    for module in model.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-            nn.init.zeros_(module.bias)
-    patches = model.x_embedder.proj
-    nn.init.xavier_uniform_(patches.weight.data.view(patches.weight.shape[0], -1))
-    nn.init.zeros_(patches.bias)
-    nn.init.normal_(model.y_embedder.embedding_table.weight, std=0.02)
-    for index in (0, 2):
-        nn.init.normal_(model.t_embedder.mlp[index].weight, std=0.02)
-    for block in model.blocks:
-        nn.init.zeros_(block.adaLN_modulation[1].weight)
-    nn.init.zeros_(model.final_layer.adaLN_modulation[1].weight)
-    nn.init.zeros_(model.final_layer.linear.weight)
+    for name, parameter in model.named_parameters():
+        if name == "pos_embed":
+            continue
+        if name.endswith("bias") or "adaLN_modulation" in name or name.startswith("final_layer"):
+            nn.init.zeros_(parameter)
+        elif name.startswith(("t_embedder", "y_embedder")):
+            nn.init.normal_(parameter, std=0.02)
+        else:
+            nn.init.xavier_uniform_(parameter.data.view(parameter.shape[0], -1))
 
 
 class SiTDenoiser:

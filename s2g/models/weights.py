@@ -39,7 +39,11 @@ def check_state(network: nn.Module, state: dict[str, Tensor], config: ModelConfi
         if name in state and state[name].shape != wanted[name].shape
     ]
     found = [("lacks", missing), ("has besides", extra), ("has other shapes:", differ)]
-    said = [f"{what} {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}" for what, names in found if names]
+    said = [
+        f"{what} {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+        for what, names in found
+        if names
+    ]
     if said:
         raise UserError(
             f"model.weights = {config.weights}: does not fit {config.name}; it {'; it '.join(said)}",

@@ -43,9 +43,16 @@ RULES: dict[tuple[str, str], BlockRule] = {
 
 def register_block(block: type[nn.Module], state: Sequence[str], returns: Sequence[str]) -> None:
     """Make a block class known: the argument names of its residual state, and their order in what it returns."""
+    arguments = _arguments(block)
+    if not set(state) <= set(arguments):
+        raise UserError(f"{block.__name__}: its forward does not take {list(state)}", allowed=", ".join(arguments))
     if sorted(state) != sorted(returns):
         raise UserError(f"{block.__name__}: returns {list(returns)} are not the state {list(state)} in another order")
     RULES[_name(block)] = BlockRule(tuple(state), tuple(returns))
+
+
+def _arguments(block: type[nn.Module]) -> list[str]:
+    return [name for name in inspect.signature(block.forward).parameters if name != "self"]
 
 
 def _name(block: type[nn.Module]) -> tuple[str, str]:
@@ -58,7 +65,7 @@ class BlockPort:
     def __init__(self, block: nn.Module) -> None:
         kind = type(block)
         rule = RULES.get(_name(kind))
-        parameters = [p for p in inspect.signature(kind.forward).parameters if p != "self"]
+        parameters = _arguments(kind)
         if rule is None:
             where = f"{kind.__module__}.{kind.__qualname__}"
             raise UserError(

@@ -48,13 +48,17 @@ class BlockControl:
         self.ports = [BlockPort(block) for block in self.blocks]
         self.current: Pass | None = None
         self._before: list[Any] | None = None
+        self._ours: list[Callable[..., Any]] = []
 
     def __enter__(self) -> Self:
         if self._before is not None:
             raise RuntimeError("this BlockControl is already in place")
         self._before = [getattr(block, SLOT) for block in self.blocks]
-        for index, block in enumerate(self.blocks):
-            setattr(block, SLOT, self._dispatcher(index, getattr(block, SLOT) or block._call_impl))
+        self._ours = [
+            self._dispatcher(index, getattr(block, SLOT) or block._call_impl) for index, block in enumerate(self.blocks)
+        ]
+        for block, ours in zip(self.blocks, self._ours, strict=True):
+            setattr(block, SLOT, ours)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -68,7 +72,11 @@ class BlockControl:
         """Let `work` govern the calls made inside; afterwards the blocks run as they always did."""
         if self._before is None:
             raise RuntimeError("enter the BlockControl before a pass: with BlockControl(blocks) as control: ...")
-        self.check(work.dropped)
+        self.check(work.dropped | work.record)
+        # block.compile() writes into the same slot, and what it puts there would run every block without a word.
+        lost = [index for index, block in enumerate(self.blocks) if getattr(block, SLOT) is not self._ours[index]]
+        if lost:
+            raise RuntimeError(f"the calls of blocks {lost} were replaced meanwhile: compile blocks before control is entered")
         self.current = work
         try:
             yield work

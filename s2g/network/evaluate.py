@@ -106,9 +106,7 @@ class Evaluator:
         ordered = sorted(plain, key=lambda branch: self.network.order.index(branch.condition))
         return [ordered] if ordered and self.network.passes == "batched" else [[branch] for branch in ordered]
 
-    def _call(
-        self, work: Pass, copies: int, x: Tensor, level: float, inputs: Conditioning, timestep: Tensor | None
-    ) -> Output:
+    def _call(self, work: Pass, copies: int, x: Tensor, level: float, inputs: Conditioning, timestep: Tensor | None) -> Output:
         if timestep is not None and timestep.ndim > 0:
             timestep = timestep.repeat(copies)
         with self.control.during(work):

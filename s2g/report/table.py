@@ -24,11 +24,11 @@ def heading(metric: Metric) -> str:
     return f"{metric.label} {'↑' if metric.higher else '↓'}"
 
 
-def console_table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> Table:
-    """A plain table; the first column reads from the left, numbers from the right."""
-    table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+def console_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: bool = False) -> Table:
+    """A plain table; the first column reads from the left, numbers from the right (`left`: all of them are words)."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for place, name in enumerate(head):
-        table.add_column(name, justify="left" if place == 0 else "right", no_wrap=True)
+        table.add_column(name, justify="left" if left or place == 0 else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table

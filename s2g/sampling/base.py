@@ -43,13 +43,26 @@ class Guided:
 class Predict(Protocol):
     """predict(x, level, stage) evaluates the guided network; None means this step is no movement."""
 
-    space: Space
+    @property
+    def space(self) -> Space:
+        """Where the guidance method combines."""
+        ...
 
     def __call__(self, x: Tensor, level: float, stage: int = 0, timestep: Tensor | None = None) -> Guided | None: ...
 
 
 class Sampler(Protocol):
     """A solver of the reverse process."""
+
+    @property
+    def steps(self) -> int:
+        """How many steps a trajectory has."""
+        ...
+
+    @property
+    def shift(self) -> float:
+        """How far the noise levels are shifted towards noise."""
+        ...
 
     @property
     def offers(self) -> frozenset[Need]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -19,7 +18,10 @@ class Euler:
 
     steps: int = 28  # SD3's number (diffusers' StableDiffusion3Pipeline); models carry their own
     shift: float = 1.0
-    offers: ClassVar[frozenset[Need]] = frozenset(Need)
+
+    @property
+    def offers(self) -> frozenset[Need]:
+        return frozenset(Need)
 
     def levels(self) -> tuple[float, ...]:
         return flow_levels(self.steps, self.shift)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -20,7 +19,10 @@ class Heun:
 
     steps: int = 14  # as many evaluations as Euler's 28 (ours)
     shift: float = 1.0
-    offers: ClassVar[frozenset[Need]] = frozenset({Need.STEPS, Need.DETERMINISTIC})
+
+    @property
+    def offers(self) -> frozenset[Need]:
+        return frozenset({Need.STEPS, Need.DETERMINISTIC})
 
     def levels(self) -> tuple[float, ...]:
         return flow_levels(self.steps, self.shift)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -58,7 +59,7 @@ def sample(
     levels = sampler.levels()
     memory, solver = guidance.start(), sampler.start()
     masks = []
-    for index, (level, next_level) in enumerate(zip(levels[:-1], levels[1:], strict=True)):
+    for index, (level, next_level) in enumerate(pairwise(levels)):
         ends = StepEnds(index, len(levels) - 1, level, next_level)
         draws = Draws(unit.mask_seed, unit.index, index, len(network.blocks))
         predict = GuidedNetwork(evaluator, guidance, conditioning, ends, draws, memory, unit)

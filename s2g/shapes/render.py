@@ -72,7 +72,9 @@ def _regular(count: int, radius: float, inner: float | None = None) -> np.ndarra
 
 def _cross(arm: float, half: float) -> np.ndarray:
     a, h = arm, half
-    return np.array([(h, -a), (h, -h), (a, -h), (a, h), (h, h), (h, a), (-h, a), (-h, h), (-a, h), (-a, -h), (-h, -h), (-h, -a)])
+    return np.array(
+        [(h, -a), (h, -h), (a, -h), (a, h), (h, h), (h, a), (-h, a), (-h, h), (-a, h), (-a, -h), (-h, -h), (-h, -a)]
+    )
 
 
 # Sizes at radius 1: reach and area differ little between shapes, so that size does not give the shape away.

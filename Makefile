@@ -1,0 +1,48 @@
+# Every target sets up what it needs by itself, once: .venv with uv, the pinned requirements and the project.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint train bench-reuse lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+.venv/ready: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or newer, or name it: make demo PYTHON=python3"; exit 2; }
+	@echo "setting up .venv (once; a few minutes and 6 GB)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check uv==0.13.9
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch .venv/ready
+
+setup: .venv/ready ## make .venv
+
+demo: .venv/ready ## no guidance, CFG and S2 on the same noise: a table and a picture
+	@$(BIN)/s2g demo
+
+test: .venv/ready ## all tests; prints what it skipped and why
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+lint: .venv/ready ## ruff and pyright
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+
+bench-reuse: .venv/ready ## what prefix reuse saves: FLOPs and time relative to CFG
+	@$(BIN)/python scripts/bench_reuse.py
+
+train: .venv/ready ## train the built-in networks again (an hour or more) and write them into the package
+	@$(BIN)/python scripts/train_shapes.py model=probe
+	@$(BIN)/python scripts/train_shapes.py export model=probe
+	@$(BIN)/python scripts/train_shapes.py model=tiny_sit
+	@$(BIN)/python scripts/train_shapes.py export model=tiny_sit
+
+lock: .venv/ready ## resolve requirements.lock anew
+	@$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --extra dev --python-version 3.11 \
+	  --constraint constraints.txt pyproject.toml --output-file requirements.lock
+
+clean: ## remove what runs and tests have made, not .venv
+	@rm -rf outputs runs .pytest_cache .ruff_cache

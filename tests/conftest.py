@@ -1,0 +1,31 @@
+"""Shared fixtures: quiet threads, a temporary store, and a run resolved from what a user would type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from s2g.config import config_dir
+from s2g.engine.run import Run, resolve
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """The engine's own setting, so that bytes made in a test are those made by a worker."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def run_of() -> Callable[..., Run]:
+    """run_of("guidance=s2", "guidance.omega=0.5"): the run that command line means."""
+
+    def make(*overrides: str) -> Run:
+        with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
+            composed = compose("run", overrides=list(overrides))
+        return resolve(OmegaConf.to_container(composed, resolve=True))[0]  # type: ignore[arg-type]
+
+    return make

@@ -1,0 +1,62 @@
+"""Fréchet distance and the Inception-style score against closed forms and other implementations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import linalg
+from torchmetrics.image.fid import _compute_fid
+
+from s2g.metrics.frechet import Moments, frechet_distance
+from s2g.metrics.inception_style import inception_style
+
+
+def random_moments(seed: int, size: int) -> Moments:
+    rng = np.random.default_rng(seed)
+    root = rng.normal(size=(size, size))
+    return Moments(rng.normal(size=size), root @ root.T / size + 0.1 * np.eye(size))
+
+
+def test_isotropic_gaussians_have_the_textbook_distance() -> None:
+    size = 7
+    a = Moments(np.zeros(size), 4.0 * np.eye(size))
+    b = Moments(np.full(size, 0.5), 9.0 * np.eye(size))
+    assert frechet_distance(a, b) == pytest.approx(size * 0.25 + size * (2 - 3) ** 2, rel=1e-12)
+
+
+def test_diagonal_gaussians_have_the_textbook_distance() -> None:
+    a, b = np.array([1.0, 2.0, 3.0]), np.array([0.5, 5.0, 0.01])
+    got = frechet_distance(Moments(np.zeros(3), np.diag(a)), Moments(np.ones(3), np.diag(b)))
+    assert got == pytest.approx(3 + ((np.sqrt(a) - np.sqrt(b)) ** 2).sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [2, 16, 64])
+def test_agrees_with_the_matrix_square_root_and_torchmetrics(size: int) -> None:
+    a, b = random_moments(1, size), random_moments(2, size)
+    root = linalg.sqrtm(a.covariance @ b.covariance)
+    difference = a.mean - b.mean
+    # torch-fidelity's formula: |d|^2 + tr A + tr B - 2 tr sqrtm(AB)
+    fidelity = difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * np.trace(np.real(root))
+    tensors = [torch.from_numpy(v) for v in (a.mean, a.covariance, b.mean, b.covariance)]
+    assert frechet_distance(a, b) == pytest.approx(fidelity, rel=1e-6)
+    assert frechet_distance(a, b) == pytest.approx(float(_compute_fid(*tensors)), rel=1e-6)
+
+
+def test_moments_are_numpys_and_few_samples_do_no_harm() -> None:
+    features = np.random.default_rng(0).normal(size=(10, 40)).astype(np.float32) + 1000
+    moments = Moments.of(features)
+    np.testing.assert_allclose(moments.covariance, np.cov(features.astype(np.float64), rowvar=False))
+    assert frechet_distance(moments, moments) == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ValueError, match="1 feature rows"):
+        Moments.of(features[:1])
+
+
+def test_inception_style_score_between_one_and_the_number_of_classes() -> None:
+    certain = np.eye(5).repeat(3, axis=0)
+    assert inception_style(certain) == pytest.approx(5, rel=1e-9)
+    assert inception_style(np.full((20, 5), 0.2)) == pytest.approx(1)
+    rows = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]])
+    marginal = rows.mean(0)
+    want = np.exp(np.mean([(row * np.log(row / marginal)).sum() for row in rows]))
+    assert inception_style(rows) == pytest.approx(want, rel=1e-12)

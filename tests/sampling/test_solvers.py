@@ -1,0 +1,187 @@
+"""Solvers on problems whose solution is known: exact flows of Gaussians, orders of convergence, windows, NaN."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from s2g.guidance.base import Draws
+from s2g.guidance.cfg import CFG
+from s2g.guidance.none import NoGuidance
+from s2g.guidance.s2 import S2
+from s2g.guidance.window import Window
+from s2g.models.base import Conditioning, Output
+from s2g.models.convention import Flow, Space
+from s2g.network.blocks import register_block
+from s2g.network.evaluate import Evaluator
+from s2g.sampling.euler import Euler
+from s2g.sampling.heun import Heun
+from s2g.sampling.levels import flow_levels
+from s2g.sampling.loop import NotFiniteError, Unit, initial_noise, sample
+
+MEAN, STD = 1.5, 0.4
+
+
+class Plus(nn.Module):
+    """A residual block that adds a constant."""
+
+    def __init__(self, amount: float) -> None:
+        super().__init__()
+        self.amount = amount
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.amount
+
+
+register_block(Plus, ["x"], ["x"])
+
+
+class Exact:
+    """The exact velocity of data ~ N(MEAN, STD^2), plus blocks that add nothing unless told to."""
+
+    convention, latent_shape, token_grid, passes, order = Flow(), (2,), (1, 1), "batched", ("cond", "uncond")
+
+    def __init__(self, amounts: tuple[float, ...] = (0.0, 0.0, 0.0)) -> None:
+        self.network = nn.Sequential(*(Plus(amount) for amount in amounts)).double()
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        return list(self.network)
+
+    def forward(
+        self, x: torch.Tensor, level: float, conditioning: Conditioning, timestep: torch.Tensor | None = None
+    ) -> Output:
+        a, s = 1 - level, level
+        gain = a * STD**2 / (a**2 * STD**2 + s**2)
+        data = MEAN + gain * (x - a * MEAN)
+        noise = (x - a * data) / s if s > 0 else torch.zeros_like(x)
+        velocity = noise - data + conditioning.tensors["bias"]
+        for block in self.network:
+            velocity = block(velocity)
+        return Output(velocity)
+
+    def encode(self, prompts: list[float]) -> dict[str, Conditioning]:
+        bias = torch.tensor(prompts, dtype=torch.float64)[:, None]
+        return {"cond": Conditioning({"bias": bias}), "uncond": Conditioning({"bias": torch.zeros_like(bias)})}
+
+
+def end_points(steps: int, solver: type) -> float:
+    """Largest distance of the end points from the exact flow map x1 -> MEAN + STD x1."""
+    network, unit = Exact(), Unit(0, tuple(range(8)), seed=5, mask_seed=0)
+    with Evaluator(network) as evaluator:
+        out = sample(evaluator, NoGuidance(), solver(steps=steps), network.encode([0.0] * 8), unit).latents
+    want = MEAN + STD * initial_noise(5, unit.items, (2,))
+    return float((out - want).abs().max())
+
+
+@pytest.mark.parametrize(("solver", "order"), [(Euler, 1), (Heun, 2)])
+def test_order_of_convergence(solver: type, order: int) -> None:
+    coarse, fine = end_points(40, solver), end_points(80, solver)
+    assert math.log2(coarse / fine) == pytest.approx(order, abs=0.3)
+    assert fine < (0.02 if order == 1 else 0.002)
+
+
+def test_levels_are_even_and_shifted_as_sd3_shifts_them() -> None:
+    assert flow_levels(4) == (1.0, 0.75, 0.5, 0.25, 0.0)
+    assert flow_levels(4, 3.0) == pytest.approx((1.0, 0.9, 0.75, 0.5, 0.0))
+
+
+def test_a_step_without_branches_is_no_movement() -> None:
+    class Still(NoGuidance):
+        def branches(self, step):
+            return ()
+
+    network, unit = Exact(), Unit(0, (0, 1), 0, 0)
+    for solver in (Euler(steps=3), Heun(steps=3)):
+        with Evaluator(network) as evaluator:
+            out = sample(evaluator, Still(), solver, network.encode([0.0, 0.0]), unit)
+        assert torch.equal(out.latents, initial_noise(0, (0, 1), (2,)))
+        assert evaluator.account.evaluations == 0
+
+
+def test_heun_evaluates_twice_with_the_same_mask() -> None:
+    seen = []
+
+    class Spy(S2):
+        def branches(self, step):
+            found = super().branches(step)
+            seen.append((step.index, step.stage, step.at, found[-1]))
+            return found
+
+    network = Exact((0.0, 0.1, 0.2, 0.3))
+    with Evaluator(network) as evaluator:
+        sampled = sample(
+            evaluator, Spy(CFG(2.0), window=Window(0, 1)), Heun(steps=4), network.encode([0.0]), Unit(0, (0,), 0, 7)
+        )
+    assert [(i, stage) for i, stage, _, _ in seen] == [(i, stage) for i in range(4) for stage in (0, 1)]
+    assert all(seen[2 * i][3] == seen[2 * i + 1][3] for i in range(4))
+    assert [mask[0] for mask in sampled.masks] == [Draws(7, 0, i, 4).mask(0, 1, (0,)) for i in range(4)]
+    assert evaluator.account.evaluations == 4 * 2 * 3
+
+
+def test_heun_ends_with_eulers_step_where_no_velocity_can_be_had() -> None:
+    class Denoised(NoGuidance):
+        space = Space.DENOISED
+
+    network, unit, steps = Exact(), Unit(0, (0, 1), 0, 0), 6
+    with Evaluator(network) as evaluator:
+        found = sample(evaluator, Denoised(), Heun(steps=steps), network.encode([0.0, 0.0]), unit).latents
+    assert evaluator.account.evaluations == 2 * steps - 1
+
+    def velocity(x: torch.Tensor, level: float) -> torch.Tensor:
+        return network.forward(x, level, network.encode([0.0, 0.0])["cond"]).prediction
+
+    x = initial_noise(0, (0, 1), (2,))
+    for i in range(steps):
+        level, after = 1 - i / steps, 1 - (i + 1) / steps
+        first = velocity(x, level)
+        euler = x + (after - level) * first
+        x = euler if i == steps - 1 else x + (after - level) * (first + velocity(euler, after)) / 2
+    torch.testing.assert_close(found, x.to(found.dtype), atol=1e-5, rtol=1e-5)
+
+
+def test_spaces_convert_there_and_back() -> None:
+    x, v = torch.randn(2, 3, dtype=torch.float64), torch.randn(2, 3, dtype=torch.float64)
+    for space in Space:
+        torch.testing.assert_close(Flow().back(space, Flow().to(space, v, x, 0.3), x, 0.3), v)
+    data, noise = x - 0.3 * v, x + 0.7 * v
+    torch.testing.assert_close(Flow().to(Space.DENOISED, v, x, 0.3), data)
+    torch.testing.assert_close(0.7 * data + 0.3 * noise, x)
+    with pytest.raises(ZeroDivisionError):
+        Flow().back(Space.DENOISED, x, x, 0.0)
+
+
+def test_nan_names_step_branch_and_item() -> None:
+    class Broken(Exact):
+        def forward(self, x, level, conditioning, timestep=None):
+            out = super().forward(x, level, conditioning).prediction
+            if level < 0.5:
+                out[len(out) // 2 + 1] = torch.nan  # second item of the second half: uncond
+            return Output(out)
+
+    network = Broken()
+    with Evaluator(network) as evaluator, pytest.raises(NotFiniteError) as caught:
+        sample(evaluator, CFG(2.0), Euler(steps=4), network.encode([0.0, 0.0]), Unit(3, (12, 13), 0, 0))
+    assert str(caught.value) == "not finite: step 3 of 4, branch uncond, item 13"
+
+
+def test_initial_noise_belongs_to_the_item() -> None:
+    alone, together = initial_noise(4, (7,), (3, 5)), initial_noise(4, (5, 6, 7), (3, 5))
+    assert torch.equal(alone[0], together[2])
+    assert not torch.equal(initial_noise(5, (7,), (3, 5)), alone)
+    many = initial_noise(0, tuple(range(2000)), (8,)).double()
+    assert abs(float(many.mean())) < 0.03 and abs(float(many.std()) - 1) < 0.03
+
+
+def test_cfg_over_a_known_bias_moves_by_scale_times_the_bias() -> None:
+    """cond = uncond + b, so CFG's velocity is uncond + scale b: linear in the scale at the first step."""
+    network = Exact()
+    with Evaluator(network) as evaluator:
+        outs = [
+            sample(evaluator, CFG(s), Euler(steps=1), network.encode([0.5]), Unit(0, (0,), 0, 0)).latents for s in (2.0, 4.0)
+        ]
+    np.testing.assert_allclose((outs[1] - outs[0]).numpy(), -2 * 0.5, rtol=1e-5)
