@@ -1,7 +1,7 @@
 """Train the built-in networks on the shapes world.
 
     python scripts/train_shapes.py model=probe
-    python scripts/train_shapes.py model=tiny_sit [steps=4500] [device=cpu|cuda] [out=training]
+    python scripts/train_shapes.py model=tiny_sit [steps=1800] [device=cpu|cuda] [out=training]
 
 State is written to OUT/MODEL/state.pt every 250 steps and a run that was stopped goes on from there; the loss goes to
 OUT/MODEL/loss.csv. `python scripts/train_shapes.py export model=tiny_sit` writes the weights that ship with the
@@ -56,7 +56,7 @@ class Recipe:
     weak_at: float | None  # share of the steps after which the EMA is kept as the weaker network
 
 
-RECIPES = {"probe": Recipe(1000, 128, 2e-3, None), "tiny_sit": Recipe(4500, 96, 2e-3, 0.2)}
+RECIPES = {"probe": Recipe(800, 128, 2e-3, None), "tiny_sit": Recipe(1800, 96, 2e-3, 0.5)}
 EMA_DECAY = 0.999
 LABEL_DROPOUT = 0.1
 

@@ -25,7 +25,7 @@ class PassCost:
 
     def of(self, account: Account) -> int:
         """FLOPs per item of what an account lists."""
-        return account.stems * self.stem + sum(self.blocks[index] * times for index, times in account.blocks.items())
+        return account.evaluations * self.stem + sum(self.blocks[index] * times for index, times in account.blocks.items())
 
 
 def measure(network: nn.Module, blocks: Sequence[nn.Module], call: Callable[[], object]) -> PassCost:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -90,8 +89,3 @@ def _cost(run: Run, store: Store) -> Cost:
 
 def _short(value: float | int | None) -> float | int | None:
     return float(f"{value:.9g}") if isinstance(value, float) else value
-
-
-def scores_of(store: Store) -> list[dict]:
-    """Every score file of a run, as stored."""
-    return [json.loads(path.read_text()) for path in sorted((store.folder / "scores").glob("*.json"))]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 import torch
 
-from s2g.config import ModelConfig
+from s2g.config import ModelConfig, canonical, read
 from s2g.engine.cost import PassCost, measure
 from s2g.engine.run import Run
 from s2g.engine.store import Store
@@ -39,22 +40,10 @@ def prepare() -> None:
     torch.backends.cudnn.allow_tf32 = False
 
 
-class _Loaded:
-    """Models by configuration; a worker meets few, and keeps the last ones."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        self.config = config
-
-    def __hash__(self) -> int:
-        return hash((self.config.name, self.config.weights))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Loaded) and self.config == other.config
-
-
 @lru_cache(maxsize=2)
-def _load(wanted: _Loaded, device: str) -> tuple[Denoiser, PassCost]:
-    config = wanted.config
+def _load(config_json: str, device: str) -> tuple[Denoiser, PassCost]:
+    """A model and its FLOPs, by its configuration as JSON; a worker meets few models, and keeps the last two."""
+    config = read(ModelConfig, json.loads(config_json), "model")
     adapter = MODELS.load(config.family)
     denoiser: Denoiser = adapter.load(config, torch.device(device), DTYPES[config.dtype])
     if len(denoiser.blocks) != config.blocks:
@@ -74,7 +63,7 @@ def cost_of(twin: Denoiser) -> PassCost:
 def do(task: Task) -> float:
     """Make and store one unit; returns the seconds it took."""
     run = task.run
-    denoiser, cost = _load(_Loaded(run.model), task.device)
+    denoiser, cost = _load(canonical(asdict(run.model)), task.device)
     unit = run.unit(task.unit)
     began = time.perf_counter()
     account = Account()
@@ -89,7 +78,7 @@ def do(task: Task) -> float:
         "evaluations": account.evaluations,
         "flops": cost.of(account),
         "device": task.device,
-        "account": asdict(account),
+        "block_runs": account.blocks,
     }
     task.store.put(task.unit, unit.items, images, facts)
     return seconds

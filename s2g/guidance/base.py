@@ -37,6 +37,8 @@ class Draws:
     def mask(self, i: int, drop: int, protect: Sequence[int]) -> tuple[int, ...]:
         """Indices of the `drop` blocks of mask i: without replacement from the unprotected ones, ascending."""
         eligible = [block for block in range(self.num_blocks) if block not in protect]
+        if not 1 <= drop <= len(eligible):
+            raise ValueError(f"{drop} blocks to drop, {len(eligible)} of {self.num_blocks} are not protected")
         # The blocks with the smallest of N random words: a uniform subset, the same in every version of numpy.
         words = philox(Purpose.MASK, self.mask_seed, self.unit, self.step, i).random_raw(self.num_blocks)
         chosen = sorted(eligible, key=lambda block: (int(words[block]), block))[:drop]

@@ -6,7 +6,7 @@ compiled: another mask is then no new graph, and a dropped block is not even ent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -38,8 +38,9 @@ class Pass:
 class BlockControl:
     """Control over a network's residual blocks, in execution order; use as a context manager."""
 
-    def __init__(self, blocks: Sequence[nn.Module]) -> None:
+    def __init__(self, blocks: Sequence[nn.Module], protect: Collection[int] = ()) -> None:
         self.blocks = list(blocks)
+        self.protect = frozenset(protect)
         if not self.blocks:
             raise UserError(
                 "no residual block was found in the network",
@@ -72,7 +73,7 @@ class BlockControl:
         """Let `work` govern the calls made inside; afterwards the blocks run as they always did."""
         if self._before is None:
             raise RuntimeError("enter the BlockControl before a pass: with BlockControl(blocks) as control: ...")
-        self.check(work.dropped | work.record)
+        self.check(work.dropped, also=work.record)
         # block.compile() writes into the same slot, and what it puts there would run every block without a word.
         lost = [index for index, block in enumerate(self.blocks) if getattr(block, SLOT) is not self._ours[index]]
         if lost:
@@ -83,13 +84,22 @@ class BlockControl:
         finally:
             self.current = None
 
-    def check(self, dropped: frozenset[int]) -> None:
-        """UserError if a mask names a block that the network does not have."""
-        missing = sorted(i for i in dropped if not 0 <= i < len(self.blocks))
+    def check(self, dropped: frozenset[int], also: frozenset[int] = frozenset()) -> None:
+        """UserError if a mask names a block that the network does not have, or one that is protected."""
+        named = dropped | also
+        missing = sorted(i for i in named if not 0 <= i < len(self.blocks))
         if missing:
             raise UserError(
-                f"mask {sorted(dropped)} names {missing}, which the network does not have",
+                f"mask {sorted(named)} names {missing}, which the network does not have",
                 allowed=f"0 to {len(self.blocks) - 1}",
+            )
+        kept = sorted(dropped & self.protect)
+        if kept:
+            free = [index for index in range(len(self.blocks)) if index not in self.protect]
+            raise UserError(
+                f"mask {sorted(dropped)} names {kept}, which is protected",
+                allowed=", ".join(map(str, free)),
+                todo="name other blocks, or protect fewer",
             )
 
     def _dispatcher(self, index: int, inner: Callable[..., Any]) -> Callable[..., Any]:

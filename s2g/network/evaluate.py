@@ -23,16 +23,14 @@ from s2g.network.control import BlockControl, Pass
 
 @dataclass
 class Account:
-    """What was asked of the network, per item: evaluations, and how often each block ran and the rest of it."""
+    """What was asked of the network, per item: evaluations, and how often each block ran."""
 
     evaluations: int = 0
-    stems: int = 0
     blocks: dict[int, int] = field(default_factory=dict)
 
     def add(self, ran: Iterable[int], branches: int) -> None:
         """One network call that served `branches` branches and ran these blocks."""
         self.evaluations += branches
-        self.stems += branches
         for index in ran:
             self.blocks[index] = self.blocks.get(index, 0) + branches
 

@@ -23,9 +23,9 @@ NUM_CLASSES = len(SHAPES) * len(COLORS) * len(TEXTURES)
 SIZE = 32  # pixels of a side
 
 # Chosen so that 32x32 pixels in 4x4 patches show every attribute clearly (ours; docs/shapes.md tells what was tried).
-CENTER = 0.22  # largest offset of the centre, in half widths
-RADIUS = (0.55, 0.75)  # in half widths
-ANGLE = 0.25  # largest rotation, in radians
+CENTER = 0.28  # largest offset of the centre, in half widths
+RADIUS = (0.40, 0.72)  # in half widths
+ANGLE = 0.40  # largest rotation, in radians
 GREY = (0.50, 0.90)  # brightness of the background
 JITTER = 0.05  # largest shift of each colour channel
 

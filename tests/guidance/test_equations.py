@@ -135,6 +135,12 @@ def test_masks_change_with_step_and_unit_repeat_with_the_seed_and_keep_what_is_p
     assert draws.mask(1, 2, (0,)) == draws.mask(1, 2, (0,)) and draws.drawn == {1: draws.mask(1, 2, (0,))}
 
 
+@pytest.mark.parametrize("drop", [0, 11])
+def test_a_mask_that_cannot_be_drawn_is_refused(drop: int) -> None:
+    with pytest.raises(ValueError, match="10 of 12 are not protected"):
+        Draws(0, 0, 0, 12).mask(0, drop, (0, 11))
+
+
 def test_masks_are_uniform_over_subsets() -> None:
     counts: dict[tuple[int, ...], int] = {}
     for step in range(6000):

@@ -175,6 +175,15 @@ def test_a_mask_that_names_a_missing_block(mask: set[int]) -> None:
             assert "allowed: 0 to 7" in str(refused.value)
 
 
+def test_a_mask_that_names_a_protected_block() -> None:
+    network = toy()
+    with BlockControl(network.blocks, protect=(0, 2)) as control:
+        with pytest.raises(UserError, match=r"mask \[1, 2\] names \[2\], which is protected"), control.during(Pass(frozenset({1, 2}))):
+            pass
+        with control.during(Pass(dropped=frozenset({1}))):
+            pass
+
+
 def test_a_network_without_blocks() -> None:
     with pytest.raises(UserError, match="no residual block"):
         BlockControl([])

@@ -56,14 +56,13 @@ def test_reuse_is_the_plain_edited_pass_to_the_bit(name: str) -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_reuse_from_the_batched_pass_is_equal_up_to_rounding(name: str) -> None:
     network = SMALL[name](passes="batched")
-    count = worst = 0
+    count = 0
     for subs, x, level in rounds(network):
         reused = evaluate(network, (COND, UNCOND, *subs), True, x, level).raw
         plain = evaluate(network, subs, False, x, level).raw
         for branch in subs:
-            worst = max(worst, float((reused[branch] - plain[branch]).abs().max()))
+            torch.testing.assert_close(reused[branch], plain[branch], rtol=0, atol=1e-5)
             count += 1
-    assert worst < 1e-5
     assert count >= 200
 
 
@@ -119,7 +118,7 @@ def test_the_resumed_pass_runs_only_what_follows(name: str, passes: str) -> None
             expected = {i: 2 + (i > begun and i not in mask) for i in range(count)}
             assert account.blocks == expected
             assert ran == expected
-            assert account.evaluations == account.stems == 3
+            assert account.evaluations == 3
 
 
 def test_forks_of_one_evaluation_with_different_first_blocks() -> None:
@@ -198,7 +197,7 @@ def test_a_missing_block_is_refused_and_the_slots_are_given_back(reuse: bool) ->
 
 @pytest.mark.parametrize("name", ["toy", "sd3", "flux"])
 def test_compiled_blocks_fork_without_new_graphs(name: str) -> None:
-    """Two graphs' worth of batch sizes are met at the start; after that no mask brings another."""
+    """Both batch sizes, and with them all graphs, are met in the first evaluation; no mask brings another."""
     network = SMALL[name](passes="batched")
     x, graphs = latents(network), []
     masks = all_masks(len(network.blocks), most=2)

@@ -1,0 +1,193 @@
+"""What S2's third evaluation costs, plain and with prefix reuse, as ratios to CFG.
+
+    python scripts/bench_reuse.py
+
+Prints two tables. The first is measured: FLOPs and wall time of SiT-like networks of 12, 24 and 28 blocks on this
+machine's CPU, all three methods in turn in one process. The second is counted: full-size models on the meta device,
+expectation over all masks. No GPU is used, no weights are read; it takes about a minute.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from statistics import fmean, median
+
+import torch
+from meta_models import FULL_SIZE
+from rich.console import Console
+from rich.table import Table
+
+from s2g.engine.cost import PassCost, measure
+from s2g.guidance.base import Draws
+from s2g.guidance.masks import count_from_ratio, protected
+from s2g.models.sit import SiT, SiTDenoiser
+from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
+from s2g.network.evaluate import Account, Evaluator
+
+DEPTHS = (12, 24, 28)
+RATIOS = (0.01, 0.02, 0.1)
+MASKS, REPEATS, ITEMS = 12, 3, 2
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """Cost of a step of S2 over one of CFG."""
+
+    plain: float
+    reuse: float
+
+
+@dataclass(frozen=True)
+class Known:
+    """An earlier independent count of one full-size model, with 10 % of the blocks dropped, first and last protected."""
+
+    tera: float  # TFLOP of one forward pass
+    drop: int
+    ratios: Ratios
+
+
+KNOWN = {
+    "SD3-medium 1024x1024": Known(8.904, 2, Ratios(1.458, 1.298)),
+    "SD3.5-medium 1024x1024": Known(11.250, 2, Ratios(1.458, 1.274)),
+    "Flux 1024x1024": Known(74.385, 6, Ratios(1.447, 1.378)),
+    "Wan 1.3B 480x832x81": Known(283.00, 3, Ratios(1.450, 1.329)),
+    "SiT-XL/2 256x256": Known(0.2373, 3, Ratios(1.446, 1.326)),
+}
+
+
+def expected_sub(cost: PassCost, drop: int, protect: Sequence[int], reuse: bool) -> Fraction:
+    """FLOPs of the pass with `drop` random blocks left out, in expectation over all masks; exact.
+
+    With reuse the pass begins after its first dropped block f. Given f, the other drop - 1 are any of the eligible
+    blocks after it.
+    """
+    never = protected(protect, len(cost.blocks))
+    eligible = [index for index in range(len(cost.blocks)) if index not in never]
+    if not reuse:
+        return cost.total - Fraction(drop, len(eligible)) * sum(cost.blocks[index] for index in eligible)
+    total = Fraction(cost.stem)
+    for rank, first in enumerate(eligible[: len(eligible) - drop + 1]):
+        later = eligible[rank + 1 :]
+        left = Fraction(drop - 1, len(later)) * sum(cost.blocks[index] for index in later) if later else 0
+        chance = Fraction(math.comb(len(later), drop - 1), math.comb(len(eligible), drop))
+        total += chance * (sum(cost.blocks[first + 1 :]) - left)
+    return total
+
+
+def expected_ratios(cost: PassCost, drop: int, protect: Sequence[int]) -> Ratios:
+    """S2 over CFG: three evaluations over two."""
+    return Ratios(*(float(1 + expected_sub(cost, drop, protect, reuse) / (2 * cost.total)) for reuse in (False, True)))
+
+
+def small_sit(depth: int) -> SiTDenoiser:
+    """A SiT of modest width whose blocks all matter."""
+    torch.manual_seed(0)
+    network = SiT(size=16, patch=2, channels=4, width=128, depth=depth, heads=4, num_classes=10).eval()
+    return SiTDenoiser(network, size=16, channels=4, passes="batched")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Mean over masks of S2 over CFG: FLOPs as counted by the evaluator's account, and wall time."""
+
+    flops: Ratios
+    wall: Ratios
+
+
+def measured(network: SiTDenoiser, drop: int) -> Measured:
+    """Time a step of CFG, of S2 plain and of S2 with reuse in turn, for several masks, block 0 protected."""
+    x, conditions = torch.randn(ITEMS, *network.latent_shape), network.encode(range(ITEMS))
+    cost = measure(network.network, network.blocks, lambda: network.forward(x[:1], 0.5, network.encode([0])["cond"]))
+
+    def step(branches: Sequence[Branch], reuse: bool) -> tuple[int, float]:
+        with Evaluator(network, reuse=reuse, account=Account()) as evaluator:
+            start = time.perf_counter()
+            evaluator(branches, x, 0.5, conditions)
+            return cost.of(evaluator.account), time.perf_counter() - start
+
+    flops, wall = [], []
+    for index in range(MASKS):
+        draws = Draws(mask_seed=0, unit=0, step=index, num_blocks=len(network.blocks))
+        sub = Branch("cond", DropBlocks(draws.mask(0, drop, protect=(0,))))
+        ways = [((COND, UNCOND), False), ((COND, UNCOND, sub), False), ((COND, UNCOND, sub), True)]
+        seconds: list[list[float]] = []
+        for repeat in range(REPEATS):
+            # In turn, and each time another one first, so that a machine that slows down slows all of them.
+            turn = [(repeat + shift) % 3 for shift in range(3)]
+            took = {way: step(*ways[way]) for way in turn}
+            seconds.append([took[way][1] for way in range(3)])
+        cfg, plain, reuse = (took[way][0] for way in range(3))
+        flops.append((plain / cfg, reuse / cfg))
+        wall.append([median(row[way] / row[0] for row in seconds) for way in (1, 2)])
+    return Measured(*(Ratios(*(fmean(column) for column in zip(*rows, strict=True))) for rows in (flops, wall)))
+
+
+def small_table() -> Table:
+    """Measured on this machine."""
+    table = Table(
+        title=f"A step of S2 over a step of CFG, measured: SiT-like networks, {platform.machine()} CPU, "
+        f"{torch.get_num_threads()} threads, torch {torch.__version__.partition('+')[0]}",
+        caption=f"Mean over {MASKS} masks, block 0 protected. FLOPs are counted for these masks; 'all masks' is their exact "
+        "expectation with reuse. CFG makes its two evaluations in one batch.",
+    )
+    for name in ("blocks", "dropped", "FLOPs plain", "FLOPs reuse", "all masks", "time plain", "time reuse"):
+        table.add_column(name, justify="right")
+    for depth in DEPTHS:
+        network = small_sit(depth)
+        step_cost = measure(
+            network.network, network.blocks, lambda: network.forward(torch.zeros(1, 4, 16, 16), 0.5, network.encode([0])["cond"])
+        )
+        counts = {ratio: count_from_ratio(ratio, depth) for ratio in RATIOS}
+        for drop in sorted(set(counts.values())):
+            shares = ", ".join(f"{ratio:.0%}" for ratio, count in counts.items() if count == drop)
+            found = measured(network, drop)
+            values = (found.flops.plain, found.flops.reuse, expected_ratios(step_cost, drop, (0,)).reuse)
+            table.add_row(
+                str(depth), f"{drop} ({shares})", *(f"{v:.3f}" for v in (*values, found.wall.plain, found.wall.reuse))
+            )
+        table.add_section()
+    return table
+
+
+def full_size_table() -> Table:
+    """Counted on the meta device."""
+    table = Table(
+        title="TFLOP of one step, full-size models, counted on the meta device",
+        caption="FLOPs are two per multiply-accumulate, attention included, one item. About 10 % of the blocks dropped, first "
+        "and last protected, exact expectation over all masks. In brackets: an earlier independent count.",
+    )
+    table.add_column("model")
+    for name in ("blocks", "dropped", "forward", "CFG", "S2 plain", "S2 reuse", "plain / CFG", "reuse / CFG"):
+        table.add_column(name, justify="right")
+    for name, build in FULL_SIZE.items():
+        cost, known = build().cost(), KNOWN[name]
+        drop = count_from_ratio(0.1, len(cost.blocks))
+        ratios, tera = expected_ratios(cost, drop, (0, -1)), cost.total / 1e12
+        table.add_row(
+            name,
+            str(len(cost.blocks)),
+            f"{drop} ({known.drop})",
+            f"{tera:.4g} ({known.tera:.4g})",
+            *(f"{2 * tera * ratio:.4g}" for ratio in (1, ratios.plain, ratios.reuse)),
+            f"{ratios.plain:.3f} ({known.ratios.plain:.3f})",
+            f"{ratios.reuse:.3f} ({known.ratios.reuse:.3f})",
+        )
+    return table
+
+
+def main() -> None:
+    """Print both tables."""
+    console = Console()
+    # A file or a pipe has no width of its own, and rich would fold the tables at 80 columns.
+    console.width = max(console.width, 126)
+    console.print(small_table())
+    console.print(full_size_table())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Draw the pictures of docs/shapes.md: the 108 classes, and the loss curves of training (docs/data/*_loss.csv)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from s2g.shapes.render import render
+from s2g.shapes.world import NUM_CLASSES, scenes
+
+DOCS = Path(__file__).parents[1] / "docs"
+ZOOM = 2
+
+
+def draw_world() -> None:
+    """One scene of each class, a row a shape."""
+    images = render(scenes(0, np.arange(NUM_CLASSES), np.arange(NUM_CLASSES)))
+    grid = images.reshape(6, 18, 3, 32, 32).transpose(0, 3, 1, 4, 2).reshape(6 * 32, 18 * 32, 3)
+    picture = Image.fromarray((grid * 255 + 0.5).astype(np.uint8))
+    picture.resize((picture.width * ZOOM, picture.height * ZOOM), Image.Resampling.NEAREST).save(DOCS / "images" / "world.png")
+
+
+def draw_loss(name: str) -> None:
+    """Training and held-out loss against the step."""
+    columns = np.genfromtxt(DOCS / "data" / f"{name}_loss.csv", delimiter=",", names=True)
+    with matplotlib.rc_context({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": name}):
+        figure = Figure(figsize=(6, 3), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(columns["step"], columns["loss"], color="#999999", label="training, mean of 50 batches")
+        axes.plot(columns["step"], columns["held_out_loss"], color="#0072B2", label="held-out scenes, averaged weights")
+        axes.set(xlabel="step", ylabel="velocity loss", yscale="log")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25, which="both")
+        axes.legend(frameon=False)
+        figure.savefig(DOCS / "images" / f"{name}_loss.svg", metadata={"Date": None}, facecolor="white")
+
+
+if __name__ == "__main__":
+    draw_world()
+    draw_loss("tiny_sit")
