@@ -74,7 +74,6 @@ def job(composed: DictConfig, session: Session) -> None:
 
 def one(composed: DictConfig, session: Session) -> None:
     """One run of the command: plan, make what is missing, score, show."""
-    from s2g.engine.execute import execute
     from s2g.engine.run import resolve
     from s2g.engine.scoring import score
     from s2g.engine.store import Store
@@ -86,8 +85,12 @@ def one(composed: DictConfig, session: Session) -> None:
     if settings.plan:
         show_plan(session.console, run, store)
         return
-    executor = session.executor(executor_config)
-    made = execute([run], settings.runs, executor, executor_config.reuse, session.console)
+    store.begin(run, executor_config.reuse)
+    made = 0
+    if store.missing(run):
+        from s2g.engine.execute import execute  # torch is loaded here, and not for what is stored already
+
+        made = execute([run], settings.runs, session.executor(executor_config), executor_config.reuse, session.console)
     result = score(run, store)
     overrides = dict(text.split("=", 1) for text in HydraConfig.get().overrides.task if "=" in text)
     session.rows.append((overrides, result))

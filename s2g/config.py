@@ -61,6 +61,7 @@ class ModelConfig:
 
 DTYPES = ("fp32", "bf16", "fp16")
 PASSES = ("batched", "separate")
+DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,12 @@ class ExecutorConfig:
     workers: int | None = None  # None: one per core on CPU
     device: str = "auto"
     reuse: bool = True  # prefix reuse; fixed once a run has begun, since it changes the last bits
+
+    def __post_init__(self) -> None:
+        if self.workers is not None:
+            at_least(self.workers, 1, "executor.workers")
+        if self.device not in DEVICES:
+            raise UserError(f"executor.device = {self.device}", allowed=", ".join(DEVICES))
 
 
 @dataclass(frozen=True)

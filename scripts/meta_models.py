@@ -25,7 +25,7 @@ class MetaModel:
     call: Callable[[], object]
 
     def parameters(self) -> int:
-        """How many numbers training sets; tables of positions are buffers and do not count."""
+        """How many numbers its parameters hold; SD3's table of positions is a buffer and does not count."""
         return sum(parameter.numel() for parameter in self.network.parameters())
 
     def cost(self) -> PassCost:

@@ -8,18 +8,15 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import torch
-from safetensors.torch import load_file
 
-from s2g.benches.base import Metric
 from s2g.config import BUILTIN, ModelConfig, file_hash
+from s2g.engine.bench import Metric
 from s2g.errors import UserError
 from s2g.metrics.frechet import Moments, frechet_distance
 from s2g.metrics.inception_style import inception_style
-from s2g.shapes.probe import Probe
 from s2g.shapes.world import ATTRIBUTES, NUM_CLASSES, SIZE, attributes_of, class_name
 
-PROBE = BUILTIN / "probe.safetensors"
+PROBE = BUILTIN / "probe.safetensors"  # read by s2g/shapes/probe.py
 REFERENCE = BUILTIN / "reference.npz"
 STRIDE = 41  # shares no factor with 108
 
@@ -66,21 +63,13 @@ class Shapes:
     def caption(self, item: int) -> str:
         return class_name(item * STRIDE % NUM_CLASSES)
 
-    @torch.no_grad()
     def measure(self, images: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
-        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
-        reading = probe()(pixels)
+        from s2g.shapes.probe import read_images
+
+        reading = read_images(images)
         truth = attributes_of(np.array(self.prompts(items)))
         right = {name: reading.logp[name].argmax(-1).numpy() == truth[name] for name in ATTRIBUTES}
         return {**right, "features": reading.features.numpy(), "probabilities": reading.joint().numpy()}
-
-
-@cache
-def probe() -> Probe:
-    """The shipped probe, ready to read."""
-    model = Probe()
-    model.load_state_dict(load_file(PROBE), strict=True)
-    return model.eval()
 
 
 @cache

@@ -8,8 +8,6 @@ import subprocess
 from importlib.metadata import version
 from typing import Any
 
-import torch
-
 from s2g import __version__
 from s2g.config import CHECKOUT, file_hash
 from s2g.engine.run import Run
@@ -19,6 +17,8 @@ PACKAGES = ("torch", "torchvision", "diffusers", "transformers", "timm", "numpy"
 
 def machine() -> str:
     """The processor (and GPU) in words."""
+    import torch
+
     cpu = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as lines:

@@ -14,7 +14,7 @@ from s2g.engine.worker import Task
 
 
 def execute(runs: Sequence[Run], root: str, executor: LocalExecutor, reuse: bool, console: Console) -> int:
-    """Make what the runs still lack below `root`; returns the number of items made.
+    """Make what the runs still lack below `root`, their stores begun; returns the number of items made.
 
     The units of several runs take turns, so that a machine that slows down slows all of them.
     """

@@ -14,23 +14,20 @@ import torch
 from s2g.config import ExecutorConfig
 from s2g.engine.worker import Task, do, prepare
 from s2g.errors import UserError
-from s2g.typed import at_least
 
 
 def device_of(config: ExecutorConfig) -> str:
     """The device a run is made on; UserError if it is not here."""
-    allowed = ["auto", "cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-    if config.device not in allowed:
-        raise UserError(f"executor.device = {config.device}: not on this machine", allowed=", ".join(allowed))
-    return allowed[-1] if config.device == "auto" and len(allowed) == 3 else config.device.replace("auto", "cpu")
+    available = torch.cuda.is_available()
+    if config.device == "cuda" and not available:
+        raise UserError("executor.device = cuda: torch sees no CUDA GPU on this machine", allowed="auto, cpu")
+    return "cuda" if available and config.device != "cpu" else "cpu"
 
 
 class LocalExecutor:
     """A pool of processes that stays up between runs, so that a sweep loads its model once; a context manager."""
 
     def __init__(self, config: ExecutorConfig) -> None:
-        if config.workers is not None:
-            at_least(config.workers, 1, "executor.workers")
         self.device = device_of(config)
         self.workers = config.workers or (len(os.sched_getaffinity(0)) if self.device == "cpu" else 1)
         self._pool: ProcessPoolExecutor | None = None

@@ -8,14 +8,14 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-from s2g.benches.base import Bench
 from s2g.config import ExecutorConfig, ModelConfig, Settings, canonical, file_hash, read
+from s2g.engine.bench import Bench
 from s2g.errors import UserError
 from s2g.guidance.assemble import Fit, assemble
 from s2g.guidance.base import Guidance
 from s2g.registry import BENCHES, MODELS, SAMPLERS
 from s2g.sampling.base import Sampler
-from s2g.sampling.loop import Unit
+from s2g.sampling.unit import Unit
 from s2g.typed import at_least
 
 SAMPLES_VERSION = 1  # raised whenever the mathematics of sampling changes

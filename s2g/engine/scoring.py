@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from s2g.benches.base import Metric
 from s2g.config import canonical
 from s2g.engine.atomic import write_bytes, write_json
+from s2g.engine.bench import Metric
 from s2g.engine.run import Run
 from s2g.engine.store import Store
 from s2g.metrics.statistics import Estimate, jackknife

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from torch import Tensor
-
-from s2g.models.convention import Space
 from s2g.network.branch import Branch
+from s2g.space import Space
 from s2g.streams import Purpose, philox
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 State = dict[str, Any]  # a method's memory during one unit (momentum and the like)
 
@@ -84,3 +85,36 @@ class Guidance(Protocol):
     def combine(self, preds: Mapping[Branch, Tensor], step: Step, state: State) -> Tensor:
         """The guided prediction [B, ...] from the branches' predictions, in `space`, fp32."""
         ...
+
+
+class AnySpace:
+    """What methods share whose weights sum to 1 and that remember nothing: any space will do, any sampler."""
+
+    @property
+    def space(self) -> Space:
+        return Space.RAW
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset()
+
+    def start(self) -> State:
+        return {}
+
+
+@dataclass(frozen=True)
+class Around:
+    """What wrappers share that leave the inner method's space, needs and memory as they are."""
+
+    inner: Guidance
+
+    @property
+    def space(self) -> Space:
+        return self.inner.space
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return self.inner.needs
+
+    def start(self) -> State:
+        return self.inner.start()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
-
-from s2g.guidance.base import Need, State, Step
-from s2g.models.convention import Space
+from s2g.guidance.base import AnySpace, State, Step
 from s2g.network.branch import COND, UNCOND, Branch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def cfg(cond: Tensor, uncond: Tensor, scale: float) -> Tensor:
@@ -18,21 +19,10 @@ def cfg(cond: Tensor, uncond: Tensor, scale: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class CFG:
+class CFG(AnySpace):
     """Two evaluations a step; one at scale 1, where uncond has no weight."""
 
     scale: float = 7.5  # diffusers' guider and the paper's SD3 runs (B.4); models carry presets of their own
-
-    @property
-    def space(self) -> Space:
-        return Space.RAW
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        return frozenset()
-
-    def start(self) -> State:
-        return {}
 
     def branches(self, step: Step) -> Sequence[Branch]:
         return (COND,) if self.scale == 1 else (COND, UNCOND)

@@ -4,35 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from s2g.guidance.base import Guidance, Need, State, Step
-from s2g.models.convention import Space
+from s2g.guidance.base import Around, State, Step
 from s2g.network.branch import COND, Branch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Channels:
+class Channels(Around):
     """`inner` sees and guides the first `count` channels; the others keep the conditional prediction.
 
     Methods that measure norms or angles measure them on the guided channels (ours: no source defines it).
     """
 
-    inner: Guidance
     count: int
-
-    @property
-    def space(self) -> Space:
-        return self.inner.space
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        return self.inner.needs
-
-    def start(self) -> State:
-        return self.inner.start()
 
     def branches(self, step: Step) -> Sequence[Branch]:
         branches = self.inner.branches(step)
@@ -41,4 +29,6 @@ class Channels:
     def combine(self, preds: Mapping[Branch, Tensor], step: Step, state: State) -> Tensor:
         guided = {branch: prediction[:, : self.count] for branch, prediction in preds.items()}
         inside = self.inner.combine(guided, replace(step, x=step.x[:, : self.count]), state)
-        return torch.cat([inside, preds[COND][:, self.count :]], dim=1)
+        result = preds[COND].clone()
+        result[:, : self.count] = inside
+        return result

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
-
-from s2g.guidance.base import Need, State, Step
-from s2g.models.convention import Space
+from s2g.guidance.base import AnySpace, State, Step
 from s2g.network.branch import COND, Branch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
-class NoGuidance:
+class NoGuidance(AnySpace):
     """D_cond."""
-
-    @property
-    def space(self) -> Space:
-        return Space.RAW
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        return frozenset()
-
-    def start(self) -> State:
-        return {}
 
     def branches(self, step: Step) -> Sequence[Branch]:
         return (COND,)

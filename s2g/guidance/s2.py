@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
 from s2g.guidance.base import Guidance, Need, State, Step
 from s2g.guidance.cfg import CFG
 from s2g.guidance.window import Window
-from s2g.models.convention import Space
 from s2g.network.branch import COND, Branch, DropBlocks
+from s2g.space import Space
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def s2(guided: Tensor, cond: Tensor, sub: Tensor, omega: float) -> Tensor:

@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import Guidance, Need, State, Step
-from s2g.models.convention import Space
+from s2g.guidance.base import Around, State, Step
 from s2g.network.branch import COND, Branch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -49,22 +50,10 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Windowed:
+class Windowed(Around):
     """Any method inside a window, cond alone outside (guidance interval, arXiv 2404.07724)."""
 
-    inner: Guidance
     window: Window
-
-    @property
-    def space(self) -> Space:
-        return self.inner.space
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        return self.inner.needs
-
-    def start(self) -> State:
-        return self.inner.start()
 
     def branches(self, step: Step) -> Sequence[Branch]:
         return self.inner.branches(step) if self.window.active(step) else (COND,)

@@ -5,18 +5,12 @@ Inside s2g the noise level s runs from 1 to 0, x = (1 - s) data + s noise, and v
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from torch import Tensor
+from s2g.space import Space
 
-
-class Space(Enum):
-    """Where a guidance method combines predictions."""
-
-    RAW = "raw"  # the network's own output
-    VELOCITY = "velocity"  # noise - data
-    DENOISED = "denoised"  # the estimate of the data
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Convention(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from s2g.benches.base import Metric
+from s2g.engine.bench import Metric
 from s2g.metrics.statistics import Estimate
 
 

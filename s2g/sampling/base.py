@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Protocol
 
 from s2g.guidance.base import Need
-from s2g.models.convention import Convention, Space
+from s2g.models.convention import Convention
+from s2g.space import Space
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 State = dict[str, Any]  # a solver's memory during one unit
 

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from s2g.guidance.base import Need
 from s2g.sampling.base import Predict, State, StepEnds
-from s2g.sampling.levels import flow_levels
+from s2g.sampling.levels import FlowGrid
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Euler:
+class Euler(FlowGrid):
     """x' = x + (s' - s) v."""
 
     steps: int = 28  # SD3's number (diffusers' StableDiffusion3Pipeline); models carry their own
-    shift: float = 1.0
 
     @property
     def offers(self) -> frozenset[Need]:
         return frozenset(Need)
-
-    def levels(self) -> tuple[float, ...]:
-        return flow_levels(self.steps, self.shift)
-
-    def start(self) -> State:
-        return {}
 
     def step(self, x: Tensor, ends: StepEnds, predict: Predict, noise: Callable[[], Tensor], state: State) -> Tensor:
         guided = predict(x, ends.level)

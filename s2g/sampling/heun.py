@@ -4,31 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from s2g.guidance.base import Need
-from s2g.models.convention import Space
 from s2g.sampling.base import Predict, State, StepEnds
-from s2g.sampling.levels import flow_levels
+from s2g.sampling.levels import FlowGrid
+from s2g.space import Space
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Heun:
+class Heun(FlowGrid):
     """The mean of the velocities at both ends of an Euler step; both see the same masks."""
 
     steps: int = 14  # as many evaluations as Euler's 28 (ours)
-    shift: float = 1.0
 
     @property
     def offers(self) -> frozenset[Need]:
         return frozenset({Need.STEPS, Need.DETERMINISTIC})
-
-    def levels(self) -> tuple[float, ...]:
-        return flow_levels(self.steps, self.shift)
-
-    def start(self) -> State:
-        return {}
 
     def step(self, x: Tensor, ends: StepEnds, predict: Predict, noise: Callable[[], Tensor], state: State) -> Tensor:
         guided = predict(x, ends.level)

@@ -11,25 +11,16 @@ from torch import Tensor
 
 from s2g.guidance.base import Draws, Guidance, State, Step
 from s2g.models.base import Conditioning
-from s2g.models.convention import Space
 from s2g.network.branch import COND
 from s2g.network.evaluate import Evaluator
 from s2g.sampling.base import Guided, Sampler, StepEnds
+from s2g.sampling.unit import Unit
+from s2g.space import Space
 from s2g.streams import Purpose, normal
 
 
 class NotFiniteError(ArithmeticError):
     """NaN or infinity while sampling, with the step, branch and item at fault."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A fixed group of consecutive items: the batch, and the atom of work."""
-
-    index: int
-    items: tuple[int, ...]
-    seed: int
-    mask_seed: int
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
+import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from s2g.config import BUILTIN
 from s2g.shapes.world import ATTRIBUTES
 
 FEATURES = 64
@@ -43,3 +47,17 @@ class Probe(nn.Module):
     def forward(self, images: Tensor) -> Reading:
         features = self.features(self.trunk(images))
         return Reading({name: head(features).log_softmax(-1) for name, head in self.heads.items()}, features)
+
+
+@cache
+def shipped_probe() -> Probe:
+    """The probe that ships with the package, ready to read."""
+    model = Probe()
+    model.load_state_dict(load_file(BUILTIN / "probe.safetensors"), strict=True)
+    return model.eval()
+
+
+@torch.no_grad()
+def read_images(images: np.ndarray) -> Reading:
+    """What the shipped probe says of uint8 images [B, 32, 32, 3]."""
+    return shipped_probe()(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1)

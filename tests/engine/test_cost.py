@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ from s2g.models.sit import SiT, SiTDenoiser
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.control import BlockControl, Pass
 from s2g.network.evaluate import Account, Evaluator
-from tests.small_networks import SMALL, TEXT, WIDTH, latents
+from tests.small_networks import SMALL, TEXT, latents
 
 
 def counted(call: Callable[[], object]) -> int:
@@ -111,13 +110,16 @@ def test_an_accounts_cost_is_what_the_evaluation_does(name: str, reuse: bool, pa
             evaluator(branches[:1], x, 0.5, conditions)
 
     assert counted(evaluate) == 3 * cost.of(account)
-    full = 5 * cost.total - 2 * cost.blocks[1] - cost.blocks[4]
-    assert cost.of(account) < full if reuse else cost.of(account) == full + cost.blocks[1] - cost.blocks[3]
+    saved = cost.blocks[1] + cost.blocks[4] + cost.blocks[3]  # by dropping
+    if reuse:  # and by not doing again what comes before
+        saved += cost.blocks[0] + sum(cost.blocks[:3])
+    assert cost.of(account) == 5 * cost.total - saved
 
 
 def test_kinds_of_block_are_told_apart() -> None:
     """SD3's dual-attention blocks cost more than the plain ones and the last, which gives up its text, less."""
-    dual, plain, last = cost_of(SMALL["sd3"]()).blocks[:3], cost_of(SMALL["sd3"]()).blocks[3:5], cost_of(SMALL["sd3"]()).blocks[5]
+    blocks = cost_of(SMALL["sd3"]()).blocks
+    dual, plain, last = blocks[:3], blocks[3:5], blocks[5]
     assert len(set(dual)) == len(set(plain)) == 1
     image, text, width = 16, TEXT, 16
     # A second attention over the image: its four projections, two products, and three more modulations.
@@ -125,18 +127,12 @@ def test_kinds_of_block_are_told_apart() -> None:
     # No text output projection and MLP, and two instead of six modulations.
     assert plain[0] - last == 2 * ((1 + 8) * text * width**2 + 4 * width**2)
 
+    # Flux: two streams with weights of their own, then one with attention and MLP side by side.
     blocks = cost_of(SMALL["flux"]()).blocks
     tokens, width = 12 + TEXT, 32
     attention = 2 * tokens**2 * width
     assert blocks[:3] == (2 * (12 * tokens * width**2 + attention + 2 * 6 * width**2),) * 3
     assert blocks[3:] == (2 * (12 * tokens * width**2 + attention + 3 * width**2),) * 5
-
-
-def test_a_copy_costs_the_same_wherever_it_was_measured_before() -> None:
-    network = SMALL["wan"]()
-    first = cost_of(network)
-    network.network = copy.deepcopy(network.network)
-    assert cost_of(network) == first
 
 
 def test_sit_xl_2() -> None:
@@ -147,5 +143,5 @@ def test_sit_xl_2() -> None:
     assert sum(tensor.numel() for tensor in state.values()) == 675_129_632
     cost = cost_of(network)
     assert cost.blocks == (sit_block(tokens=256, width=1152),) * 28
-    assert cost.total == pytest.approx(0.2373e12, abs=0.00006e12)
+    assert cost.total == 237_242_843_136
     assert round(cost.total / 2e9) == 119

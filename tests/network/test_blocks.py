@@ -104,7 +104,7 @@ def test_unknown_class_is_refused_with_the_line_to_write() -> None:
 def test_a_class_of_a_known_name_from_elsewhere_is_unknown() -> None:
     """Same name, other package: its forward may be another one, so the rule is not guessed."""
     elsewhere = type("WanTransformerBlock", (Stranger,), {"__module__": "other.models"})
-    with pytest.raises(UserError, match="other.models.WanTransformerBlock is not known"):
+    with pytest.raises(UserError, match=r"other\.models\.WanTransformerBlock is not known"):
         BlockPort(elsewhere())
 
 
@@ -124,5 +124,5 @@ def test_register_refuses_returns_that_are_not_the_state(returns: list[str]) -> 
 
 
 def test_register_refuses_names_that_forward_does_not_take() -> None:
-    with pytest.raises(UserError, match="does not take.*\\n.*tokens, mask, memory"):
+    with pytest.raises(UserError, match=r"does not take.*\n.*tokens, mask, memory"):
         register_block(Stranger, state=["token"], returns=["token"])

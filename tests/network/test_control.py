@@ -178,7 +178,10 @@ def test_a_mask_that_names_a_missing_block(mask: set[int]) -> None:
 def test_a_mask_that_names_a_protected_block() -> None:
     network = toy()
     with BlockControl(network.blocks, protect=(0, 2)) as control:
-        with pytest.raises(UserError, match=r"mask \[1, 2\] names \[2\], which is protected"), control.during(Pass(frozenset({1, 2}))):
+        with (
+            pytest.raises(UserError, match=r"mask \[1, 2\] names \[2\], which is protected"),
+            control.during(Pass(frozenset({1, 2}))),
+        ):
             pass
         with control.during(Pass(dropped=frozenset({1}))):
             pass
@@ -203,9 +206,15 @@ def test_compiled_blocks_are_not_compiled_again_for_a_mask(name: str, graphs: li
     masks = all_masks(len(network.blocks))[::7]
     plain, eager = predict(network), [predict_without(network, mask) for mask in masks]
 
+    calls = [0]
+
     def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Any]:
-        graphs.append(graph.forward)
-        return graph.forward
+        def run(*args: Any) -> Any:
+            calls[0] += 1
+            return graph.forward(*args)
+
+        graphs.append(run)
+        return run
 
     for block in network.blocks:
         block.compile(backend=backend)
@@ -223,7 +232,9 @@ def test_compiled_blocks_are_not_compiled_again_for_a_mask(name: str, graphs: li
                 assert torch.equal(predict(network), plain)
             with control.during(Pass(dropped=frozenset(mask))):
                 assert torch.equal(predict(network), expected)
-            with control.during(Pass(dropped=frozenset(mask), resume=(first, work.kept[first]))):
+            calls[0] = 0
+            with control.during(Pass(dropped=frozenset(mask), resume=(first, work.kept[first]))) as resumed:
                 assert torch.equal(predict(network), expected)
+            assert calls[0] == len(resumed.ran)  # what ran was the compiled code
     assert len(graphs) == count
     assert slots(network) == before  # still compiled

@@ -15,13 +15,15 @@ from s2g.guidance.none import NoGuidance
 from s2g.guidance.s2 import S2
 from s2g.guidance.window import Window
 from s2g.models.base import Conditioning, Output
-from s2g.models.convention import Flow, Space
+from s2g.models.convention import Flow
 from s2g.network.blocks import register_block
 from s2g.network.evaluate import Evaluator
 from s2g.sampling.euler import Euler
 from s2g.sampling.heun import Heun
 from s2g.sampling.levels import flow_levels
-from s2g.sampling.loop import NotFiniteError, Unit, initial_noise, sample
+from s2g.sampling.loop import NotFiniteError, initial_noise, sample
+from s2g.sampling.unit import Unit
+from s2g.space import Space
 
 MEAN, STD = 1.5, 0.4
 

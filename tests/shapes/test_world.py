@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from s2g.benches.shapes import Shapes, probe, reference
+from s2g.benches.shapes import Shapes, reference
 from s2g.metrics.frechet import Moments, frechet_distance
+from s2g.shapes.probe import read_images, shipped_probe
 from s2g.shapes.render import polygon_distance, render
 from s2g.shapes.world import (
     ATTRIBUTES,
@@ -63,8 +64,9 @@ def test_polygon_distance_is_exact_for_a_square() -> None:
 def test_textures_show_two_tones_and_solid_one() -> None:
     for texture, tones in ((0, 1), (1, 2), (2, 2)):
         drawn = scenes(0, np.arange(6), np.array([18 * shape + texture for shape in range(6)]))
-        red = render(drawn)[:, 0] / drawn.rgb[:, 0, None, None]
-        inside = render(drawn)[:, 1] < 0.3 * drawn.grey[:, None, None]  # the background has as much green as red
+        image = render(drawn, size=128)
+        red = image[:, 0] / drawn.rgb[:, 0, None, None]
+        inside = image[:, 1] < 0.3 * drawn.grey[:, None, None]  # the background has as much green as red
         dark = ((red < 0.4) & inside).sum((1, 2)) / inside.sum((1, 2))
         assert ((dark > 0.2) & (dark < 0.7)).all() if tones == 2 else (dark == 0).all()
 
@@ -72,9 +74,7 @@ def test_textures_show_two_tones_and_solid_one() -> None:
 def test_probe_reads_held_out_scenes() -> None:
     drawn = scenes(HELD_OUT_SEED, np.arange(500_000, 501_000))
     images = (render(drawn) * 255 + 0.5).astype(np.uint8).transpose(0, 2, 3, 1)
-    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
-    with torch.no_grad():
-        reading = probe()(pixels)
+    reading = read_images(images)
     truth = attributes_of(drawn.label)
     for name in ATTRIBUTES:
         assert (reading.logp[name].argmax(-1).numpy() == truth[name]).mean() >= 0.97
@@ -104,7 +104,7 @@ def test_shipped_reference_is_the_moments_of_true_scenes() -> None:
     images = render(scenes(REFERENCE_SEED, np.arange(2000)))
     pixels = torch.from_numpy((images * 255 + 0.5).astype(np.uint8)).float() / 127.5 - 1
     with torch.no_grad():
-        features = np.concatenate([probe()(chunk).features.numpy() for chunk in pixels.split(500)])
+        features = np.concatenate([shipped_probe()(chunk).features.numpy() for chunk in pixels.split(500)])
     part = Moments.of(features)
     spread = np.sqrt(np.diag(reference().covariance) / 2000)
     assert (np.abs(part.mean - reference().mean) < 5 * spread + 1e-9).all()
