@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,18 +58,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     finally:
         sys.argv = before
-    for error in session.errors:
-        print(f"error: {explain(error)}", file=sys.stderr)
+    for said in dict.fromkeys(explain(error) for error in session.errors):
+        print(f"error: {said}", file=sys.stderr)
     if not session.errors:
         return 0
-    return 1 if any(isinstance(error, ArithmeticError) for error in session.errors) else 2
+    return 1 if any(isinstance(error, ArithmeticError | BrokenExecutor) for error in session.errors) else 2
 
 
 def job(composed: DictConfig, session: Session) -> None:
     """One run; what goes wrong is kept, so that the other runs of a sweep go on."""
     try:
         one(composed, session)
-    except (UserError, ArithmeticError) as error:
+    except (UserError, ArithmeticError, BrokenExecutor) as error:
         session.errors.append(error)
 
 
@@ -142,6 +143,8 @@ def explain(error: Exception) -> str:
     """Hydra's and OmegaConf's errors in our form: key, value, what is allowed, what to do."""
     if isinstance(error, UserError):
         return str(error)
+    if isinstance(error, BrokenExecutor):
+        return "a worker process died (out of memory?)\n  do: the same command goes on from what is stored"
     if isinstance(error, ArithmeticError):
         return f"{error}; nothing of that unit is stored\n  do: lower guidance.scale or guidance.omega, or use model.dtype=fp32"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:

@@ -27,7 +27,8 @@ def unknown(key: str, value: str, known: Iterable[str], todo: str = "") -> UserE
 def no_such_key(key: str, known: Iterable[str]) -> UserError:
     """The error for a key (with its dots) whose last part is not among `known`, with the nearest one suggested."""
     names = sorted(known)
-    return UserError(f"{key}: there is no such key.{_near(key.rpartition('.')[2], names)}", allowed=", ".join(names))
+    near = _near(key.rpartition(".")[2], names)
+    return UserError(f"{key}: there is no such key.{near}", allowed=", ".join(names) or "no key at all here")
 
 
 def _near(word: str, names: list[str]) -> str:
