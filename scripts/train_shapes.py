@@ -1,7 +1,7 @@
 """Train the built-in networks on the shapes world.
 
     python scripts/train_shapes.py model=probe
-    python scripts/train_shapes.py model=tiny_sit [steps=1800] [device=cpu|cuda] [out=training]
+    python scripts/train_shapes.py model=tiny_sit [steps=3200] [device=cpu|cuda] [out=training]
 
 State is written to OUT/MODEL/state.pt every 250 steps and a run that was stopped goes on from there; the loss goes to
 OUT/MODEL/loss.csv. `python scripts/train_shapes.py export model=tiny_sit` writes the weights that ship with the
@@ -28,7 +28,18 @@ from s2g.metrics.frechet import Moments
 from s2g.models.sit import SiT, initialise
 from s2g.shapes.probe import Probe
 from s2g.shapes.render import render
-from s2g.shapes.world import ATTRIBUTES, HELD_OUT_SEED, NUM_CLASSES, REFERENCE_SEED, TRAIN_SEED, attributes_of, scenes
+from s2g.shapes.world import (
+    ATTRIBUTES,
+    EASY,
+    FULL,
+    HELD_OUT_SEED,
+    NUM_CLASSES,
+    REFERENCE_SEED,
+    TRAIN_SEED,
+    Ranges,
+    attributes_of,
+    scenes,
+)
 
 TINY_SIT = dict(size=32, patch=4, channels=3, width=96, depth=12, heads=4, num_classes=NUM_CLASSES, learn_sigma=False)
 WEIGHTS = Path(__file__).parents[1] / "s2g" / "shapes" / "weights"
@@ -53,10 +64,11 @@ class Recipe:
     steps: int
     batch: int
     lr: float
-    weak_at: float | None  # share of the steps after which the EMA is kept as the weaker network
+    easy: int = 0  # steps on large upright shapes before the whole world is shown
+    weak_at: int | None = None  # step after which the EMA is kept as the weaker network
 
 
-RECIPES = {"probe": Recipe(800, 128, 2e-3, None), "tiny_sit": Recipe(1800, 96, 2e-3, 0.5)}
+RECIPES = {"probe": Recipe(800, 128, 2e-3), "tiny_sit": Recipe(3200, 96, 2e-3, easy=2000, weak_at=2300)}
 EMA_DECAY = 0.999
 LABEL_DROPOUT = 0.1
 
@@ -71,9 +83,9 @@ def build(name: str) -> nn.Module:
     return model
 
 
-def images_and_labels(seed: int, first: int, count: int, device: str) -> tuple[Tensor, Tensor]:
+def images_and_labels(seed: int, first: int, count: int, device: str, ranges: Ranges = FULL) -> tuple[Tensor, Tensor]:
     """Images [B, 3, 32, 32] in [-1, 1] and classes [B] of scenes first .. first + count - 1."""
-    drawn = scenes(seed, np.arange(first, first + count))
+    drawn = scenes(seed, np.arange(first, first + count), ranges=ranges)
     return torch.from_numpy(render(drawn) * 2 - 1).to(device), torch.from_numpy(drawn.label).to(device)
 
 
@@ -130,17 +142,20 @@ def train(settings: Settings) -> None:
         print(f"{settings.model}: going on from step {step} of {steps}", flush=True)
 
     held_images, held_labels = images_and_labels(HELD_OUT_SEED, 0, 256, settings.device)
-    log = (folder / "loss.csv").open("a", newline="")
+    log = (folder / "loss.csv").open("a+", newline="")
+    log.seek(0)
+    known = [row for row in csv.reader(log) if row and row[0].isdigit() and int(row[0]) <= step]
+    log.truncate(0)  # what was logged after the stored state is trained again
     writer = csv.writer(log)
-    if step == 0:
-        writer.writerow(["step", "seconds", "loss", "held_out_loss"])
+    writer.writerows([["step", "seconds", "loss", "held_out_loss"], *known])
     running, since = [], time.perf_counter()
     while step < steps:
         warm = min(1.0, (step + 1) / 100)
         for optim in optims:
             for group in optim.param_groups:
                 group["lr"] = recipe.lr * warm * (1 - step / steps)
-        images, labels = images_and_labels(TRAIN_SEED, step * batch, batch, settings.device)
+        ranges = EASY if step < recipe.easy else FULL
+        images, labels = images_and_labels(TRAIN_SEED, step * batch, batch, settings.device, ranges)
         loss = loss_of(model, images, labels, torch.Generator().manual_seed(step))
         for optim in optims:
             optim.zero_grad(set_to_none=True)
@@ -164,7 +179,7 @@ def train(settings: Settings) -> None:
                 f"{settings.model} {step}/{steps} loss {np.mean(running):.4f} held out {held:.4f} {elapsed:.0f} s", flush=True
             )
             running = []
-        if recipe.weak_at and step == round(recipe.weak_at * steps):
+        if step == recipe.weak_at:
             torch.save(ema.state_dict(), folder / "weak.pt")
         if step % 250 == 0 or step == steps:
             state = {"model": model.state_dict(), "ema": ema.state_dict(), "optims": [o.state_dict() for o in optims]}

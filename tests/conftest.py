@@ -29,3 +29,12 @@ def run_of() -> Callable[..., Run]:
         return resolve(OmegaConf.to_container(composed, resolve=True))[0]  # type: ignore[arg-type]
 
     return make
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked gpu are skipped, and said to be, where torch sees no CUDA device."""
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="no CUDA GPU on this machine"))

@@ -35,5 +35,8 @@ def measure(network: nn.Module, blocks: Sequence[nn.Module], call: Callable[[], 
         call()
     counts = counter.get_flop_counts()
     root = type(network).__name__
-    per_block = tuple(sum(counts.get(f"{root}.{names[id(block)]}", {}).values()) for block in blocks)
+    unseen = [names[id(block)] for block in blocks if f"{root}.{names[id(block)]}" not in counts]
+    if unseen:
+        raise RuntimeError(f"the forward pass of {root} did not call {unseen[0]} as a module: its FLOPs cannot be told apart")
+    per_block = tuple(sum(counts[f"{root}.{names[id(block)]}"].values()) for block in blocks)
     return PassCost(counter.get_total_flops() - sum(per_block), per_block)

@@ -29,6 +29,8 @@ class DropBlocks:
 
     def __init__(self, blocks: Iterable[int]) -> None:
         object.__setattr__(self, "blocks", frozenset(blocks))
+        if not self.blocks:
+            raise ValueError("a mask that drops no block is no edit: leave Branch.edit None")
 
     @property
     def touched(self) -> frozenset[int]:

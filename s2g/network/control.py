@@ -46,6 +46,8 @@ class BlockControl:
                 "no residual block was found in the network",
                 todo="give the adapter's `blocks` the modules that can be dropped, in execution order",
             )
+        if len({id(block) for block in self.blocks}) < len(self.blocks):
+            raise UserError("a block is listed twice", todo="list each residual block once, in execution order")
         self.ports = [BlockPort(block) for block in self.blocks]
         self.current: Pass | None = None
         self._before: list[Any] | None = None
@@ -64,8 +66,9 @@ class BlockControl:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         assert self._before is not None
-        for block, before in zip(self.blocks, self._before, strict=True):
-            setattr(block, SLOT, before)
+        for block, before, ours in zip(self.blocks, self._before, self._ours, strict=True):
+            if getattr(block, SLOT) is ours:  # what somebody compiled meanwhile stays theirs
+                setattr(block, SLOT, before)
         self._before = None
 
     @contextmanager

@@ -22,12 +22,22 @@ ATTRIBUTES = {"shape": len(SHAPES), "color": len(COLORS), "texture": len(TEXTURE
 NUM_CLASSES = len(SHAPES) * len(COLORS) * len(TEXTURES)
 SIZE = 32  # pixels of a side
 
-# Chosen so that 32x32 pixels in 4x4 patches show every attribute clearly (ours; docs/shapes.md tells what was tried).
-CENTER = 0.28  # largest offset of the centre, in half widths
-RADIUS = (0.40, 0.72)  # in half widths
-ANGLE = 0.40  # largest rotation, in radians
 GREY = (0.50, 0.90)  # brightness of the background
 JITTER = 0.05  # largest shift of each colour channel
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """How far places, sizes and rotations spread; lengths in half widths of the image."""
+
+    center: float  # largest offset of the centre
+    radius: tuple[float, float]
+    angle: float  # largest rotation, in radians
+
+
+# FULL is the world. EASY, with shapes large and upright, is where training begins (ours; docs/shapes.md).
+FULL = Ranges(center=0.28, radius=(0.40, 0.72), angle=0.40)
+EASY = Ranges(center=0.22, radius=(0.55, 0.75), angle=0.25)
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,7 @@ def class_name(label: int) -> str:
     return f"{tuple(COLORS)[of['color']]} {TEXTURES[of['texture']]} {SHAPES[of['shape']]}"
 
 
-def scenes(seed: int, indices: np.ndarray, labels: np.ndarray | None = None) -> Scenes:
+def scenes(seed: int, indices: np.ndarray, labels: np.ndarray | None = None, ranges: Ranges = FULL) -> Scenes:
     """Scenes of `indices` [B]; the class is drawn uniformly unless `labels` [B] fixes it."""
     draws = uniform(Purpose.SCENE, seed, indices, 9)
     if labels is None:
@@ -79,9 +89,9 @@ def scenes(seed: int, indices: np.ndarray, labels: np.ndarray | None = None) -> 
     base = np.array(list(COLORS.values()))[of["color"]]
     return Scenes(
         **of,
-        center=CENTER * signed[:, 1:3],
-        radius=RADIUS[0] + (RADIUS[1] - RADIUS[0]) * draws[:, 3],
-        angle=ANGLE * signed[:, 4],
+        center=ranges.center * signed[:, 1:3],
+        radius=ranges.radius[0] + (ranges.radius[1] - ranges.radius[0]) * draws[:, 3],
+        angle=ranges.angle * signed[:, 4],
         rgb=np.clip(base + JITTER * signed[:, 5:8], 0, 1),
         grey=GREY[0] + (GREY[1] - GREY[0]) * draws[:, 8],
     )

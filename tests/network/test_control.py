@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from s2g.errors import UserError
+from s2g.network.blocks import RULES, register_block
 from s2g.network.control import SLOT, BlockControl, Pass
-from tests.small_networks import SMALL, all_masks, latents, sd3, toy
+from tests.small_networks import SMALL, ToyBlock, all_masks, latents, sd3, toy
 
 
 def slots(network: Any) -> list[Any]:
@@ -83,6 +84,23 @@ def test_record_and_resume_run_only_the_blocks_that_follow(name: str) -> None:
         with control.during(Pass(dropped=mask, resume=(first, plain.kept[first]))) as resumed:
             predict(network)
     assert resumed.ran == ran == [index for index in range(first + 1, count) if index not in mask]
+
+
+class Swapped(ToyBlock):
+    """The toy block with its arguments the other way round."""
+
+    def forward(self, z: Tensor, shift: Tensor) -> Tensor:
+        return super().forward(shift, z)
+
+
+def test_each_block_is_dropped_by_the_rule_of_its_own_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s2g.network.blocks.RULES", dict(RULES))
+    register_block(Swapped, state=["z"], returns=["z"])
+    blocks = [ToyBlock(16), Swapped(16)]
+    z, shift = torch.zeros(2, 6, 16), torch.ones(2, 1, 16)
+    with BlockControl(blocks) as control, control.during(Pass(dropped=frozenset({0, 1}))):
+        assert blocks[0](shift, z) is z
+        assert blocks[1](z, shift) is z
 
 
 def test_blocks_run_as_ever_between_passes_and_afterwards() -> None:

@@ -94,6 +94,21 @@ def test_batched_conditions_land_where_they_belong(name: str) -> None:
     assert (single[sub(2, 3)] - single[sub(2, 3, condition="uncond")]).abs().max() > 1e-2
 
 
+@pytest.mark.parametrize("branches", [(COND, UNCOND), (UNCOND, COND)])
+@pytest.mark.parametrize("name", ["toy", "sd3"])
+def test_conditions_are_batched_in_the_stock_order(name: str, branches: tuple[Branch, ...]) -> None:
+    """A batch's rows round differently by their place, so equality with a stock pipeline hangs on it."""
+    network = SMALL[name](passes="batched")
+    x, conditions = latents(network), network.encode([1, 2])
+    stock = torch.cat([conditions[condition].tensors["text"] for condition in network.order])
+    seen: list[Tensor] = []
+    forward = network.forward
+    network.forward = lambda *args: seen.append(args[2].tensors["text"]) or forward(*args)
+    evaluate(network, branches, True, x)
+    assert len(seen) == 1
+    assert torch.equal(seen[0], stock)
+
+
 @pytest.mark.parametrize("passes", ["batched", "separate"])
 @pytest.mark.parametrize("name", SMALL)
 def test_the_resumed_pass_runs_only_what_follows(name: str, passes: str) -> None:
