@@ -1,6 +1,6 @@
 # Every target sets up what it needs by itself, once: .venv with uv, the pinned requirements and the project.
 SHELL := /bin/bash
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3.11)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -12,7 +12,7 @@ help: ## list the targets
 .venv/ready: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or newer, or name it: make demo PYTHON=python3"; exit 2; }
 	@echo "setting up .venv (once; a few minutes and 6 GB)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv || { echo "error: $(PYTHON) -m venv failed; on Debian: apt install python3-venv"; exit 2; }
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check uv==0.13.9
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .

@@ -18,7 +18,10 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from s2g.config import ExecutorConfig, config_dir
-from s2g.errors import UserError, no_such_key, unknown
+from s2g.errors import NotFiniteError, UserError, no_such_key, unknown
+
+# What a user can do something about: said in one message, never as a traceback.
+KNOWN = (UserError, NotFiniteError, BrokenExecutor, OSError)
 
 
 @dataclass
@@ -51,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="run")(lambda c: job(c, session))()
         if len(session.rows) > 1:
             show_sweep(session)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, OSError) as error:
         session.errors.append(error)
     except KeyboardInterrupt:
         print("\nstopped; the units that were finished are stored, and the same command goes on from there", file=sys.stderr)
@@ -62,14 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {said}", file=sys.stderr)
     if not session.errors:
         return 0
-    return 1 if any(isinstance(error, ArithmeticError | BrokenExecutor) for error in session.errors) else 2
+    return 1 if any(isinstance(error, NotFiniteError | BrokenExecutor) for error in session.errors) else 2
 
 
 def job(composed: DictConfig, session: Session) -> None:
     """One run; what goes wrong is kept, so that the other runs of a sweep go on."""
     try:
         one(composed, session)
-    except (UserError, ArithmeticError, BrokenExecutor) as error:
+    except KNOWN as error:
         session.errors.append(error)
 
 
@@ -131,7 +134,7 @@ def show_sweep(session: Session) -> None:
     metrics = [metric for metric in first.run.bench.metrics if metric.main]
     rows, seen = [], {}
     for overrides, result in session.rows:
-        same = seen.setdefault(result.run.key, len(seen) + 1)
+        same = seen.setdefault((result.run.key, result.run.num), len(seen) + 1)
         values = [overrides.get(name, "") for name in swept]
         rows.append([*values, *(with_interval(result.estimates[m.name], m.digits) for m in metrics), str(same)])
     session.console.print(console_table([*swept, *(heading(m) for m in metrics), "run"], rows))
@@ -145,7 +148,10 @@ def explain(error: Exception) -> str:
         return str(error)
     if isinstance(error, BrokenExecutor):
         return "a worker process died (out of memory?)\n  do: the same command goes on from what is stored"
-    if isinstance(error, ArithmeticError):
+    if isinstance(error, OSError):
+        where = error.filename or "writing"
+        return f"{where}: {error.strerror}\n  do: free the disk, or use a folder you may write to (runs=FOLDER)"
+    if isinstance(error, NotFiniteError):
         return f"{error}; nothing of that unit is stored\n  do: lower guidance.scale or guidance.omega, or use model.dtype=fp32"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, name = error.missing_cfg_file.partition("/")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import typer
 
 from s2g import __version__
-from s2g.errors import UserError
+from s2g.errors import NotFiniteError, UserError
 
 app = typer.Typer(
     add_completion=False,
@@ -81,6 +82,11 @@ def main() -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except (NotFiniteError, BrokenExecutor, OSError) as error:
+        from s2g.app import explain
+
+        print(f"error: {explain(error)}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -56,6 +57,8 @@ class ModelConfig:
                 f"model.weights = {self.weights}: no file {path}",
                 todo="give a .safetensors or .pt file, or model.weights=builtin for the built-in models",
             )
+        if not os.access(path, os.R_OK):
+            raise UserError(f"model.weights = {self.weights}: {path} cannot be read", todo="make it readable")
         return path
 
 
@@ -93,6 +96,8 @@ class Settings:
     def __post_init__(self) -> None:
         for key in ("seed", "mask_seed"):
             at_least(getattr(self, key), 0, key)
+            if getattr(self, key) >= 2**64:
+                raise UserError(f"{key} = {getattr(self, key)}", allowed="below 2^64")
         if self.num is not None:
             at_least(self.num, 1, "num")
 
@@ -106,6 +111,9 @@ def read(cls: type[T], values: Mapping[str, Any], key: str) -> T:
     read_values = {
         name: value if _is_mapping(kinds[name]) else coerce(kinds[name], value, dot + name) for name, value in values.items()
     }
+    lacking = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING and f.name not in values]  # type: ignore[arg-type]
+    if lacking:
+        raise UserError(f"{dot}{lacking[0]}: missing", todo="give it a value in the YAML of its group")
     return cls(**read_values)
 
 

@@ -18,6 +18,10 @@ class UserError(Exception):
         super().__init__("\n".join(lines))
 
 
+class NotFiniteError(ArithmeticError):
+    """NaN or infinity while sampling, with the step, branch and item at fault."""
+
+
 def unknown(key: str, value: str, known: Iterable[str], todo: str = "") -> UserError:
     """The error for a value that is not among `known`, with the nearest one suggested."""
     names = sorted(known)

@@ -26,7 +26,10 @@ class Registry:
         self.entries = dict(entries)
 
     def add(self, name: str, target: str, summary: str) -> None:
-        """Add a name, or replace it: how a user's own method or model joins."""
+        """Add a name, or replace it, in this process: how a user's own method or model joins.
+
+        A worker process imports s2g anew; with executor.workers=1 the work stays in this one.
+        """
         self.entries[name] = Entry(target, summary)
 
     def check(self, name: str) -> None:

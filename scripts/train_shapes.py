@@ -210,7 +210,10 @@ def export(settings: Settings) -> None:
     """Write the EMA weights (and the weaker network's) into the package: fp16, but fp32 for what measures."""
     dtype = torch.float32 if settings.model == "probe" else torch.float16
     folder = Path(settings.out) / settings.model
-    found = {settings.model: torch.load(folder / "state.pt", weights_only=True, map_location="cpu")["ema"]}
+    state = torch.load(folder / "state.pt", weights_only=True, map_location="cpu")
+    if state["step"] < (settings.steps or RECIPES[settings.model].steps):
+        sys.exit(f"error: {folder} has {state['step']} steps; train on, or say which end is meant: steps={state['step']}")
+    found = {settings.model: state["ema"]}
     if (folder / "weak.pt").exists():
         found[f"{settings.model}_weak"] = torch.load(folder / "weak.pt", weights_only=True, map_location="cpu")
     WEIGHTS.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from s2g.app import main
@@ -31,6 +32,17 @@ QUICK = ["sampler.steps=2", "num=16", "executor.workers=1"]
         (["sampler.steps=0"], ["sampler.steps", "1 or more"]),
         (["sampler.steps=2.5"], ["sampler.steps", "a whole number"]),
         (["num=0"], ["num", "1 or more"]),
+        (["num=1"], ["num", "2 or more"]),
+        (["bench.num=0", "num=null"], ["bench.num", "2 or more"]),
+        (["guidance=null"], ["guidance", "needed"]),
+        (["guidance.base=foo"], ["guidance.base", "foo", "cfg, none"]),
+        (["guidance.base_args=3"], ["guidance.base_args", "not a mapping"]),
+        (["guidance.drop_ratio=0.99"], ["guidance.drop_ratio = 0.99 (12 blocks)", "1 to 11"]),
+        (["guidance.channels=7"], ["guidance.channels", "1 to 3"]),
+        (["guidance.scale=2", "guidance.base_args={scale: 3}"], ["both"]),
+        (["model.network.heads=5"], ["model.network", "'heads': 5"]),
+        (["+logger.x=1"], ["logger.x", "no such key"]),
+        (["seed=18446744073709551616"], ["seed", "2^64"]),
         (["seed=-1"], ["seed", "0 or more"]),
         (["nmu=3"], ["nmu", "Did you mean 'num'?"]),
         (["+guidance.extra=3"], ["guidance.extra", "no such key"]),
@@ -76,6 +88,18 @@ def test_output_that_cannot_be_written(tmp_path: Path, capfd: pytest.CaptureFixt
     assert main([*QUICK, f"runs={tmp_path / 'file'}"]) == 2
     err = capfd.readouterr().err
     assert "runs" in err and "cannot be written" in err and "Traceback" not in err
+
+
+def test_a_file_that_holds_something_else(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for held in ([1, 2], {"ema": {"pos_embed": 3}}):
+        torch.save(held, tmp_path / "other.pt")
+        assert main([*QUICK, f"runs={tmp_path}/runs", f"model.weights={tmp_path / 'other.pt'}"]) == 2
+        assert "does not hold tensors by name" in capfd.readouterr().err
+
+
+def test_seventeen_items_are_scored_without_an_interval(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["sampler.steps=1", "num=17", "guidance=none", "executor.workers=1", f"runs={tmp_path}"]) == 0
+    assert "n = 17" in capfd.readouterr().out
 
 
 def test_a_run_prints_its_result_and_is_found_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +23,11 @@ def device_of(config: ExecutorConfig) -> str:
     if config.device == "cuda" and not available:
         raise UserError("executor.device = cuda: torch sees no CUDA GPU on this machine", allowed="auto, cpu")
     return "cuda" if available and config.device != "cpu" else "cpu"
+
+
+def _begin_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    prepare()
 
 
 class LocalExecutor:
@@ -53,8 +59,15 @@ class LocalExecutor:
             return
         if self._pool is None:
             context = multiprocessing.get_context("spawn")  # fork would copy torch's threads in an unknown state
-            self._pool = ProcessPoolExecutor(self.workers, context, initializer=prepare)
+            self._pool = ProcessPoolExecutor(self.workers, context, initializer=_begin_worker)
         futures = {self._pool.submit(do, task): task for task in tasks}
-        for future in as_completed(futures):
-            future.result()
-            yield futures[future]
+        try:
+            for future in as_completed(futures):
+                future.result()
+                yield futures[future]
+        except BrokenExecutor:
+            self._pool = None  # the next run of a sweep gets a new one
+            raise
+        finally:
+            for future in futures:
+                future.cancel()

@@ -10,13 +10,13 @@ from typing import Any
 
 from s2g.config import ExecutorConfig, ModelConfig, Settings, canonical, file_hash, read
 from s2g.engine.bench import Bench
-from s2g.errors import UserError
+from s2g.errors import UserError, unknown
 from s2g.guidance.assemble import Fit, assemble
 from s2g.guidance.base import Guidance
 from s2g.registry import BENCHES, MODELS, SAMPLERS
 from s2g.sampling.base import Sampler
 from s2g.sampling.unit import Unit
-from s2g.typed import at_least
+from s2g.typed import at_least, only
 
 SAMPLES_VERSION = 1  # raised whenever the mathematics of sampling changes
 
@@ -79,10 +79,18 @@ def describe(value: Any) -> Any:
 def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
     """A composed configuration as a checked run; UserError for whatever can be known to be wrong before loading."""
     groups = ("model", "guidance", "sampler", "bench", "executor", "logger")
+    for group in groups:
+        if not isinstance(raw.get(group), Mapping) or not isinstance(raw[group].get("name"), str):
+            raise UserError(f"{group} = {raw.get(group)}: it is needed", todo=f"{group}=NAME; s2g ls lists what there is")
+    for group, name in (("executor", "local"), ("logger", "none")):
+        if raw[group]["name"] != name:
+            raise unknown(group, raw[group]["name"], [name])
+    only({"name"}, raw["logger"], "logger")
     settings = read(Settings, {k: v for k, v in raw.items() if k not in groups}, "")
     model = read(ModelConfig, raw["model"], "model")
     MODELS.check(model.family)
-    guidance = assemble(raw["guidance"]["name"], raw["guidance"], Fit(model.blocks, model.presets, model.channels))
+    fit = Fit(model.blocks, model.presets, model.channels, model.network.get("channels"))
+    guidance = assemble(raw["guidance"]["name"], raw["guidance"], fit)
     sampler = read_sampler(raw["sampler"], model)
     lacking = guidance.needs - sampler.offers
     if lacking:
@@ -94,7 +102,8 @@ def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
     bench_class = BENCHES.load(raw["bench"]["name"])
     bench = read(bench_class, {k: v for k, v in raw["bench"].items() if k != "name"}, "bench")
     bench.check(model)
-    num = settings.num or bench.num
+    num = bench.num if settings.num is None else settings.num
+    at_least(num, 2, "num" if settings.num is not None else "bench.num")  # a Fréchet distance of one item is none
     run = Run(model, sampler, guidance, bench, raw["guidance"]["name"], num, settings.seed, settings.mask_seed)
     return run, read(ExecutorConfig, raw["executor"], "executor"), settings
 
@@ -103,7 +112,8 @@ def read_sampler(typed: Mapping[str, Any], model: ModelConfig) -> Sampler:
     """The typed sampler over the model's own where it is the same one."""
     name = model.sampler["name"] if typed["name"] == "model" else typed["name"]
     given = {k: v for k, v in typed.items() if k != "name" and v is not None}
-    preset = {k: v for k, v in model.sampler.items() if k != "name"} if name == model.sampler["name"] else {}
+    # Steps are a solver's own business; the shift is the model's, whatever solves.
+    preset = {k: v for k, v in model.sampler.items() if k == "shift" or (k != "name" and name == model.sampler["name"])}
     sampler = read(SAMPLERS.load(name), {**preset, **given}, "sampler")
     at_least(sampler.steps, 1, "sampler.steps")
     if sampler.shift <= 0:

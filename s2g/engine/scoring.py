@@ -50,7 +50,7 @@ def score(run: Run, store: Store) -> Score:
     else:
         arrays = _measure(run, store, items)
         stream = io.BytesIO()
-        np.savez_compressed(stream, allow_pickle=False, **arrays)
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
         write_bytes(array_file, stream.getvalue())
     unit_of = np.array(items) // run.model.unit
     estimates = {metric.name: jackknife(_on(metric, arrays), unit_of) for metric in run.bench.metrics}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
 
-from s2g.errors import UserError
+from s2g.errors import UserError, unknown
 from s2g.guidance.base import Guidance
 from s2g.guidance.channels import Channels
 from s2g.guidance.masks import check_drop, drop_count, protected
@@ -25,6 +25,7 @@ class Fit:
     num_blocks: int
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     channels: int | None = None  # guided channels
+    latent_channels: int | None = None
 
 
 def assemble(name: str, typed: Mapping[str, Any], fit: Fit) -> Guidance:
@@ -36,10 +37,14 @@ def assemble(name: str, typed: Mapping[str, Any], fit: Fit) -> Guidance:
     if count is None:
         return method
     at_least(count, 1, "guidance.channels")
-    return Channels(method, count)
+    if fit.latent_channels is not None and count > fit.latent_channels:
+        raise UserError(
+            f"guidance.channels = {count}: the model has {fit.latent_channels}", allowed=f"1 to {fit.latent_channels}"
+        )
+    return method if count == fit.latent_channels else Channels(method, count)
 
 
-def _method(name: str, given: Mapping[str, Any], fit: Fit) -> Guidance:
+def _method(name: str, given: Mapping[str, Any], fit: Fit, key: str = "guidance") -> Guidance:
     cls = GUIDANCE.load(name)
     kinds = get_type_hints(cls)
     own = {f.name for f in fields(cls)}
@@ -50,22 +55,29 @@ def _method(name: str, given: Mapping[str, Any], fit: Fit) -> Guidance:
     if "base" in own:
         base = coerce(str, knobs.pop("base", "cfg"), "guidance.base")
         scale = {"scale": knobs.pop("scale")} if "scale" in knobs else {}
-        if name == base or "base" in {f.name for f in fields(GUIDANCE.load(base))}:
-            raise UserError(f"guidance.base = {base}: not a base method", allowed=", ".join(bases()))
-        values["base"] = _method(base, {**scale, **(knobs.pop("base_args", None) or {})}, fit)
+        if base not in bases():
+            raise unknown("guidance.base", base, bases(), todo="a base method stands on its own")
+        arguments = knobs.pop("base_args", None) or {}
+        if not isinstance(arguments, Mapping):
+            raise UserError(
+                f"guidance.base_args = {arguments}: not a mapping", allowed="e.g. guidance.base_args={window: [0.1, 0.9]}"
+            )
+        if "scale" in given and "scale" in (given.get("base_args") or {}):
+            raise UserError("guidance.scale and guidance.base_args.scale: both were given", todo="keep one of them")
+        values["base"] = _method(base, {**arguments, **scale}, fit, "guidance.base_args")
     if "drop" in own:
         values["protect"] = protected(coerce(tuple[int, ...], knobs.pop("protect", (0,)), "guidance.protect"), fit.num_blocks)
         blocks = coerce(int | None, knobs.pop("drop_blocks", None), "guidance.drop_blocks")
         ratio = coerce(float | None, knobs.pop("drop_ratio", None if blocks is not None else DROP_RATIO), "guidance.drop_ratio")
         values["drop"] = drop_count(blocks, ratio, fit.num_blocks)
-        check_drop(values["drop"], values["protect"], fit.num_blocks)
+        typed = f"drop_ratio = {ratio} ({values['drop']} blocks)" if blocks is None else f"drop_blocks = {blocks}"
+        check_drop(values["drop"], values["protect"], fit.num_blocks, f"guidance.{typed}")
     window = read_window(knobs.pop("window")) if "window" in knobs else None
     if window is not None and "window" in own:
         values["window"] = window
-    knobs.pop("base_args", None)
     settable = own - {"base", "drop"}
-    only(settable | {"window"}, knobs, "guidance")
-    values.update({key: coerce(kinds[key], value, f"guidance.{key}") for key, value in knobs.items()})
+    only(settable | {"window"}, knobs, key)
+    values.update({knob: coerce(kinds[knob], value, f"{key}.{knob}") for knob, value in knobs.items()})
     method = cls(**values)
     return Windowed(method, window) if window is not None and "window" not in own else method
 

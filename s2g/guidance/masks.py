@@ -38,12 +38,12 @@ def protected(protect: Sequence[int], num_blocks: int) -> tuple[int, ...]:
     return tuple(sorted({index % num_blocks for index in protect}))
 
 
-def check_drop(drop: int, protect: Sequence[int], num_blocks: int) -> None:
-    """UserError unless 1 <= drop <= eligible blocks."""
+def check_drop(drop: int, protect: Sequence[int], num_blocks: int, typed: str) -> None:
+    """UserError, beginning with what was typed, unless 1 <= drop <= eligible blocks."""
     eligible = num_blocks - len(protect)
     if not 1 <= drop <= eligible:
         raise UserError(
-            f"guidance.drop_blocks = {drop}: {num_blocks} blocks of which {list(protect)} are protected",
+            f"{typed}: {num_blocks} blocks of which {list(protect)} are protected",
             allowed=f"1 to {eligible}",
             todo="lower guidance.drop_blocks or guidance.drop_ratio, or protect fewer blocks (guidance.protect)",
         )

@@ -27,9 +27,9 @@ def jackknife(statistic: Callable[[np.ndarray], float], unit_of: np.ndarray) -> 
     """
     everything = np.arange(len(unit_of))
     value = statistic(everything)
-    units = np.unique(unit_of)
+    units, sizes = np.unique(unit_of, return_counts=True)
     n = len(units)
-    if n < 2:
+    if n < 2 or len(unit_of) - sizes.max() < 2:  # what is left must still have a spread of its own
         return Estimate(value, None, None, n)
     left_out = np.array([statistic(everything[unit_of != unit]) for unit in units])
     error = np.sqrt((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())

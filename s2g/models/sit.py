@@ -18,6 +18,7 @@ from timm.layers.patch_embed import PatchEmbed
 from torch import Tensor, nn
 
 from s2g.config import ModelConfig
+from s2g.errors import UserError
 from s2g.models.base import Conditioning, Output
 from s2g.models.convention import Flow
 from s2g.models.weights import check_state, read_weights
@@ -160,8 +161,11 @@ class SiTDenoiser:
     @staticmethod
     def load(config: ModelConfig, device: torch.device, dtype: torch.dtype) -> SiTDenoiser:
         """The network of `config` with its weights on `device`; UserError for a file that does not fit."""
-        with torch.device("meta"):
-            network = SiT(**config.network)
+        try:
+            with torch.device("meta"):
+                network = SiT(**config.network)
+        except (TypeError, AssertionError, ZeroDivisionError, RuntimeError) as error:
+            raise UserError(f"model.network = {dict(config.network)}: no such SiT ({error})") from error
         state = read_weights(config.weights_file())
         check_state(network, state, config)
         network.load_state_dict({k: v.to(dtype) for k, v in state.items()}, strict=True, assign=True)

@@ -25,7 +25,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise UserError(f"model.weights = {path}: {error.strerror}", todo="give a readable .safetensors or .pt file") from error
     except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise UserError(f"model.weights = {path}: not a weights file ({error})", allowed=".safetensors, .pt") from error
-    return state.get("ema", state)
+    state = state.get("ema", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"model.weights = {path}: does not hold tensors by name", allowed=".safetensors, .pt")
+    return state
 
 
 def check_state(network: nn.Module, state: dict[str, Tensor], config: ModelConfig) -> None:

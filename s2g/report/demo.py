@@ -19,6 +19,7 @@ from s2g.engine.executor import LocalExecutor
 from s2g.engine.run import Run, resolve
 from s2g.engine.scoring import Score, difference, score
 from s2g.engine.store import Store
+from s2g.errors import UserError
 from s2g.report.grid import image_grid
 from s2g.report.table import console_table, heading, markdown_table, with_interval
 from s2g.shapes.world import ATTRIBUTES
@@ -29,6 +30,10 @@ SHOWN = 12  # columns of the picture
 
 def make_demo(num: int, root: str, out: Path, workers: int | None) -> None:
     """Sample what is missing, score, print the table, write table.md and grid.png into `out`."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written ({error.strerror})", todo="--out FOLDER") from error
     console = Console(highlight=False)
     began = time.perf_counter()
     runs = {name: demo_run(name, num) for name in METHODS}
@@ -40,10 +45,9 @@ def make_demo(num: int, root: str, out: Path, workers: int | None) -> None:
     scores = {name: score(run, Store.of(run, root)) for name, run in runs.items()}
     head, rows = table_of(scores)
     console.print(console_table(head, rows))
-    out.mkdir(parents=True, exist_ok=True)
     note = (
         f"Model tiny_sit (32x32, built in), n = {num}; ± is half a 95 % interval over {len(runs['cfg'].units)} units of "
-        f"{runs['cfg'].model.unit} items; Δ is paired on the same noise. No number here is an ImageNet number."
+        f"{runs['cfg'].model.unit} items; Δ is against CFG, paired on the same noise. No number here is an ImageNet number."
     )
     write_bytes(out / "table.md", f"{markdown_table(head, rows)}\n{note}\n".encode())
     picture = out / "grid.png"
@@ -69,15 +73,15 @@ def table_of(scores: dict[str, Score]) -> tuple[list[str], list[list[str]]]:
     rows = []
     for metric in Shapes().metrics:
         values = [with_interval(s.estimates[metric.name], metric.digits) for s in scores.values()]
-        delta = difference(metric, scores["s2"], against)
-        rows.append([heading(metric), *values, with_interval(delta, metric.digits, sign=True)])
+        deltas = [with_interval(difference(metric, scores[n], against), metric.digits, sign=True) for n in ("none", "s2")]
+        rows.append([heading(metric), *values, *deltas])
     for label, get in (
         ("calls per item", lambda s: f"{s.cost.evaluations:g}"),
         ("FLOPs / CFG", lambda s: f"{s.cost.flops / against.cost.flops:.2f}"),
         ("seconds / CFG", lambda s: f"{s.cost.seconds / against.cost.seconds:.2f}"),
     ):
-        rows.append([label, *(get(s) for s in scores.values()), ""])
-    return ["", *(METHODS[name] for name in scores), "S² minus CFG"], rows
+        rows.append([label, *(get(s) for s in scores.values()), "", ""])
+    return ["", *(METHODS[name] for name in scores), "Δ none", "Δ S²"], rows
 
 
 def grid_of(scores: dict[str, Score], root: str) -> Figure:

@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from s2g.errors import NotFiniteError
 from s2g.guidance.base import Draws, Guidance, State, Step
 from s2g.models.base import Conditioning
 from s2g.network.branch import COND
@@ -17,10 +18,6 @@ from s2g.sampling.base import Guided, Sampler, StepEnds
 from s2g.sampling.unit import Unit
 from s2g.space import Space
 from s2g.streams import Purpose, normal
-
-
-class NotFiniteError(ArithmeticError):
-    """NaN or infinity while sampling, with the step, branch and item at fault."""
 
 
 @dataclass(frozen=True)

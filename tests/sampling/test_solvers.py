@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from s2g.errors import NotFiniteError
 from s2g.guidance.base import Draws
 from s2g.guidance.cfg import CFG
 from s2g.guidance.none import NoGuidance
@@ -21,7 +22,7 @@ from s2g.network.evaluate import Evaluator
 from s2g.sampling.euler import Euler
 from s2g.sampling.heun import Heun
 from s2g.sampling.levels import flow_levels
-from s2g.sampling.loop import NotFiniteError, initial_noise, sample
+from s2g.sampling.loop import initial_noise, sample
 from s2g.sampling.unit import Unit
 from s2g.space import Space
 
