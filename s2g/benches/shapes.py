@@ -28,8 +28,8 @@ def _accuracy(name: str) -> Metric:
 METRICS = (
     Metric("joint", "all right %", True, 1, lambda of: 100 * float(np.logical_and.reduce([of[a] for a in ATTRIBUTES]).mean())),
     *(_accuracy(name) for name in ATTRIBUTES),
-    Metric("fd", "probe FD", False, 2, lambda of: frechet_distance(Moments.of(of["features"]), reference())),
-    Metric("pis", "probe IS", True, 2, lambda of: inception_style(of["probabilities"])),
+    Metric("fd", "probe FD", False, 1, lambda of: frechet_distance(Moments.of(of["features"]), reference())),
+    Metric("pis", "probe IS", True, 1, lambda of: inception_style(of["probabilities"])),
 )
 
 

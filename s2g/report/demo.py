@@ -76,12 +76,12 @@ def table_of(scores: dict[str, Score]) -> tuple[list[str], list[list[str]]]:
         deltas = [with_interval(difference(metric, scores[n], against), metric.digits, sign=True) for n in ("none", "s2")]
         rows.append([heading(metric), *values, *deltas])
     for label, get in (
-        ("calls per item", lambda s: f"{s.cost.evaluations:g}"),
+        ("calls / item", lambda s: f"{s.cost.evaluations:g}"),
         ("FLOPs / CFG", lambda s: f"{s.cost.flops / against.cost.flops:.2f}"),
         ("seconds / CFG", lambda s: f"{s.cost.seconds / against.cost.seconds:.2f}"),
     ):
         rows.append([label, *(get(s) for s in scores.values()), "", ""])
-    return ["", *(METHODS[name] for name in scores), "Δ none", "Δ S²"], rows
+    return ["", *scores, "Δ none", "Δ s2"], rows
 
 
 def grid_of(scores: dict[str, Score], root: str) -> Figure:

@@ -22,7 +22,7 @@ def test_the_demo_makes_table_and_picture(tmp_path: Path, monkeypatch: pytest.Mo
     out = capfd.readouterr()
     assert out.err == "" and "48 items made" in out.out
     table = (tmp_path / "out" / "table.md").read_text()
-    calls = next(line for line in table.splitlines() if "calls per item" in line)
+    calls = next(line for line in table.splitlines() if "calls / item" in line)
     assert calls.split("|")[2:5] == [" 4 ", " 8 ", " 11 "]  # 3 of 4 steps lie in the central 80 %
     flops = next(line for line in table.splitlines() if "FLOPs" in line).split("|")
     assert (flops[2], flops[3]) == (" 0.50 ", " 1.00 ") and 1.0 < float(flops[4]) < 1.5
