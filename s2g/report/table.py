@@ -12,11 +12,11 @@ from s2g.metrics.statistics import Estimate
 
 
 def with_interval(estimate: Estimate, digits: int, sign: bool = False) -> str:
-    """A value with half its 95 % interval: "84.4 ± 3.1"; the value alone where there is no interval."""
+    """A value with half its 95 % interval: "84.4±3.1"; the value alone where there is no interval."""
     value = f"{estimate.value:{'+' if sign else ''}.{digits}f}"
     if estimate.low is None or estimate.high is None:
         return value
-    return f"{value} ± {(estimate.high - estimate.low) / 2:.{digits}f}"
+    return f"{value}±{(estimate.high - estimate.low) / 2:.{digits}f}"
 
 
 def heading(metric: Metric) -> str:

@@ -31,8 +31,8 @@ def test_the_demo_makes_table_and_picture(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_numbers_with_their_intervals() -> None:
-    assert with_interval(Estimate(84.375, 81.2, 87.55, 16), 1) == "84.4 ± 3.2"
-    assert with_interval(Estimate(2.5, -1.0, 6.0, 4), 2, sign=True) == "+2.50 ± 3.50"
+    assert with_interval(Estimate(84.375, 81.2, 87.55, 16), 1) == "84.4±3.2"
+    assert with_interval(Estimate(2.5, -1.0, 6.0, 4), 2, sign=True) == "+2.50±3.50"
     assert with_interval(Estimate(2.5, None, None, 1), 2) == "2.50"
 
 
