@@ -56,6 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             show_sweep(session)
     except (HydraException, OmegaConfBaseException, OSError) as error:
         session.errors.append(error)
+    except ValueError as error:
+        if "Config group override" not in str(error):  # Hydra's word for guidance=null
+            raise
+        todo = "s2g ls lists names; no guidance at all is guidance=none"
+        session.errors.append(UserError("a group was set to null: it is needed, by name", todo=todo))
     except KeyboardInterrupt:
         print("\nstopped; the units that were finished are stored, and the same command goes on from there", file=sys.stderr)
         return 130
@@ -148,7 +153,7 @@ def explain(error: Exception) -> str:
         return str(error)
     if isinstance(error, BrokenExecutor):
         return "a worker process died (out of memory?)\n  do: the same command goes on from what is stored"
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
         where = error.filename or "writing"
         return f"{where}: {error.strerror}\n  do: free the disk, or use a folder you may write to (runs=FOLDER)"
     if isinstance(error, NotFiniteError):

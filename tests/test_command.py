@@ -34,7 +34,7 @@ QUICK = ["sampler.steps=2", "num=16", "executor.workers=1"]
         (["num=0"], ["num", "1 or more"]),
         (["num=1"], ["num", "2 or more"]),
         (["bench.num=0", "num=null"], ["bench.num", "2 or more"]),
-        (["guidance=null"], ["guidance", "needed"]),
+        (["guidance=null"], ["guidance=none", "needed"]),
         (["guidance.base=foo"], ["guidance.base", "foo", "cfg, none"]),
         (["guidance.base_args=3"], ["guidance.base_args", "not a mapping"]),
         (["guidance.drop_ratio=0.99"], ["guidance.drop_ratio = 0.99 (12 blocks)", "1 to 11"]),
