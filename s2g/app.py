@@ -142,7 +142,9 @@ def show_sweep(session: Session) -> None:
         same = seen.setdefault((result.run.key, result.run.num), len(seen) + 1)
         values = [overrides.get(name, "") for name in swept]
         rows.append([*values, *(with_interval(result.estimates[m.name], m.digits) for m in metrics), str(same)])
-    session.console.print(console_table([*swept, *(heading(m) for m in metrics), "run"], rows))
+    short = [name.rpartition(".")[2] for name in swept]
+    names = short if len(set(short)) == len(short) else swept
+    session.console.print(console_table([*names, *(heading(m) for m in metrics), "run"], rows))
     if len(seen) < len(rows):
         session.console.print("rows with the same number in the last column are one run: their knobs come to the same")
 

@@ -117,7 +117,7 @@ def test_a_sweep_ends_in_one_table_and_shares_equal_runs(tmp_path: Path, capfd: 
     sweep = ["-m", *QUICK, f"runs={tmp_path}", "guidance.omega=0.1,0.5", "guidance.drop_ratio=0.05,0.1,0.2"]
     assert main(sweep) == 0
     out = capfd.readouterr().out
-    table = out[out.rindex("guidance.omega") :]
+    table = out[out.rindex("drop_ratio") :]
     assert sum(line.split()[:1] in (["0.1"], ["0.5"]) for line in table.splitlines()) == 6
     assert len(list(tmp_path.iterdir())) == 4 and "are one run" in table
 
