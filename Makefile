@@ -44,5 +44,5 @@ lock: .venv/ready ## resolve requirements.lock anew
 	@$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --extra dev --python-version 3.11 \
 	  --constraint constraints.txt pyproject.toml --output-file requirements.lock
 
-clean: ## remove what runs and tests have made, not .venv
-	@rm -rf outputs runs .pytest_cache .ruff_cache
+clean: ## remove outputs and caches; stored samples (runs) and .venv stay
+	@rm -rf outputs .pytest_cache .ruff_cache

@@ -62,8 +62,10 @@ def _method(name: str, given: Mapping[str, Any], fit: Fit, key: str = "guidance"
             raise UserError(
                 f"guidance.base_args = {arguments}: not a mapping", allowed="e.g. guidance.base_args={window: [0.1, 0.9]}"
             )
-        if "scale" in given and "scale" in (given.get("base_args") or {}):
-            raise UserError("guidance.scale and guidance.base_args.scale: both were given", todo="keep one of them")
+        if "scale" in (given.get("base_args") or {}):
+            if "scale" in given:
+                raise UserError("guidance.scale and guidance.base_args.scale: both were given", todo="keep one of them")
+            scale = {}  # what was typed goes before a preset
         values["base"] = _method(base, {**arguments, **scale}, fit, "guidance.base_args")
     if "drop" in own:
         values["protect"] = protected(coerce(tuple[int, ...], knobs.pop("protect", (0,)), "guidance.protect"), fit.num_blocks)

@@ -163,6 +163,9 @@ def test_presets_lie_between_defaults_and_what_was_typed() -> None:
     assert assemble("s2", {"base": "none", "omega": 1}, fit) == S2(NoGuidance(), omega=1.0, drop=2)
     assert assemble("s2", {"window": {"start": 0.2, "stop": 0.8, "by": "level"}}, fit).window == Window(0.2, 0.8, "level")  # type: ignore[union-attr]
     assert assemble("cfg", {"window": [0.2, 0.8], "channels": 3}, fit) == Channels(Windowed(CFG(2.0), Window(0.2, 0.8)), 3)
+    preset = Fit(24, {"s2": {"scale": 4.0}})
+    assert assemble("s2", {"base_args": {"scale": 9}}, preset).base == CFG(9.0)  # type: ignore[union-attr]
+    assert assemble("s2", {}, preset).base == CFG(4.0)  # type: ignore[union-attr]
     assert assemble("s2", {"protect": [0, -1]}, fit).protect == (0, 23)  # type: ignore[union-attr]
 
 

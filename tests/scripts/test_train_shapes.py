@@ -1,0 +1,52 @@
+"""The training script: it goes on where it stopped, on the batches a straight run would have seen."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+import train_shapes
+from train_shapes import Settings, images_and_labels, main, train
+
+from s2g.shapes.world import EASY, FULL, TRAIN_SEED
+
+
+def test_training_goes_on_from_its_stored_state(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ["model=tiny_sit", "batch=4", "threads=1", f"out={tmp_path}"]
+    assert main([*arguments, "steps=2"]) == 0
+    half = torch.load(tmp_path / "tiny_sit" / "state.pt", weights_only=True)
+    assert main([*arguments, "steps=4"]) == 0
+    whole = torch.load(tmp_path / "tiny_sit" / "state.pt", weights_only=True)
+    assert (half["step"], whole["step"]) == (2, 4) and "going on from step 2 of 4" in capfd.readouterr().out
+    name = "blocks.0.mlp.fc1.weight"
+    assert not torch.equal(half["model"][name], whole["model"][name])
+    rows = list(csv.DictReader((tmp_path / "tiny_sit" / "loss.csv").open()))
+    assert [row["step"] for row in rows] == ["2", "4"] and float(rows[1]["loss"]) < 2
+
+
+def test_a_stored_state_and_the_same_step_give_the_same_network(tmp_path: Path) -> None:
+    for place in ("one", "two"):
+        train(Settings(steps=3, batch=4, threads=1, out=str(tmp_path / place)))
+    one, two = (torch.load(tmp_path / p / "tiny_sit" / "state.pt", weights_only=True)["ema"] for p in ("one", "two"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_batches_belong_to_their_place_in_the_stream() -> None:
+    whole, part = images_and_labels(TRAIN_SEED, 8, 4, "cpu", FULL), images_and_labels(TRAIN_SEED, 10, 2, "cpu", FULL)
+    assert torch.equal(whole[0][2:], part[0]) and torch.equal(whole[1][2:], part[1])
+    assert not torch.equal(images_and_labels(TRAIN_SEED, 10, 2, "cpu", EASY)[0], part[0])
+
+
+def test_an_unfinished_network_is_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_shapes, "WEIGHTS", tmp_path / "weights")
+    train(Settings(steps=1, batch=4, threads=1, out=str(tmp_path)))
+    with pytest.raises(SystemExit, match="has 1 steps"):
+        main(["export", "model=tiny_sit", f"out={tmp_path}"])
+    assert not (tmp_path / "weights").exists()
+
+
+def test_unknown_keys_are_named(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["stpes=3"]) == 2
+    assert "stpes=3" in capfd.readouterr().err
