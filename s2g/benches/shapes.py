@@ -22,14 +22,14 @@ STRIDE = 41  # shares no factor with 108
 
 
 def _accuracy(name: str) -> Metric:
-    return Metric(name, f"{name} %", True, 1, lambda of: 100 * float(of[name].mean()), main=False)
+    return Metric(name, f"{name} %", True, 1, items=lambda of: 100.0 * of[name], main=False)
 
 
 METRICS = (
-    Metric("joint", "all right %", True, 1, lambda of: 100 * float(np.logical_and.reduce([of[a] for a in ATTRIBUTES]).mean())),
+    Metric("joint", "all right %", True, 1, items=lambda of: 100.0 * np.logical_and.reduce([of[a] for a in ATTRIBUTES])),
     *(_accuracy(name) for name in ATTRIBUTES),
-    Metric("fd", "probe FD", False, 1, lambda of: frechet_distance(Moments.of(of["features"]), reference())),
-    Metric("pis", "probe IS", True, 1, lambda of: inception_style(of["probabilities"])),
+    Metric("fd", "probe FD", False, 1, value=lambda of: frechet_distance(Moments.of(of["features"]), reference())),
+    Metric("pis", "probe IS", True, 1, value=lambda of: inception_style(of["probabilities"])),
 )
 
 

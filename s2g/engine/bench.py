@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from s2g.config import ModelConfig
+from s2g.metrics.statistics import Mergeable
+
+Arrays = Mapping[str, np.ndarray]  # what `Bench.measure` gives: item first
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A named number of a set of items."""
+    """A named number of a set of items: the mean of `items`, or `value` of the whole set."""
 
     name: str
     label: str  # as tables show it
-    higher: bool  # whether more is better
+    higher: bool | None  # whether more is better; None: neither, it is there to be looked at
     digits: int
-    value: Callable[[dict[str, np.ndarray]], float]  # from per-item arrays, item first
+    items: Callable[[Arrays], np.ndarray] | None = None  # [N] values, one an item
+    value: Callable[[Any], float] | None = None  # of the arrays, or of what `gather` makes of them
+    gather: Callable[[Arrays], Mergeable] | None = None  # statistics of a unit's items that merge with other units'
     main: bool = True  # whether tables of many runs show it
+
+    def __post_init__(self) -> None:
+        if (self.items is None) == (self.value is None):
+            raise ValueError(f"metric {self.name}: either items or value")
 
 
 class Bench(Protocol):
