@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from threading import current_thread, main_thread
 from typing import Any
 
 import hydra
@@ -18,10 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from s2g.config import ExecutorConfig, config_dir
-from s2g.errors import NotFiniteError, UserError, no_such_key, unknown
-
-# What a user can do something about: said in one message, never as a traceback.
-KNOWN = (UserError, NotFiniteError, BrokenExecutor, OSError)
+from s2g.errors import KNOWN, DamageError, UnitsFailedError, UserError, no_such_key, unknown
 
 
 @dataclass
@@ -46,6 +44,8 @@ class Session:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; 0 done, 1 failed while running, 2 a mistake in what was asked, 130 interrupted."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of Hydra's own report
+    # SIGTERM is what a cluster sends before it kills: stop as for Ctrl-C.
+    handled = signal.signal(signal.SIGTERM, _terminated) if current_thread() is main_thread() else None
     before = sys.argv
     sys.argv = ["run.py", *(sys.argv[1:] if arguments is None else arguments)]
     session = Session(Console(highlight=False))
@@ -66,11 +66,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     finally:
         sys.argv = before
+        if handled is not None:
+            signal.signal(signal.SIGTERM, handled)
     for said in dict.fromkeys(explain(error) for error in session.errors):
         print(f"error: {said}", file=sys.stderr)
-    if not session.errors:
-        return 0
-    return 1 if any(isinstance(error, NotFiniteError | BrokenExecutor) for error in session.errors) else 2
+    return min((exit_code(error) for error in session.errors), default=0)
+
+
+def exit_code(error: Exception) -> int:
+    """2 for a mistake in what was asked, 1 for what went wrong on the way."""
+    asked = isinstance(error, UserError | HydraException | OmegaConfBaseException) and not isinstance(error, DamageError)
+    return 2 if asked else 1
+
+
+def _terminated(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def job(composed: DictConfig, session: Session) -> None:
@@ -99,7 +109,10 @@ def one(composed: DictConfig, session: Session) -> None:
     if store.missing(run):
         from s2g.engine.execute import execute  # torch is loaded here, and not for what is stored already
 
-        made = execute([run], settings.runs, session.executor(executor_config), executor_config.reuse, session.console)
+        executor = session.executor(executor_config)
+        done = execute([run], settings.runs, executor, executor_config.reuse, session.console)
+        done.check(run)
+        made = done.items
     result = score(run, store)
     overrides = dict(text.split("=", 1) for text in HydraConfig.get().overrides.task if "=" in text)
     session.rows.append((overrides, result))
@@ -115,18 +128,19 @@ def show_plan(console: Console, run: Any, store: Any) -> None:
 
 def show_run(console: Console, result: Any, store: Any, made: int) -> None:
     """The scores of one run, its cost, and where it lies."""
-    from s2g.report.table import console_table, heading, with_interval
+    from s2g.report.table import console_table, cost_line, heading, with_interval
 
     run = result.run
     rows = [[heading(m), with_interval(result.estimates[m.name], m.digits)] for m in run.bench.metrics]
     console.print(console_table([f"{run.model.name}, {run.name}, n = {run.num}", "value"], rows))
-    cost = result.cost
     console.print(
         f"± is half a 95 % interval over {len(run.units)} units; no number here is an ImageNet number\n"
-        f"per item: {cost.evaluations:g} network evaluations, {cost.flops / 1e9:.2f} GFLOP, {1000 * cost.seconds:.0f} ms\n"
+        f"{cost_line(result.cost)}\n"
         f"{made} items made now, {run.num} scored: {store.shown()}",
         soft_wrap=True,
     )
+    if result.not_kept:
+        console.print(f"the scores could not be kept there: {result.not_kept}")
 
 
 def show_sweep(session: Session) -> None:
@@ -151,15 +165,12 @@ def show_sweep(session: Session) -> None:
 
 def explain(error: Exception) -> str:
     """Hydra's and OmegaConf's errors in our form: key, value, what is allowed, what to do."""
-    if isinstance(error, UserError):
+    if isinstance(error, UserError | UnitsFailedError):
         return str(error)
-    if isinstance(error, BrokenExecutor):
-        return "a worker process died (out of memory?)\n  do: the same command goes on from what is stored"
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
         where = error.filename or "writing"
-        return f"{where}: {error.strerror}\n  do: free the disk, or use a folder you may write to (runs=FOLDER)"
-    if isinstance(error, NotFiniteError):
-        return f"{error}; nothing of that unit is stored\n  do: lower guidance.scale or guidance.omega, or use model.dtype=fp32"
+        todo = "free the disk, or use a folder you may write to (runs=FOLDER); what is stored stays, the same command goes on"
+        return f"{where}: {error.strerror or error}\n  do: {todo}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, name = error.missing_cfg_file.partition("/")
         return str(unknown(group, name, error.options, todo="s2g ls lists what there is"))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import typer
 
 from s2g import __version__
-from s2g.errors import NotFiniteError, UserError
+from s2g.errors import KNOWN
 
 app = typer.Typer(
     add_completion=False,
@@ -62,6 +61,45 @@ def show(
 
 
 @app.command()
+def status(
+    run: str = typer.Argument("", help="A run's folder, its key, or the beginning of its key; all runs when not given."),
+    runs: str = typer.Option("runs", help="Where samples are kept."),
+) -> None:
+    """How far the runs are: done, missing, failed, who works on them, how long it will take."""
+    from s2g.report.upkeep import show_status
+
+    show_status(run, runs)
+
+
+@app.command()
+def verify(
+    run: str = typer.Argument(help="A run's folder, its key, or the beginning of its key."),
+    runs: str = typer.Option("runs", help="Where samples are kept."),
+    repair: bool = typer.Option(False, "--repair", help="Make what is damaged anew, and hold it against what was recorded."),
+    workers: int | None = typer.Option(None, help="Processes of the repair; as many as cores when not given."),
+) -> None:
+    """Hash every stored item and hold it against its record; 1 if something is damaged."""
+    from s2g.report.upkeep import show_verify
+
+    raise typer.Exit(show_verify(run, runs, repair, workers))
+
+
+@app.command()
+def gc(
+    runs: str = typer.Option("runs", help="Where samples are kept."),
+    whole: bool = typer.Option(False, "--runs-too", help="Also whole runs that no table or page refers to."),
+    yes: bool = typer.Option(False, "--yes", help="Delete what is listed."),
+    refer: list[Path] = typer.Option(
+        [Path("outputs"), Path("experiments")], help="Folders whose tables and pages (their runs.json) refer to runs."
+    ),
+) -> None:
+    """List what nothing refers to, with sizes; deletes it only with --yes."""
+    from s2g.report.upkeep import show_gc
+
+    show_gc(runs, whole, yes, refer)
+
+
+@app.command()
 def doctor() -> None:
     """What this machine has, and what is missing: Python, torch, devices, weights, prompts, disk."""
     from s2g.report.doctor import show_doctor
@@ -76,17 +114,14 @@ def version() -> None:
 
 
 def main() -> int:
-    """Entry point: a user's mistake is one message and exit code 2."""
+    """Entry point: a user's mistake is one message and exit code 2, what went wrong on the way one message and 1."""
     try:
         app(standalone_mode=True)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except (NotFiniteError, BrokenExecutor, OSError) as error:
-        from s2g.app import explain
+    except KNOWN as error:
+        from s2g.app import exit_code, explain
 
         print(f"error: {explain(error)}", file=sys.stderr)
-        return 1
+        return exit_code(error)
     return 0
 
 

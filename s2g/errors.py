@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -18,8 +19,25 @@ class UserError(Exception):
         super().__init__("\n".join(lines))
 
 
+class DamageError(UserError):
+    """A stored file that is not what was written."""
+
+    def __init__(self, path: Path, problem: str, todo: str = "") -> None:
+        self.path, self.problem = path, problem
+        run = path.parent if path.name == "run.json" else path.parent.parent
+        super().__init__(f"{path} {problem}", todo=todo or f"s2g verify {run} --repair makes it anew")
+
+
+class UnitsFailedError(Exception):
+    """Units that could not be made; the others are stored."""
+
+
 class NotFiniteError(ArithmeticError):
     """NaN or infinity while sampling, with the step, branch and item at fault."""
+
+
+# What a user can do something about: said in one message, never as a traceback.
+KNOWN = (UserError, UnitsFailedError, OSError)
 
 
 def unknown(key: str, value: str, known: Iterable[str], todo: str = "") -> UserError:

@@ -1,4 +1,4 @@
-"""On what a run was made: versions, machine, commit."""
+"""On what units are made: versions, machine, device, threads, commit, weights."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import platform
 import subprocess
 from importlib.metadata import version
 from typing import Any
+
+import torch
 
 from s2g import __version__
 from s2g.config import CHECKOUT, file_hash
@@ -17,13 +19,11 @@ PACKAGES = ("torch", "torchvision", "diffusers", "transformers", "timm", "numpy"
 
 def machine() -> str:
     """The processor (and GPU) in words."""
-    import torch
-
     cpu = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as lines:
             cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
-    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    gpu = f", {torch.cuda.device_count()} x {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{os.cpu_count()} x {cpu}{gpu}"
 
 
@@ -38,14 +38,18 @@ def commit() -> dict[str, Any] | None:
     return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
 
 
-def environment(run: Run) -> dict[str, Any]:
-    """What env.json holds."""
+def environment(run: Run, device: str, workers: int) -> dict[str, Any]:
+    """What env.json says of the units made by `workers` processes on `device`; a thread each on CPU."""
+    cuda = {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()} if device != "cpu" else {}
     return {
         "s2g": __version__,
         "git": commit(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: version(name) for name in PACKAGES} | cuda,
         "machine": machine(),
         "platform": platform.platform(),
+        "device": device,
+        "workers": workers,
+        "threads": 1,
         "weights": {"file": run.model.weights_file().name, "sha256": file_hash(run.model.weights_file())},
     }

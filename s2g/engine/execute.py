@@ -1,45 +1,183 @@
-"""Runs to stored samples: what is missing is made, with a progress bar where somebody watches."""
+"""Runs to stored samples: what is missing is made, by several workers and several processes at once.
+
+Every unit is made under its lock, so a second process on the same runs takes the units this one has not. A unit that
+fails is tried again, then set aside; a full disk or a mistake in what was asked stops everything at once.
+"""
 
 from __future__ import annotations
 
+import time
+from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from s2g.engine.environment import environment
 from s2g.engine.executor import LocalExecutor
+from s2g.engine.journal import Journal
+from s2g.engine.locks import Lock, Locks
+from s2g.engine.progress import progress
 from s2g.engine.run import Run
 from s2g.engine.store import Store
-from s2g.engine.worker import Task
+from s2g.engine.worker import Outcome, Task
+from s2g.errors import UnitsFailedError
+
+ATTEMPTS = 3
+POLL = 0.5  # seconds between looks at units another process is making
+HOPELESS = 3  # units set aside, none stored: the run stops instead of failing on and on
 
 
-def execute(runs: Sequence[Run], root: str, executor: LocalExecutor, reuse: bool, console: Console) -> int:
-    """Make what the runs still lack below `root`, their stores begun; returns the number of items made.
+@dataclass
+class Work:
+    """What is to be done for one run, and how far it is."""
 
-    The units of several runs take turns, so that a machine that slows down slows all of them.
+    run: Run
+    store: Store
+    locks: Locks
+    journal: Journal
+    environment: str
+    units: list[int]
+    attempts: Counter[int] = field(default_factory=Counter)
+    made: int = 0
+    failed: dict[int, str] = field(default_factory=dict)  # unit -> why
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether nothing but failures came of it."""
+        return self.made == 0 and len(self.failed) >= HOPELESS
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of it: items made here, and per run what failed."""
+
+    items: int
+    failed: dict[str, str]  # run key -> what to tell the user
+
+    def check(self, run: Run) -> None:
+        """UnitsFailedError if units of this run could not be made."""
+        if run.key in self.failed:
+            raise UnitsFailedError(self.failed[run.key])
+
+
+def execute(
+    runs: Sequence[Run], root: str, executor: LocalExecutor, reuse: bool, console: Console, again: Sequence[int] | None = None
+) -> Made:
+    """Make what the runs still lack below `root`; or the units of `again`, whether or not they are stored.
+
+    The units of several runs take turns, so that a machine that slows down slows all of them. Raises UserError and
+    OSError as soon as one says that no unit will go better; what is stored stays.
     """
-    tasks = []
-    for run in {run.key: run for run in runs}.values():
+    works: dict[str, Work] = {}
+    for run in runs:
         store = Store.of(run, root)
         store.begin(run, reuse)
-        tasks += [(unit, Task(run, unit, store, reuse, executor.device)) for unit in store.missing(run)]
-    ordered = [task for _, task in sorted(tasks, key=lambda pair: pair[0])]
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    made = 0
-    total = sum(task.run.model.unit for task in ordered)
-    with Progress(*columns, console=console, disable=not (ordered and console.is_terminal), transient=True) as bar:
-        shown = bar.add_task("sampling", total=total, rate="")
-        for task in executor.each(ordered):
-            made += task.run.model.unit
-            bar.update(shown, advance=task.run.model.unit)
-            speed = bar.tasks[0].speed
-            bar.update(shown, rate=f"{speed:.1f} items/s" if speed else "")
-    return made
+        if run.key not in works:
+            missing = store.missing(run) if again is None else list(again)
+            name = store.add_environment(environment(run, executor.device, executor.workers)) if missing else ""
+            works[run.key] = Work(run, store, Locks(store.folder), Journal(store.folder), name, missing)
+    pairs = [(unit, key) for key, work in works.items() for unit in work.units]
+    queue = deque((works[key], unit) for unit, key in sorted(pairs, key=lambda pair: pair[0]))
+    concerned = [work for work in works.values() if work.units]
+    for work in concerned:
+        swept = work.locks.sweep()
+        work.journal.add("start", owner=str(work.locks.me), workers=executor.workers, device=executor.device, swept=swept)
+    executor.expect(len(queue))
+    try:
+        _Schedule(executor, reuse, again is not None, queue, console).go()
+    finally:
+        executor.abandon()
+        for work in concerned:
+            work.locks.close()
+            work.journal.add("end", owner=str(work.locks.me), made=work.made, failed=sorted(work.failed))
+    made = sum(work.made * work.run.model.unit for work in works.values())
+    return Made(made, {key: _told(work) for key, work in works.items() if work.failed})
+
+
+class _Schedule:
+    """Units to workers, until none is left."""
+
+    def __init__(
+        self, executor: LocalExecutor, reuse: bool, again: bool, queue: deque[tuple[Work, int]], console: Console
+    ) -> None:
+        self.executor, self.reuse, self.again, self.queue = executor, reuse, again, queue
+        self.busy: deque[tuple[Work, int]] = deque()  # another process has their locks
+        self.running: dict[tuple[str, int], tuple[Work, Lock]] = {}
+        self.bar = progress(console, sum(work.run.model.unit for work, _ in queue))
+
+    def go(self) -> None:
+        """Work until every unit is stored, here or by another process, or set aside."""
+        looked = time.monotonic()
+        with self.bar:
+            while self.queue or self.busy or self.running:
+                if self.busy and time.monotonic() - looked > POLL:
+                    self.queue.extend(self.busy)
+                    self.busy.clear()
+                    looked = time.monotonic()
+                while self.queue and self.executor.idle:
+                    self._begin(*self.queue.popleft())
+                if self.running:
+                    for task, outcome in self.executor.wait(POLL if self.busy else None):
+                        self._end(task, outcome)
+                elif self.busy:
+                    time.sleep(POLL / 2)
+
+    def _begin(self, work: Work, unit: int) -> None:
+        if work.hopeless:
+            return
+        name = f"{unit:06d}"
+        lock = work.locks.acquire(name)
+        if lock is None:
+            self.busy.append((work, unit))
+            return
+        if not self.again and work.store.has(unit):  # another process made it since we looked
+            work.locks.release(lock)
+            self.bar.advance(work.run.model.unit)
+            return
+        told = {"taken_from": lock.taken_from} if lock.taken_from else {}
+        work.journal.add("begun", unit=unit, pid=work.locks.me.pid, **told)
+        self.running[work.run.key, unit] = work, lock
+        self.executor.start(Task(work.run, unit, work.store, lock.scratch, self.reuse, work.environment))
+
+    def _end(self, task: Task, outcome: Outcome) -> None:
+        work, lock = self.running.pop((task.run.key, task.unit))
+        lost = not lock.ours()
+        work.locks.release(lock)
+        if not outcome.error:
+            work.made += 1
+            work.journal.add("stored", unit=task.unit, items=task.run.model.unit, seconds=round(outcome.seconds, 4))
+            self.bar.advance(task.run.model.unit)
+        elif lost:  # we were stopped for so long that another process took over; it makes the unit
+            self.busy.append((work, task.unit))
+        elif outcome.fatal is not None:
+            raise outcome.fatal
+        else:
+            self._failed(work, task.unit, outcome)
+
+    def _failed(self, work: Work, unit: int, outcome: Outcome) -> None:
+        work.attempts[unit] += 1
+        attempts = work.attempts[unit]
+        work.journal.add("failed", unit=unit, attempt=attempts, error=outcome.error)
+        if outcome.again and attempts < ATTEMPTS:
+            self.queue.append((work, unit))
+            return
+        work.failed[unit] = outcome.error
+        about = {"attempts": attempts, "error": outcome.error, "traceback": outcome.trace, "environment": work.environment}
+        work.store.set_aside(unit, {**about, "owner": str(work.locks.me)})
+        self.bar.advance(work.run.model.unit, failed=True)
+
+
+def _told(work: Work) -> str:
+    """What a user is told of a run's failures: every unit, and each error once."""
+    folder = work.store.shown()
+    errors = Counter(work.failed.values())
+    units = ", ".join(str(unit) for unit in sorted(work.failed))
+    lines = [f"{work.run.key}: {len(work.failed)} of {len(work.run.units)} units could not be made: {units}"]
+    lines += [f"  {error}" + (f" ({count} units)" if count > 1 else "") for error, count in errors.items()]
+    if work.hopeless:
+        lines.append("  none was made, so the rest was not tried")
+    lines.append(f"  tracebacks: {folder}/failed; the other units are stored")
+    hint = "lower guidance.scale or guidance.omega, or use model.dtype=fp32; " if any("not finite" in e for e in errors) else ""
+    lines.append(f"  do: {hint}the same command tries them again")
+    return "\n".join(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
@@ -33,6 +33,7 @@ class Run:
     num: int
     seed: int
     mask_seed: int
+    config: Mapping[str, Any] = field(default_factory=dict, compare=False)  # as it was composed: the run can be made from it
 
     def identity(self) -> dict[str, Any]:
         """Everything that determines the samples, as plain data; the weights enter by their hash, not their place."""
@@ -50,8 +51,7 @@ class Run:
     @property
     def key(self) -> str:
         """model-method-12 hex digits of the identity's sha256."""
-        digest = hashlib.sha256(canonical(self.identity()).encode()).hexdigest()
-        return f"{self.model.name}-{self.name}-{digest[:12]}"
+        return key_of(self.identity(), f"{self.model.name}-{self.name}")
 
     @property
     def units(self) -> range:
@@ -62,6 +62,11 @@ class Run:
         """The items of one unit."""
         first = index * self.model.unit
         return Unit(index, tuple(range(first, first + self.model.unit)), self.seed, self.mask_seed)
+
+
+def key_of(identity: Mapping[str, Any], name: str) -> str:
+    """A run's name and the beginning of its identity's sha256."""
+    return f"{name}-{hashlib.sha256(canonical(identity).encode()).hexdigest()[:12]}"
 
 
 def describe(value: Any) -> Any:
@@ -104,8 +109,17 @@ def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
     bench.check(model)
     num = bench.num if settings.num is None else settings.num
     at_least(num, 2, "num" if settings.num is not None else "bench.num")  # a Fréchet distance of one item is none
-    run = Run(model, sampler, guidance, bench, raw["guidance"]["name"], num, settings.seed, settings.mask_seed)
+    config = {key: raw[key] for key in ("model", "guidance", "sampler", "bench", "seed", "mask_seed")}
+    if model.weights != "builtin":  # the run is made again from anywhere
+        config["model"] = {**raw["model"], "weights": str(model.weights_file().absolute())}
+    run = Run(model, sampler, guidance, bench, raw["guidance"]["name"], num, settings.seed, settings.mask_seed, config)
     return run, read(ExecutorConfig, raw["executor"], "executor"), settings
+
+
+def restore(config: Mapping[str, Any], num: int) -> Run:
+    """The run that was composed as `config` (run.json keeps it); UserError as for a run that is typed."""
+    others = {"executor": {"name": "local"}, "logger": {"name": "none"}}
+    return resolve({**config, **others, "num": num})[0]
 
 
 def read_sampler(typed: Mapping[str, Any], model: ModelConfig) -> Sampler:

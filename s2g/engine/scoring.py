@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from s2g.config import canonical
 from s2g.engine.atomic import write_bytes, write_json
-from s2g.engine.bench import Arrays, Metric
+from s2g.engine.bench import Arrays, Bench, Metric
 from s2g.engine.run import Run
 from s2g.engine.store import Store
 from s2g.metrics.statistics import Estimate, Paired, jackknife, jackknife_merged, of_mean
@@ -40,28 +40,68 @@ class Score:
     estimates: dict[str, Estimate]
     arrays: dict[str, np.ndarray]
     cost: Cost
+    not_kept: str = ""  # why they could not be written beside the samples
 
 
 def score(run: Run, store: Store) -> Score:
-    """Scores of the run's first `num` items, measured now or read back if they were measured before."""
-    name = hashlib.sha256(canonical({**run.bench.version(), "num": run.num}).encode()).hexdigest()[:12]
-    array_file, score_file = (store.folder / "scores" / f"{name}{end}" for end in (".npz", ".json"))
-    items = range(run.num)
-    if array_file.exists() and score_file.exists():
-        with np.load(array_file) as stored:
-            arrays = dict(stored)
-    else:
-        arrays = _measure(run, store, items)
-        stream = io.BytesIO()
-        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-        write_bytes(array_file, stream.getvalue())
+    """Scores of the run's first `num` items, measured now or read back if they were measured before.
+
+    What is kept depends on the items and the protocol alone, to the byte, and is measured again if items have changed.
+    A store that cannot be written gives its scores all the same. DamageError if an item is not what was written.
+    """
+    records = list(store.records(run.units))
+    name = score_name(run.bench, run.num)
+    items = items_digest(records, run.num)
+    arrays = read_arrays(store, name, items)
+    measured = arrays is None
+    if arrays is None:
+        arrays = _measure(run, store)
     estimates = {metric.name: estimate(metric, arrays, _units(run)) for metric in run.bench.metrics}
-    cost = _cost(run, store)
-    if not score_file.exists():
-        values = {metric: {k: _short(v) for k, v in asdict(e).items()} for metric, e in estimates.items()}
-        about = {"protocol": run.bench.version(), "n": run.num, "cost": asdict(cost)}
-        write_json(score_file, {"values": values, **about, "scored": datetime.now(UTC).isoformat(timespec="seconds")})
-    return Score(run, estimates, arrays, cost)
+    not_kept = ""
+    if measured:
+        try:
+            _keep(store, name, arrays, estimates, {"protocol": run.bench.version(), "n": run.num, "items": items})
+        except OSError as error:
+            not_kept = error.strerror or str(error)
+    return Score(run, estimates, arrays, cost_of(records, run.model.unit), not_kept)
+
+
+def score_name(bench: Bench, num: int) -> str:
+    """12 hex digits of how the first `num` items are measured."""
+    return hashlib.sha256(canonical({**bench.version(), "num": num}).encode()).hexdigest()[:12]
+
+
+def items_digest(records: Sequence[dict[str, Any]], num: int) -> str:
+    """sha256 of the sha256 of the first `num` items, in order."""
+    listed = [entry["sha256"] for record in records for entry in record["items"]][:num]
+    return hashlib.sha256("".join(listed).encode()).hexdigest()
+
+
+def read_arrays(store: Store, name: str, items: str) -> dict[str, np.ndarray] | None:
+    """The per-item arrays of a kept score, None if there is none, it is damaged, or made of other items."""
+    place = store.folder / "scores"
+    try:
+        about = json.loads((place / f"{name}.json").read_text())
+        content = (place / f"{name}.npz").read_bytes()
+        if about["items"] != items or about["arrays_sha256"] != hashlib.sha256(content).hexdigest():
+            return None
+        with np.load(io.BytesIO(content)) as stored:
+            return dict(stored)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _keep(
+    store: Store, name: str, arrays: dict[str, np.ndarray], estimates: dict[str, Estimate], about: dict[str, Any]
+) -> None:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    content = stream.getvalue()
+    values = {metric: {k: _short(v) for k, v in asdict(e).items()} for metric, e in estimates.items()}
+    about = {"values": values, **about, "arrays_sha256": hashlib.sha256(content).hexdigest()}
+    with store.alone("score") as scratch:
+        write_bytes(store.folder / "scores" / f"{name}.npz", content, scratch)
+        write_json(store.folder / "scores" / f"{name}.json", about, scratch)
 
 
 def estimate(metric: Metric, arrays: Arrays, unit_of: np.ndarray) -> Estimate:
@@ -104,18 +144,23 @@ def _by_unit(arrays: Arrays, unit_of: np.ndarray) -> list[dict[str, np.ndarray]]
     return [_rows(arrays, unit_of == unit) for unit in np.unique(unit_of)]
 
 
-def _measure(run: Run, store: Store, items: range) -> dict[str, np.ndarray]:
-    parts = [
-        run.bench.measure(store.images(chunk), chunk) for chunk in (items[i : i + CHUNK] for i in range(0, len(items), CHUNK))
-    ]
+def _measure(run: Run, store: Store) -> dict[str, np.ndarray]:
+    chunks = [range(start, min(start + CHUNK, run.num)) for start in range(0, run.num, CHUNK)]
+    parts = [run.bench.measure(store.images(chunk), chunk) for chunk in chunks]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _cost(run: Run, store: Store) -> Cost:
-    records = [store.record(unit) for unit in run.units]
-    seconds = float(np.median([record["seconds"] for record in records])) / run.model.unit
+def cost_of(records: Sequence[dict[str, Any]], unit: int) -> Cost:
+    """The cost of an item of a run with units of `unit` items, from the units' records."""
+    seconds, inside = (np.array([record[name] for record in records]) for name in ("seconds", "network_seconds"))
     evaluations, flops = (float(np.mean([record[name] for record in records])) for name in ("evaluations", "flops"))
-    return Cost(evaluations, flops, seconds, 0, 0.0)
+    return Cost(
+        evaluations=evaluations,
+        flops=flops,
+        seconds=float(np.median(seconds)) / unit,
+        peak_memory=max(record["peak_memory"] for record in records),
+        outside=float(1 - inside.sum() / seconds.sum()),
+    )
 
 
 def _short(value: float | int | None) -> float | int | None:

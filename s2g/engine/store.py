@@ -1,15 +1,20 @@
-"""Where samples live: runs/<key>/{run.json, env.json, items/, units/, scores/}.
+"""Where samples live: runs/<key>/{run.json, env.json, journal.jsonl, items/, units/, scores/, failed/}.
 
-A unit counts as stored when its record exists; the record is written last, so what a stopped process left behind is
-never mistaken for samples. What is missing is a set difference.
+A unit counts as stored when its record exists. The record is written last and holds the sha256 of every item, and its
+own: what a stopped process left behind is never mistaken for samples, and what is damaged later is found out when it
+is read. What is missing is a set difference. locks/ and tmp/ are there only while somebody works.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +23,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from s2g.engine.atomic import write_bytes, write_json
-from s2g.engine.environment import environment
+from s2g.config import canonical
+from s2g.engine.atomic import flush_folder, write_bytes, write_json, write_together
+from s2g.engine.locks import guard
 from s2g.engine.run import Run
-from s2g.errors import UserError
+from s2g.errors import DamageError, UserError
 
 
 @dataclass(frozen=True)
@@ -45,69 +51,166 @@ class Store:
         try:
             for name in ("items", "units", "scores"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
-            if not (self.folder / "run.json").exists():
-                write_json(self.folder / "env.json", environment(run))
-                write_json(
-                    self.folder / "run.json",
-                    {
-                        "key": run.key,
-                        "identity": run.identity(),
-                        "fixed": {"reuse": reuse},
-                        "begun": datetime.now(UTC).isoformat(timespec="seconds"),
-                    },
-                )
+            begun = self._begun(run, reuse)
         except OSError as error:
             raise UserError(
                 f"runs = {self.folder.parent}: cannot be written ({error.strerror})",
                 todo="give a folder you may write to: runs=FOLDER",
             ) from error
-        begun = self.read_run()["fixed"]["reuse"]
-        if begun != reuse:
+        fixed = begun["fixed"]["reuse"]
+        if fixed != reuse:
             raise UserError(
-                f"executor.reuse = {str(reuse).lower()}: run {run.key} was begun with {str(begun).lower()}",
-                todo=f"keep executor.reuse={str(begun).lower()}, or use another folder: runs=FOLDER",
+                f"executor.reuse = {str(reuse).lower()}: run {run.key} was begun with {str(fixed).lower()}",
+                todo=f"keep executor.reuse={str(fixed).lower()}, or use another folder: runs=FOLDER",
             )
 
+    def _begun(self, run: Run, reuse: bool) -> dict[str, Any]:
+        """run.json, written if it is not there or says less items than are wanted now."""
+        file = self.folder / "run.json"
+        if file.exists() and (begun := self.read_run())["num"] >= run.num:
+            return begun
+        with self.alone("begin") as scratch:
+            begun = self.read_run() if file.exists() else None
+            if begun is None:
+                now = datetime.now(UTC).isoformat(timespec="seconds")
+                begun = {"key": run.key, "identity": run.identity(), "fixed": {"reuse": reuse}, "begun": now, "num": 0}
+            begun |= {"num": max(run.num, begun["num"]), "config": run.config}
+            write_json(file, begun, scratch)
+        return begun
+
+    @contextlib.contextmanager
+    def alone(self, purpose: str) -> Iterator[Path]:
+        """For writing a file of the run's own, one process at a time; gives the place for temporary names."""
+        place = self.folder / "tmp"
+        scratch = place / f"{purpose}.{os.getpid()}.{secrets.token_hex(4)}"
+        with guard(self.folder):
+            try:
+                scratch.mkdir(parents=True)
+                yield scratch
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+                with contextlib.suppress(OSError):  # others are at work
+                    place.rmdir()
+
     def read_run(self) -> dict[str, Any]:
-        """run.json."""
-        return json.loads((self.folder / "run.json").read_text())
+        """run.json: key, identity, config, fixed, num (the most items anybody asked for), begun; DamageError."""
+        path = self.folder / "run.json"
+        try:
+            content = json.loads(path.read_text())
+            if content["key"] and content["identity"]["model"]["unit"] and "reuse" in content["fixed"]:
+                return {"num": 0, "config": None, **content}
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DamageError(path, "does not say what the run is", "move it away and type the run's command again") from error
+        raise DamageError(path, "does not say what the run is", "move it away and type the run's command again")
+
+    def add_environment(self, environment: dict[str, Any]) -> str:
+        """Note in env.json on what units are made from now on; its id, which their records bear."""
+        name = hashlib.sha256(canonical(environment).encode()).hexdigest()[:8]
+        if name not in self.environments():
+            with self.alone("environment") as scratch:
+                write_json(self.folder / "env.json", {**self.environments(), name: environment}, scratch)
+        return name
+
+    def environments(self) -> dict[str, dict[str, Any]]:
+        """env.json: by id, in what surroundings units were made."""
+        try:
+            content = json.loads((self.folder / "env.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return {name: value for name, value in content.items() if isinstance(value, dict) and "machine" in value}
 
     def stored(self) -> set[int]:
         """Indices of the units that are complete."""
-        return {int(path.stem) for path in (self.folder / "units").glob("[0-9]*.json")}
+        return numbered(self.folder / "units", ".json")
 
     def missing(self, run: Run) -> list[int]:
         """Indices of the units the run still lacks, ascending."""
         return sorted(set(run.units) - self.stored())
 
-    def record(self, unit: int) -> dict[str, Any]:
-        """A unit's record."""
-        return json.loads((self.folder / "units" / f"{unit:06d}.json").read_text())
+    def has(self, unit: int) -> bool:
+        """Whether a unit is complete."""
+        return self.record_path(unit).exists()
 
-    def put(self, unit: int, items: Sequence[int], images: np.ndarray, facts: dict[str, Any]) -> None:
+    def record_path(self, unit: int) -> Path:
+        """Where a unit's record is."""
+        return self.folder / "units" / f"{unit:06d}.json"
+
+    def record(self, unit: int) -> dict[str, Any]:
+        """A unit's record; DamageError if it is not what was written."""
+        path = self.record_path(unit)
+        try:
+            record = json.loads(path.read_text())
+            if record.pop("check") == _check(record) and record["unit"] == unit:
+                return record
+        except FileNotFoundError as error:
+            raise DamageError(path, "is gone") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamageError(path, "cannot be read as a record") from error
+        raise DamageError(path, "is not what was written: its sum differs")
+
+    def records(self, units: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """Records one after another."""
+        return (self.record(unit) for unit in units)
+
+    def put(self, unit: int, items: Sequence[int], images: np.ndarray, facts: dict[str, Any], scratch: Path) -> None:
         """Write uint8 images [B, H, W, 3], then the record that makes them count."""
-        listed = []
-        for item, image in zip(items, images, strict=True):
-            content = png(image)
-            name = f"{item:06d}.png"
-            write_bytes(self.folder / "items" / name, content)
-            listed.append({"item": item, "file": name, "sha256": hashlib.sha256(content).hexdigest()})
-        write_json(self.folder / "units" / f"{unit:06d}.json", {"unit": unit, "items": listed, **facts})
+        files = {f"{item:06d}.png": png(image) for item, image in zip(items, images, strict=True)}
+        write_together(self.folder / "items", files, scratch)
+        listed = [
+            {"item": item, "file": name, "sha256": hashlib.sha256(content).hexdigest()}
+            for item, (name, content) in zip(items, files.items(), strict=True)
+        ]
+        record = json.loads(canonical({"unit": unit, "items": listed, **facts}))
+        write_bytes(self.record_path(unit), (canonical({**record, "check": _check(record)}) + "\n").encode(), scratch)
+        flush_folder(self.folder / "units")
+        (self.folder / "failed" / f"{unit:06d}.json").unlink(missing_ok=True)
+
+    def set_aside(self, unit: int, facts: dict[str, Any]) -> Path:
+        """Note that a unit could not be made; where."""
+        path = self.folder / "failed" / f"{unit:06d}.json"
+        with self.alone("failed") as scratch:
+            path.parent.mkdir(exist_ok=True)
+            write_json(path, {"unit": unit, **facts}, scratch)
+        return path
+
+    def failed(self) -> set[int]:
+        """Units that were set aside, and are not stored."""
+        return numbered(self.folder / "failed", ".json") - self.stored()
 
     def images(self, items: Sequence[int]) -> np.ndarray:
-        """Stored images [B, H, W, 3], uint8; UserError names one that cannot be read."""
-        found = []
-        for item in items:
-            path = self.folder / "items" / f"{item:06d}.png"
-            try:
-                found.append(np.asarray(Image.open(path).convert("RGB")))
-            except OSError as error:
-                unit = self.folder / "units"
-                raise UserError(
-                    f"{path}: cannot be read ({error})",
-                    todo=f"delete the record of its unit in {unit} and run again: the unit is made anew",
-                ) from error
-        return np.stack(found)
+        """Stored images [len(items), H, W, 3], uint8; DamageError names one that is not what was written."""
+        size = self.read_run()["identity"]["model"]["unit"]
+        records = self.records(sorted({item // size for item in items}))
+        entries = {entry["item"]: entry for record in records for entry in record["items"]}
+        contents = (self.read_item(entries[item]) for item in items)
+        return np.stack([np.asarray(Image.open(io.BytesIO(content)).convert("RGB")) for content in contents])
+
+    def read_item(self, entry: dict[str, Any]) -> bytes:
+        """An item's bytes by its entry in a record; DamageError if they are not what was written."""
+        path = self.folder / "items" / entry["file"]
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError as error:
+            raise DamageError(path, "is gone") from error
+        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+            raise DamageError(path, "is not what was written: its sha256 differs from the record's")
+        return content
+
+
+def numbered(folder: Path, end: str) -> set[int]:
+    """Numbers of the files NNNNNN<end> of a folder; none if there is no folder."""
+    try:
+        names = [entry.name for entry in os.scandir(folder)]
+    except FileNotFoundError:
+        return set()
+    stems = (name.removesuffix(end) for name in names if name.endswith(end))
+    return {int(stem) for stem in stems if stem.isascii() and stem.isdigit() and len(stem) >= 6}
+
+
+def _check(record: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical(record).encode()).hexdigest()
 
 
 def png(image: np.ndarray) -> bytes:

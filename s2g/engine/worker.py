@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import signal
+import threading
 import time
-from dataclasses import asdict, dataclass
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 from s2g.config import ModelConfig, canonical, read
 from s2g.engine.cost import PassCost, measure
+from s2g.engine.memory import begin_peak, in_parts, peak
 from s2g.engine.run import Run
 from s2g.engine.store import Store
-from s2g.errors import UserError
+from s2g.errors import NotFiniteError, UserError
 from s2g.models.base import Denoiser
 from s2g.network.evaluate import Account, Evaluator
 from s2g.registry import MODELS
-from s2g.sampling.loop import sample
+from s2g.sampling.loop import Sampled, sample
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -29,8 +40,20 @@ class Task:
     run: Run
     unit: int
     store: Store
+    scratch: Path
     reuse: bool
-    device: str
+    environment: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task: how long it took, or what went wrong."""
+
+    seconds: float = 0.0
+    error: str = ""  # one line
+    trace: str = ""
+    again: bool = True  # whether another attempt may go better
+    fatal: BaseException | None = None  # nothing to do with this unit: no other will go better
 
 
 def prepare() -> None:
@@ -38,6 +61,38 @@ def prepare() -> None:
     torch.set_num_threads(1)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+
+
+def serve(connection: Connection, device: str) -> None:
+    """A worker process: tasks in, outcomes out, until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    prepare()
+    while True:
+        try:
+            task = connection.recv()
+        except EOFError:
+            return
+        connection.send(attempt(task, device))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)  # whoever starts the run again must find neither its memory nor its units taken
+
+
+def attempt(task: Task, device: str) -> Outcome:
+    """Make one unit; whatever goes wrong is told, so that the other units go on."""
+    try:
+        return Outcome(seconds=do(task, device))
+    except (UserError, OSError) as error:
+        return Outcome(error=str(error), fatal=error)
+    except NotFiniteError as error:
+        return Outcome(error=str(error), trace=traceback.format_exc(), again=False)  # the same numbers each time
+    except Exception as error:  # the one place for it: a unit that fails is set aside with its traceback
+        return Outcome(error=f"{type(error).__name__}: {error}".splitlines()[0], trace=traceback.format_exc())
 
 
 @lru_cache(maxsize=2)
@@ -60,25 +115,46 @@ def cost_of(twin: Denoiser) -> PassCost:
     return measure(twin.network, twin.blocks, lambda: twin.forward(x, 0.5, conditioning))
 
 
-def do(task: Task) -> float:
+def do(task: Task, device: str) -> float:
     """Make and store one unit; returns the seconds it took."""
     run = task.run
-    denoiser, cost = _load(canonical(asdict(run.model)), task.device)
+    denoiser, cost = _load(canonical(asdict(run.model)), device)
     unit = run.unit(task.unit)
+
+    def latents(items: Sequence[int]) -> tuple[Sampled, Account]:
+        account = Account()
+        with Evaluator(denoiser, task.reuse, account) as evaluator:
+            conditioning = denoiser.encode(run.bench.prompts(items))
+            part = replace(unit, items=tuple(items))
+            return sample(evaluator, run.guidance, run.sampler, conditioning, part, device), account
+
+    def pixels(rows: Sequence[int]) -> np.ndarray:
+        return denoiser.decode(all_latents[list(rows)]).permute(0, 2, 3, 1).cpu().numpy()
+
+    begin_peak(device)
     began = time.perf_counter()
-    account = Account()
-    with Evaluator(denoiser, task.reuse, account) as evaluator, torch.inference_mode():
-        conditioning = denoiser.encode(run.bench.prompts(unit.items))
-        sampled = sample(evaluator, run.guidance, run.sampler, conditioning, unit, task.device)
-        images = denoiser.decode(sampled.latents).permute(0, 2, 3, 1).cpu().numpy()
+    with torch.inference_mode():
+        sampled = in_parts(latents, unit.items)
+        all_latents = torch.cat([made.latents for _, (made, _) in sampled])
+        decoded = in_parts(pixels, range(len(unit.items)))
+        images = np.concatenate([part for _, part in decoded])
     seconds = time.perf_counter() - began
-    facts = {
-        "masks": sampled.masks,
+    accounts = [account for _, (_, account) in sampled]
+    first = accounts[0]  # per item, and the same in every part: masks belong to the unit
+    facts: dict[str, Any] = {
+        "masks": sampled[0][1][0].masks,
         "seconds": round(seconds, 4),
-        "evaluations": account.evaluations,
-        "flops": cost.of(account),
-        "device": task.device,
-        "block_runs": account.blocks,
+        "network_seconds": round(sum(account.network_seconds() for account in accounts), 4),
+        "peak_memory": peak(device),
+        "calls": sum(account.calls for account in accounts),
+        "evaluations": first.evaluations,
+        "flops": cost.of(first),
+        "device": device,
+        "environment": task.environment,
+        "block_runs": first.blocks,
     }
-    task.store.put(task.unit, unit.items, images, facts)
+    if len(sampled) > 1 or len(decoded) > 1:
+        sizes = {"sampled": [len(part) for part, _ in sampled], "decoded": [len(part) for part, _ in decoded]}
+        facts["split"] = {"reason": "out of memory", **sizes}
+    task.store.put(task.unit, unit.items, images, facts, task.scratch)
     return seconds

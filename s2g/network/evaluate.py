@@ -7,7 +7,9 @@ the embeddings and resumes. It then costs only the blocks that follow.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -23,16 +25,40 @@ from s2g.network.control import BlockControl, Pass
 
 @dataclass
 class Account:
-    """What was asked of the network, per item: evaluations, and how often each block ran."""
+    """What was asked of the network: evaluations and runs of each block per item, calls, and the time they took."""
 
     evaluations: int = 0
+    calls: int = 0
     blocks: dict[int, int] = field(default_factory=dict)
+    _seconds: float = 0.0
+    _events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = field(default_factory=list)
 
     def add(self, ran: Iterable[int], branches: int) -> None:
         """One network call that served `branches` branches and ran these blocks."""
         self.evaluations += branches
+        self.calls += 1
         for index in ran:
             self.blocks[index] = self.blocks.get(index, 0) + branches
+
+    @contextmanager
+    def timed(self, device: torch.device) -> Iterator[None]:
+        """Around a network call. A GPU is asked at the end, so that nothing waits for it in between."""
+        if device.type == "cuda":
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin.record()
+            yield
+            end.record()
+            self._events.append((begin, end))
+        else:
+            began = time.perf_counter()
+            yield
+            self._seconds += time.perf_counter() - began
+
+    def network_seconds(self) -> float:
+        """Seconds spent inside the network."""
+        if self._events:
+            torch.cuda.synchronize()
+        return self._seconds + sum(begin.elapsed_time(end) for begin, end in self._events) / 1000
 
 
 @dataclass(frozen=True)
@@ -107,7 +133,7 @@ class Evaluator:
     def _call(self, work: Pass, copies: int, x: Tensor, level: float, inputs: Conditioning, timestep: Tensor | None) -> Output:
         if timestep is not None and timestep.ndim > 0:
             timestep = timestep.repeat(copies)
-        with self.control.during(work):
+        with self.control.during(work), self.account.timed(x.device):
             output = self.network.forward(x, level, inputs, timestep)
         self.account.add(work.ran, copies)
         return output

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
 
 from s2g.config import config_dir
+from s2g.engine.scoring import cost_of
+from s2g.engine.store import Store
 from s2g.errors import UserError
 from s2g.registry import BENCHES, GUIDANCE, MODELS, SAMPLERS, Registry
-from s2g.report.table import console_table
+from s2g.report.table import console_table, cost_line
 
 
 def show_registries() -> None:
@@ -48,19 +51,30 @@ def find_run(name: str, root: str) -> Path:
 
 
 def show_run(name: str, root: str) -> None:
-    """A stored run: its identity, its units, its scores, the machine."""
+    """A stored run: its identity, its units and what they cost, its scores, the machines."""
     console = Console(highlight=False)
-    folder = find_run(name, root)
-    run, about = (json.loads((folder / file).read_text()) for file in ("run.json", "env.json"))
-    records = [json.loads(path.read_text()) for path in sorted((folder / "units").glob("*.json"))]
-    items = sum(len(record["items"]) for record in records)
+    store = Store(find_run(name, root).absolute())
+    run = store.read_run()
     console.print(f"{run['key']}, begun {run['begun']}", soft_wrap=True)
     rows = [[key, json.dumps(value)] for key, value in sorted(_flat(run["identity"] | {"fixed": run["fixed"]}))]
     console.print(console_table(["identity", ""], rows, left=True))
-    console.print(
-        f"{len(records)} units, {items} items; {about['machine']}; torch {about['packages']['torch']}", soft_wrap=True
-    )
-    for path in sorted((folder / "scores").glob("*.json")):
+    records = list(store.records(sorted(store.stored())))
+    size = run["identity"]["model"]["unit"]
+    console.print(f"{len(records)} units, {size * len(records)} items of {run['num']} asked for")
+    if records:
+        console.print(cost_line(cost_of(records, size)), soft_wrap=True)
+    split = [record["unit"] for record in records if "split" in record]
+    if split:
+        console.print(f"units made in parts for lack of memory: {', '.join(map(str, split))}", soft_wrap=True)
+    made = Counter(record["environment"] for record in records)
+    for name, about in store.environments().items():
+        commit = about["git"] or {"commit": "no checkout", "dirty": False}
+        console.print(
+            f"{made[name]} units: {about['machine']}; {about['workers']} workers on {about['device']}; torch "
+            f"{about['packages']['torch']}; s2g {about['s2g']}, {commit['commit'][:8]}{' with changes' * commit['dirty']}",
+            soft_wrap=True,
+        )
+    for path in sorted((store.folder / "scores").glob("*.json")):
         score = json.loads(path.read_text())
         values = [[metric, f"{v['value']:g}", _interval(v)] for metric, v in score["values"].items()]
         console.print(console_table([f"n = {score['n']}", "value", "95 % interval"], values))

@@ -1,0 +1,71 @@
+"""Memory: the most that was used, and what to do when it does not suffice."""
+
+from __future__ import annotations
+
+import gc
+import resource
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+
+def begin_peak(device: str) -> None:
+    """From now on `peak` counts anew, where the system lets it."""
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the high-water mark
+    except OSError:
+        return
+
+
+def peak(device: str) -> int:
+    """Bytes: allocated by torch on a GPU; on CPU the resident memory of this process, Python and libraries included."""
+    if device != "cpu":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory did not suffice, on a GPU or on a CPU."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    # The CPU's allocator has no exception of its own.
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def in_parts(make: Callable[[Sequence[int]], T], items: Sequence[int]) -> list[tuple[Sequence[int], T]]:
+    """make(items), or where memory does not suffice, of halves, quarters …; a single item that does not fit raises."""
+    done: list[tuple[Sequence[int], T]] = []
+    at, size = 0, len(items)
+    while at < len(items):
+        part = items[at : at + size]
+        made = _fitting(make, part)
+        if made is None:
+            size = (size + 1) // 2
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            continue
+        done.append((part, made[0]))
+        at += len(part)
+    return done
+
+
+def _fitting(make: Callable[[Sequence[int]], T], part: Sequence[int]) -> tuple[T] | None:
+    # In a function of its own, so that the error's frames, and the tensors in them, are gone before the next attempt.
+    try:
+        return (make(part),)
+    except (MemoryError, RuntimeError) as error:
+        if len(part) == 1 or not is_out_of_memory(error):
+            raise
+        return None

@@ -1,0 +1,60 @@
+"""What is damaged is made anew, and held against what was recorded."""
+
+from __future__ import annotations
+
+import contextlib
+
+from rich.console import Console
+
+from s2g.config import ExecutorConfig
+from s2g.engine.execute import execute
+from s2g.engine.executor import LocalExecutor
+from s2g.engine.locks import Locks
+from s2g.engine.run import restore
+from s2g.engine.store import Store
+from s2g.engine.verify import LEFT_OVER, Examined
+from s2g.errors import DamageError, UserError
+
+
+def repair(store: Store, examined: Examined, console: Console, workers: int | None = None) -> list[str]:
+    """Make damaged units anew, drop what was left over; what was done, a line each.
+
+    A damaged unit keeps its record until the new one replaces it, so that a repair that fails loses nothing.
+    UserError if this version, or these weights, would make other samples; UnitsFailedError if a unit cannot be made.
+    """
+    about = store.read_run()
+    if about["config"] is None:
+        raise UserError(f"{store.shown()}: run.json does not hold its configuration", todo="type the run's command again")
+    run = restore(about["config"], max(about["num"], 2))
+    if run.key != store.folder.name:
+        raise UserError(
+            f"{store.shown()}: what it describes is {run.key} by now (another version of s2g, or other weights)",
+            todo="repair it with the version and weights that env.json names",
+        )
+    told = []
+    for finding in examined.findings:
+        if finding.kind == LEFT_OVER and finding.path.startswith("scores/"):
+            (store.folder / finding.path).unlink(missing_ok=True)
+            told.append(f"{finding.path}: removed")
+    told += [f"{name}: removed" for name in Locks(store.folder).sweep()]
+    before = {unit: hashes for unit in examined.again if (hashes := _hashes(store, unit))}
+    if examined.again:
+        with LocalExecutor(ExecutorConfig(workers=workers)) as executor:
+            root = str(store.folder.parent)
+            execute([run], root, executor, about["fixed"]["reuse"], console, again=examined.again).check(run)
+    for unit in examined.again:
+        made = _hashes(store, unit)
+        differing = sum(before[unit].get(file) != digest for file, digest in made.items()) if unit in before else 0
+        if unit not in before:
+            told.append(f"unit {unit}: made anew; there was no record to hold it against")
+        elif differing:
+            told.append(f"unit {unit}: made anew; {differing} of {len(made)} items differ from those recorded (see env.json)")
+        else:
+            told.append(f"unit {unit}: made anew, the same bytes as recorded")
+    return told
+
+
+def _hashes(store: Store, unit: int) -> dict[str, str]:
+    with contextlib.suppress(DamageError):
+        return {entry["file"]: entry["sha256"] for entry in store.record(unit)["items"]}
+    return {}

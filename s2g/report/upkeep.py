@@ -1,0 +1,144 @@
+"""Looking after what is stored: how far it is, whether it is whole, what may go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from s2g.engine.garbage import Garbage, leftovers, unreferenced
+from s2g.engine.progress import progress
+from s2g.engine.state import State, state_of, states
+from s2g.engine.store import Store
+from s2g.engine.verify import Examined, examine
+from s2g.errors import UserError
+from s2g.report.inventory import find_run
+from s2g.report.table import console_table
+
+MANY = 20  # findings shown in full
+
+
+def show_status(name: str, root: str) -> None:
+    """A table of runs: units done, missing, set aside; pace and time left of those somebody works on."""
+    console = Console(highlight=False)
+    found = [state_of(Store(find_run(name, root).absolute()))] if name else states(root)
+    if not found:
+        console.print(f"no runs below {root}; python run.py makes one")
+        return
+    head = ["run", "done", "missing", "failed", "items", "items/s", "left", "now"]
+    console.print(console_table(head, [_row(state) for state in found]))
+    sizes = {state.size for state in found if state.size}
+    unit = f"of {min(sizes)} items" if len(sizes) == 1 else "as large as the model's unit"
+    console.print(f"done, missing and failed count units {unit}; failed ones are tried again by the run's own command")
+
+
+def _row(state: State) -> list[str]:
+    if state.problem:
+        return [state.key, "", "", "", "", "", "", state.problem]
+    counts = [f"{state.done}", f"{state.missing}", f"{state.failed}" if state.failed else "", f"{state.done * state.size}"]
+    rate = f"{state.rate:.1f}" if state.rate else ""
+    return [state.key, *counts, rate, duration(state.left) if state.left else "", _now(state)]
+
+
+def _now(state: State) -> str:
+    if state.working:
+        return "; ".join(f"{owner}: {count} at work" for owner, count in state.working.items())
+    if not state.missing:
+        return "complete"
+    ago = f", last unit {duration((datetime.now(UTC) - state.last).total_seconds())} ago" if state.last else ""
+    return f"stopped{ago}"
+
+
+def duration(seconds: float) -> str:
+    """ "45 s", "12 min", "3.5 h", "2.1 d"."""
+    for size, name, digits in ((86400, "d", 1), (3600, "h", 1), (60, "min", 0)):
+        if seconds >= size:
+            return f"{seconds / size:.{digits}f} {name}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def show_verify(name: str, root: str, mend: bool, workers: int | None) -> int:
+    """Hash a run, say what is found, mend it if asked to; 1 if it is, or stays, damaged."""
+    console = Console(highlight=False)
+    store = Store(find_run(name, root).absolute())
+    examined = _examined(store, console)
+    _show_findings(examined, console)
+    if not mend or not examined.findings:
+        return _verdict(store, examined, console)
+    from s2g.engine.repair import repair  # loads torch
+
+    for line in repair(store, examined, console, workers):
+        console.print(line, soft_wrap=True)
+    examined = _examined(store, console)
+    _show_findings(examined, console)
+    return _verdict(store, examined, console)
+
+
+def _examined(store: Store, console: Console) -> Examined:
+    size = store.read_run()["identity"]["model"]["unit"]
+    with progress(console, size * len(store.stored()), "hashing") as bar:
+        return examine(store, len(os.sched_getaffinity(0)), bar.advance)
+
+
+def _show_findings(examined: Examined, console: Console) -> None:
+    if not examined.findings:
+        return
+    rows = [[finding.kind, finding.path, finding.problem] for finding in examined.findings[:MANY]]
+    console.print(console_table(["", "where", "what"], rows, left=True))
+    if len(examined.findings) > MANY:
+        console.print(f"and {len(examined.findings) - MANY} more")
+
+
+def _verdict(store: Store, examined: Examined, console: Console) -> int:
+    bad = [finding for finding in examined.findings if finding.bad]
+    if not bad:
+        console.print(f"{store.shown()}: {examined.items} items of {examined.units} units are what was written", soft_wrap=True)
+        return 0
+    units = len(examined.again)
+    console.print(f"{store.shown()}: {units} of {examined.units} units need to be made anew", soft_wrap=True)
+    console.print(f"  do: s2g verify {store.shown()} --repair", soft_wrap=True)
+    return 1
+
+
+def show_gc(root: str, whole: bool, yes: bool, referring: Sequence[Path]) -> None:
+    """What nothing refers to, with sizes; removed only if `yes`."""
+    console = Console(highlight=False)
+    if not Path(root).is_dir():
+        raise UserError(f"--runs {root}: no such folder", todo="give the folder samples are kept in")
+    files, runs = leftovers(root), unreferenced(root, referring)
+    _list(files, "left over inside runs", root, console)
+    _list(runs, "runs that no table or page refers to", root, console)
+    chosen = [*files, *(runs if whole else [])]
+    if yes:
+        for garbage in chosen:
+            garbage.remove()
+        console.print(f"removed {len(chosen)} ({size_text(sum(garbage.size for garbage in chosen))})")
+        return
+    if chosen:
+        console.print(f"s2g gc {'--runs-too ' if whole else ''}--yes removes {'all of it' if whole else 'what is left over'}")
+    if runs and not whole:
+        console.print("s2g gc --runs-too --yes removes the runs as well")
+    if not files and not runs:
+        console.print("nothing to remove")
+
+
+def _list(found: list[Garbage], title: str, root: str, console: Console) -> None:
+    if not found:
+        return
+    base = Path(root).absolute()
+    rows = [[str(garbage.path.relative_to(base)), size_text(garbage.size), garbage.why] for garbage in found[:MANY]]
+    console.print(console_table([title, "size", ""], rows))
+    more = f"{len(found) - MANY} more; " if len(found) > MANY else ""
+    console.print(f"{more}{len(found)} in all, {size_text(sum(garbage.size for garbage in found))}")
+
+
+def size_text(size: float) -> str:
+    """ "12 B", "3.4 KiB", "1.2 GiB"."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError

@@ -1,0 +1,236 @@
+"""Kill a run at random moments, many times, and hold what comes of it against the undisturbed one.
+
+    python scripts/torture.py [kills=50] [items=2000] [steps=8] [seed=0] [root=outputs/torture]
+
+For the methods s2 and one that carries momentum from step to step: a run in one go, then the same run killed again and
+again (the command, the command with all its workers, or one worker; 1 to 3 workers, changed at every start), resumed
+each time by the same command. Items, masks and scores must be the same bytes, nothing temporary may be left, and no
+unit may have been made more often than it was interrupted. Ends with a Markdown table; exit code 1 if anything differs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from s2g.engine.environment import machine
+from s2g.engine.journal import Journal
+from s2g.engine.store import Store
+from s2g.report.table import markdown_table
+
+METHODS = {"s2": ["guidance=s2"], "momentum": ["guidance=cfg", "guidance.name=momentum"]}
+MODES = ("the command", "the command and its workers", "one worker")
+
+
+@dataclass
+class Settings:
+    """What can be typed as key=value."""
+
+    kills: int = 50
+    items: int = 2000
+    steps: int = 8
+    seed: int = 0
+    root: str = "outputs/torture"
+
+
+@dataclass
+class Kills:
+    """What was done to a run."""
+
+    modes: Counter[str]
+    workers: Counter[int]
+    at_risk: int = 0  # units that may have been in the making when a kill came: one a worker
+
+
+def child(arguments: Sequence[str]) -> int:
+    """`python run.py` with the momentum method known."""
+    from s2g.app import main
+    from s2g.registry import GUIDANCE
+
+    GUIDANCE.add("momentum", "momentum_method:Momentum", "CFG with momentum over steps: a method with a memory")
+    return main(arguments)
+
+
+def command(settings: Settings, method: str, root: Path, workers: int) -> list[str]:
+    """The run's command line."""
+    knobs = [f"sampler.steps={settings.steps}", f"num={settings.items}", f"executor.workers={workers}", f"runs={root}"]
+    return [sys.executable, str(Path(__file__).resolve()), "child", *METHODS[method], *knobs]
+
+
+def start(settings: Settings, method: str, root: Path, workers: int) -> subprocess.Popen[bytes]:
+    """The run's command in a process group of its own."""
+    return subprocess.Popen(
+        command(settings, method, root, workers),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent)},
+    )
+
+
+def finish(settings: Settings, method: str, root: Path, workers: int) -> Store:
+    """Run to the end; RuntimeError if it does not get there."""
+    done = subprocess.run(command(settings, method, root, workers), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{method} in {root} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    (folder,) = (path.parent for path in root.glob("*/run.json"))
+    return Store(folder)
+
+
+def at_work(store: Store | None) -> int:
+    """Units that were begun and are neither stored nor failed."""
+    if store is None:
+        return 0
+    counts = Counter(event["event"] for event in Journal(store.folder).events())
+    return counts["begun"] - counts["stored"] - counts["failed"]
+
+
+def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
+    """Numbers of the processes a command has started and that sample."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            ours = path.read_text().rpartition(")")[2].split()[1] == str(process.pid)
+            if ours and b"spawn_main" in (path.parent / "cmdline").read_bytes():
+                found.append(int(path.parent.name))
+    return found
+
+
+def torture(settings: Settings, method: str, root: Path) -> tuple[Store, Kills]:
+    """A run with `settings.kills` interruptions, brought to its end."""
+    chance = random.Random(f"{settings.seed} {method}")
+    kills = Kills(Counter(), Counter())
+    pace = 1.0  # seconds a unit takes one worker, learnt on the way
+    process: subprocess.Popen[bytes] | None = None
+    units = -(-settings.items // 16)
+    while sum(kills.modes.values()) < settings.kills:
+        if process is None:
+            workers = chance.randint(1, 3)
+            process = start(settings, method, root, workers)
+            kills.workers[workers] += 1
+            lost = at_work(store_of(root))  # of the kill before
+        mode = chance.choice(MODES)
+        left = units - len(store.stored()) if (store := store_of(root)) else units
+        remaining = settings.kills - sum(kills.modes.values())
+        if chance.random() < 0.8:  # most kills while it samples, some while it starts
+            wait_for_work(process, root, lost)
+        time.sleep(chance.uniform(0, 2 * min(pace * left / (remaining + 1), 5.0)))
+        if process.poll() is not None:
+            raise RuntimeError(f"{method} was done after {sum(kills.modes.values())} kills: more items, or fewer kills")
+        if mode == "one worker":
+            victims = workers_of(process)
+            if not victims:
+                continue
+            os.kill(chance.choice(victims), signal.SIGKILL)
+        else:
+            if mode == "the command":
+                process.kill()
+            else:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            process = None
+        kills.at_risk += 1 if mode == "one worker" else workers
+        kills.modes[mode] += 1
+        if (store := store_of(root)) is not None:
+            seconds = [event["seconds"] for event in Journal(store.folder).events() if event["event"] == "stored"]
+            pace = sum(seconds) / len(seconds) if seconds else pace
+    if process is not None:
+        process.wait()
+    return finish(settings, method, root, chance.randint(1, 3)), kills
+
+
+def store_of(root: Path) -> Store | None:
+    """The store of the run below `root`, once it has begun."""
+    return next((Store(path.parent) for path in root.glob("*/run.json")), None)
+
+
+def wait_for_work(process: subprocess.Popen[bytes], root: Path, lost: int) -> None:
+    """Until a unit is being made by the process that runs now."""
+    while process.poll() is None and at_work(store_of(root)) <= lost:
+        time.sleep(0.05)
+
+
+def content(store: Store) -> dict[str, str]:
+    """sha256 of everything that must not depend on what happened: items, scores, and what records say of masks and items."""
+    files = [path for place in ("items", "scores") for path in sorted((store.folder / place).iterdir())]
+    found = {str(path.relative_to(store.folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    for unit in sorted(store.stored()):
+        record = store.record(unit)
+        kept = {name: record[name] for name in ("items", "masks", "evaluations", "flops", "block_runs")}
+        found[f"units/{unit}"] = json.dumps(kept, sort_keys=True)
+    return found
+
+
+def temporary(store: Store) -> list[str]:
+    """Files that should be gone when nobody works."""
+    known = {"run.json", "env.json", "journal.jsonl", "items", "units", "scores"}
+    strangers = [path.name for path in store.folder.iterdir() if path.name not in known]
+    return strangers + [path.name for path in store.folder.rglob("*") if path.name.endswith(".tmp") or path.name[0] == "."]
+
+
+def check(method: str, straight: Store, tortured: Store, kills: Kills) -> list[str]:
+    """One row of the table; the last cell says whether all is as it should be."""
+    one, other = content(straight), content(tortured)
+    events = list(Journal(tortured.folder).events())
+    begun, stored = ([event["unit"] for event in events if event["event"] == name] for name in ("begun", "stored"))
+    # A kill between a record and the journal's line about it leaves a unit that is stored, once, and not told of.
+    interrupted = len(begun) - len(tortured.stored())
+    repeated = sum(count - 1 for count in Counter(stored).values())
+    fine = one == other and not temporary(tortured) and repeated == 0 and interrupted <= kills.at_risk
+    return [
+        method,
+        ", ".join(f"{count} {mode}" for mode, count in sorted(kills.modes.items())),
+        ", ".join(f"{count} with {workers}" for workers, count in sorted(kills.workers.items())),
+        str(len(tortured.stored())),
+        f"{interrupted} of at most {kills.at_risk}",
+        str(repeated),
+        str(len(temporary(tortured))),
+        f"{sum(one[name] == other.get(name) for name in one)} of {len(one)}",
+        "yes" if fine else "NO",
+    ]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Torture both methods; 1 if one does not come out as it went in."""
+    kinds = {field.name: type(getattr(Settings(), field.name)) for field in fields(Settings)}
+    typed = dict(text.split("=", 1) for text in arguments)
+    settings = Settings(**{name: kinds[name](value) for name, value in typed.items()})
+    root = Path(settings.root).absolute()
+    shutil.rmtree(root, ignore_errors=True)
+    rows = []
+    for method in METHODS:
+        straight = finish(settings, method, root / method / "straight", 2)
+        tortured, kills = torture(settings, method, root / method / "tortured")
+        rows.append(check(method, straight, tortured, kills))
+    head = [
+        "method",
+        "kills",
+        "starts",
+        "units",
+        "units begun again",
+        "made twice",
+        "temporary files",
+        "same bytes",
+        "as it should be",
+    ]
+    print(
+        f"{settings.items} items, {settings.steps} steps, {settings.kills} kills a method; {machine()}, {time.strftime('%F')}\n"
+    )
+    print(markdown_table(head, rows))
+    return 0 if all(row[-1] == "yes" for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(child(sys.argv[2:]) if sys.argv[1:2] == ["child"] else main(sys.argv[1:]))
