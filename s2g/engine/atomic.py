@@ -43,7 +43,10 @@ def flush_folder(folder: Path) -> None:
 
 
 def _flushed(path: Path, content: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
+    try:
+        with path.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:  # what a full disk says does not name the file
+        raise OSError(error.errno, error.strerror, str(path)) from error

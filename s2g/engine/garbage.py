@@ -55,7 +55,7 @@ def unreferenced(root: str | Path, referring: Sequence[Path]) -> list[Garbage]:
     for path in sorted(Path(root).glob("*/run.json")):
         folder = path.parent.absolute()
         if folder.name not in named and not Locks(folder).working():
-            found.append(Garbage(folder, "no table or page refers to it", size_of(folder)))
+            found.append(Garbage(folder, "", size_of(folder)))
     return found
 
 

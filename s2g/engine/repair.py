@@ -34,7 +34,8 @@ def repair(store: Store, examined: Examined, console: Console, workers: int | No
     told = []
     for finding in examined.findings:
         if finding.kind == LEFT_OVER and finding.path.startswith("scores/"):
-            (store.folder / finding.path).unlink(missing_ok=True)
+            for end in (".json", ".npz"):
+                (store.folder / finding.path).with_suffix(end).unlink(missing_ok=True)
             told.append(f"{finding.path}: removed")
     told += [f"{name}: removed" for name in Locks(store.folder).sweep()]
     before = {unit: hashes for unit in examined.again if (hashes := _hashes(store, unit))}

@@ -154,6 +154,8 @@ def _scores(store: Store, size: int, record: Callable[[int], dict[str, Any] | No
         except (OSError, ValueError, KeyError, TypeError):
             num = 0
         records = [record(unit) for unit in range(-(-num // size))]
+        if None in records:
+            continue  # what it was made of is not known before the units are mended
         digest = items_digest([found for found in records if found is not None], num)
         if read_arrays(store, path.stem, digest) is None:
             yield Finding(LEFT_OVER, f"scores/{path.name}", "is damaged, or of items that have changed; it is measured again")

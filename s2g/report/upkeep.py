@@ -21,26 +21,35 @@ from s2g.report.table import console_table
 MANY = 20  # findings shown in full
 
 
+def _console() -> Console:
+    """As wide as the terminal; where nobody watches, wide enough that no path is broken."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200)
+
+
 def show_status(name: str, root: str) -> None:
     """A table of runs: units done, missing, set aside; pace and time left of those somebody works on."""
-    console = Console(highlight=False)
+    console = _console()
     found = [state_of(Store(find_run(name, root).absolute()))] if name else states(root)
     if not found:
         console.print(f"no runs below {root}; python run.py makes one")
         return
-    head = ["run", "done", "missing", "failed", "items", "items/s", "left", "now"]
-    console.print(console_table(head, [_row(state) for state in found]))
-    sizes = {state.size for state in found if state.size}
-    unit = f"of {min(sizes)} items" if len(sizes) == 1 else "as large as the model's unit"
-    console.print(f"done, missing and failed count units {unit}; failed ones are tried again by the run's own command")
+    head = ["run", "units", "failed", "items/s", "left", "now"]
+    table = console_table(head, [_row(state) for state in found])
+    table.columns[0].no_wrap = True
+    table.columns[-1].justify = "left"
+    console.print(table)
+    if any(state.failed for state in found):
+        console.print("failed units are tried again by the run's own command; runs/KEY/failed has their tracebacks")
 
 
 def _row(state: State) -> list[str]:
     if state.problem:
-        return [state.key, "", "", "", "", "", "", state.problem]
-    counts = [f"{state.done}", f"{state.missing}", f"{state.failed}" if state.failed else "", f"{state.done * state.size}"]
+        return [state.key, "", "", "", "", state.problem]
+    failed = str(state.failed) if state.failed else ""
     rate = f"{state.rate:.1f}" if state.rate else ""
-    return [state.key, *counts, rate, duration(state.left) if state.left else "", _now(state)]
+    left = duration(state.left) if state.left else ""
+    return [state.key, f"{state.done} of {state.wanted}", failed, rate, left, _now(state)]
 
 
 def _now(state: State) -> str:
@@ -62,7 +71,7 @@ def duration(seconds: float) -> str:
 
 def show_verify(name: str, root: str, mend: bool, workers: int | None) -> int:
     """Hash a run, say what is found, mend it if asked to; 1 if it is, or stays, damaged."""
-    console = Console(highlight=False)
+    console = _console()
     store = Store(find_run(name, root).absolute())
     examined = _examined(store, console)
     _show_findings(examined, console)
@@ -105,7 +114,7 @@ def _verdict(store: Store, examined: Examined, console: Console) -> int:
 
 def show_gc(root: str, whole: bool, yes: bool, referring: Sequence[Path]) -> None:
     """What nothing refers to, with sizes; removed only if `yes`."""
-    console = Console(highlight=False)
+    console = _console()
     if not Path(root).is_dir():
         raise UserError(f"--runs {root}: no such folder", todo="give the folder samples are kept in")
     files, runs = leftovers(root), unreferenced(root, referring)
@@ -130,7 +139,10 @@ def _list(found: list[Garbage], title: str, root: str, console: Console) -> None
         return
     base = Path(root).absolute()
     rows = [[str(garbage.path.relative_to(base)), size_text(garbage.size), garbage.why] for garbage in found[:MANY]]
-    console.print(console_table([title, "size", ""], rows))
+    table = console_table([title, "size", ""], rows)
+    table.columns[0].no_wrap = True
+    table.columns[-1].justify = "left"
+    console.print(table)
     more = f"{len(found) - MANY} more; " if len(found) > MANY else ""
     console.print(f"{more}{len(found)} in all, {size_text(sum(garbage.size for garbage in found))}")
 

@@ -82,9 +82,7 @@ def test_a_zombie_is_dead(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("owner", [ELSEWHERE, Owner.me()])
-def test_an_owner_that_cannot_be_asked_or_hangs_is_given_its_time_whatever_its_clock_says(
-    tmp_path: Path, owner: Owner
-) -> None:
+def test_an_owner_that_cannot_be_asked_or_hangs_is_given_its_time_whatever_its_clock_says(tmp_path: Path, owner: Owner) -> None:
     path, clock = write_lock(tmp_path, "000000", owner), Clock()
     ours = Locks(tmp_path, clock=clock)
     for stamp in (0, 4e9, time.time() - 1e6, time.time() + 1e6):  # 1970, 2096, and clocks that jump by days

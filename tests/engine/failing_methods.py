@@ -1,0 +1,78 @@
+"""Guidance methods that go wrong on purpose, in files of their own so that worker processes can import them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from s2g.guidance.base import AnySpace, State, Step
+from s2g.network.branch import COND, Branch
+
+
+@dataclass(frozen=True)
+class Harmless(AnySpace):
+    """The conditional prediction alone."""
+
+    def branches(self, step: Step) -> Sequence[Branch]:
+        return (COND,)
+
+    def combine(self, preds: Mapping[Branch, Tensor], step: Step, state: State) -> Tensor:
+        return preds[COND]
+
+
+@dataclass(frozen=True)
+class Killed(Harmless):
+    """Its process is killed in `unit`, as often as `times` says; a folder counts."""
+
+    unit: int = 1
+    times: int = 1
+    folder: str = ""
+
+    def branches(self, step: Step) -> Sequence[Branch]:
+        count = len(list(Path(self.folder).iterdir()))
+        if step.draws.unit == self.unit and count < self.times:
+            (Path(self.folder) / str(count)).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return (COND,)
+
+
+@dataclass(frozen=True)
+class Fails(Harmless):
+    """Raises in the units it is told to."""
+
+    units: tuple[int, ...] = (1,)
+    error: str = "ValueError"
+
+    def branches(self, step: Step) -> Sequence[Branch]:
+        if step.draws.unit in self.units:
+            raise {"ValueError": ValueError("no such luck"), "Memory": MemoryError("never enough")}[self.error]
+        return (COND,)
+
+
+@dataclass(frozen=True)
+class Infinite(Harmless):
+    """Leaves the finite numbers in the units it is told to."""
+
+    units: tuple[int, ...] = (1,)
+
+    def combine(self, preds: Mapping[Branch, Tensor], step: Step, state: State) -> Tensor:
+        return preds[COND] * (torch.inf if step.draws.unit in self.units else 1)
+
+
+@dataclass(frozen=True)
+class Greedy(Harmless):
+    """Runs out of memory, as a GPU does, in batches of more than `fits`; drops blocks, so that masks are drawn."""
+
+    fits: int = 6
+
+    def branches(self, step: Step) -> Sequence[Branch]:
+        if len(step.x) > self.fits:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        step.draws.mask(0, 1, (0,))
+        return (COND,)
