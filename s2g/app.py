@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -53,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with session.stack:
             hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="run")(lambda c: job(c, session))()
         if len(session.rows) > 1:
-            show_sweep(session)
+            from s2g.report.sweep import show_sweep
+
+            show_sweep(session.rows, session.console)
     except (HydraException, OmegaConfBaseException, OSError) as error:
         session.errors.append(error)
     except ValueError as error:
@@ -96,10 +99,12 @@ def one(composed: DictConfig, session: Session) -> None:
     from s2g.engine.run import resolve
     from s2g.engine.scoring import score
     from s2g.engine.store import Store
+    from s2g.report.wandb_log import log_run, read_logger
 
     raw = OmegaConf.to_container(composed, resolve=True)
     assert isinstance(raw, dict)
     run, executor_config, settings = resolve(raw)  # type: ignore[arg-type]
+    logger = read_logger(raw["logger"])
     store = Store.of(run, settings.runs)
     if settings.plan:
         show_plan(session.console, run, store)
@@ -117,6 +122,8 @@ def one(composed: DictConfig, session: Session) -> None:
     overrides = dict(text.split("=", 1) for text in HydraConfig.get().overrides.task if "=" in text)
     session.rows.append((overrides, result))
     show_run(session.console, result, store, made)
+    if logger is not None:
+        session.console.print(log_run(logger, result, store), soft_wrap=True)
 
 
 def show_plan(console: Console, run: Any, store: Any) -> None:
@@ -143,33 +150,18 @@ def show_run(console: Console, result: Any, store: Any, made: int) -> None:
         console.print(f"the scores could not be kept there: {result.not_kept}")
 
 
-def show_sweep(session: Session) -> None:
-    """One table of all runs of a sweep, by the knobs that differ."""
-    from s2g.report.table import console_table, heading, with_interval
-
-    names = list(dict.fromkeys(name for overrides, _ in session.rows for name in overrides))
-    swept = [name for name in names if len({overrides.get(name) for overrides, _ in session.rows}) > 1]
-    first = session.rows[0][1]
-    metrics = [metric for metric in first.run.bench.metrics if metric.main]
-    rows, seen = [], {}
-    for overrides, result in session.rows:
-        same = seen.setdefault((result.run.key, result.run.num), len(seen) + 1)
-        values = [overrides.get(name, "") for name in swept]
-        rows.append([*values, *(with_interval(result.estimates[m.name], m.digits) for m in metrics), str(same)])
-    short = [name.rpartition(".")[2] for name in swept]
-    names = short if len(set(short)) == len(short) else swept
-    session.console.print(console_table([*names, *(heading(m) for m in metrics), "run"], rows))
-    if len(seen) < len(rows):
-        session.console.print("rows with the same number in the last column are one run: their knobs come to the same")
-
-
 def explain(error: Exception) -> str:
     """Hydra's and OmegaConf's errors in our form: key, value, what is allowed, what to do."""
     if isinstance(error, UserError | UnitsFailedError):
         return str(error)
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
         where = error.filename or "writing"
-        todo = "free the disk, or use a folder you may write to (runs=FOLDER); what is stored stays, the same command goes on"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            todo = "free the disk, or use another folder (runs=FOLDER); what is stored stays, the same command goes on"
+        elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            todo = "use a folder you may write to: runs=FOLDER"
+        else:
+            todo = "the same command goes on from what is stored"
         return f"{where}: {error.strerror or error}\n  do: {todo}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, name = error.missing_cfg_file.partition("/")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from s2g.config import ModelConfig
-from s2g.metrics.statistics import Mergeable
+
+if TYPE_CHECKING:  # planning needs no statistics
+    from s2g.metrics.statistics import Mergeable
 
 Arrays = Mapping[str, np.ndarray]  # what `Bench.measure` gives: item first
 
@@ -25,6 +27,7 @@ class Metric:
     items: Callable[[Arrays], np.ndarray] | None = None  # [N] values, one an item
     value: Callable[[Any], float] | None = None  # of the arrays, or of what `gather` makes of them
     gather: Callable[[Arrays], Mergeable] | None = None  # statistics of a unit's items that merge with other units'
+    bounds: tuple[float, float] | None = None  # the least and the largest value an item can have, where there are such
     main: bool = True  # whether tables of many runs show it
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ from s2g.guidance.base import Guidance
 from s2g.registry import BENCHES, MODELS, SAMPLERS
 from s2g.sampling.base import Sampler
 from s2g.sampling.unit import Unit
-from s2g.typed import at_least, only
+from s2g.typed import at_least
 
 SAMPLES_VERSION = 1  # raised whenever the mathematics of sampling changes
 
@@ -82,15 +82,16 @@ def describe(value: Any) -> Any:
 
 
 def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
-    """A composed configuration as a checked run; UserError for whatever can be known to be wrong before loading."""
+    """A composed configuration as a checked run; UserError for whatever can be known to be wrong before loading.
+
+    The logger is not the engine's business: its name is asked for here, the rest where it is used.
+    """
     groups = ("model", "guidance", "sampler", "bench", "executor", "logger")
     for group in groups:
         if not isinstance(raw.get(group), Mapping) or not isinstance(raw[group].get("name"), str):
             raise UserError(f"{group} = {raw.get(group)}: it is needed", todo=f"{group}=NAME; s2g ls lists what there is")
-    for group, name in (("executor", "local"), ("logger", "none")):
-        if raw[group]["name"] != name:
-            raise unknown(group, raw[group]["name"], [name])
-    only({"name"}, raw["logger"], "logger")
+    if raw["executor"]["name"] != "local":
+        raise unknown("executor", raw["executor"]["name"], ["local"])
     settings = read(Settings, {k: v for k, v in raw.items() if k not in groups}, "")
     model = read(ModelConfig, raw["model"], "model")
     MODELS.check(model.family)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -107,7 +108,7 @@ def _keep(
 def estimate(metric: Metric, arrays: Arrays, unit_of: np.ndarray) -> Estimate:
     """A metric of one run's per-item arrays with its error bar over units [N]."""
     if metric.items is not None:
-        return of_mean(metric.items(arrays), unit_of)
+        return of_mean(metric.items(arrays), unit_of, metric.bounds)
     value = _value(metric)
     if metric.gather is not None:
         return jackknife_merged([metric.gather(part) for part in _by_unit(arrays, unit_of)], value)
@@ -118,7 +119,8 @@ def difference(metric: Metric, a: Score, b: Score) -> Estimate:
     """a minus b on the same items, paired: both are resampled, or leave out, the same unit."""
     unit_of = _units(a.run)
     if metric.items is not None:
-        return of_mean(metric.items(a.arrays) - metric.items(b.arrays), unit_of)
+        width = None if metric.bounds is None else metric.bounds[1] - metric.bounds[0]
+        return of_mean(metric.items(a.arrays) - metric.items(b.arrays), unit_of, None if width is None else (-width, width))
     value = _value(metric)
     if metric.gather is not None:
         both = zip(_by_unit(a.arrays, unit_of), _by_unit(b.arrays, unit_of), strict=True)
@@ -163,5 +165,7 @@ def cost_of(records: Sequence[dict[str, Any]], unit: int) -> Cost:
     )
 
 
-def _short(value: float | int | None) -> float | int | None:
-    return float(f"{value:.9g}") if isinstance(value, float) else value
+def _short(value: float | int | str | None) -> float | int | str | None:
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.9g}") if math.isfinite(value) else None  # JSON has no word for what is not defined

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -303,8 +305,29 @@ def test_ctrl_c_leaves_what_is_stored_and_no_lock(tmp_path: Path, run_of: RunOf,
     assert store.stored() == {0} and nothing_temporary(store)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_that_is_told_to_stop_says_so_and_leaves_no_lock(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C reaches the command and its workers, SIGTERM (a cluster's warning) the command alone."""
+    arguments = ["guidance=cfg", "num=1600", "executor.workers=2", f"runs={tmp_path}"]
+    process = subprocess.Popen(
+        [sys.executable, str(CHECKOUT / "run.py"), *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 120
+    while not list(tmp_path.glob("*/units/*.json")) and time.monotonic() < until:
+        time.sleep(0.05)
+    os.kill(process.pid, number) if number == signal.SIGTERM else os.killpg(process.pid, number)
+    said = process.communicate(timeout=60)[1]
+    (folder,) = tmp_path.iterdir()
+    assert process.returncode == 130 and said.startswith("\nstopped; the units that were finished are stored"), said
+    assert nothing_temporary(Store(folder)) and Store(folder).stored() and "Traceback" not in said
+
+
 def test_a_mistake_found_by_a_worker_is_the_users_and_stops_everything(tmp_path: Path, run_of: RunOf) -> None:
     run = run_of(*QUICK, "num=48", "model.blocks=11")
-    with pytest.raises(UserError, match="model.blocks = 11"):
+    with pytest.raises(UserError, match=r"model\.blocks = 11"):
         make(run, tmp_path, workers=2)
     assert not Store.of(run, tmp_path).failed() and nothing_temporary(Store.of(run, tmp_path))

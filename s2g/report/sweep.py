@@ -1,0 +1,72 @@
+"""A sweep as one table, by the knobs that differ; and over seeds, where seeds were swept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from s2g.engine.scoring import Score
+from s2g.metrics.statistics import over_seeds
+from s2g.report.table import console_table, heading, with_interval
+
+SEEDS = ("seed", "mask_seed")
+Row = tuple[dict[str, str], Score]  # what was typed, and what came of it
+
+
+def show_sweep(rows: Sequence[Row], console: Console) -> None:
+    """One row a run; and one for each setting that was run with several seeds."""
+    knobs = swept(rows)
+    numbers: dict[tuple[str, int], int] = {}
+    for _, score in rows:
+        numbers.setdefault((score.run.key, score.run.num), len(numbers) + 1)
+    console.print(runs_table(rows, knobs, numbers))
+    if len(numbers) < len(rows):
+        console.print("rows with the same number in the last column are one run: their knobs come to the same")
+    if any(name in knobs for name in SEEDS):
+        table = seeds_table(rows, [name for name in knobs if name not in SEEDS])
+        if table is not None:
+            console.print(table)
+            console.print("mean over seeds, ± half a 95 % t interval over seeds")
+
+
+def swept(rows: Sequence[Row]) -> list[str]:
+    """Names of the knobs that differ between rows, in the order they were typed."""
+    names = dict.fromkeys(name for overrides, _ in rows for name in overrides)
+    return [name for name in names if len({overrides.get(name) for overrides, _ in rows}) > 1]
+
+
+def runs_table(rows: Sequence[Row], knobs: list[str], numbers: dict[tuple[str, int], int]) -> Table:
+    """Knobs, the main metrics, and which of the distinct runs each row is."""
+    metrics = [metric for metric in rows[0][1].run.bench.metrics if metric.main]
+    lines = [
+        [
+            *(overrides.get(name, "") for name in knobs),
+            *(with_interval(score.estimates[metric.name], metric.digits) for metric in metrics),
+            str(numbers[score.run.key, score.run.num]),
+        ]
+        for overrides, score in rows
+    ]
+    return console_table([*short(knobs), *(heading(metric) for metric in metrics), "run"], lines)
+
+
+def seeds_table(rows: Sequence[Row], knobs: list[str]) -> Table | None:
+    """Settings with at least two different runs: the mean over them with its interval, and how many there are."""
+    metrics = [metric for metric in rows[0][1].run.bench.metrics if metric.main]
+    groups: dict[tuple[str, ...], dict[str, Score]] = {}
+    for overrides, score in rows:
+        groups.setdefault(tuple(overrides.get(name, "") for name in knobs), {})[score.run.key] = score
+    lines = []
+    for setting, scores in groups.items():
+        if len(scores) > 1:
+            means = [over_seeds([score.estimates[m.name].value for score in scores.values()]) for m in metrics]
+            shown = [with_interval(mean, metric.digits) for mean, metric in zip(means, metrics, strict=True)]
+            lines.append([*setting, *shown, str(len(scores))])
+    return console_table([*short(knobs), *(heading(metric) for metric in metrics), "seeds"], lines) if lines else None
+
+
+def short(knobs: list[str]) -> list[str]:
+    """The last part of each name, where that tells them apart."""
+    last = [name.rpartition(".")[2] for name in knobs]
+    return last if len(set(last)) == len(last) else knobs
