@@ -4,10 +4,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint train bench-reuse lock clean
+.PHONY: help setup demo test torture coverage-of-intervals lint train bench-reuse lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
 
 .venv/ready: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or newer, or name it: make demo PYTHON=python3"; exit 2; }
@@ -20,11 +20,17 @@ help: ## list the targets
 
 setup: .venv/ready ## make .venv
 
-demo: .venv/ready ## no guidance, CFG and S2 on the same noise: a table and a picture
+demo: .venv/ready ## no guidance, CFG and S2 on the same noise: a table, a picture, a page
 	@$(BIN)/s2g demo
 
 test: .venv/ready ## all tests; prints what it skipped and why
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+torture: .venv/ready ## kill a run 50 times and hold what comes of it against the undisturbed one (20 minutes)
+	@OMP_NUM_THREADS=1 $(BIN)/python scripts/torture.py
+
+coverage-of-intervals: .venv/ready ## how often the 95 % intervals hold the truth, by simulation
+	@OMP_NUM_THREADS=1 $(BIN)/python scripts/coverage_of_intervals.py
 
 lint: .venv/ready ## ruff and pyright
 	@$(BIN)/ruff check .

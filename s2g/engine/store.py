@@ -177,7 +177,8 @@ class Store:
 
     def failed(self) -> set[int]:
         """Units that were set aside, and are not stored."""
-        return numbered(self.folder / "failed", ".json") - self.stored()
+        aside = numbered(self.folder / "failed", ".json")
+        return aside - self.stored() if aside else aside
 
     def images(self, items: Sequence[int]) -> np.ndarray:
         """Stored images [len(items), H, W, 3], uint8; DamageError names one that is not what was written."""
