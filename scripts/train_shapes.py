@@ -224,19 +224,25 @@ def export(settings: Settings) -> None:
         export_reference()
 
 
-def export_reference(count: int = 10_000) -> None:
-    """Write the moments of the shipped probe's features on true scenes, as uint8 pixels like every sample."""
+def export_reference(count: int = 10_000, kept: int = 2_000) -> None:
+    """Write the moments of the shipped probe's features on true scenes, as uint8 pixels like every sample.
+
+    The features themselves are kept of the first `kept` scenes, as float16 (the rounding is 0.05 %): what precision,
+    recall, density and coverage are measured against.
+    """
     probe = Probe()
     probe.load_state_dict(load_file(WEIGHTS / "probe.safetensors"))
     torch.set_num_threads(1)
-    features = []
+    found = []
     with torch.no_grad():
         for first in range(0, count, 500):
             images = render(scenes(REFERENCE_SEED, np.arange(first, first + 500)))
             pixels = torch.from_numpy((images * 255 + 0.5).astype(np.uint8)).float() / 127.5 - 1
-            features.append(probe.eval()(pixels).features.numpy())
-    moments = Moments.of(np.concatenate(features))
-    np.savez(WEIGHTS / "reference.npz", mean=moments.mean, covariance=moments.covariance, count=count)
+            found.append(probe.eval()(pixels).features.numpy())
+    features = np.concatenate(found)
+    moments = Moments.of(features)
+    known = dict(mean=moments.mean, covariance=moments.covariance, count=moments.count)
+    np.savez_compressed(WEIGHTS / "reference.npz", **known, features=features[:kept].astype(np.float16))
     print("wrote", WEIGHTS / "reference.npz")
 
 

@@ -3,24 +3,58 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean [D] and unbiased covariance [D, D] of features, float64."""
+    """Count, mean [D] and scatter [D, D] (sum of outer products about the mean) of feature rows, float64.
 
+    Kept about the mean instead of about zero: sums and raw outer products lose every digit of the covariance where
+    features lie far from zero, and what is lost cannot be had back when parts are merged.
+    """
+
+    count: int
     mean: np.ndarray
-    covariance: np.ndarray
+    scatter: np.ndarray
 
     @staticmethod
     def of(features: np.ndarray) -> Moments:
-        """Moments of features [N, D]; ValueError below two rows, where a covariance means nothing."""
-        if len(features) < 2:
-            raise ValueError(f"{len(features)} feature rows: a covariance needs two")
+        """Moments of features [N, D], from one row on; ValueError without any, where there is no mean."""
+        if features.ndim != 2 or not len(features):
+            raise ValueError(f"features of shape {features.shape}: moments need [N, D] with N of at least 1")
         features = features.astype(np.float64)
-        return Moments(features.mean(0), np.cov(features, rowvar=False).reshape(features.shape[1], -1))
+        mean = features.mean(0)
+        centred = features - mean
+        return Moments(len(features), mean, centred.T @ centred)
+
+    @staticmethod
+    def stored(mean: np.ndarray, covariance: np.ndarray, count: int) -> Moments:
+        """Moments of `count` rows from their mean [D] and unbiased covariance [D, D], as reference files hold them."""
+        return Moments(int(count), mean.astype(np.float64), covariance.astype(np.float64) * (int(count) - 1))
+
+    def merge(self, other: Moments) -> Moments:
+        """The moments of both sets of rows (the update of Chan, Golub and LeVeque 1979, for vectors)."""
+        count = self.count + other.count
+        between = other.mean - self.mean
+        mean = self.mean + between * (other.count / count)
+        scatter = self.scatter + other.scatter + np.outer(between, between) * (self.count * other.count / count)
+        return Moments(count, mean, scatter)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Unbiased covariance [D, D]; ValueError below two rows, where it means nothing."""
+        if self.count < 2:
+            raise ValueError(f"{self.count} feature rows: a covariance needs two")
+        return self.scatter * (1 / (self.count - 1))
+
+    @cached_property
+    def root(self) -> np.ndarray:
+        """Symmetric root of the covariance [D, D]; kept, since a reference is compared with many."""
+        values, vectors = np.linalg.eigh(self.covariance)
+        return (vectors * np.sqrt(values.clip(0))) @ vectors.T
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
@@ -29,11 +63,6 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     The trace of the root is the sum of the singular values of A^(1/2) B^(1/2): no complex part to throw away, and
     fewer samples than dimensions do no harm.
     """
-    overlap = np.linalg.svd(_root(a.covariance) @ _root(b.covariance), compute_uv=False).sum()
+    overlap = np.linalg.svd(a.root @ b.root, compute_uv=False).sum()
     difference = a.mean - b.mean
     return float(difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * overlap)
-
-
-def _root(covariance: np.ndarray) -> np.ndarray:
-    values, vectors = np.linalg.eigh(covariance)
-    return (vectors * np.sqrt(values.clip(0))) @ vectors.T

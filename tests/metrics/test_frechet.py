@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from functools import reduce
+
 import numpy as np
 import pytest
 import torch
@@ -12,22 +15,26 @@ from s2g.metrics.frechet import Moments, frechet_distance
 from s2g.metrics.inception_style import inception_style
 
 
+def gaussian(mean: np.ndarray, covariance: np.ndarray) -> Moments:
+    return Moments.stored(mean, covariance, 1000)
+
+
 def random_moments(seed: int, size: int) -> Moments:
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(size, size))
-    return Moments(rng.normal(size=size), root @ root.T / size + 0.1 * np.eye(size))
+    return gaussian(rng.normal(size=size), root @ root.T / size + 0.1 * np.eye(size))
 
 
 def test_isotropic_gaussians_have_the_textbook_distance() -> None:
     size = 7
-    a = Moments(np.zeros(size), 4.0 * np.eye(size))
-    b = Moments(np.full(size, 0.5), 9.0 * np.eye(size))
+    a = gaussian(np.zeros(size), 4.0 * np.eye(size))
+    b = gaussian(np.full(size, 0.5), 9.0 * np.eye(size))
     assert frechet_distance(a, b) == pytest.approx(size * 0.25 + size * (2 - 3) ** 2, rel=1e-12)
 
 
 def test_diagonal_gaussians_have_the_textbook_distance() -> None:
     a, b = np.array([1.0, 2.0, 3.0]), np.array([0.5, 5.0, 0.01])
-    got = frechet_distance(Moments(np.zeros(3), np.diag(a)), Moments(np.ones(3), np.diag(b)))
+    got = frechet_distance(gaussian(np.zeros(3), np.diag(a)), gaussian(np.ones(3), np.diag(b)))
     assert got == pytest.approx(3 + ((np.sqrt(a) - np.sqrt(b)) ** 2).sum(), rel=1e-12)
 
 
@@ -49,7 +56,43 @@ def test_moments_are_numpys_and_few_samples_do_no_harm() -> None:
     np.testing.assert_allclose(moments.covariance, np.cov(features.astype(np.float64), rowvar=False))
     assert frechet_distance(moments, moments) == pytest.approx(0, abs=1e-6)
     with pytest.raises(ValueError, match="1 feature rows"):
-        Moments.of(features[:1])
+        _ = Moments.of(features[:1]).covariance
+    with pytest.raises(ValueError, match="at least 1"):
+        Moments.of(features[:0])
+
+
+def exact_covariance(rows: np.ndarray) -> np.ndarray:
+    """Unbiased covariance in rational arithmetic, rounded once."""
+    exact = [[Fraction(float(v)) for v in row] for row in rows]
+    n, size = len(exact), len(exact[0])
+    mean = [sum(row[d] for row in exact) / n for d in range(size)]
+    about = [[row[d] - mean[d] for d in range(size)] for row in exact]
+    return np.array([[float(sum(r[i] * r[j] for r in about) / (n - 1)) for j in range(size)] for i in range(size)])
+
+
+@pytest.mark.parametrize("offset", [0, 1e6, 1e8])
+@pytest.mark.parametrize("count", [3, 40], ids=["fewer rows than features", "more"])
+@pytest.mark.parametrize("cuts", [1, 2, 7], ids=["one row a part", "two", "seven"])
+def test_merged_equals_whole_far_from_zero(offset: float, count: int, cuts: int) -> None:
+    tolerance = np.finfo(float).eps * max(offset, 16)  # what rounding of the mean costs; raw sums lose its square
+    rows = np.random.default_rng(3).normal(size=(count, 6)) + offset
+    want = exact_covariance(rows)
+    parts = [Moments.of(rows[i : i + cuts]) for i in range(0, count, cuts)]
+    for merged in (reduce(Moments.merge, parts), reduce(Moments.merge, parts[::-1]), Moments.of(rows)):
+        assert merged.count == count
+        np.testing.assert_allclose(merged.mean, rows.mean(0), rtol=1e-15, atol=1e-15)
+        np.testing.assert_allclose(merged.covariance, want, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(want, np.cov(rows - offset, rowvar=False), rtol=0, atol=tolerance)
+    naive = (rows.T @ rows - count * np.outer(rows.mean(0), rows.mean(0))) / (count - 1)
+    assert offset == 0 or np.abs(naive - want).max() > 1e4 * tolerance  # sums of outer products would not do
+
+
+def test_stored_moments_come_back() -> None:
+    moments = Moments.of(np.random.default_rng(0).normal(size=(50, 4)))
+    back = Moments.stored(moments.mean, moments.covariance, moments.count)
+    np.testing.assert_allclose(back.covariance, moments.covariance, rtol=1e-15)
+    other = Moments.of(np.random.default_rng(1).normal(size=(7, 4)))
+    np.testing.assert_allclose(back.merge(other).covariance, moments.merge(other).covariance, rtol=1e-14)
 
 
 def test_inception_style_score_between_one_and_the_number_of_classes() -> None:

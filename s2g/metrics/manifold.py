@@ -1,0 +1,100 @@
+"""Precision and recall (arXiv 1904.06991), density and coverage (arXiv 2002.09797) of features.
+
+A set of points stands for its manifold: the union of balls around each point that reach to its k-th nearest other
+point. Distances are Euclidean, in float64, and a point on the border is inside, as in both papers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+CHUNK = 2**23  # distances held at once: 64 MiB
+
+
+@dataclass(frozen=True)
+class Manifold:
+    """Centres [M, D] and squared radii [M] of the balls."""
+
+    points: np.ndarray
+    squared_radii: np.ndarray
+
+    @staticmethod
+    def of(points: np.ndarray, k: int) -> Manifold:
+        """The manifold of points [M, D]; ValueError unless 1 <= k < M.
+
+        Time grows as M^2 D: seconds for 10,000 points of 64 features on a core, minutes for 50,000 of 2,048.
+        """
+        if not 1 <= k < len(points):
+            raise ValueError(f"k = {k} for {len(points)} points: between 1 and one less than the points")
+        points = points.astype(np.float64)
+        squared = np.empty(len(points))
+        for rows, distances in _squared_distances(points, points):
+            distances[np.arange(len(distances)), np.arange(rows.start, rows.start + len(distances))] = np.inf  # itself
+            squared[rows] = np.partition(distances, k - 1, axis=1)[:, k - 1]
+        return Manifold(points, squared)
+
+    def balls_of(self, queries: np.ndarray) -> np.ndarray:
+        """How many balls hold each of queries [N, D]: [N] integers."""
+        found = np.empty(len(queries), np.int64)
+        for rows, distances in _squared_distances(queries.astype(np.float64), self.points):
+            found[rows] = (distances <= self.squared_radii).sum(1)
+        return found
+
+    def reached_by(self, queries: np.ndarray) -> np.ndarray:
+        """Which balls hold at least one of queries [N, D]: [M] booleans."""
+        found = np.zeros(len(self.points), bool)
+        for _, distances in _squared_distances(queries.astype(np.float64), self.points):
+            found |= (distances <= self.squared_radii).any(0)
+        return found
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Which balls of the real manifold some items reach [M], so that coverage merges over units."""
+
+    count: int
+    balls: np.ndarray
+
+    def merge(self, other: Reached) -> Reached:
+        """What both sets of items reach."""
+        return Reached(self.count + other.count, self.balls | other.balls)
+
+
+def precision(real: np.ndarray, fake: np.ndarray, k: int = 3) -> float:
+    """Share of fake [N, D] inside the manifold of real [M, D]; k = 3 is the paper's."""
+    return float((Manifold.of(real, k).balls_of(fake) > 0).mean())
+
+
+def recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> float:
+    """Share of real [M, D] inside the manifold of fake [N, D]; grows with N, so only equal N compare."""
+    return float((Manifold.of(fake, k).balls_of(real) > 0).mean())
+
+
+def density(real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
+    """Balls of real [M, D] around each of fake [N, D], over k; 1 expected of real ones, and it can exceed 1."""
+    return float(Manifold.of(real, k).balls_of(fake).mean() / k)
+
+
+def coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
+    """Share of balls of real [M, D] that hold one of fake [N, D]; grows with N, so only equal N compare."""
+    return float(Manifold.of(real, k).reached_by(fake).mean())
+
+
+def _squared_distances(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Rows of a [N, D] with their squared distances to b [M, D], a chunk at a time.
+
+    |a|^2 + |b|^2 - 2 ab is one matrix product, tens of times faster than differences; in float64 it is exact on
+    features of few digits, and elsewhere errs by 1e-16 of the squared norms.
+    """
+    norms = (b * b).sum(1)
+    size = max(1, CHUNK // max(1, len(b)))
+    for start in range(0, len(a), size):
+        part = a[start : start + size]
+        distances = part @ b.T
+        distances *= -2
+        distances += (part * part).sum(1)[:, None]
+        distances += norms
+        yield slice(start, start + size), np.maximum(distances, 0, out=distances)
