@@ -175,7 +175,8 @@ class Locks:
     def close(self) -> None:
         """Give back whatever is held, stop the heartbeat, and clear away what the dead have left."""
         for lock in list(self.held.values()):
-            self.release(lock)
+            with contextlib.suppress(OSError):  # what stopped us may stop this too, and is what is to be told
+                self.release(lock)
         if self._beating is not None:
             self._beating.set()
             self._beating = None

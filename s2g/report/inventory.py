@@ -76,7 +76,7 @@ def show_run(name: str, root: str) -> None:
         )
     for path in sorted((store.folder / "scores").glob("*.json")):
         score = json.loads(path.read_text())
-        values = [[metric, f"{v['value']:g}", _interval(v)] for metric, v in score["values"].items()]
+        values = [[metric, "–" if v["value"] is None else f"{v['value']:g}", _interval(v)] for metric, v in score["values"].items()]
         console.print(console_table([f"n = {score['n']}", "value", "95 % interval"], values))
 
 

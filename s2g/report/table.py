@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from s2g.engine.bench import Metric
+from s2g.engine.scoring import Cost
 from s2g.metrics.statistics import Estimate
 
 
 def with_interval(estimate: Estimate, digits: int, sign: bool = False) -> str:
-    """A value with half its 95 % interval: "84.4±3.1"; the value alone where there is no interval."""
+    """A value with half its 95 % interval: "84.4±3.1"; the value alone where there is no interval, a dash if it is none."""
+    if math.isnan(estimate.value):
+        return "–"
     value = f"{estimate.value:{'+' if sign else ''}.{digits}f}"
     if estimate.low is None or estimate.high is None:
         return value
@@ -20,8 +25,21 @@ def with_interval(estimate: Estimate, digits: int, sign: bool = False) -> str:
 
 
 def heading(metric: Metric) -> str:
-    """A metric's label with an arrow to where better lies."""
-    return f"{metric.label} {'↑' if metric.higher else '↓'}"
+    """A metric's label with an arrow to where better lies, if it lies anywhere."""
+    return metric.label if metric.higher is None else f"{metric.label} {'↑' if metric.higher else '↓'}"
+
+
+def leaves_out_zero(estimate: Estimate) -> bool:
+    """Whether a difference's interval is there and does not hold 0."""
+    return estimate.low is not None and estimate.high is not None and (estimate.low > 0 or estimate.high < 0)
+
+
+def cost_line(cost: Cost) -> str:
+    """What an item cost, in words."""
+    return (
+        f"per item: {cost.evaluations:g} network evaluations, {cost.flops / 1e9:.2f} GFLOP, {1000 * cost.seconds:.0f} ms "
+        f"({100 * cost.outside:.0f} % outside the network); peak memory {cost.peak_memory / 2**20:.0f} MiB"
+    )
 
 
 def console_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: bool = False) -> Table:
@@ -39,3 +57,11 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def flat(value: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
+    """Nested settings as (dotted name, value) pairs, in their own order."""
+    pairs = []
+    for key, inside in value.items():
+        pairs += flat(inside, f"{above}{key}.") if isinstance(inside, Mapping) else [(f"{above}{key}", inside)]
+    return pairs

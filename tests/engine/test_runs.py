@@ -150,12 +150,13 @@ def test_scores_are_kept_and_paired(tmp_path: Path, run_of: RunOf) -> None:
     runs = [run_of("guidance=cfg", "sampler.steps=4", "num=40", f"guidance.scale={scale}") for scale in (1, 3)]
     scores = [score(run, make(run, tmp_path)) for run in runs]
     again = score(runs[0], Store.of(runs[0], tmp_path))
-    assert again.estimates == scores[0].estimates
+    assert repr(again.estimates) == repr(scores[0].estimates)  # some are not defined for 40 items, and nan is not nan
     for metric in runs[0].bench.metrics:
         delta = difference(metric, scores[1], scores[0])
-        assert delta.value == pytest.approx(scores[1].estimates[metric.name].value - scores[0].estimates[metric.name].value)
+        values = [one.estimates[metric.name].value for one in scores]
+        assert delta.value == pytest.approx(values[1] - values[0], nan_ok=True)
         assert delta.units == 3
-        assert difference(metric, again, scores[0]).value == 0
+        assert difference(metric, again, scores[0]).value == pytest.approx(0, nan_ok=True)
     (stored,) = (Store.of(runs[0], tmp_path).folder / "scores").glob("*.json")
     assert json.loads(stored.read_text())["n"] == 40
     assert (scores[0].cost.evaluations, scores[1].cost.evaluations) == (4, 8)

@@ -1,20 +1,24 @@
-"""The demo: same runs as the command line makes, a table with costs relative to CFG, a picture."""
+"""The demo: same runs as the command line makes, a table with costs relative to CFG, a picture, a page."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from s2g.engine.bench import Metric
+from s2g.engine.store import Store
 from s2g.metrics.statistics import Estimate
 from s2g.report import demo
 from s2g.report.grid import image_grid
-from s2g.report.table import console_table, markdown_table, with_interval
+from s2g.report.page import data_uri
+from s2g.report.table import console_table, flat, heading, leaves_out_zero, markdown_table, with_interval
 
 
-def test_the_demo_makes_table_and_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd, run_of) -> None:
+def test_the_demo_makes_table_picture_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd, run_of) -> None:
     quick = {name: run_of(f"guidance={name}", "num=16", "sampler.steps=4") for name in demo.METHODS}
     assert {name: demo.demo_run(name, 16).key for name in quick} == {name: run_of(f"guidance={name}").key for name in quick}
     monkeypatch.setattr(demo, "demo_run", lambda name, num: quick[name])
@@ -28,12 +32,35 @@ def test_the_demo_makes_table_and_picture(tmp_path: Path, monkeypatch: pytest.Mo
     assert (flops[2], flops[3]) == (" 0.50 ", " 1.00 ") and 1.0 < float(flops[4]) < 1.5
     picture = np.asarray(Image.open(tmp_path / "out" / "grid.png").convert("RGB"))
     assert picture.shape[1] > 1000 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 500
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    for name, run in quick.items():
+        stored = Store.of(run, tmp_path / "runs").folder / "items" / "000015.png"
+        assert data_uri(stored.read_bytes()) in page and run.key in page
+        assert f"python run.py guidance={name} num=16 runs={tmp_path / 'runs'}" in page
+    assert "All 16 start noises" in page and "No number here is an ImageNet number" in page
+    assert json.loads((tmp_path / "out" / "runs.json").read_text()) == {"runs": [run.key for run in quick.values()]}
+    assert out.out.rstrip().endswith(f"Table: {tmp_path / 'out' / 'table.md'}") and "index.html" in out.out.splitlines()[-1]
 
 
 def test_numbers_with_their_intervals() -> None:
     assert with_interval(Estimate(84.375, 81.2, 87.55, 16), 1) == "84.4±3.2"
     assert with_interval(Estimate(2.5, -1.0, 6.0, 4), 2, sign=True) == "+2.50±3.50"
     assert with_interval(Estimate(2.5, None, None, 1), 2) == "2.50"
+    assert with_interval(Estimate(float("nan"), float("nan"), float("nan"), 2), 1) == "–"
+
+
+def test_a_metric_that_is_neither_better_nor_worse_has_no_arrow() -> None:
+    labels = [heading(Metric("m", "m", higher, 1, items=lambda of: of["m"])) for higher in (True, False, None)]
+    assert labels == ["m ↑", "m ↓", "m"]
+
+
+def test_what_leaves_out_zero() -> None:
+    ends = [(0.1, 2.0), (-2.0, -0.1), (-1.0, 1.0), (0.0, 1.0), (None, None), (float("nan"),) * 2]
+    assert [leaves_out_zero(Estimate(1.0, *pair, 4)) for pair in ends] == [True, True, False, False, False, False]
+
+
+def test_nested_settings_become_rows() -> None:
+    assert flat({"a": {"b": 1, "c": {"d": None}}, "e": [2]}) == [("a.b", 1), ("a.c.d", None), ("e", [2])]
 
 
 def test_tables_keep_their_cells() -> None:
