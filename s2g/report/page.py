@@ -1,0 +1,130 @@
+"""One HTML file that holds everything it shows: it opens from a disk, a mail or a web server, and fetches nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+Pairs = Sequence[tuple[str, str]]  # names and what they stand for, in the order shown
+
+
+@dataclass(frozen=True)
+class Method:
+    """A column of choices: `name` goes into links, `label` is read."""
+
+    name: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One image of one method, and what was read off it."""
+
+    src: str  # a data URI
+    marks: Mapping[str, bool] = field(default_factory=dict)  # by name of what was looked at: whether it is as asked for
+    remark: str = ""
+
+    @property
+    def wrong(self) -> list[str]:
+        """What is not as asked for."""
+        return [name for name, right in self.marks.items() if not right]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One start noise: its prompt in words, and a shot for each method in the gallery's order."""
+
+    name: str
+    caption: str
+    shots: Sequence[Shot]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The same noises under several methods; `held` indexes the method shown while a key is held."""
+
+    methods: Sequence[Method]
+    items: Sequence[Item]
+    held: int
+    start: int  # the item shown first
+    note: str  # which items these are
+    legend: str  # what a frame means
+    side: int = 384  # pixels of the large image: a whole multiple of its own where it is pixelated
+    pixelated: bool = False
+
+    def plain(self) -> dict[str, Any]:
+        """What the script needs, as plain data."""
+        choices = {"methods": [asdict(m) for m in self.methods], "items": [asdict(i) for i in self.items]}
+        return {**choices, "held": self.held, "start": self.start}
+
+
+@dataclass(frozen=True)
+class NumberTable:
+    """Rows of text; the first cell of a row names it, "84.4±3.1" is a value and half its interval."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str
+    clear: frozenset[tuple[int, int]] = frozenset()  # (row, column) of differences whose interval leaves out 0
+    breaks: frozenset[int] = frozenset()  # rows that begin another kind of number
+    groups: Sequence[tuple[str, int]] = ()  # headings above the head, each with how many columns it spans
+    divide: int | None = None  # column before which a line stands
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What made a run's samples, and what that cost."""
+
+    label: str
+    brief: str
+    key: str
+    command: str
+    cost: Pairs
+    knobs: Pairs
+
+
+@dataclass(frozen=True)
+class DemoPage:
+    """Everything the demo's page shows."""
+
+    title: str
+    lead: Sequence[str]  # paragraphs
+    gallery: Gallery
+    table: NumberTable
+    words: Pairs  # what the rows of the table mean
+    runs: Sequence[RunFacts]
+    facts: Pairs  # date, machine, versions
+    columns: int = 12  # items shown side by side
+
+
+def demo_page(page: DemoPage) -> str:
+    """The demo's page as HTML; whatever text it is given is shown as text."""
+    return render("demo.html.j2", page=page)
+
+
+def render(template: str, **parts: Any) -> str:
+    """A template that extends base.html.j2, with the one script that its policy lets run."""
+    environment = templates()
+    source, _, _ = environment.loader.get_source(environment, "page.js")  # type: ignore[union-attr]
+    digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+    return environment.get_template(template).render(script=source, script_hash=f"sha256-{digest}", **parts)
+
+
+@cache
+def templates() -> Environment:
+    """The templates of s2g/report/templates, escaping everything."""
+    loader = PackageLoader("s2g.report", "templates")
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.policies["json.dumps_kwargs"] = {"sort_keys": False}  # marks keep their order
+    return made
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG's bytes as the address of an image that is part of the page."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -1,0 +1,159 @@
+"""logger=wandb, for real and offline: what is written is read back from wandb's own file."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from s2g.engine.run import Run
+from s2g.engine.scoring import Cost, Score
+from s2g.errors import UserError
+from s2g.metrics.statistics import Estimate
+from s2g.report.wandb_log import WandbConfig, log_run, read_logger
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Stands where a run's store does: nothing needs to be sampled to be logged."""
+
+    def images(self, items: range) -> np.ndarray:
+        return np.stack([np.full((32, 32, 3), 20 * item, np.uint8) for item in items])
+
+    def environments(self) -> dict[str, dict[str, Any]]:
+        return {"a": {"machine": "2 x a processor", "packages": {"torch": "2.99"}}}
+
+
+@pytest.fixture(autouse=True)
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key, no home, no terminal to ask at: a prompt would fail."""
+    for name in ("API_KEY", "IDENTITY_TOKEN_FILE", "MODE", "BASE_URL", "DIR"):
+        monkeypatch.delenv(f"WANDB_{name}", raising=False)
+    monkeypatch.delenv("NETRC", raising=False)
+    (tmp_path / "home").mkdir()
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    monkeypatch.chdir(tmp_path)
+
+
+def score_of(run: Run) -> Score:
+    """Made-up estimates, the last without an interval."""
+    metrics = [metric.name for metric in run.bench.metrics]
+    estimates = {name: Estimate(10.0 + at, 9.0 + at, 12.0 + at, 4, "made up") for at, name in enumerate(metrics)}
+    estimates[metrics[-1]] = Estimate(3.5, None, None, 1)
+    return Score(run, estimates, {}, Cost(79.0, 1.5e9, 0.25, 2**20, 0.125))
+
+
+def records(file: Path) -> Iterator[Any]:
+    """The records of a .wandb file: protocol buffers in a LevelDB log of blocks of 32 KiB, after a header of 7 bytes."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, at, whole = file.read_bytes(), 7, b""
+    assert data.startswith(b":W&B")
+    while at + 7 <= len(data):
+        if 32768 - at % 32768 < 7:  # a block's end that holds no head
+            at += 32768 - at % 32768
+            continue
+        _, size, kind = struct.unpack("<IHB", data[at : at + 7])
+        whole += data[at + 7 : at + 7 + size]
+        at += 7 + size
+        if kind in (1, 4):  # whole, or the last part
+            yield Record.FromString(whole)
+            whole = b""
+
+
+def test_a_run_is_logged_offline_and_read_back(
+    run_of: Callable[..., Run], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = run_of("guidance=s2", "num=64")
+    said = [log_run(WandbConfig(project="a-project"), score_of(run), Shelf()) for _ in range(2)]  # type: ignore[arg-type]
+    assert capfd.readouterr() == ("", "")
+    folders = sorted((tmp_path / "outputs" / "wandb").glob("offline-run-*"))
+    assert folders and said[-1] == f"logged offline; to upload: wandb sync {folders[-1].relative_to(tmp_path)}"
+    (file,) = folders[-1].glob("*.wandb")
+    found = list(records(file))
+    (begun,) = (record.run for record in found if record.HasField("run"))
+    assert (begun.run_id, begun.display_name, begun.project) == (run.key, run.key, "a-project")
+
+    config = {u.key: json.loads(u.value_json) for r in found if r.HasField("config") for u in r.config.update}
+    assert config["guidance"] == json.loads(json.dumps(run.identity()["guidance"])) and config["num"] == 64
+    assert config["made_on"] == {"machine": ["2 x a processor"], "torch": ["2.99"]}
+    (history,) = (record.history for record in found if record.HasField("history"))
+    logged = {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in history.item}
+    last = run.bench.metrics[-1].name
+    assert (logged["joint"], logged["joint/low"], logged["joint/high"]) == (10.0, 9.0, 12.0)
+    assert logged[last] == 3.5 and f"{last}/low" not in logged
+    assert (logged["n"], logged["units"], logged["cost/evaluations"], logged["cost/outside"]) == (64, 4, 79.0, 0.125)
+    summary = {"/".join(u.nested_key): u.value_json for r in found if r.HasField("summary") for u in r.summary.update}
+    assert json.loads(summary["joint"]) == 10.0
+
+    table = json.loads((folders[-1] / "files" / logged["scores/path"]).read_text())
+    assert table["columns"] == ["metric", "label", "value", "low", "high", "units", "method"]
+    assert [row[0] for row in table["data"]] == [metric.name for metric in run.bench.metrics]
+    assert table["data"][0][2:] == [10.0, 9.0, 12.0, 4, "made up"]
+    picture = Image.open(folders[-1] / "files" / logged["samples/path"])
+    assert picture.width > 1000 and logged["samples/caption"] == "tiny_sit, s2: the first 12 of 64 items"
+
+
+def test_disabled_logs_nothing(run_of: Callable[..., Run], tmp_path: Path) -> None:
+    said = log_run(WandbConfig(mode="disabled"), score_of(run_of()), Shelf())  # type: ignore[arg-type]
+    assert "nothing" in said and not (tmp_path / "outputs").exists()
+
+
+def test_a_key_means_online_and_none_means_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert WandbConfig().chosen == "offline"
+    (tmp_path / "home" / ".netrc").write_text("default login user password other\n")
+    assert WandbConfig().chosen == "offline"  # a password that is for anybody is not sent to this server
+    (tmp_path / "home" / ".netrc").write_text("machine api.wandb.ai login user password secret\n")
+    assert WandbConfig().chosen == "online" and WandbConfig(mode="offline").chosen == "offline"
+    monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
+    assert WandbConfig().chosen == "offline"
+    monkeypatch.setenv("WANDB_API_KEY", "secret")
+    assert WandbConfig().chosen == "online"
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert WandbConfig().chosen == "offline" and WandbConfig(mode="online").chosen == "online"
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"name": "wandb", "mode": "online"}, ["logger.mode = online", "no API key", "export WANDB_API_KEY", "offline"]),
+        ({"name": "wandb", "mode": "on"}, ["logger.mode = on", "online, offline, disabled"]),
+        ({"name": "wandb", "project": ""}, ["logger.project", "a name"]),
+        ({"name": "wandb", "projct": "x"}, ["logger.projct", "Did you mean 'project'?"]),
+        ({"name": "none", "mode": "online"}, ["logger.mode", "no such key"]),
+        ({"name": "wandbb"}, ["logger = wandbb", "Did you mean 'wandb'?", "none, wandb"]),
+    ],
+)
+def test_mistakes_are_named(typed: dict[str, Any], said: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        read_logger(typed)
+    assert [words for words in said if words not in str(caught.value)] == []
+
+
+def test_a_mode_in_the_environment_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "online")
+    with pytest.raises(UserError, match="WANDB_MODE = online: there is no API key"):
+        read_logger({"name": "wandb"})
+    monkeypatch.setenv("WANDB_MODE", "loud")
+    with pytest.raises(UserError, match="WANDB_MODE = loud"):
+        read_logger({"name": "wandb"})
+
+
+def test_a_folder_that_cannot_be_written(run_of: Callable[..., Run], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match=r"logger\.dir = file: cannot be written"):
+        log_run(WandbConfig(dir="file"), score_of(run_of()), Shelf())  # type: ignore[arg-type]
+
+
+def test_no_logger_is_none() -> None:
+    assert read_logger({"name": "none"}) is None
