@@ -32,10 +32,10 @@ def run(context: typer.Context) -> None:
 def demo(
     num: int = typer.Option(256, help="Items of each method."),
     runs: str = typer.Option("runs", help="Where samples are kept."),
-    out: Path = typer.Option(Path("outputs/demo"), help="Where table and picture go."),
+    out: Path = typer.Option(Path("outputs/demo"), help="Where table, picture and page go."),
     workers: int | None = typer.Option(None, help="Processes; as many as cores when not given."),
 ) -> None:
-    """No guidance, CFG and S2 on the same noise: a table and a picture."""
+    """No guidance, CFG and S2 on the same noise: a table, a picture and a page."""
     from s2g.report.demo import make_demo
 
     make_demo(num, runs, out, workers)

@@ -51,11 +51,18 @@ QUICK = ["sampler.steps=2", "num=16", "executor.workers=1"]
         (["executor.device=tpu"], ["executor.device", "tpu", "auto, cpu"]),
         (["executor.workers=0"], ["executor.workers", "1 or more"]),
         (["model.blocks=24"], ["model.blocks", "24", "12"]),
+        (["logger=wandb", "logger.mode=online"], ["logger.mode = online", "no API key", "logger.mode=offline"]),
+        (["logger=wandb", "logger.mode=sometimes"], ["logger.mode", "sometimes", "online, offline, disabled"]),
+        (["logger=tensorboard"], ["logger", "tensorboard", "wandb"]),
         (["guidance.omega="], ["guidance.omega", "a number"]),
         (["guidance.omega=[1"], ["guidance.omega=[1", "key=value"]),
     ],
 )
-def test_mistakes_are_named(typed: list[str], said: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_named(
+    typed: list[str], said: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))  # no key in ~/.netrc
     code = main([*QUICK, f"runs={tmp_path}", *typed])
     out = capfd.readouterr()
     assert code == 2, out
@@ -111,6 +118,15 @@ def test_a_run_prints_its_result_and_is_found_again(tmp_path: Path, capfd: pytes
     assert "all right %" in first.out and "16 items made now" in first.out and "0 items made now" in second.out
     (folder,) = tmp_path.iterdir()
     assert folder.name in first.out.replace("\n", "") and first.err == second.err == ""
+
+
+def test_a_run_is_logged_offline(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main([*QUICK, "guidance=none", "logger=wandb", f"logger.dir={tmp_path / 'logs'}", f"runs={tmp_path / 'runs'}"]) == 0
+    said = capfd.readouterr()
+    assert "logged offline; to upload: wandb sync" in said.out and said.err == ""
+    assert len(list((tmp_path / "logs" / "wandb").glob("offline-run-*/*.wandb"))) == 1
 
 
 def test_a_sweep_ends_in_one_table_and_shares_equal_runs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

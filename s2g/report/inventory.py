@@ -13,7 +13,7 @@ from s2g.engine.scoring import cost_of
 from s2g.engine.store import Store
 from s2g.errors import UserError
 from s2g.registry import BENCHES, GUIDANCE, MODELS, SAMPLERS, Registry
-from s2g.report.table import console_table, cost_line
+from s2g.report.table import console_table, cost_line, flat
 
 
 def show_registries() -> None:
@@ -56,7 +56,7 @@ def show_run(name: str, root: str) -> None:
     store = Store(find_run(name, root).absolute())
     run = store.read_run()
     console.print(f"{run['key']}, begun {run['begun']}", soft_wrap=True)
-    rows = [[key, json.dumps(value)] for key, value in sorted(_flat(run["identity"] | {"fixed": run["fixed"]}))]
+    rows = [[key, json.dumps(value)] for key, value in sorted(flat(run["identity"] | {"fixed": run["fixed"]}))]
     console.print(console_table(["identity", ""], rows, left=True))
     records = list(store.records(sorted(store.stored())))
     size = run["identity"]["model"]["unit"]
@@ -76,17 +76,11 @@ def show_run(name: str, root: str) -> None:
         )
     for path in sorted((store.folder / "scores").glob("*.json")):
         score = json.loads(path.read_text())
-        values = [[metric, "–" if v["value"] is None else f"{v['value']:g}", _interval(v)] for metric, v in score["values"].items()]
+        values = [
+            [metric, "–" if v["value"] is None else f"{v['value']:g}", _interval(v)] for metric, v in score["values"].items()
+        ]
         console.print(console_table([f"n = {score['n']}", "value", "95 % interval"], values))
 
 
 def _interval(value: dict) -> str:
     return "" if value["low"] is None else f"{value['low']:.4g} to {value['high']:.4g}"
-
-
-def _flat(value: dict, above: str = "") -> list[tuple[str, object]]:
-    pairs = []
-    for key, inside in value.items():
-        name = f"{above}{key}"
-        pairs += _flat(inside, f"{name}.") if isinstance(inside, dict) else [(name, inside)]
-    return pairs

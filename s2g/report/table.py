@@ -15,12 +15,18 @@ from s2g.metrics.statistics import Estimate
 
 
 def with_interval(estimate: Estimate, digits: int, sign: bool = False) -> str:
-    """A value with half its 95 % interval: "84.4±3.1"; the value alone where there is no interval, a dash if it is none."""
+    """A value with half its 95 % interval: "84.4±3.1"; the value alone where there is no interval, a dash if it is none.
+
+    Where the interval ends at the value, the side it is on: "100.0−1.2".
+    """
     if math.isnan(estimate.value):
         return "–"
     value = f"{estimate.value:{'+' if sign else ''}.{digits}f}"
     if estimate.low is None or estimate.high is None:
         return value
+    below, above = (f"{abs(end - estimate.value):.{digits}f}" for end in (estimate.low, estimate.high))
+    if estimate.low < estimate.high and estimate.value in (estimate.low, estimate.high):
+        return f"{value}−{below}" if estimate.value == estimate.high else f"{value}+{above}"
     return f"{value}±{(estimate.high - estimate.low) / 2:.{digits}f}"
 
 

@@ -46,6 +46,9 @@ def test_numbers_with_their_intervals() -> None:
     assert with_interval(Estimate(84.375, 81.2, 87.55, 16), 1) == "84.4±3.2"
     assert with_interval(Estimate(2.5, -1.0, 6.0, 4), 2, sign=True) == "+2.50±3.50"
     assert with_interval(Estimate(2.5, None, None, 1), 2) == "2.50"
+    assert with_interval(Estimate(100.0, 98.84, 100.0, 16), 1) == "100.0−1.2"  # none is more than all
+    assert with_interval(Estimate(0.0, 0.0, 1.16, 16), 1) == "0.0+1.2"
+    assert with_interval(Estimate(0.0, 0.0, 0.0, 16), 1) == "0.0±0.0"
     assert with_interval(Estimate(float("nan"), float("nan"), float("nan"), 2), 1) == "–"
 
 
