@@ -88,7 +88,7 @@ class LocalExecutor:
     def wait(self, timeout: float | None) -> list[tuple[Task, Outcome]]:
         """What has become of tasks since the last call; waits up to `timeout` seconds for the first of them."""
         if self._here:
-            prepare()
+            prepare(self._device(0))
             done = [(task, attempt(task, self._device(0))) for task in self._waiting]
             self._waiting = []
             return done

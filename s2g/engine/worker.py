@@ -56,9 +56,11 @@ class Outcome:
     fatal: BaseException | None = None  # nothing to do with this unit: no other will go better
 
 
-def prepare() -> None:
+def prepare(device: str) -> None:
     """One thread a worker, however many workers there are: the bytes of a sum depend on how it is split."""
     torch.set_num_threads(1)
+    if device != "cpu":
+        torch.cuda.set_device(device)  # the clock's events and memory's peak are asked of the current one
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
 
@@ -67,7 +69,7 @@ def serve(connection: Connection, device: str) -> None:
     """A worker process: tasks in, outcomes out, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    prepare()
+    prepare(device)
     while True:
         try:
             task = connection.recv()
