@@ -96,6 +96,7 @@ def job(composed: DictConfig, session: Session) -> None:
 
 def one(composed: DictConfig, session: Session) -> None:
     """One run of the command: plan, make what is missing, score, show."""
+    from s2g.engine.locks import in_use
     from s2g.engine.run import resolve
     from s2g.engine.scoring import score
     from s2g.engine.store import Store
@@ -111,14 +112,15 @@ def one(composed: DictConfig, session: Session) -> None:
         return
     store.begin(run, executor_config.reuse)
     made = 0
-    if store.missing(run):
-        from s2g.engine.execute import execute  # torch is loaded here, and not for what is stored already
+    with in_use(store.folder):
+        if store.missing(run):
+            from s2g.engine.execute import execute  # torch is loaded here, and not for what is stored already
 
-        executor = session.executor(executor_config)
-        done = execute([run], settings.runs, executor, executor_config.reuse, session.console)
-        done.check(run)
-        made = done.items
-    result = score(run, store)
+            executor = session.executor(executor_config)
+            done = execute([run], settings.runs, executor, executor_config.reuse, session.console)
+            done.check(run)
+            made = done.items
+        result = score(run, store)
     overrides = dict(text.split("=", 1) for text in HydraConfig.get().overrides.task if "=" in text)
     session.rows.append((overrides, result))
     show_run(session.console, result, store, made)

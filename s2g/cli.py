@@ -76,12 +76,13 @@ def verify(
     run: str = typer.Argument(help="A run's folder, its key, or the beginning of its key."),
     runs: str = typer.Option("runs", help="Where samples are kept."),
     repair: bool = typer.Option(False, "--repair", help="Make what is damaged anew, and hold it against what was recorded."),
+    replace: bool = typer.Option(False, "--replace", help="Repair also where whole items of a damaged unit would change."),
     workers: int | None = typer.Option(None, help="Processes of the repair; as many as cores when not given."),
 ) -> None:
     """Hash every stored item and hold it against its record; 1 if something is damaged."""
     from s2g.report.upkeep import show_verify
 
-    raise typer.Exit(show_verify(run, runs, repair, workers))
+    raise typer.Exit(show_verify(run, runs, repair, workers, replace))
 
 
 @app.command()

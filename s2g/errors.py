@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 
 class UserError(Exception):
@@ -23,9 +24,12 @@ class DamageError(UserError):
     """A stored file that is not what was written."""
 
     def __init__(self, path: Path, problem: str, todo: str = "") -> None:
-        self.path, self.problem = path, problem
+        self.path, self.problem, self.todo = path, problem, todo
         run = path.parent if path.name == "run.json" else path.parent.parent
         super().__init__(f"{path} {problem}", todo=todo or f"s2g verify {run} --repair makes it anew")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DamageError, (self.path, self.problem, self.todo)
 
 
 class UnitsFailedError(Exception):

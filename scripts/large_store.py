@@ -14,19 +14,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from s2g.engine.environment import machine
+from s2g.engine.journal import Journal
 from s2g.engine.state import states
+from s2g.engine.store import checksum
 from s2g.report.table import markdown_table
 
 
 def build(folder: Path, items: int, unit: int) -> None:
-    """A run's folder with the record of every unit but the last hundred, and the journal of the last ones."""
+    """A run's folder with the record of every unit but the last hundred, and a thousand lines of journal."""
     (folder / "units").mkdir(parents=True)
-    about = {"key": folder.name, "identity": {"model": {"unit": unit}}, "fixed": {"reuse": True}, "num": items, "config": None}
-    (folder / "run.json").write_text(json.dumps(about))
+    about = {"key": folder.name, "identity": {"model": {"unit": unit}}, "fixed": {"reuse": True}, "num": items, "config": {}}
+    (folder / "run.json").write_text(json.dumps({**about, "check": checksum(about)}))
     place = os.open(folder / "units", os.O_RDONLY)
     for number in range(items // unit - 100):
         os.close(os.open(f"{number:06d}.json", os.O_CREAT, dir_fd=place))
     os.close(place)
+    journal = Journal(folder)
+    for number in range(1000):
+        journal.add("stored", unit=number, items=unit, seconds=1.0)
 
 
 def main(arguments: Sequence[str]) -> int:

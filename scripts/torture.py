@@ -112,7 +112,7 @@ def torture(settings: Settings, method: str, root: Path) -> tuple[Store, Kills]:
     """A run with `settings.kills` interruptions, brought to its end."""
     chance = random.Random(f"{settings.seed} {method}")
     kills = Kills(Counter(), Counter())
-    pace = 1.0  # seconds a unit takes one worker, learnt on the way
+    pace = 0.1  # seconds a unit takes one worker, learnt on the way
     process: subprocess.Popen[bytes] | None = None
     units = -(-settings.items // 16)
     while sum(kills.modes.values()) < settings.kills:

@@ -28,14 +28,20 @@ def machine() -> str:
 
 
 def commit() -> dict[str, Any] | None:
-    """The checkout's commit and whether it has been changed since; None outside a checkout."""
+    """The checkout's commit and whether it has been changed since; None where that cannot be known."""
     if not (CHECKOUT / ".git").exists():
         return None
 
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", "-C", CHECKOUT, *arguments], capture_output=True, text=True, check=False).stdout.strip()
+        return subprocess.run(["git", "-C", CHECKOUT, *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
-    return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+    try:
+        return {
+            "commit": git("rev-parse", "HEAD"),
+            "dirty": bool(git("status", "--porcelain", "--", "s2g", "configs", "run.py")),
+        }
+    except (OSError, subprocess.CalledProcessError):  # no git here, or one that does not trust the folder
+        return None
 
 
 def environment(run: Run, device: str, workers: int) -> dict[str, Any]:

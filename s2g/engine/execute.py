@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -38,6 +38,8 @@ class Work:
     journal: Journal
     environment: str
     units: list[int]
+    some: bool  # whether units were stored before
+    aside: set[int]  # units that failed before: they come last
     attempts: Counter[int] = field(default_factory=Counter)
     made: int = 0
     failed: dict[int, str] = field(default_factory=dict)  # unit -> why
@@ -45,7 +47,7 @@ class Work:
     @property
     def hopeless(self) -> bool:
         """Whether nothing but failures came of it."""
-        return self.made == 0 and len(self.failed) >= HOPELESS
+        return not self.some and self.made == 0 and len(self.failed) >= HOPELESS
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,16 @@ class Made:
 
 
 def execute(
-    runs: Sequence[Run], root: str, executor: LocalExecutor, reuse: bool, console: Console, again: Sequence[int] | None = None
+    runs: Sequence[Run],
+    root: str,
+    executor: LocalExecutor,
+    reuse: bool,
+    console: Console,
+    again: Mapping[int, Mapping[str, str]] | None = None,
 ) -> Made:
-    """Make what the runs still lack below `root`; or the units of `again`, whether or not they are stored.
+    """Make what the runs still lack below `root`.
+
+    again: make these units instead, whether or not they are stored; for each, the sha256 of the items to be kept.
 
     The units of several runs take turns, so that a machine that slows down slows all of them. Raises UserError and
     OSError as soon as one says that no unit will go better; what is stored stays.
@@ -76,16 +85,18 @@ def execute(
         if run.key not in works:
             missing = store.missing(run) if again is None else list(again)
             name = store.add_environment(environment(run, executor.device, executor.workers)) if missing else ""
-            works[run.key] = Work(run, store, Locks(store.folder), Journal(store.folder), name, missing)
-    pairs = [(unit, key) for key, work in works.items() for unit in work.units]
-    queue = deque((works[key], unit) for unit, key in sorted(pairs, key=lambda pair: pair[0]))
+            locks, journal = Locks(store.folder), Journal(store.folder)
+            some = len(missing) < len(run.units)
+            works[run.key] = Work(run, store, locks, journal, name, missing, some, store.failed())
+    pairs = [(unit in work.aside, unit, key) for key, work in works.items() for unit in work.units]
+    queue = deque((works[key], unit) for _, unit, key in sorted(pairs, key=lambda pair: pair[:2]))
     concerned = [work for work in works.values() if work.units]
     for work in concerned:
         swept = work.locks.sweep()
         work.journal.add("start", owner=str(work.locks.me), workers=executor.workers, device=executor.device, swept=swept)
     executor.expect(len(queue))
     try:
-        _Schedule(executor, reuse, again is not None, queue, console).go()
+        _Schedule(executor, reuse, again, queue, console).go()
     finally:
         executor.abandon()
         for work in concerned:
@@ -99,7 +110,12 @@ class _Schedule:
     """Units to workers, until none is left."""
 
     def __init__(
-        self, executor: LocalExecutor, reuse: bool, again: bool, queue: deque[tuple[Work, int]], console: Console
+        self,
+        executor: LocalExecutor,
+        reuse: bool,
+        again: Mapping[int, Mapping[str, str]] | None,
+        queue: deque[tuple[Work, int]],
+        console: Console,
     ) -> None:
         self.executor, self.reuse, self.again, self.queue = executor, reuse, again, queue
         self.busy: deque[tuple[Work, int]] = deque()  # another process has their locks
@@ -131,14 +147,15 @@ class _Schedule:
         if lock is None:
             self.busy.append((work, unit))
             return
-        if not self.again and work.store.has(unit):  # another process made it since we looked
+        if self.again is None and work.store.has(unit):  # another process made it since we looked
             work.locks.release(lock)
             self.bar.advance(work.run.model.unit)
             return
         told = {"taken_from": lock.taken_from} if lock.taken_from else {}
         work.journal.add("begun", unit=unit, pid=work.locks.me.pid, **told)
         self.running[work.run.key, unit] = work, lock
-        self.executor.start(Task(work.run, unit, work.store, lock.scratch, self.reuse, work.environment))
+        keep = None if self.again is None else self.again[unit]
+        self.executor.start(Task(work.run, unit, work.store, lock.scratch, self.reuse, work.environment, keep))
 
     def _end(self, task: Task, outcome: Outcome) -> None:
         work, lock = self.running.pop((task.run.key, task.unit))
@@ -177,7 +194,8 @@ def _told(work: Work) -> str:
     lines += [f"  {error}" + (f" ({count} units)" if count > 1 else "") for error, count in errors.items()]
     if work.hopeless:
         lines.append("  none was made, so the rest was not tried")
-    lines.append(f"  tracebacks: {folder}/failed; the other units are stored")
+    stored = "" if work.hopeless else "; the other units are stored"
+    lines.append(f"  tracebacks: {folder}/failed{stored}")
     hint = "lower guidance.scale or guidance.omega, or use model.dtype=fp32; " if any("not finite" in e for e in errors) else ""
     lines.append(f"  do: {hint}the same command tries them again")
     return "\n".join(lines)

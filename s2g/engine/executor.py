@@ -18,6 +18,8 @@ from s2g.config import ExecutorConfig
 from s2g.engine.worker import Outcome, Task, attempt, prepare, serve
 from s2g.errors import UserError
 
+JOIN = 20.0  # seconds a worker with nothing to do has to end in
+
 
 def device_of(config: ExecutorConfig) -> str:
     """The kind of device a run is made on; UserError if it is not here."""
@@ -59,7 +61,8 @@ class LocalExecutor:
         for worker in self._pool:
             if worker is not None:
                 worker.connection.close()
-                worker.process.join()
+                worker.process.join(JOIN)
+                worker.process.kill()
         self._pool = [None] * self.workers
 
     def expect(self, tasks: int) -> None:
@@ -123,7 +126,12 @@ class LocalExecutor:
         context = multiprocessing.get_context("spawn")  # fork would copy torch's threads in an unknown state
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, self._device(place)), daemon=True, name=f"worker {place}")
-        process.start()
+        # Ctrl-C reaches the whole group; until `serve` ignores it, which is after torch is loaded, it is held back.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         worker = self._pool[place] = _Worker(process, ours)
         return worker
@@ -132,12 +140,13 @@ class LocalExecutor:
         try:
             if worker.connection.poll():
                 return worker.connection.recv()
-        except (EOFError, OSError):
-            pass
+        except (EOFError, ConnectionError):  # it is dying
+            worker.process.join(JOIN)
         if worker.process.is_alive():
             return None
         code = worker.process.exitcode or 0
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        names = {number.value: number.name for number in signal.Signals}
+        how = f"killed by {names.get(-code, f'signal {-code}')}" if code < 0 else f"exit code {code}"
         return Outcome(error=f"its process died ({how}{', out of memory?' if code == -signal.SIGKILL else ''})")
 
     @staticmethod

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from s2g.engine.locks import Locks
+from s2g.engine.locks import Locks, guard
 from s2g.engine.store import Store
 from s2g.engine.verify import INCOMPLETE, LEFT_OVER, examine_names
 from s2g.errors import DamageError
@@ -18,45 +18,75 @@ REFERENCES = "runs.json"  # what a table or page writes beside itself: {"runs": 
 
 @dataclass(frozen=True)
 class Garbage:
-    """A file or folder that may go."""
+    """A file or folder of a run, or a whole run, that may go."""
 
+    run: Path
     path: Path
     why: str
     size: int  # bytes
 
-    def remove(self) -> None:
-        """Delete it."""
-        if self.path.is_dir():
-            shutil.rmtree(self.path)
+    def remove(self) -> bool:
+        """Delete it, unless it has become of use since it was listed; whether it is gone."""
+        place = self.path.parent.name
+        if self.path == self.run:
+            return _remove_run(self.run)
+        if place in ("locks", "tmp"):
+            Locks(self.run).sweep()
+        elif place == "items":
+            return self._remove_item()
         else:
+            with Store(self.run).alone("gc"):
+                self.path.unlink(missing_ok=True)
+        return not self.path.exists()
+
+    def _remove_item(self) -> bool:
+        store, locks = Store(self.run), Locks(self.run)
+        unit = int(self.path.stem) // store.read_run()["identity"]["model"]["unit"]
+        try:
+            lock = locks.acquire(f"{unit:06d}")
+            if lock is None or store.has(unit):  # somebody makes the unit, or has made it
+                return False
             self.path.unlink(missing_ok=True)
+            return True
+        finally:
+            locks.close()
+
+
+def _remove_run(folder: Path) -> bool:
+    with guard(folder):
+        if Locks(folder).working():
+            return False
+        going = folder.rename(folder.with_name(f".{folder.name}.going"))  # nobody finds half of it
+    shutil.rmtree(going)
+    return True
 
 
 def leftovers(root: str | Path) -> list[Garbage]:
     """Inside runs: files of interrupted units, of processes that are gone, and scores that can no longer be read."""
     found = []
-    for path in sorted(Path(root).glob("*/run.json")):
-        store = Store(path.parent.absolute())
+    for folder in _folders(root):
+        store = Store(folder)
         try:
             findings = examine_names(store)
         except DamageError:
             continue
         for finding in findings:
             if finding.kind in (INCOMPLETE, LEFT_OVER):
-                place = store.folder / finding.path
-                found.append(Garbage(place, f"{finding.kind}: {finding.problem}", size_of(place)))
+                place = folder / finding.path
+                found.append(Garbage(folder, place, f"{finding.kind}: {finding.problem}", size_of(place)))
     return found
 
 
 def unreferenced(root: str | Path, referring: Sequence[Path]) -> list[Garbage]:
-    """Whole runs that no table or page names and nobody is working on."""
+    """Whole runs that no table or page names and nobody is busy with."""
     named = referenced(referring)
-    found = []
-    for path in sorted(Path(root).glob("*/run.json")):
-        folder = path.parent.absolute()
-        if folder.name not in named and not Locks(folder).working():
-            found.append(Garbage(folder, "", size_of(folder)))
-    return found
+    free = [folder for folder in _folders(root) if folder.name not in named and not Locks(folder).working()]
+    return [Garbage(folder, folder, "", size_of(folder)) for folder in free]
+
+
+def _folders(root: str | Path) -> list[Path]:
+    folders = [path.parent.absolute() for path in sorted(Path(root).glob("*/run.json"))]
+    return [folder for folder in folders if not folder.is_symlink() and not folder.name.startswith(".")]
 
 
 def referenced(places: Sequence[Path]) -> set[str]:

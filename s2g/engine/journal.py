@@ -33,9 +33,11 @@ class Journal:
         """Append one line; a store that is full or read-only does without."""
         line = json.dumps({"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts})
         with contextlib.suppress(OSError):
-            descriptor = os.open(self.path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644)
+            descriptor = os.open(self.path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o644)
             try:
-                os.write(descriptor, f"{line}\n".encode())  # one write: lines of two processes do not mix
+                end = os.lseek(descriptor, 0, os.SEEK_END)
+                whole = end == 0 or os.pread(descriptor, 1, end - 1) == b"\n"  # else a full disk cut a line short
+                os.write(descriptor, f"{'' if whole else chr(10)}{line}\n".encode())  # one write: lines do not mix
             finally:
                 os.close(descriptor)
 
@@ -51,7 +53,7 @@ class Journal:
                 for line in stream:
                     with contextlib.suppress(ValueError):
                         event = json.loads(line)
-                        if isinstance(event, dict) and "event" in event:
+                        if isinstance(event, dict) and isinstance(event.get("event"), str):
                             yield event
-        except FileNotFoundError:
+        except OSError:
             return

@@ -25,6 +25,7 @@ from pathlib import Path
 
 BEAT = 5.0  # seconds between heartbeats
 PATIENCE = 60.0  # seconds without one before an owner that cannot be asked counts as gone
+GUARDED = "journal.jsonl"
 GUARD_WAIT = 10.0  # seconds; what is done under the guard takes milliseconds
 
 
@@ -77,11 +78,15 @@ def _started(pid: int) -> str | None:
 
 @contextlib.contextmanager
 def guard(folder: Path) -> Iterator[bool]:
-    """A short moment alone with a folder, among the processes of all machines that see it; whether that can be had.
+    """A short moment alone with a run's folder, among all processes that see it; whether that can be had.
 
-    A kernel lock: it cannot be left behind. File systems without it (some network ones) give False.
+    A kernel lock: it cannot be left behind. It is taken on the journal, a regular file that is never replaced, since
+    network file systems lock files between machines and folders only within one. Where there are no such locks: False.
     """
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder / GUARDED, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError:  # a store that cannot be written needs no guard against writers elsewhere
+        descriptor = os.open(folder, os.O_RDONLY)
     try:
         until = time.monotonic() + GUARD_WAIT
         alone = False
@@ -189,6 +194,8 @@ class Locks:
             for name in self._dead(alone):
                 (self.place / name).unlink(missing_ok=True)
                 gone.append(f"locks/{name}")
+            if not alone:  # somebody may be making a folder there just now
+                return gone
             for path in self._unowned():
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
                 gone.append(f"tmp/{path.name}")
@@ -201,7 +208,8 @@ class Locks:
         """What `sweep` would remove."""
         with guard(self.folder) as alone:
             dead = self._dead(alone)
-            return [f"locks/{name}" for name in dead] + [f"tmp/{path.name}" for path in self._unowned(dead)]
+            unowned = self._unowned(dead) if alone else []
+            return [f"locks/{name}" for name in dead] + [f"tmp/{path.name}" for path in unowned]
 
     def working(self) -> list[tuple[str, Owner]]:
         """What is being worked on, by whom, as far as can be told."""
@@ -209,14 +217,14 @@ class Locks:
         return [(name, held[0]) for name, held in found if held is not None and held[0].alive(self.me) is not False]
 
     def _dead(self, alone: bool) -> list[str]:
-        names = sorted(path.name for path in self.place.iterdir()) if self.place.exists() else []
+        names = [path.name for path in _listed(self.place)]
         return [name for name in names if name not in self.held and self._stale(name, alone)]
 
     def _unowned(self, dead: Sequence[str] = ()) -> list[Path]:
         place = self.folder / "tmp"
-        held = [(path.name, _read(path)) for path in self.place.iterdir()] if self.place.exists() else []
+        held = [(path.name, _read(path)) for path in _listed(self.place)]
         living = {self._scratch(name, lock[1]).name for name, lock in held if lock is not None and name not in dead}
-        return [path for path in sorted(place.iterdir()) if path.name not in living] if place.exists() else []
+        return [path for path in _listed(place) if path.name not in living]
 
     def _scratch(self, name: str, token: str) -> Path:
         return self.folder / "tmp" / f"{name}.{token}"
@@ -242,8 +250,28 @@ class Locks:
     def _beat(self, stop: threading.Event) -> None:
         while not stop.wait(BEAT):
             for lock in list(self.held.values()):
-                with contextlib.suppress(OSError):  # taken over, or a store that is not there for a moment
-                    os.utime(lock.path)
+                with contextlib.suppress(OSError):  # a store that is not there for a moment
+                    if lock.ours():
+                        os.utime(lock.path)
+
+
+@contextlib.contextmanager
+def in_use(folder: Path) -> Iterator[None]:
+    """Tell others that this process is busy with a run, whether or not it makes a unit just now; clears up at the end."""
+    locks = Locks(folder)
+    with contextlib.suppress(OSError):  # a store that cannot be written cannot be deleted under us either
+        locks.acquire(f"use-{locks.me.pid}-{secrets.token_hex(2)}")
+    try:
+        yield
+    finally:
+        locks.close()
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def _read(path: Path) -> tuple[Owner, str] | None:

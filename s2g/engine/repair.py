@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 
 from rich.console import Console
 
@@ -16,15 +17,14 @@ from s2g.engine.verify import LEFT_OVER, Examined
 from s2g.errors import DamageError, UserError
 
 
-def repair(store: Store, examined: Examined, console: Console, workers: int | None = None) -> list[str]:
+def repair(store: Store, examined: Examined, console: Console, workers: int | None = None, replace: bool = False) -> list[str]:
     """Make damaged units anew, drop what was left over; what was done, a line each.
 
-    A damaged unit keeps its record until the new one replaces it, so that a repair that fails loses nothing.
-    UserError if this version, or these weights, would make other samples; UnitsFailedError if a unit cannot be made.
+    A damaged unit keeps its record until the new one replaces it, so that a repair that fails loses nothing; and unless
+    `replace`, none is replaced if an item that is whole would change. UserError then, and if this version, or these
+    weights, would make other samples; UnitsFailedError if a unit cannot be made.
     """
     about = store.read_run()
-    if about["config"] is None:
-        raise UserError(f"{store.shown()}: run.json does not hold its configuration", todo="type the run's command again")
     run = restore(about["config"], max(about["num"], 2))
     if run.key != store.folder.name:
         raise UserError(
@@ -40,9 +40,11 @@ def repair(store: Store, examined: Examined, console: Console, workers: int | No
     told += [f"{name}: removed" for name in Locks(store.folder).sweep()]
     before = {unit: hashes for unit in examined.again if (hashes := _hashes(store, unit))}
     if examined.again:
-        with LocalExecutor(ExecutorConfig(workers=workers)) as executor:
+        damaged = {finding.path.removeprefix("items/") for finding in examined.findings if finding.bad}
+        keep = {unit: {} if replace else _without(before.get(unit, {}), damaged) for unit in examined.again}
+        with LocalExecutor(ExecutorConfig(workers=workers, device=_device(store))) as executor:
             root = str(store.folder.parent)
-            execute([run], root, executor, about["fixed"]["reuse"], console, again=examined.again).check(run)
+            execute([run], root, executor, about["fixed"]["reuse"], console, again=keep).check(run)
     for unit in examined.again:
         made = _hashes(store, unit)
         differing = sum(before[unit].get(file) != digest for file, digest in made.items()) if unit in before else 0
@@ -59,3 +61,13 @@ def _hashes(store: Store, unit: int) -> dict[str, str]:
     with contextlib.suppress(DamageError):
         return {entry["file"]: entry["sha256"] for entry in store.record(unit)["items"]}
     return {}
+
+
+def _without(hashes: dict[str, str], damaged: set[str]) -> dict[str, str]:
+    return {file: digest for file, digest in hashes.items() if file not in damaged}
+
+
+def _device(store: Store) -> str:
+    """The kind of device most units of the run were made on: another one rounds differently."""
+    devices = Counter(about["device"] for about in store.environments().values())
+    return devices.most_common(1)[0][0] if devices else "auto"

@@ -16,7 +16,7 @@ from s2g.config import canonical
 from s2g.engine.atomic import write_bytes, write_json
 from s2g.engine.bench import Arrays, Bench, Metric
 from s2g.engine.run import Run
-from s2g.engine.store import Store
+from s2g.engine.store import Store, checksum
 from s2g.metrics.statistics import Estimate, Paired, jackknife, jackknife_merged, of_mean
 
 CHUNK = 64  # items measured at once
@@ -83,12 +83,15 @@ def read_arrays(store: Store, name: str, items: str) -> dict[str, np.ndarray] | 
     place = store.folder / "scores"
     try:
         about = json.loads((place / f"{name}.json").read_text())
+        check = about.pop("check")
         content = (place / f"{name}.npz").read_bytes()
         if about["items"] != items or about["arrays_sha256"] != hashlib.sha256(content).hexdigest():
             return None
+        if check != checksum(about):
+            return None
         with np.load(io.BytesIO(content)) as stored:
             return dict(stored)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -102,7 +105,8 @@ def _keep(
     about = {"values": values, **about, "arrays_sha256": hashlib.sha256(content).hexdigest()}
     with store.alone("score") as scratch:
         write_bytes(store.folder / "scores" / f"{name}.npz", content, scratch)
-        write_json(store.folder / "scores" / f"{name}.json", about, scratch)
+        about = json.loads(json.dumps(about))  # as it will be read: the sum is of that
+        write_json(store.folder / "scores" / f"{name}.json", {**about, "check": checksum(about)}, scratch)
 
 
 def estimate(metric: Metric, arrays: Arrays, unit_of: np.ndarray) -> Estimate:

@@ -51,6 +51,8 @@ def state_of(store: Store) -> State:
         about = store.read_run()
     except DamageError as error:
         return State(store.folder.name, 0, 0, 0, 0, {}, None, None, error.problem)
+    except OSError as error:
+        return State(store.folder.name, 0, 0, 0, 0, {}, None, None, error.strerror or "cannot be read")
     size = about["identity"]["model"]["unit"]
     units = set(range(-(-about["num"] // size)))
     stored = store.stored()
@@ -67,8 +69,8 @@ def state_of(store: Store) -> State:
 def pace(events: list[dict[str, Any]]) -> tuple[float | None, datetime | None]:
     """Items per second of the last stored units since the last start, and when the last one was stored."""
     starts = [place for place, event in enumerate(events) if event["event"] == "start"]
-    lately = [event for event in events[starts[-1] if starts else 0 :] if event["event"] == "stored"][-LATELY:]
-    ever = [event for event in events if event["event"] == "stored"]
+    lately = [event for event in events[starts[-1] if starts else 0 :] if _stored(event)][-LATELY:]
+    ever = [event for event in events if _stored(event)]
     last = _at(ever[-1]) if ever else None
     first = events[starts[-1]] if starts and len(lately) < LATELY else lately[0] if lately else None
     if first is None or not lately:
@@ -78,8 +80,13 @@ def pace(events: list[dict[str, Any]]) -> tuple[float | None, datetime | None]:
     return (sum(event["items"] for event in counted) / seconds if seconds > 0 else None), last
 
 
+def _stored(event: dict[str, Any]) -> bool:
+    return event["event"] == "stored" and isinstance(event.get("items"), int)
+
+
 def _at(event: dict[str, Any]) -> datetime:
     try:
-        return datetime.fromisoformat(event["at"])
+        at = datetime.fromisoformat(event["at"])
     except (KeyError, TypeError, ValueError):
         return datetime.fromtimestamp(0, UTC)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

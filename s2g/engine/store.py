@@ -8,13 +8,14 @@ is read. What is missing is a set difference. locks/ and tmp/ are there only whi
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,6 +54,8 @@ class Store:
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
             begun = self._begun(run, reuse)
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
             raise UserError(
                 f"runs = {self.folder.parent}: cannot be written ({error.strerror})",
                 todo="give a folder you may write to: runs=FOLDER",
@@ -75,7 +78,7 @@ class Store:
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 begun = {"key": run.key, "identity": run.identity(), "fixed": {"reuse": reuse}, "begun": now, "num": 0}
             begun |= {"num": max(run.num, begun["num"]), "config": run.config}
-            write_json(file, begun, scratch)
+            write_json(file, {**begun, "check": checksum(begun)}, scratch)
         return begun
 
     @contextlib.contextmanager
@@ -95,31 +98,37 @@ class Store:
     def read_run(self) -> dict[str, Any]:
         """run.json: key, identity, config, fixed, num (the most items anybody asked for), begun; DamageError."""
         path = self.folder / "run.json"
+        todo = "move it away and type the run's command again"
         try:
             content = json.loads(path.read_text())
-            if content["key"] and content["identity"]["model"]["unit"] and "reuse" in content["fixed"]:
-                return {"num": 0, "config": None, **content}
+            check = content.pop("check")
         except FileNotFoundError:
             raise
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DamageError(path, "does not say what the run is", "move it away and type the run's command again") from error
-        raise DamageError(path, "does not say what the run is", "move it away and type the run's command again")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamageError(path, "does not say what the run is", todo) from error
+        if check != checksum(content):
+            raise DamageError(path, "is not what was written: its sum differs", todo)
+        return content
 
     def add_environment(self, environment: dict[str, Any]) -> str:
         """Note in env.json on what units are made from now on; its id, which their records bear."""
-        name = hashlib.sha256(canonical(environment).encode()).hexdigest()[:8]
+        name = checksum(environment)[:8]
+        path = self.folder / "env.json"
         if name not in self.environments():
             with self.alone("environment") as scratch:
-                write_json(self.folder / "env.json", {**self.environments(), name: environment}, scratch)
+                if path.exists() and not self.environments():  # what it said of earlier units is not thrown away
+                    path.rename(path.with_name("env.json.damaged"))
+                write_json(path, {**self.environments(), name: environment}, scratch)
         return name
 
     def environments(self) -> dict[str, dict[str, Any]]:
-        """env.json: by id, in what surroundings units were made."""
+        """env.json: by id, in what surroundings units were made; without what is not as it was written."""
         try:
             content = json.loads((self.folder / "env.json").read_text())
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError):
             return {}
-        return {name: value for name, value in content.items() if isinstance(value, dict) and "machine" in value}
+        entries = content.items() if isinstance(content, dict) else ()
+        return {name: value for name, value in entries if checksum(value)[:8] == name}
 
     def stored(self) -> set[int]:
         """Indices of the units that are complete."""
@@ -142,10 +151,12 @@ class Store:
         path = self.record_path(unit)
         try:
             record = json.loads(path.read_text())
-            if record.pop("check") == _check(record) and record["unit"] == unit:
+            if record.pop("check") == checksum(record) and record["unit"] == unit:
                 return record
         except FileNotFoundError as error:
             raise DamageError(path, "is gone") from error
+        except OSError as error:
+            raise DamageError(path, f"cannot be read ({error.strerror})") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamageError(path, "cannot be read as a record") from error
         raise DamageError(path, "is not what was written: its sum differs")
@@ -154,16 +165,33 @@ class Store:
         """Records one after another."""
         return (self.record(unit) for unit in units)
 
-    def put(self, unit: int, items: Sequence[int], images: np.ndarray, facts: dict[str, Any], scratch: Path) -> None:
-        """Write uint8 images [B, H, W, 3], then the record that makes them count."""
+    def put(
+        self,
+        unit: int,
+        items: Sequence[int],
+        images: np.ndarray,
+        facts: dict[str, Any],
+        scratch: Path,
+        keep: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write uint8 images [B, H, W, 3], then the record that makes them count.
+
+        keep: sha256 by file name of stored items that are whole; UserError, and nothing written, if one would change.
+        """
         files = {f"{item:06d}.png": png(image) for item, image in zip(items, images, strict=True)}
-        write_together(self.folder / "items", files, scratch)
         listed = [
             {"item": item, "file": name, "sha256": hashlib.sha256(content).hexdigest()}
             for item, (name, content) in zip(items, files.items(), strict=True)
         ]
+        changed = [entry["file"] for entry in listed if keep and keep.get(entry["file"], entry["sha256"]) != entry["sha256"]]
+        if changed:
+            raise UserError(
+                f"unit {unit}: {len(changed)} whole items would be replaced by others ({changed[0]} …)",
+                todo="repair it on the kind of machine and with the torch that made it (s2g show RUN), or add --replace",
+            )
+        write_together(self.folder / "items", files, scratch)
         record = json.loads(canonical({"unit": unit, "items": listed, **facts}))
-        write_bytes(self.record_path(unit), (canonical({**record, "check": _check(record)}) + "\n").encode(), scratch)
+        write_bytes(self.record_path(unit), (canonical({**record, "check": checksum(record)}) + "\n").encode(), scratch)
         flush_folder(self.folder / "units")
         (self.folder / "failed" / f"{unit:06d}.json").unlink(missing_ok=True)
 
@@ -195,6 +223,8 @@ class Store:
             content = path.read_bytes()
         except FileNotFoundError as error:
             raise DamageError(path, "is gone") from error
+        except OSError as error:
+            raise DamageError(path, f"cannot be read ({error.strerror})") from error
         if hashlib.sha256(content).hexdigest() != entry["sha256"]:
             raise DamageError(path, "is not what was written: its sha256 differs from the record's")
         return content
@@ -207,11 +237,12 @@ def numbered(folder: Path, end: str) -> set[int]:
     except FileNotFoundError:
         return set()
     stems = (name.removesuffix(end) for name in names if name.endswith(end))
-    return {int(stem) for stem in stems if stem.isascii() and stem.isdigit() and len(stem) >= 6}
+    return {int(stem) for stem in stems if stem.isascii() and stem.isdigit() and stem == f"{int(stem):06d}"}
 
 
-def _check(record: dict[str, Any]) -> str:
-    return hashlib.sha256(canonical(record).encode()).hexdigest()
+def checksum(content: Any) -> str:
+    """sha256 of plain data."""
+    return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
 def png(image: np.ndarray) -> bytes:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ from s2g.engine.store import Store, numbered
 from s2g.errors import DamageError
 
 KNOWN = {"run.json", "env.json", "journal.jsonl", "items", "units", "scores", "failed", "locks", "tmp"}
-DAMAGED, INCOMPLETE, LEFT_OVER, SET_ASIDE, FOREIGN, AT_WORK = (
+SCORE = re.compile(r"[0-9a-f]{12}\.(json|npz)")
+DAMAGED, INCOMPLETE, LEFT_OVER, SET_ASIDE, FOREIGN, AT_WORK, LOST = (
     "damaged",  # not what was written; made anew by --repair
     "no record",  # items of a unit that was never finished, or whose record is gone; made anew by --repair
     "left over",  # of a process that is gone, or a score of other items; removed by --repair
     "set aside",  # a unit that failed; tried again by the run's own command
     "foreign",  # not ours; left alone
     "at work",  # a process is making it now
+    "lost",  # what was known of the units and cannot be found out again
 )
 
 
@@ -48,6 +51,7 @@ class Examined:
 
     units: int
     items: int
+    missing: int  # units that were asked for and are not there
     findings: list[Finding]
 
     @property
@@ -68,7 +72,6 @@ def examine(store: Store, threads: int, advance: Callable[[int], None] = lambda 
     if about["key"] != store.folder.name or key_of(about["identity"], about["key"].rpartition("-")[0]) != about["key"]:
         findings.append(Finding(DAMAGED, "run.json", f"says {about['key']}; what it describes has another key"))
     units = sorted(store.stored())
-    working = dict(Locks(store.folder).working())
     good: dict[int, dict[str, Any]] = {}
     with ThreadPoolExecutor(threads) as pool:
         for unit, record, found in pool.map(lambda unit: _unit(store, unit, size), units):
@@ -76,26 +79,32 @@ def examine(store: Store, threads: int, advance: Callable[[int], None] = lambda 
             if record is not None:
                 good[unit] = record
             advance(size)
-    findings += _items(store, set(units), size, working)
+    findings += _items(store, size)
     findings += _failed(store)
     findings += _scores(store, size, good.get)
-    findings += [Finding(AT_WORK, f"locks/{name}", f"by {owner}") for name, owner in working.items()]
+    working = Locks(store.folder).working()
+    findings += [Finding(AT_WORK, f"locks/{name}", f"by {owner}") for name, owner in working if name.isdigit()]
     findings += _strangers(store.folder)
-    return Examined(len(units), len(units) * size, findings)
+    known = store.environments()
+    unknown = sum(record["environment"] not in known for record in good.values())
+    if unknown:
+        findings.append(Finding(LOST, "env.json", f"no longer says on what {unknown} units were made"))
+    missing = len(set(range(-(-about["num"] // size))) - set(units))
+    return Examined(len(units), len(units) * size, missing, findings)
 
 
 def examine_names(store: Store) -> list[Finding]:
     """The part of `examine` that hashes no item: what does not belong there."""
     size = store.read_run()["identity"]["model"]["unit"]
 
+    @cache
     def record(unit: int) -> dict[str, Any] | None:
         try:
             return store.record(unit)
         except (DamageError, OSError):
             return None
 
-    working = dict(Locks(store.folder).working())
-    return [*_items(store, store.stored(), size, working), *_scores(store, size, record), *_strangers(store.folder)]
+    return [*_items(store, size), *_scores(store, size, record), *_strangers(store.folder)]
 
 
 def _unit(store: Store, unit: int, size: int) -> tuple[int, dict[str, Any] | None, list[Finding]]:
@@ -119,9 +128,13 @@ def _unit(store: Store, unit: int, size: int) -> tuple[int, dict[str, Any] | Non
     return unit, record, found
 
 
-def _items(store: Store, units: set[int], size: int, working: dict[str, Any]) -> Iterator[Finding]:
+def _items(store: Store, size: int) -> Iterator[Finding]:
     """Files in items/ of no recorded unit."""
-    for path in _entries(store.folder / "items"):
+    # In this order: a unit that somebody begins or stores meanwhile is then not taken for a leftover.
+    paths = _entries(store.folder / "items")
+    working = dict(Locks(store.folder).working())
+    units = store.stored()
+    for path in paths:
         if not re.fullmatch(r"\d{6,}\.png", path.name):
             yield Finding(FOREIGN, f"items/{path.name}", "is no item's file")
             continue
@@ -147,6 +160,9 @@ def _failed(store: Store) -> Iterator[Finding]:
 def _scores(store: Store, size: int, record: Callable[[int], dict[str, Any] | None]) -> Iterator[Finding]:
     """Scores that no longer say anything of these items."""
     for path in _entries(store.folder / "scores"):
+        if not SCORE.fullmatch(path.name):
+            yield Finding(FOREIGN, f"scores/{path.name}", "is no score's file")
+            continue
         if path.suffix == ".npz" and path.with_suffix(".json").exists():
             continue
         try:

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from multiprocessing.connection import Connection, wait
@@ -43,6 +43,7 @@ class Task:
     scratch: Path
     reuse: bool
     environment: str
+    keep: Mapping[str, str] | None = None  # sha256 of stored items of the unit that are whole, where it is made anew
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,13 @@ def serve(connection: Connection, device: str) -> None:
             task = connection.recv()
         except EOFError:
             return
+        except (ImportError, AttributeError) as error:
+            mistake = UserError(
+                f"a worker process cannot import what the run is made of: {error}",
+                todo="put the module on PYTHONPATH, or executor.workers=1",
+            )
+            connection.send(Outcome(error=str(mistake), fatal=mistake))
+            continue
         connection.send(attempt(task, device))
 
 
@@ -123,30 +131,38 @@ def do(task: Task, device: str) -> float:
     denoiser, cost = _load(canonical(asdict(run.model)), device)
     unit = run.unit(task.unit)
 
+    took: list[float] = []  # seconds of what went well; attempts that did not fit are not the unit's cost
+
     def latents(items: Sequence[int]) -> tuple[Sampled, Account]:
-        account = Account()
+        account, began = Account(), time.perf_counter()
         with Evaluator(denoiser, task.reuse, account) as evaluator:
             conditioning = denoiser.encode(run.bench.prompts(items))
             part = replace(unit, items=tuple(items))
-            return sample(evaluator, run.guidance, run.sampler, conditioning, part, device), account
+            sampled = sample(evaluator, run.guidance, run.sampler, conditioning, part, device)
+        inside.append(account.network_seconds())
+        took.append(time.perf_counter() - began)
+        return sampled, account
 
     def pixels(rows: Sequence[int]) -> np.ndarray:
-        return denoiser.decode(all_latents[list(rows)]).permute(0, 2, 3, 1).cpu().numpy()
+        began = time.perf_counter()
+        decoded = denoiser.decode(all_latents[list(rows)]).permute(0, 2, 3, 1).cpu().numpy()
+        took.append(time.perf_counter() - began)
+        return decoded
 
+    inside: list[float] = []
     begin_peak(device)
-    began = time.perf_counter()
     with torch.inference_mode():
         sampled = in_parts(latents, unit.items)
         all_latents = torch.cat([made.latents for _, (made, _) in sampled])
         decoded = in_parts(pixels, range(len(unit.items)))
         images = np.concatenate([part for _, part in decoded])
-    seconds = time.perf_counter() - began
+    seconds = sum(took)
     accounts = [account for _, (_, account) in sampled]
     first = accounts[0]  # per item, and the same in every part: masks belong to the unit
     facts: dict[str, Any] = {
         "masks": sampled[0][1][0].masks,
         "seconds": round(seconds, 4),
-        "network_seconds": round(sum(account.network_seconds() for account in accounts), 4),
+        "network_seconds": round(sum(inside), 4),
         "peak_memory": peak(device),
         "calls": sum(account.calls for account in accounts),
         "evaluations": first.evaluations,
@@ -158,5 +174,5 @@ def do(task: Task, device: str) -> float:
     if len(sampled) > 1 or len(decoded) > 1:
         sizes = {"sampled": [len(part) for part, _ in sampled], "decoded": [len(part) for part, _ in decoded]}
         facts["split"] = {"reason": "out of memory", **sizes}
-    task.store.put(task.unit, unit.items, images, facts, task.scratch)
+    task.store.put(task.unit, unit.items, images, facts, task.scratch, task.keep)
     return seconds

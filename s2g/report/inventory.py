@@ -10,7 +10,7 @@ from rich.console import Console
 
 from s2g.config import config_dir
 from s2g.engine.scoring import cost_of
-from s2g.engine.store import Store
+from s2g.engine.store import Store, checksum
 from s2g.errors import UserError
 from s2g.registry import BENCHES, GUIDANCE, MODELS, SAMPLERS, Registry
 from s2g.report.table import console_table, cost_line, flat
@@ -75,7 +75,13 @@ def show_run(name: str, root: str) -> None:
             soft_wrap=True,
         )
     for path in sorted((store.folder / "scores").glob("*.json")):
-        score = json.loads(path.read_text())
+        try:
+            score = json.loads(path.read_text())
+            if score.pop("check") != checksum(score):
+                raise ValueError
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            console.print(f"scores/{path.name} is damaged; the run's command measures again", soft_wrap=True)
+            continue
         values = [
             [metric, "–" if v["value"] is None else f"{v['value']:g}", _interval(v)] for metric, v in score["values"].items()
         ]

@@ -30,7 +30,7 @@ def _console() -> Console:
 def show_status(name: str, root: str) -> None:
     """A table of runs: units done, missing, set aside; pace and time left of those somebody works on."""
     console = _console()
-    found = [state_of(Store(find_run(name, root).absolute()))] if name else states(root)
+    found = [state_of(Store(find_run(name, root).resolve()))] if name else states(root)
     if not found:
         console.print(f"no runs below {root}; python run.py makes one")
         return
@@ -69,17 +69,17 @@ def duration(seconds: float) -> str:
     return f"{max(seconds, 0):.0f} s"
 
 
-def show_verify(name: str, root: str, mend: bool, workers: int | None) -> int:
+def show_verify(name: str, root: str, mend: bool, workers: int | None, replace: bool = False) -> int:
     """Hash a run, say what is found, mend it if asked to; 1 if it is, or stays, damaged."""
     console = _console()
-    store = Store(find_run(name, root).absolute())
+    store = Store(find_run(name, root).resolve())
     examined = _examined(store, console)
     _show_findings(examined, console)
     if not mend or not examined.findings:
         return _verdict(store, examined, console)
     from s2g.engine.repair import repair  # loads torch
 
-    for line in repair(store, examined, console, workers):
+    for line in repair(store, examined, console, workers, replace):
         console.print(line, soft_wrap=True)
     examined = _examined(store, console)
     _show_findings(examined, console)
@@ -104,8 +104,13 @@ def _show_findings(examined: Examined, console: Console) -> None:
 def _verdict(store: Store, examined: Examined, console: Console) -> int:
     bad = [finding for finding in examined.findings if finding.bad]
     if not bad:
-        console.print(f"{store.shown()}: {examined.items} items of {examined.units} units are what was written", soft_wrap=True)
+        missing = f"; {examined.missing} units are missing" if examined.missing else ""
+        whole = f"{examined.items} items of {examined.units} units are what was written"
+        console.print(f"{store.shown()}: {whole}{missing}", soft_wrap=True)
         return 0
+    if not examined.again:
+        console.print(f"{store.shown()}: the folder is not the run its run.json describes; was it renamed?", soft_wrap=True)
+        return 1
     units = len(examined.again)
     console.print(f"{store.shown()}: {units} of {examined.units} units need to be made anew", soft_wrap=True)
     console.print(f"  do: s2g verify {store.shown()} --repair", soft_wrap=True)
@@ -117,14 +122,20 @@ def show_gc(root: str, whole: bool, yes: bool, referring: Sequence[Path]) -> Non
     console = _console()
     if not Path(root).is_dir():
         raise UserError(f"--runs {root}: no such folder", todo="give the folder samples are kept in")
+    if whole and not any(place.is_dir() for place in referring):
+        raise UserError(
+            f"--runs-too: none of the folders that could refer to runs is here ({', '.join(map(str, referring))})",
+            todo="go to the folder you run from, or name one with --refer",
+        )
     files, runs = leftovers(root), unreferenced(root, referring)
     _list(files, "left over inside runs", root, console)
     _list(runs, "runs that no table or page refers to", root, console)
     chosen = [*files, *(runs if whole else [])]
     if yes:
-        for garbage in chosen:
-            garbage.remove()
-        console.print(f"removed {len(chosen)} ({size_text(sum(garbage.size for garbage in chosen))})")
+        gone = [garbage for garbage in chosen if garbage.remove()]
+        console.print(f"removed {len(gone)} ({size_text(sum(garbage.size for garbage in gone))})")
+        if len(gone) < len(chosen):
+            console.print(f"{len(chosen) - len(gone)} have come into use and were left")
         return
     if chosen:
         console.print(f"s2g gc {'--runs-too ' if whole else ''}--yes removes {'all of it' if whole else 'what is left over'}")

@@ -47,7 +47,7 @@ def test_one_owner_at_a_time_and_nothing_left(tmp_path: Path) -> None:
     assert again is not None and not again.taken_from and not lock.ours()
     for held in (ours, theirs):
         held.close()
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [locks.GUARDED]
 
 
 def test_a_dead_owners_lock_is_taken_over_at_once_with_what_it_was_writing(tmp_path: Path) -> None:
@@ -139,6 +139,31 @@ def test_sweep_clears_away_what_the_dead_left_and_nothing_else(tmp_path: Path) -
     want = ["locks/000000", "tmp/.run.json.7.tmp", "tmp/000000.abcd0123", "tmp/score.77.aaaa"]
     assert ours.abandoned() == want and ours.sweep() == want
     assert [path.name for path in (tmp_path / "tmp").iterdir()] == ["000001.00ff"]
+
+
+def test_without_kernel_locks_nothing_that_may_be_in_use_is_cleared_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(descriptor: int, operation: int) -> None:
+        raise OSError(38, "not here")
+
+    monkeypatch.setattr(locks.fcntl, "flock", unsupported)
+    (tmp_path / "tmp" / "score.77.aaaa").mkdir(parents=True)
+    assert Locks(tmp_path).abandoned() == [] and Locks(tmp_path).sweep() == []
+    assert (tmp_path / "tmp" / "score.77.aaaa").exists()
+
+
+def test_a_process_that_was_taken_over_no_longer_keeps_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "BEAT", 0.01)
+    ours = Locks(tmp_path)
+    lock = ours.acquire("000000")
+    assert lock is not None
+    write_lock(tmp_path, "000000", ELSEWHERE)  # another one's by now
+    os.utime(lock.path, (0, 0))
+    time.sleep(0.2)
+    assert lock.path.stat().st_mtime == 0
+    ours.close()
+    assert lock.path.exists()
 
 
 def contend(folder: str, count: int, answer: multiprocessing.Queue[list[str]]) -> None:

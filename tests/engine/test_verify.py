@@ -17,10 +17,11 @@ from rich.console import Console
 
 from s2g.app import main
 from s2g.engine.garbage import leftovers, unreferenced
-from s2g.engine.locks import Owner
+from s2g.engine.journal import Journal
+from s2g.engine.locks import Owner, in_use
 from s2g.engine.repair import repair
 from s2g.engine.state import state_of, states
-from s2g.engine.store import Store
+from s2g.engine.store import Store, checksum
 from s2g.engine.verify import examine, examine_names
 from s2g.errors import DamageError, UserError
 from s2g.report.upkeep import show_gc, show_status, show_verify
@@ -128,18 +129,13 @@ def test_a_whole_run_has_nothing_to_say_of(store: Store, capfd: pytest.CaptureFi
 
 
 def test_what_is_not_ours_is_named_and_left_alone(made: Path, store: Store) -> None:
-    ours = [
-        "notes.txt",
-        "items/Thumbs.db",
-        "items/000001 (copy).png",
-        "units/000001.json.bak",
-        "units/7.json",
-        "scores/mine.txt",
-    ]
-    for name in ours[:-1]:
+    ours = ["notes.txt", "items/Thumbs.db", "items/000001 (copy).png", "units/000001.json.bak", "units/7.json"]
+    ours += ["units/0000001.json", "scores/mine.txt", "scores/figure.png"]
+    for name in ours:
         (store.folder / name).write_text("mine")
     found = examine(store, 1).findings
     assert {f.path for f in found if f.kind == "foreign"} == set(ours) and not [f for f in found if f.bad]
+    assert not leftovers(store.folder.parent)
     repair(store, examine(store, 1), QUIET, workers=1)
     assert all((store.folder / name).read_text() == "mine" for name in ours)
     assert main([*COMMAND, f"runs={store.folder.parent}"]) == 0
@@ -157,23 +153,53 @@ def test_what_a_process_left_behind_is_cleared_away(made: Path, store: Store) ->
     assert not examine(store, 1).findings and content(store.folder) == content(made)
 
 
-@pytest.mark.parametrize("end", [".npz", ".json"])
-def test_a_damaged_score_is_measured_again(end: str, made: Path, store: Store) -> None:
-    path = next((store.folder / "scores").glob(f"*{end}"))
-    flip(path)
+@pytest.mark.parametrize(("end", "at"), [(".npz", 50), (".json", 50), (".json", -3), (".json", 400)])
+def test_a_damaged_score_is_measured_again(end: str, at: int, made: Path, store: Store) -> None:
+    flip(next((store.folder / "scores").glob(f"*{end}")), at)
     assert "left over" in {f.kind for f in examine(store, 1).findings}
     assert main([*COMMAND, f"runs={store.folder.parent}"]) == 0
-    if end == ".npz":
-        assert content(store.folder) == content(made)
+    assert content(store.folder) == content(made)
+
+
+def rewrite(path: Path, **changes: object) -> None:
+    """Change a file with a sum of its own, so that the sum fits."""
+    about = json.loads(path.read_text()) | changes
+    del about["check"]
+    path.write_text(json.dumps({**about, "check": checksum(about)}))
 
 
 def test_scores_of_other_items_are_measured_again(made: Path, store: Store) -> None:
     """Images that are whole, with records that fit, but not those the score was made of."""
     for path in (store.folder / "scores").glob("*.json"):
-        about = json.loads(path.read_text())
-        path.write_text(json.dumps({**about, "items": "0" * 64}))
+        rewrite(path, items="0" * 64)
     assert [f.kind for f in examine_names(store)] == ["left over"]
     assert main([*COMMAND, f"runs={store.folder.parent}"]) == 0 and content(store.folder) == content(made)
+
+
+def test_a_unit_stored_while_others_are_hashed_is_no_damage(made: Path, store: Store) -> None:
+    path, kept = store.record_path(2), store.record_path(2).read_bytes()
+    path.unlink()
+    examined = examine(store, 1, lambda items: None if path.exists() else void(path.write_bytes(kept)))
+    assert not [f for f in examined.findings if f.bad]
+
+
+def void(result: object) -> None:
+    """Nothing, whatever came of it."""
+
+
+def test_missing_units_are_counted(store: Store, capfd: pytest.CaptureFixture[str]) -> None:
+    store.record_path(2).unlink()
+    for item in range(32, 48):
+        (store.folder / f"items/{item:06d}.png").unlink()
+    assert show_verify(store.folder.name, str(store.folder.parent), False, 1) == 0
+    assert "32 items of 2 units are what was written; 1 units are missing" in capfd.readouterr().out
+
+
+def test_a_lost_env_json_is_named_and_never_overwritten(store: Store) -> None:
+    (store.folder / "env.json").write_text('{"12345678": {"machine": "a guess"}}')
+    assert [(f.kind, f.path) for f in examine(store, 1).findings] == [("lost", "env.json")]
+    assert main([*COMMAND, "num=64", f"runs={store.folder.parent}"]) == 0
+    assert "a guess" in (store.folder / "env.json.damaged").read_text() and len(store.environments()) == 1
 
 
 def test_a_repair_that_fails_loses_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,20 +215,25 @@ def test_a_repair_that_fails_loses_nothing(store: Store, monkeypatch: pytest.Mon
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_a_repair_says_when_it_could_not_make_the_same_bytes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if torch had been another version: a recorded item differs from what is made now, whole unit anew."""
+def test_a_repair_does_not_replace_what_is_whole_unless_told_to(store: Store, capfd: pytest.CaptureFixture[str]) -> None:
+    """As if torch had been another version when the unit was made: one whole item differs from what is made now."""
     record = store.record(1)
-    other = (store.folder / "items/000001.png").read_bytes()
     images = store.images(range(16, 32))
     images[4] = store.images([1])[0]
     facts = {name: value for name, value in record.items() if name not in ("unit", "items")}
     (store.folder / "tmp").mkdir()
     store.put(1, range(16, 32), images, facts, store.folder / "tmp")
     (store.folder / "tmp").rmdir()
-    assert (store.folder / "items/000020.png").read_bytes() == other
     flip(store.folder / "items/000017.png")
-    told = repair(store, examine(store, 1), QUIET, workers=1)
+    shutil.rmtree(store.folder / "scores")  # of the items as they were before
+    (store.folder / "scores").mkdir()
+    before = content(store.folder)
+    with pytest.raises(UserError, match=r"unit 1: 1 whole items would be replaced by others \(000020\.png"):
+        repair(store, examine(store, 1), QUIET, workers=1)
+    assert content(store.folder) == before
+    told = repair(store, examine(store, 1), QUIET, workers=1, replace=True)
     assert "unit 1: made anew; 1 of 16 items differ from those recorded (see env.json)" in told
+    assert not [f for f in examine(store, 1).findings if f.bad]
 
 
 def test_a_run_that_is_not_what_its_name_says_is_not_repaired(store: Store) -> None:
@@ -212,10 +243,14 @@ def test_a_run_that_is_not_what_its_name_says_is_not_repaired(store: Store) -> N
         repair(moved, examine(moved, 1), QUIET)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"key": 3}', "null"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"key": 3}', "null", "flip"])
 def test_a_damaged_run_json_is_named(text: str, store: Store, capfd: pytest.CaptureFixture[str]) -> None:
+    if text == "flip":  # the seed it was made with, say
+        whole = (store.folder / "run.json").read_text()
+        text = whole.replace('"seed": 0', '"seed": 1')
+        assert text != whole
     (store.folder / "run.json").write_text(text)
-    with pytest.raises(DamageError, match=r"run\.json does not say what the run is"):
+    with pytest.raises(DamageError, match=r"run\.json (does not say what the run is|is not what was written)"):
         examine(store, 1)
     assert main([*COMMAND, f"runs={store.folder.parent}"]) == 1
     err = capfd.readouterr().err
@@ -268,8 +303,8 @@ def test_status_of_a_million_items_in_seconds(tmp_path: Path, made: Path) -> Non
     """62,500 records of 16 items; docs/reliability.md has the time with a record for each item."""
     folder = tmp_path / "runs" / made.name
     (folder / "units").mkdir(parents=True)
-    about = json.loads((made / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps({**about, "num": 1_000_000}))
+    shutil.copy(made / "run.json", folder)
+    rewrite(folder / "run.json", num=1_000_000)
     units = os.open(folder / "units", os.O_RDONLY)
     for unit in range(62_400):
         os.close(os.open(f"{unit:06d}.json", os.O_CREAT, dir_fd=units))
@@ -298,6 +333,40 @@ def test_gc_lists_and_deletes_only_when_told(store: Store, made: Path, capfd: py
     show_gc(str(root), True, True, [page.parent])
     assert not other.exists() and store.folder.exists()
     assert main([*COMMAND, f"runs={root}"]) == 0 and set(content(made)) <= set(content(store.folder))
+
+
+def test_gc_looks_again_before_it_deletes(store: Store, made: Path) -> None:
+    """Listed as left over; then the run's command makes the unit, or begins to work on the run."""
+    root = store.folder.parent
+    store.record_path(1).unlink()
+    listed, runs = leftovers(root), unreferenced(root, [])
+    assert len(listed) == 16 and len(runs) == 1
+    assert main([*COMMAND, f"runs={root}"]) == 0
+    assert not any(garbage.remove() for garbage in listed)
+    with in_use(store.folder):
+        assert not runs[0].remove() and not unreferenced(root, [])
+    assert content(store.folder) == content(made) and not (store.folder / "locks").exists()
+    assert runs[0].remove() and not list(root.iterdir())
+
+
+def test_gc_of_whole_runs_wants_to_know_who_refers_to_them(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="none of the folders that could refer"):
+        show_gc(str(store.folder.parent), True, True, [tmp_path / "nowhere"])
+    assert store.folder.exists()
+
+
+def test_odd_journals_do_no_harm(store: Store) -> None:
+    for line in (
+        b'{"event": 3}\n[1]\n{"event": "stored"}\n{"event": "stored", "items": 16, "at": "2026-01-01T00:00:00"}\n',
+        b"\xff",
+    ):
+        (store.folder / "journal.jsonl").write_bytes(line)
+        assert state_of(store).done == 3
+    Journal(store.folder).add("stored", unit=1, items=16)
+    assert [event["unit"] for event in Journal(store.folder).events()] == [1]  # on a line of its own
+    (store.folder / "journal.jsonl").unlink()
+    (store.folder / "journal.jsonl").mkdir()
+    assert state_of(store).done == 3 and not examine(store, 1).again
 
 
 def test_a_run_somebody_works_on_or_a_table_names_is_no_garbage(store: Store, tmp_path: Path) -> None:

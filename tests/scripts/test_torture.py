@@ -10,7 +10,7 @@ import torture
 
 @pytest.mark.parametrize("method", torture.METHODS)
 def test_a_run_that_was_killed_is_the_undisturbed_run(method: str, tmp_path: Path) -> None:
-    settings = torture.Settings(kills=2, items=112, steps=3)
+    settings = torture.Settings(kills=2, items=160, steps=3)
     straight = torture.finish(settings, method, tmp_path / "straight", 1)
     tortured, kills = torture.torture(settings, method, tmp_path / "tortured")
     row = torture.check(method, straight, tortured, kills)
