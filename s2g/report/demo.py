@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -16,6 +17,7 @@ from s2g.engine.atomic import write_bytes, write_json
 from s2g.engine.bench import Metric
 from s2g.engine.execute import execute
 from s2g.engine.executor import LocalExecutor
+from s2g.engine.locks import in_use
 from s2g.engine.run import Run, resolve
 from s2g.engine.scoring import Score, difference, score
 from s2g.engine.store import Store
@@ -58,15 +60,18 @@ def make_demo(num: int, root: str, out: Path, workers: int | None) -> None:
         made = execute(list(runs.values()), root, executor, True, console)
     for run in runs.values():
         made.check(run)
-    scores = {name: score(run, Store.of(run, root)) for name, run in runs.items()}
-    deltas = deltas_of(scores)
-    console.print(console_table(*table_of(scores, deltas, [metric for metric in METRICS if metric.main])))
-    note = note_of(runs[AGAINST])
-    write_bytes(out / "table.md", f"{markdown_table(*table_of(scores, deltas, METRICS))}\n{note}\n".encode())
-    figure_of(scores, root).savefig(out / "grid.png", dpi=150)
-    write_bytes(out / "index.html", demo_page(page_of(scores, deltas, root)).encode())
-    write_json(out / "runs.json", {"runs": [run.key for run in runs.values()]})  # what of the store the page speaks of
-    console.print(note)
+    with ExitStack() as used:
+        for run in runs.values():
+            used.enter_context(in_use(Store.of(run, root).folder))
+        scores = {name: score(run, Store.of(run, root)) for name, run in runs.items()}
+        deltas = deltas_of(scores)
+        console.print(console_table(*table_of(scores, deltas, [metric for metric in METRICS if metric.main])))
+        note = note_of(runs[AGAINST])
+        write_bytes(out / "table.md", f"{markdown_table(*table_of(scores, deltas, METRICS))}\n{note}\n".encode())
+        figure_of(scores, root).savefig(out / "grid.png", dpi=150)
+        write_bytes(out / "index.html", demo_page(page_of(scores, deltas, root)).encode())
+        write_json(out / "runs.json", {"runs": [run.key for run in runs.values()]})  # what of the store the page speaks of
+        console.print(note)
     files = f"Page: {out / 'index.html'}  Picture: {out / 'grid.png'}  Table: {out / 'table.md'}"
     console.print(f"{made.items} items made, {time.perf_counter() - began:.0f} s. {files}", soft_wrap=True)
 
