@@ -6,8 +6,8 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from threading import current_thread, main_thread
 from typing import Any
@@ -82,6 +82,23 @@ def exit_code(error: Exception) -> int:
     return 2 if asked else 1
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until the end: an exception in the middle of loading torch aborts the process."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    asked: list[int] = []
+    before = {number: signal.signal(number, lambda n, _: asked.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if asked:
+        raise KeyboardInterrupt
+
+
 def _terminated(number: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
@@ -114,7 +131,8 @@ def one(composed: DictConfig, session: Session) -> None:
     made = 0
     with in_use(store.folder):
         if store.missing(run):
-            from s2g.engine.execute import execute  # torch is loaded here, and not for what is stored already
+            with uninterrupted():
+                from s2g.engine.execute import execute  # torch is loaded here, and not for what is stored already
 
             executor = session.executor(executor_config)
             done = execute([run], settings.runs, executor, executor_config.reuse, session.console)
