@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,10 @@ def test_a_run_is_logged_offline_and_read_back(
     run_of: Callable[..., Run], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run = run_of("guidance=s2", "num=64")
-    said = [log_run(WandbConfig(project="a-project"), score_of(run), Shelf()) for _ in range(2)]  # type: ignore[arg-type]
+    said = []
+    for _ in range(2):
+        said.append(log_run(WandbConfig(project="a-project"), score_of(run), Shelf()))  # type: ignore[arg-type]
+        time.sleep(1.1)  # wandb names a folder by the second
     assert capfd.readouterr() == ("", "")
     folders = sorted((tmp_path / "outputs" / "wandb").glob("offline-run-*"))
     assert folders and said[-1] == f"logged offline; to upload: wandb sync {folders[-1].relative_to(tmp_path)}"
