@@ -6,8 +6,8 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from threading import current_thread, main_thread
 from typing import Any
@@ -21,6 +21,7 @@ from rich.console import Console
 
 from s2g.config import ExecutorConfig, config_dir
 from s2g.errors import KNOWN, DamageError, UnitsFailedError, UserError, no_such_key, unknown
+from s2g.interrupt import STOPPED, uninterrupted
 
 
 @dataclass
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         todo = "s2g ls lists names; no guidance at all is guidance=none"
         session.errors.append(UserError("a group was set to null: it is needed, by name", todo=todo))
     except KeyboardInterrupt:
-        print("\nstopped; the units that were finished are stored, and the same command goes on from there", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         return 130
     finally:
         sys.argv = before
@@ -80,23 +81,6 @@ def exit_code(error: Exception) -> int:
     """2 for a mistake in what was asked, 1 for what went wrong on the way."""
     asked = isinstance(error, UserError | HydraException | OmegaConfBaseException) and not isinstance(error, DamageError)
     return 2 if asked else 1
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait until the end: an exception in the middle of loading torch aborts the process."""
-    if current_thread() is not main_thread():
-        yield
-        return
-    asked: list[int] = []
-    before = {number: signal.signal(number, lambda n, _: asked.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if asked:
-        raise KeyboardInterrupt
 
 
 def _terminated(number: int, frame: Any) -> None:

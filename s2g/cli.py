@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
 
 from s2g import __version__
 from s2g.errors import KNOWN
+from s2g.interrupt import STOPPED, uninterrupted
 
 app = typer.Typer(
     add_completion=False,
@@ -18,6 +21,16 @@ app = typer.Typer(
     epilog="One run: s2g run model=tiny_sit guidance=s2 guidance.omega=0.5 (the same as python run.py ...).",
 )
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Ctrl-C ends a command that samples as it ends a run: one line, exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(STOPPED, file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 @app.command(context_settings=PASS_ON, add_help_option=False)
@@ -36,9 +49,10 @@ def demo(
     workers: int | None = typer.Option(None, help="Processes; as many as cores when not given."),
 ) -> None:
     """No guidance, CFG and S2 on the same noise: a table, a picture and a page."""
-    from s2g.report.demo import make_demo
-
-    make_demo(num, runs, out, workers)
+    with stoppable():
+        with uninterrupted():
+            from s2g.report.demo import make_demo
+        make_demo(num, runs, out, workers)
 
 
 @app.command()
@@ -82,7 +96,8 @@ def verify(
     """Hash every stored item and hold it against its record; 1 if something is damaged."""
     from s2g.report.upkeep import show_verify
 
-    raise typer.Exit(show_verify(run, runs, repair, workers, replace))
+    with stoppable():
+        raise typer.Exit(show_verify(run, runs, repair, workers, replace))
 
 
 @app.command()

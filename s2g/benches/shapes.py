@@ -12,6 +12,7 @@ import numpy as np
 from s2g.config import BUILTIN, ModelConfig, file_hash
 from s2g.engine.bench import Arrays, Metric
 from s2g.errors import UserError
+from s2g.interrupt import uninterrupted
 from s2g.metrics.diversity import within_prompt
 from s2g.metrics.frechet import Moments, frechet_distance
 from s2g.metrics.inception_style import inception_style
@@ -120,7 +121,8 @@ class Shapes:
         return class_name(item * STRIDE % NUM_CLASSES)
 
     def measure(self, images: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
-        from s2g.shapes.probe import read_images
+        with uninterrupted():
+            from s2g.shapes.probe import read_images  # loads torch
 
         reading = read_images(images)
         label = np.array(self.prompts(items))

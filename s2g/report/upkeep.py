@@ -15,6 +15,7 @@ from s2g.engine.state import State, state_of, states
 from s2g.engine.store import Store
 from s2g.engine.verify import Examined, examine
 from s2g.errors import UserError
+from s2g.interrupt import uninterrupted
 from s2g.report.inventory import find_run
 from s2g.report.table import console_table
 
@@ -62,7 +63,7 @@ def _now(state: State) -> str:
 
 
 def duration(seconds: float) -> str:
-    """ "45 s", "12 min", "3.5 h", "2.1 d"."""
+    """A time in the largest unit that fits: "45 s", "12 min", "3.5 h", "2.1 d"."""
     for size, name, digits in ((86400, "d", 1), (3600, "h", 1), (60, "min", 0)):
         if seconds >= size:
             return f"{seconds / size:.{digits}f} {name}"
@@ -77,7 +78,8 @@ def show_verify(name: str, root: str, mend: bool, workers: int | None, replace: 
     _show_findings(examined, console)
     if not mend or not examined.findings:
         return _verdict(store, examined, console)
-    from s2g.engine.repair import repair  # loads torch
+    with uninterrupted():
+        from s2g.engine.repair import repair  # loads torch
 
     for line in repair(store, examined, console, workers, replace):
         console.print(line, soft_wrap=True)
@@ -159,9 +161,8 @@ def _list(found: list[Garbage], title: str, root: str, console: Console) -> None
 
 
 def size_text(size: float) -> str:
-    """ "12 B", "3.4 KiB", "1.2 GiB"."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    raise AssertionError
+    """Bytes in the largest unit that fits: "12 B", "3.4 KiB", "1.2 GiB"."""
+    for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size >= 2**power:
+            return f"{size / 2**power:.1f} {unit}"
+    return f"{size:.0f} B"
