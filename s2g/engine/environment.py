@@ -14,6 +14,7 @@ from s2g import __version__
 from s2g.config import CHECKOUT, file_hash
 from s2g.engine.run import Run
 
+THREADS = 1  # of a worker, however many there are: the bytes of a sum depend on how it is split
 PACKAGES = ("torch", "torchvision", "diffusers", "transformers", "timm", "numpy", "pillow")
 
 
@@ -56,6 +57,6 @@ def environment(run: Run, device: str, workers: int) -> dict[str, Any]:
         "platform": platform.platform(),
         "device": device,
         "workers": workers,
-        "threads": 1,
+        "threads": THREADS,
         "weights": {"file": run.model.weights_file().name, "sha256": file_hash(run.model.weights_file())},
     }

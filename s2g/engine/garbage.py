@@ -53,6 +53,9 @@ class Garbage:
 
 
 def _remove_run(folder: Path) -> bool:
+    if folder.suffix == ".going":
+        shutil.rmtree(folder)
+        return True
     with guard(folder):
         if Locks(folder).working():
             return False
@@ -63,7 +66,8 @@ def _remove_run(folder: Path) -> bool:
 
 def leftovers(root: str | Path) -> list[Garbage]:
     """Inside runs: files of interrupted units, of processes that are gone, and scores that can no longer be read."""
-    found = []
+    going = [path.absolute() for path in sorted(Path(root).glob(".*.going"))]  # a deletion that was interrupted
+    found = [Garbage(path, path, "a run half deleted", size_of(path)) for path in going]
     for folder in _folders(root):
         store = Store(folder)
         try:
@@ -85,8 +89,8 @@ def unreferenced(root: str | Path, referring: Sequence[Path]) -> list[Garbage]:
 
 
 def _folders(root: str | Path) -> list[Path]:
-    folders = [path.parent.absolute() for path in sorted(Path(root).glob("*/run.json"))]
-    return [folder for folder in folders if not folder.is_symlink() and not folder.name.startswith(".")]
+    folders = [path.parent.absolute() for path in sorted(Path(root).glob("[!.]*/run.json"))]
+    return [folder for folder in folders if not folder.is_symlink()]
 
 
 def referenced(places: Sequence[Path]) -> set[str]:

@@ -42,7 +42,7 @@ class State:
 
 def states(root: str | Path) -> list[State]:
     """Every run below `root`, by name."""
-    return [state_of(Store(path.parent.absolute())) for path in sorted(Path(root).glob("*/run.json"))]
+    return [state_of(Store(path.parent.absolute())) for path in sorted(Path(root).glob("[!.]*/run.json"))]
 
 
 def state_of(store: Store) -> State:

@@ -116,9 +116,10 @@ class Store:
         path = self.folder / "env.json"
         if name not in self.environments():
             with self.alone("environment") as scratch:
-                if path.exists() and not self.environments():  # what it said of earlier units is not thrown away
-                    path.rename(path.with_name("env.json.damaged"))
-                write_json(path, {**self.environments(), name: environment}, scratch)
+                known = self.environments()
+                if path.exists() and len(known) != _entries(path):  # what it said of earlier units is not thrown away
+                    path.rename(path.with_name(f"env.json.damaged.{secrets.token_hex(2)}"))
+                write_json(path, {**known, name: environment}, scratch)
         return name
 
     def environments(self) -> dict[str, dict[str, Any]]:
@@ -238,6 +239,14 @@ def numbered(folder: Path, end: str) -> set[int]:
         return set()
     stems = (name.removesuffix(end) for name in names if name.endswith(end))
     return {int(stem) for stem in stems if stem.isascii() and stem.isdigit() and stem == f"{int(stem):06d}"}
+
+
+def _entries(path: Path) -> int:
+    """How many entries a JSON file has; -1 if it is none."""
+    try:
+        return len(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return -1
 
 
 def checksum(content: Any) -> str:

@@ -21,6 +21,7 @@ import torch
 
 from s2g.config import ModelConfig, canonical, read
 from s2g.engine.cost import PassCost, measure
+from s2g.engine.environment import THREADS
 from s2g.engine.memory import begin_peak, in_parts, peak
 from s2g.engine.run import Run
 from s2g.engine.store import Store
@@ -59,7 +60,7 @@ class Outcome:
 
 def prepare(device: str) -> None:
     """One thread a worker, however many workers there are: the bytes of a sum depend on how it is split."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(THREADS)
     if device != "cpu":
         torch.cuda.set_device(device)  # the clock's events and memory's peak are asked of the current one
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -131,7 +132,9 @@ def do(task: Task, device: str) -> float:
     denoiser, cost = _load(canonical(asdict(run.model)), device)
     unit = run.unit(task.unit)
 
-    took: list[float] = []  # seconds of what went well; attempts that did not fit are not the unit's cost
+    # Seconds of what went well, in all and inside the network: attempts that did not fit are not the unit's cost.
+    took: list[float] = []
+    inside: list[float] = []
 
     def latents(items: Sequence[int]) -> tuple[Sampled, Account]:
         account, began = Account(), time.perf_counter()
@@ -149,7 +152,6 @@ def do(task: Task, device: str) -> float:
         took.append(time.perf_counter() - began)
         return decoded
 
-    inside: list[float] = []
     begin_peak(device)
     with torch.inference_mode():
         sampled = in_parts(latents, unit.items)

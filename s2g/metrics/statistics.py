@@ -18,7 +18,7 @@ from itertools import accumulate
 from typing import Any, Protocol, Self
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtr, stdtrit  # scipy.stats takes a second to load, and every command would wait for it
 
 LEVEL = 0.95
 BOOTSTRAP_FROM = 30  # units; below, a resample holds too few different ones for its quantiles to mean much
@@ -187,7 +187,7 @@ def _reach(left_out: np.ndarray, sizes: np.ndarray) -> float:
     """
     n = float(sizes.sum() ** 2 / (sizes.astype(np.float64) ** 2).sum())
     error = np.sqrt((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
-    return float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * error)
+    return float(stdtrit(n - 1, (1 + LEVEL) / 2) * error)
 
 
 def _bootstrap(sums: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
@@ -198,7 +198,7 @@ def _bootstrap(sums: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
     over its versions, by a multiplication whose bias is below n / 2^32.
     """
     n = len(sums)
-    tail = stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf((1 + LEVEL) / 2, n - 1))
+    tail = ndtr(-np.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 + LEVEL) / 2))
     words = np.random.PCG64(0)
     ratios = np.empty(RESAMPLES)
     rows = max(1, 2**20 // n)  # resamples at a time: memory stays near 16 MiB

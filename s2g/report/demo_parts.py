@@ -73,12 +73,9 @@ def run_facts(name: str, result: Score, against: Score, root: str) -> RunFacts:
         ("FLOPs relative to CFG", f"{flops:.2f}"),
         ("time per item", f"{1000 * cost.seconds:.0f} ms"),
         ("time relative to CFG", f"{seconds:.2f}"),
+        ("time outside the network", f"{100 * cost.outside:.0f} %"),
+        ("peak memory", f"{cost.peak_memory / 2**20:,.0f} MiB"),
     ]
-    if cost.peak_memory:
-        measured += [
-            ("time outside the network", f"{100 * cost.outside:.0f} %"),
-            ("peak memory", f"{cost.peak_memory / 2**20:,.0f} MiB"),
-        ]
     identity = run.identity()
     first = {group: identity[group] for group in ("guidance", "sampler")}  # what a reader looks for
     knobs = [("num", str(run.num)), *((knob, _word(value)) for knob, value in flat(first | identity))]

@@ -36,7 +36,7 @@ def _first_comment(path: Path) -> str:
 
 def find_run(name: str, root: str) -> Path:
     """The folder of a run from its path, key, or the beginning of its key; UserError if none or several fit."""
-    folders = [path.parent for path in sorted(Path(root).glob("*/run.json"))]
+    folders = [path.parent for path in sorted(Path(root).glob("[!.]*/run.json"))]
     for fitting in (
         [folder for folder in (Path(name),) if (folder / "run.json").exists()],
         [folder for folder in folders if folder.name == name],

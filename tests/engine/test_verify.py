@@ -199,7 +199,8 @@ def test_a_lost_env_json_is_named_and_never_overwritten(store: Store) -> None:
     (store.folder / "env.json").write_text('{"12345678": {"machine": "a guess"}}')
     assert [(f.kind, f.path) for f in examine(store, 1).findings] == [("lost", "env.json")]
     assert main([*COMMAND, "num=64", f"runs={store.folder.parent}"]) == 0
-    assert "a guess" in (store.folder / "env.json.damaged").read_text() and len(store.environments()) == 1
+    (damaged,) = store.folder.glob("env.json.damaged.*")
+    assert "a guess" in damaged.read_text() and len(store.environments()) == 1
 
 
 def test_a_repair_that_fails_loses_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,6 +348,14 @@ def test_gc_looks_again_before_it_deletes(store: Store, made: Path) -> None:
         assert not runs[0].remove() and not unreferenced(root, [])
     assert content(store.folder) == content(made) and not (store.folder / "locks").exists()
     assert runs[0].remove() and not list(root.iterdir())
+
+
+def test_a_deletion_that_was_interrupted_is_finished_and_not_taken_for_a_run(store: Store) -> None:
+    root = store.folder.parent
+    store.folder.rename(root / f".{store.folder.name}.going")
+    assert not states(root) and not unreferenced(root, [])
+    (left,) = leftovers(root)
+    assert left.remove() and not list(root.iterdir())
 
 
 def test_gc_of_whole_runs_wants_to_know_who_refers_to_them(store: Store, tmp_path: Path) -> None:
