@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test torture coverage-of-intervals lint train bench-reuse lock clean
+.PHONY: help setup demo methods tune-methods test torture coverage-of-intervals lint train bench-reuse lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -22,6 +22,13 @@ setup: .venv/ready ## make .venv
 
 demo: .venv/ready ## no guidance, CFG and S2 on the same noise: a table, a picture, a page
 	@$(BIN)/s2g demo
+
+# NUM and OUT stand for --num and --out.
+methods: .venv/ready ## every guidance method on the built-in model, at equal strength and cost: one table (NUM=128 for a quick look)
+	@$(BIN)/s2g methods $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) --command "make methods$(if $(NUM), NUM=$(NUM))"
+
+tune-methods: .venv/ready ## choose the methods' knobs on the tuning seed (an hour)
+	@$(BIN)/s2g tune
 
 test: .venv/ready ## all tests; prints what it skipped and why
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal

@@ -139,7 +139,7 @@ def show_plan(console: Console, run: Any, store: Any) -> None:
 
 def show_run(console: Console, result: Any, store: Any, made: int) -> None:
     """The scores of one run, its cost, and where it lies."""
-    from s2g.report.table import console_table, cost_line, heading, with_interval
+    from s2g.report.table import console_table, cost_line, heading, scale_line, with_interval
 
     run = result.run
     rows = [[heading(m), with_interval(result.estimates[m.name], m.digits)] for m in run.bench.metrics]
@@ -147,6 +147,7 @@ def show_run(console: Console, result: Any, store: Any, made: int) -> None:
     console.print(
         f"± is half a 95 % interval over {len(run.units)} units; no number here is an ImageNet number\n"
         f"{cost_line(result.cost)}\n"
+        f"{scale_line(result.effective)}\n"
         f"{made} items made now, {run.num} scored: {store.shown()}",
         soft_wrap=True,
     )

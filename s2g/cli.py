@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from s2g import __version__
+from s2g.config import CHECKOUT
 from s2g.errors import KNOWN
 from s2g.interrupt import STOPPED, uninterrupted
 
@@ -53,6 +54,33 @@ def demo(
         with uninterrupted():
             from s2g.report.demo import make_demo
         make_demo(num, runs, out, workers)
+
+
+@app.command()
+def methods(
+    num: int | None = typer.Option(None, help="Items of each row; the experiment's own number when not given."),
+    runs: str = typer.Option("runs", help="Where samples are kept."),
+    out: Path = typer.Option(Path("outputs/methods"), help="Where the table goes, as Markdown and JSON."),
+    workers: int | None = typer.Option(None, help="Processes; as many as cores when not given."),
+    command: str = typer.Option("s2g methods", help="What the table says it was made by."),
+) -> None:
+    """Every guidance method on the built-in model, beside CFG of the same strength and cost: one table."""
+    with stoppable():
+        with uninterrupted():
+            from s2g.report.methods import make_methods
+        make_methods(CHECKOUT / "experiments" / "methods.yaml", num, runs, out, workers, command)
+
+
+@app.command()
+def tune(
+    runs: str = typer.Option("runs", help="Where samples are kept."),
+    workers: int | None = typer.Option(None, help="Processes; as many as cores when not given."),
+) -> None:
+    """Choose the methods' knobs on the tuning seed; writes experiments/methods.chosen.yaml."""
+    with stoppable():
+        with uninterrupted():
+            from s2g.report.tuning import tune as tune_methods
+        tune_methods(CHECKOUT / "experiments" / "methods.yaml", runs, workers)
 
 
 @app.command()

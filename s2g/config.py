@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_type_hints
 
 from s2g.errors import UserError
 from s2g.typed import at_least, coerce, only
@@ -43,6 +43,8 @@ class ModelConfig:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     channels: int | None = None  # guided channels
 
+    key: ClassVar[str] = "model.weights"  # under which a user types the weights
+
     def __post_init__(self) -> None:
         at_least(self.unit, 1, "model.unit")
         for key, value, allowed in (("dtype", self.dtype, DTYPES), ("passes", self.passes, PASSES)):
@@ -54,12 +56,30 @@ class ModelConfig:
         path = BUILTIN / f"{self.name}.safetensors" if self.weights == "builtin" else Path(self.weights).expanduser()
         if not path.is_file():
             raise UserError(
-                f"model.weights = {self.weights}: no file {path}",
-                todo="give a .safetensors or .pt file, or model.weights=builtin for the built-in models",
+                f"{self.key} = {self.weights}: no file {path}",
+                todo="give a .safetensors or .pt file, or builtin for the built-in models",
             )
         if not os.access(path, os.R_OK):
-            raise UserError(f"model.weights = {self.weights}: {path} cannot be read", todo="make it readable")
+            raise UserError(f"{self.key} = {self.weights}: {path} cannot be read", todo="make it readable")
         return path
+
+
+@dataclass(frozen=True)
+class WeakConfig(ModelConfig):
+    """The second, weaker network of a method: the model with other weights, and where stated another network."""
+
+    key: ClassVar[str] = "guidance.weak"
+
+    @staticmethod
+    def of(model: ModelConfig, weights: str, network: Mapping[str, Any]) -> WeakConfig:
+        """The model's weaker partner; UserError if its weights or what is said of its network make no sense."""
+        only(model.network, network, "guidance.weak_network")
+        inherited = {f.name: getattr(model, f.name) for f in fields(model)}
+        # Its blocks are never dropped, so their number need not be stated.
+        own = {"name": f"{model.name}_weak", "weights": weights, "network": {**model.network, **network}, "blocks": 0}
+        weak = WeakConfig(**(inherited | own))
+        weak.weights_file()
+        return weak
 
 
 DTYPES = ("fp32", "bf16", "fp16")
@@ -108,17 +128,11 @@ def read(cls: type[T], values: Mapping[str, Any], key: str) -> T:
     known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
     only(known, values, key)
     dot = f"{key}." if key else ""
-    read_values = {
-        name: value if _is_mapping(kinds[name]) else coerce(kinds[name], value, dot + name) for name, value in values.items()
-    }
+    read_values = {name: coerce(kinds[name], value, dot + name) for name, value in values.items()}
     lacking = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING and f.name not in values]  # type: ignore[arg-type]
     if lacking:
         raise UserError(f"{dot}{lacking[0]}: missing", todo="give it a value in the YAML of its group")
     return cls(**read_values)
-
-
-def _is_mapping(kind: Any) -> bool:
-    return getattr(kind, "__origin__", None) is Mapping
 
 
 @cache

@@ -52,8 +52,17 @@ GUIDANCE = Registry(
     {
         "none": Entry("s2g.guidance.none:NoGuidance", "the conditional prediction alone"),
         "cfg": Entry("s2g.guidance.cfg:CFG", "classifier-free guidance (arXiv 2207.12598)"),
+        "cfgpp": Entry("s2g.guidance.cfgpp:CFGPP", "CFG++, renoised with uncond (arXiv 2406.08070)"),
+        "apg": Entry("s2g.guidance.apg:APG", "adaptive projected guidance (arXiv 2410.02416)"),
+        "cfg_zero": Entry("s2g.guidance.cfg_zero:CFGZero", "CFG-Zero*, optimised scale and zero-init (arXiv 2503.18886)"),
+        "adg": Entry("s2g.guidance.adg:ADG", "angle-domain guidance (arXiv 2506.11039)"),
+        "autoguidance": Entry("s2g.guidance.autoguidance:Autoguidance", "away from a weaker network (arXiv 2406.02507)"),
         "s2": Entry("s2g.guidance.s2:S2", "S2-Guidance, one random sub-network a step (Eq. 4)"),
         "s2_naive": Entry("s2g.guidance.s2_naive:NaiveS2", "Naive S2-Guidance, the mean of N sub-networks (Eq. 3)"),
+        "slg": Entry("s2g.guidance.slg:SLG", "skip layer guidance: chosen blocks left out (Stability-AI/sd3.5)"),
+        "stg": Entry("s2g.guidance.stg:STG", "spatiotemporal skip guidance: blocks or attention skipped (arXiv 2411.18664)"),
+        "pag": Entry("s2g.guidance.pag:PAG", "perturbed-attention guidance: attention passes values (arXiv 2403.17377)"),
+        "seg": Entry("s2g.guidance.seg:SEG", "smoothed energy guidance: blurred queries (arXiv 2408.00760)"),
     },
 )
 SAMPLERS = Registry(
@@ -61,6 +70,15 @@ SAMPLERS = Registry(
     {
         "euler": Entry("s2g.sampling.euler:Euler", "Euler steps of the flow, one evaluation each"),
         "heun": Entry("s2g.sampling.heun:Heun", "Heun steps of the flow, two evaluations each"),
+        "dopri5": Entry("s2g.sampling.dopri5:Dopri5", "adaptive steps of the flow, as the SiT repository (torchdiffeq)"),
+        "sde": Entry("s2g.sampling.sde:SDE", "SiT's reverse SDE, Euler-Maruyama, one evaluation a step (arXiv 2401.08740)"),
+        "ddim": Entry("s2g.sampling.ddim:DDIM", "DDIM, fresh noise by eta (arXiv 2010.02502)"),
+        "ddpm": Entry("s2g.sampling.ddpm:DDPM", "ancestral steps, learned or fixed variance (arXiv 2006.11239, 2102.09672)"),
+        "flow_match_euler": Entry(
+            "s2g.sampling.schedulers:FlowMatchEuler", "diffusers' FlowMatchEulerDiscrete, SD3's scheduler"
+        ),
+        "unipc": Entry("s2g.sampling.schedulers:UniPC", "diffusers' UniPC of order 2 on flow levels, Wan's scheduler"),
+        "dpmpp": Entry("s2g.sampling.schedulers:DPMpp", "diffusers' DPM-Solver++(2M) on flow levels"),
     },
 )
 MODELS = Registry("model.family", {"sit": Entry("s2g.models.sit:SiTDenoiser", "SiT, class-conditional (arXiv 2401.08740)")})

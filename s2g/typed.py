@@ -13,7 +13,7 @@ WORDS = {int: "a whole number", float: "a number", str: "a word", bool: "true or
 
 
 def coerce(kind: Any, value: Any, key: str) -> Any:
-    """`value` as `kind` (int, float, str, bool, X | None, tuple[X, ...]); UserError naming `key` if it is none."""
+    """`value` as `kind` (int, float, str, bool, X | None, tuple[X, ...], Mapping); UserError naming `key` if it is none."""
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
         inner = [part for part in get_args(kind) if part is not type(None)]
@@ -23,6 +23,10 @@ def coerce(kind: Any, value: Any, key: str) -> Any:
         if not isinstance(values, list | tuple):
             raise UserError(f"{key} = {value}: not a list", allowed=f"a list of {get_args(kind)[0].__name__}, e.g. {key}=[0,1]")
         return tuple(coerce(get_args(kind)[0], item, key) for item in values)
+    if origin is Mapping:
+        if not isinstance(value, Mapping):
+            raise UserError(f"{key} = {value}: not a mapping", allowed=f"a mapping, e.g. {key}={{name: value}}")
+        return dict(value)
     if kind is bool and isinstance(value, bool):
         return value
     if kind is str and isinstance(value, str):

@@ -25,7 +25,7 @@ from rich.table import Table
 from s2g.engine.cost import PassCost
 from s2g.engine.worker import cost_of
 from s2g.guidance.base import Draws
-from s2g.guidance.masks import count_from_ratio, protected
+from s2g.guidance.masks import count_from_ratio, indices
 from s2g.models.sit import SiT, SiTDenoiser
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.evaluate import Evaluator
@@ -68,7 +68,7 @@ def expected_sub(cost: PassCost, drop: int, protect: Sequence[int], reuse: bool)
     With reuse the pass begins after its first dropped block f. Given f, the other drop - 1 are any of the eligible
     blocks after it.
     """
-    never = protected(protect, len(cost.blocks))
+    never = indices(protect, len(cost.blocks), "protect")
     eligible = [index for index in range(len(cost.blocks)) if index not in never]
     if not reuse:
         return cost.total - Fraction(drop, len(eligible)) * sum(cost.blocks[index] for index in eligible)

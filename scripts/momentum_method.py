@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from s2g.guidance.base import AnySpace, State, Step
+from s2g.guidance.base import BaseMethod, State, Step
 from s2g.network.branch import COND, UNCOND, Branch
 
 
 @dataclass(frozen=True)
-class Momentum(AnySpace):
+class Momentum(BaseMethod):
     """cond + (scale - 1) m, m = decay m + (1 - decay) (cond - uncond)."""
 
     scale: float = 3.0

@@ -13,7 +13,7 @@ from s2g.engine.store import Store
 from s2g.engine.verify import INCOMPLETE, LEFT_OVER, examine_names
 from s2g.errors import DamageError
 
-REFERENCES = "runs.json"  # what a table or page writes beside itself: {"runs": [keys]}
+REFERENCES = "*runs.json"  # what a table or page writes beside itself, {"runs": [keys]}: runs.json, NAME.runs.json
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-from s2g.config import ExecutorConfig, ModelConfig, Settings, canonical, file_hash, read
+from s2g.config import ExecutorConfig, ModelConfig, Settings, WeakConfig, canonical, file_hash, read
 from s2g.engine.bench import Bench
 from s2g.errors import UserError, unknown
 from s2g.guidance.assemble import Fit, assemble
-from s2g.guidance.base import Guidance
+from s2g.guidance.base import Guidance, Need
 from s2g.registry import BENCHES, MODELS, SAMPLERS
-from s2g.sampling.base import Sampler
+from s2g.sampling.base import WITHOUT, Sampler
 from s2g.sampling.unit import Unit
 from s2g.typed import at_least
 
@@ -33,14 +33,17 @@ class Run:
     num: int
     seed: int
     mask_seed: int
+    weak: WeakConfig | None = None  # the second network, where the method has one
     config: Mapping[str, Any] = field(default_factory=dict, compare=False)  # as it was composed: the run can be made from it
 
     def identity(self) -> dict[str, Any]:
         """Everything that determines the samples, as plain data; the weights enter by their hash, not their place."""
         model = {k: v for k, v in describe(self.model).items() if k not in ("presets", "sampler", "weights", "channels")}
+        weak = {} if self.weak is None else {"weak": weak_identity(self.weak)}
         return {
             "version": SAMPLES_VERSION,
             "model": model | {"weights_sha256": file_hash(self.model.weights_file()), "tf32": False},
+            **weak,
             "sampler": describe(self.sampler),
             "guidance": describe(self.guidance),
             "items": self.bench.items_id(),
@@ -69,10 +72,15 @@ def key_of(identity: Mapping[str, Any], name: str) -> str:
     return f"{name}-{hashlib.sha256(canonical(identity).encode()).hexdigest()[:12]}"
 
 
+def weak_identity(weak: WeakConfig) -> dict[str, Any]:
+    """What of the second network determines the samples, as plain data."""
+    return {"network": describe(weak.network), "weights_sha256": file_hash(weak.weights_file())}
+
+
 def describe(value: Any) -> Any:
-    """A frozen dataclass as plain data: its class by name, its fields, all the way down."""
+    """A frozen dataclass as plain data: its class by name, its fields, all the way down; not where something lies."""
     if is_dataclass(value) and not isinstance(value, type):
-        inside = {f.name: describe(getattr(value, f.name)) for f in fields(value)}
+        inside = {f.name: describe(getattr(value, f.name)) for f in fields(value) if not f.metadata.get("place")}
         return {"class": type(value).__name__, **inside}
     if isinstance(value, Mapping):
         return {str(k): describe(v) for k, v in value.items()}
@@ -94,16 +102,22 @@ def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
         raise unknown("executor", raw["executor"]["name"], ["local"])
     settings = read(Settings, {k: v for k, v in raw.items() if k not in groups}, "")
     model = read(ModelConfig, raw["model"], "model")
-    MODELS.check(model.family)
+    if model.family not in MODELS.entries:
+        raise UserError(
+            f"model = {model.name}: there is no adapter for model.family = {model.family} yet",
+            allowed=f"families: {', '.join(MODELS)}",
+            todo="model=tiny_sit",
+        )
     fit = Fit(model.blocks, model.presets, model.channels, model.network.get("channels"))
     guidance = assemble(raw["guidance"]["name"], raw["guidance"], fit)
     sampler = read_sampler(raw["sampler"], model)
-    lacking = guidance.needs - sampler.offers
+    lacking = [need for need in Need if need in guidance.needs - sampler.offers]
     if lacking:
+        name = sampler_name(raw["sampler"], model)
         raise UserError(
-            f"sampler = {type(sampler).__name__.lower()}: {raw['guidance']['name']} needs "
-            + ", ".join(need.value for need in lacking),
-            allowed=", ".join(name for name in SAMPLERS if guidance.needs <= SAMPLERS.load(name).offers),
+            f"sampler = {name}: {raw['guidance']['name']} needs "
+            + "; and ".join(f"{need.value}, but {WITHOUT[need]}" for need in lacking),
+            allowed=", ".join(f"{other} (its defaults)" if other == name else other for other in able(guidance, model)),
         )
     bench_class = BENCHES.load(raw["bench"]["name"])
     bench = read(bench_class, {k: v for k, v in raw["bench"].items() if k != "name"}, "bench")
@@ -111,10 +125,22 @@ def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
     num = bench.num if settings.num is None else settings.num
     at_least(num, 2, "num" if settings.num is not None else "bench.num")  # a Fréchet distance of one item is none
     config = {key: raw[key] for key in ("model", "guidance", "sampler", "bench", "seed", "mask_seed")}
-    if model.weights != "builtin":  # the run is made again from anywhere
+    weak = None if guidance.weaker is None else WeakConfig.of(model, guidance.weaker.weights, guidance.weaker.network)
+    # The run is made again from anywhere.
+    if model.weights != "builtin":
         config["model"] = {**raw["model"], "weights": str(model.weights_file().absolute())}
-    run = Run(model, sampler, guidance, bench, raw["guidance"]["name"], num, settings.seed, settings.mask_seed, config)
+    if weak is not None and weak.weights != "builtin":
+        config["guidance"] = _placed(raw["guidance"], str(weak.weights_file().absolute()))
+    run = Run(model, sampler, guidance, bench, raw["guidance"]["name"], num, settings.seed, settings.mask_seed, weak, config)
     return run, read(ExecutorConfig, raw["executor"], "executor"), settings
+
+
+def _placed(guidance: Mapping[str, Any], weights: str) -> dict[str, Any]:
+    """The method as it was typed, with the weak network's file at its absolute place."""
+    arguments = guidance.get("base_args") or {}
+    if "weak" in arguments:
+        return {**guidance, "base_args": {**arguments, "weak": weights}}
+    return {**guidance, "weak": weights} if "weak" in guidance else dict(guidance)
 
 
 def restore(config: Mapping[str, Any], num: int) -> Run:
@@ -123,14 +149,42 @@ def restore(config: Mapping[str, Any], num: int) -> Run:
     return resolve({**config, **others, "num": num})[0]
 
 
+def sampler_name(typed: Mapping[str, Any], model: ModelConfig) -> str:
+    """The sampler's name; the model's own where `model` is typed."""
+    return model.sampler["name"] if typed["name"] == "model" else typed["name"]
+
+
 def read_sampler(typed: Mapping[str, Any], model: ModelConfig) -> Sampler:
-    """The typed sampler over the model's own where it is the same one."""
-    name = model.sampler["name"] if typed["name"] == "model" else typed["name"]
+    """The typed sampler over the model's own where it is the same one; UserError where it cannot solve this model."""
+    name = sampler_name(typed, model)
     given = {k: v for k, v in typed.items() if k != "name" and v is not None}
-    # Steps are a solver's own business; the shift is the model's, whatever solves.
-    preset = {k: v for k, v in model.sampler.items() if k == "shift" or (k != "name" and name == model.sampler["name"])}
-    sampler = read(SAMPLERS.load(name), {**preset, **given}, "sampler")
-    at_least(sampler.steps, 1, "sampler.steps")
-    if sampler.shift <= 0:
-        raise UserError(f"sampler.shift = {sampler.shift}", allowed="more than 0")
-    return sampler
+    kind = SAMPLERS.load(name)
+    knobs = {f.name for f in fields(kind)}
+    # Steps are a solver's own business; shift and grid are the model's, whatever solves, where the solver has them.
+    preset = {
+        k: v
+        for k, v in model.sampler.items()
+        if k != "name" and (name == model.sampler["name"] or (k in ("shift", "grid") and k in knobs))
+    }
+    grid = model.sampler.get("grid", "flow")
+    if grid != "flow" and "grid" not in knobs:
+        raise UserError(
+            f"sampler = {name}: it moves along a flow's velocity, and {model.name} is a variance-preserving model",
+            allowed=", ".join(other for other in SAMPLERS if "grid" in {f.name for f in fields(SAMPLERS.load(other))}),
+        )
+    if given.get("grid", grid) != grid:
+        raise UserError(f"sampler.grid = {given['grid']}: {model.name}'s network knows the levels of the other", allowed=grid)
+    return read(kind, {**preset, **given}, "sampler")
+
+
+def able(guidance: Guidance, model: ModelConfig) -> list[str]:
+    """The samplers that, left at their defaults, offer what a method needs and can solve this model."""
+    names = []
+    for name in SAMPLERS:
+        try:
+            offers = read_sampler({"name": name}, model).offers
+        except UserError:  # not for this model
+            continue
+        if guidance.needs <= offers:
+            names.append(name)
+    return names

@@ -34,13 +34,28 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Effective:
+    """The effective guidance scale of a run, and over how many of an item's evaluations it is a mean."""
+
+    scale: Estimate | None  # over units; None where no evaluation had an uncond branch
+    evaluations: int  # of the guided network, per item
+    left_out: int  # those without an uncond branch, or without any
+
+    @property
+    def value(self) -> float:
+        """The scale; nan where there is none."""
+        return math.nan if self.scale is None else self.scale.value
+
+
+@dataclass(frozen=True)
 class Score:
-    """Estimates by metric name, the per-item arrays they come from, and the cost."""
+    """Estimates by metric name, the per-item arrays they come from, the cost, and the effective scale."""
 
     run: Run
     estimates: dict[str, Estimate]
     arrays: dict[str, np.ndarray]
     cost: Cost
+    effective: Effective
     not_kept: str = ""  # why they could not be written beside the samples
 
 
@@ -64,7 +79,7 @@ def score(run: Run, store: Store) -> Score:
             _keep(store, name, arrays, estimates, {"protocol": run.bench.version(), "n": run.num, "items": items})
         except OSError as error:
             not_kept = error.strerror or str(error)
-    return Score(run, estimates, arrays, cost_of(records, run.model.unit), not_kept)
+    return Score(run, estimates, arrays, cost_of(records, run.model.unit), effective_of(records), not_kept)
 
 
 def score_name(bench: Bench, num: int) -> str:
@@ -167,6 +182,14 @@ def cost_of(records: Sequence[dict[str, Any]], unit: int) -> Cost:
         peak_memory=max(record["peak_memory"] for record in records),
         outside=float(1 - inside.sum() / seconds.sum()),
     )
+
+
+def effective_of(records: Sequence[dict[str, Any]]) -> Effective:
+    """The effective guidance scale from the units' records; of its unit, each is the mean over evaluations and items."""
+    facts = [record.get("effective_scale", {"mean": None, "evaluations": 0, "left_out": 0}) for record in records]
+    means = np.array([fact["mean"] for fact in facts if fact["mean"] is not None])
+    scale = of_mean(means, np.arange(len(means))) if len(means) else None
+    return Effective(scale, facts[0]["evaluations"], max(fact["left_out"] for fact in facts))
 
 
 def _short(value: float | int | str | None) -> float | int | str | None:

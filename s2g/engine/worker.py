@@ -26,6 +26,7 @@ from s2g.engine.memory import begin_peak, in_parts, peak
 from s2g.engine.run import Run
 from s2g.engine.store import Store
 from s2g.errors import NotFiniteError, UserError
+from s2g.guidance.strength import Strength
 from s2g.models.base import Denoiser
 from s2g.network.evaluate import Account, Evaluator
 from s2g.registry import MODELS
@@ -106,13 +107,17 @@ def attempt(task: Task, device: str) -> Outcome:
         return Outcome(error=f"{type(error).__name__}: {error}".splitlines()[0], trace=traceback.format_exc())
 
 
-@lru_cache(maxsize=2)
-def _load(config_json: str, device: str) -> tuple[Denoiser, PassCost]:
-    """A model and its FLOPs, by its configuration as JSON; a worker meets few models, and keeps the last two."""
-    config = read(ModelConfig, json.loads(config_json), "model")
+def load(config: ModelConfig, device: str) -> tuple[Denoiser, PassCost]:
+    """A model and its FLOPs; those used last are kept."""
+    return _load(type(config), canonical(asdict(config)), device)
+
+
+@lru_cache(maxsize=3)
+def _load(kind: type[ModelConfig], config_json: str, device: str) -> tuple[Denoiser, PassCost]:
+    config = read(kind, json.loads(config_json), "model")
     adapter = MODELS.load(config.family)
     denoiser: Denoiser = adapter.load(config, torch.device(device), DTYPES[config.dtype])
-    if len(denoiser.blocks) != config.blocks:
+    if config.blocks and len(denoiser.blocks) != config.blocks:
         raise UserError(
             f"model.blocks = {config.blocks}: {config.name} has {len(denoiser.blocks)}", todo="correct the model's YAML"
         )
@@ -129,22 +134,24 @@ def cost_of(twin: Denoiser) -> PassCost:
 def do(task: Task, device: str) -> float:
     """Make and store one unit; returns the seconds it took."""
     run = task.run
-    denoiser, cost = _load(canonical(asdict(run.model)), device)
+    denoiser, cost = load(run.model, device)
+    weak, weak_cost = (None, None) if run.weak is None else load(run.weak, device)
     unit = run.unit(task.unit)
 
     # Seconds of what went well, in all and inside the network: attempts that did not fit are not the unit's cost.
     took: list[float] = []
     inside: list[float] = []
 
-    def latents(items: Sequence[int]) -> tuple[Sampled, Account]:
-        account, began = Account(), time.perf_counter()
-        with Evaluator(denoiser, task.reuse, account) as evaluator:
-            conditioning = denoiser.encode(run.bench.prompts(items))
+    def latents(items: Sequence[int]) -> tuple[Sampled, list[Account]]:
+        accounts, began = [Account(), Account()], time.perf_counter()
+        other = None if weak is None else Evaluator(weak, task.reuse, accounts[1])
+        with Evaluator(denoiser, task.reuse, accounts[0], other) as evaluator:
+            conditioning = evaluator.encode(run.bench.prompts(items))
             part = replace(unit, items=tuple(items))
             sampled = sample(evaluator, run.guidance, run.sampler, conditioning, part, device)
-        inside.append(account.network_seconds())
+        inside.append(sum(account.network_seconds() for account in accounts))
         took.append(time.perf_counter() - began)
-        return sampled, account
+        return sampled, accounts
 
     def pixels(rows: Sequence[int]) -> np.ndarray:
         began = time.perf_counter()
@@ -159,16 +166,19 @@ def do(task: Task, device: str) -> float:
         decoded = in_parts(pixels, range(len(unit.items)))
         images = np.concatenate([part for _, part in decoded])
     seconds = sum(took)
-    accounts = [account for _, (_, account) in sampled]
-    first = accounts[0]  # per item, and the same in every part: masks belong to the unit
+    first, second = sampled[0][1][1]  # per item, and the same in every part: masks belong to the unit
+    strength = Strength()
+    for _, (made, _) in sampled:
+        strength.merge(made.strength)
     facts: dict[str, Any] = {
         "masks": sampled[0][1][0].masks,
         "seconds": round(seconds, 4),
         "network_seconds": round(sum(inside), 4),
         "peak_memory": peak(device),
-        "calls": sum(account.calls for account in accounts),
-        "evaluations": first.evaluations,
-        "flops": cost.of(first),
+        "calls": sum(account.calls for _, (_, accounts) in sampled for account in accounts),
+        "evaluations": first.evaluations + second.evaluations,
+        "flops": cost.of(first) + (0 if weak_cost is None else weak_cost.of(second)),
+        "effective_scale": strength.facts(),
         "device": device,
         "environment": task.environment,
         "block_runs": first.blocks,

@@ -9,13 +9,13 @@ from typing import Any, get_type_hints
 from s2g.errors import UserError, unknown
 from s2g.guidance.base import Guidance
 from s2g.guidance.channels import Channels
-from s2g.guidance.masks import check_drop, drop_count, protected
+from s2g.guidance.masks import check_drop, drop_count, indices
 from s2g.guidance.window import Window, Windowed
 from s2g.registry import GUIDANCE
 from s2g.typed import at_least, coerce, only
 
 DROP_RATIO = 0.1  # paper Section 4.5: about 10 % of the blocks
-EITHER_OR = ("drop_blocks", "drop_ratio")
+EITHER_OR = (("drop_blocks", "drop_ratio"), ("lam", "scale"), ("r", "r_rms"))  # typing one unsets the other's preset
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,15 @@ def _method(name: str, given: Mapping[str, Any], fit: Fit, key: str = "guidance"
     cls = GUIDANCE.load(name)
     kinds = get_type_hints(cls)
     own = {f.name for f in fields(cls)}
-    preset = {k: v for k, v in fit.presets.get(name, {}).items() if not (k in EITHER_OR and any(e in given for e in EITHER_OR))}
+    preset = dict(fit.presets.get(name, {}))
+    for pair in EITHER_OR:
+        if pair[0] in own and pair[1] in own and all(knob in given for knob in pair):
+            raise UserError(
+                f"{key}.{pair[0]} = {given[pair[0]]} and {key}.{pair[1]} = {given[pair[1]]}: both were given",
+                todo="keep one of them",
+            )
+        if any(knob in given for knob in pair):
+            preset = {knob: value for knob, value in preset.items() if knob not in pair}
     knobs = {**preset, **given}
     values: dict[str, Any] = {}
 
@@ -62,23 +70,33 @@ def _method(name: str, given: Mapping[str, Any], fit: Fit, key: str = "guidance"
             raise UserError(
                 f"guidance.base_args = {arguments}: not a mapping", allowed="e.g. guidance.base_args={window: [0.1, 0.9]}"
             )
-        if "scale" in (given.get("base_args") or {}):
-            if "scale" in given:
-                raise UserError("guidance.scale and guidance.base_args.scale: both were given", todo="keep one of them")
+        strengths = {"scale", "lam"} & set(given.get("base_args") or {})
+        if strengths and "scale" in given:
+            raise UserError(f"guidance.scale and guidance.base_args.{min(strengths)}: both were given", todo="keep one of them")
+        if strengths:
             scale = {}  # what was typed goes before a preset
+        if scale and "scale" not in {f.name for f in fields(GUIDANCE.load(base))}:
+            if "scale" in given:
+                raise UserError(
+                    f"guidance.scale = {given['scale']}: its base, {base}, has no scale", todo="leave guidance.scale out"
+                )
+            scale = {}
         values["base"] = _method(base, {**arguments, **scale}, fit, "guidance.base_args")
     if "drop" in own:
-        values["protect"] = protected(coerce(tuple[int, ...], knobs.pop("protect", (0,)), "guidance.protect"), fit.num_blocks)
+        protect = coerce(tuple[int, ...], knobs.pop("protect", (0,)), "guidance.protect")
+        values["protect"] = indices(protect, fit.num_blocks, "guidance.protect")
         blocks = coerce(int | None, knobs.pop("drop_blocks", None), "guidance.drop_blocks")
         ratio = coerce(float | None, knobs.pop("drop_ratio", None if blocks is not None else DROP_RATIO), "guidance.drop_ratio")
         values["drop"] = drop_count(blocks, ratio, fit.num_blocks)
         typed = f"drop_ratio = {ratio} ({values['drop']} blocks)" if blocks is None else f"drop_blocks = {blocks}"
         check_drop(values["drop"], values["protect"], fit.num_blocks, f"guidance.{typed}")
+    if "layers" in own:
+        layers = coerce(tuple[int, ...], knobs.pop("layers", (fit.num_blocks // 2,)), "guidance.layers")
+        values["layers"] = indices(layers, fit.num_blocks, "guidance.layers")
     window = read_window(knobs.pop("window")) if "window" in knobs else None
     if window is not None and "window" in own:
         values["window"] = window
-    settable = own - {"base", "drop"}
-    only(settable | {"window"}, knobs, key)
+    only((own - {"base", "drop", "layers"}) | {"window"}, knobs, key)
     values.update({knob: coerce(kinds[knob], value, f"{key}.{knob}") for knob, value in knobs.items()})
     method = cls(**values)
     return Windowed(method, window) if window is not None and "window" not in own else method

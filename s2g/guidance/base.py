@@ -23,6 +23,7 @@ class Need(Enum):
     STEPS = "numbered steps"
     EULER_LIKE = "Euler-like steps"
     DETERMINISTIC = "deterministic steps"
+    FLOW = "steps along the flow's velocity"
 
 
 @dataclass
@@ -61,8 +62,16 @@ class Step:
     draws: Draws
 
 
+@dataclass(frozen=True)
+class Weak:
+    """A weaker network that a method evaluates beside the model's own."""
+
+    weights: str  # a weights file, or "builtin"
+    network: Mapping[str, Any] = field(default_factory=dict)  # what differs in its network; empty: an earlier checkpoint
+
+
 class Guidance(Protocol):
-    """A method: frozen knobs, and these four."""
+    """A method: frozen knobs, and these."""
 
     @property
     def space(self) -> Space:
@@ -72,6 +81,16 @@ class Guidance(Protocol):
     @property
     def needs(self) -> frozenset[Need]:
         """What the sampler must offer."""
+        ...
+
+    @property
+    def channels(self) -> int | None:
+        """How many of the first channels are guided; None: all. The effective scale is measured on them."""
+        ...
+
+    @property
+    def weaker(self) -> Weak | None:
+        """The second network it evaluates, if it does."""
         ...
 
     def start(self) -> State:
@@ -87,8 +106,8 @@ class Guidance(Protocol):
         ...
 
 
-class AnySpace:
-    """What methods share whose weights sum to 1 and that remember nothing: any space will do, any sampler."""
+class BaseMethod:
+    """What methods that stand on their own share unless they say otherwise: any space, any sampler, no memory."""
 
     @property
     def space(self) -> Space:
@@ -98,23 +117,41 @@ class AnySpace:
     def needs(self) -> frozenset[Need]:
         return frozenset()
 
+    @property
+    def channels(self) -> int | None:
+        return None
+
+    @property
+    def weaker(self) -> Weak | None:
+        return None
+
     def start(self) -> State:
         return {}
 
 
-@dataclass(frozen=True)
 class Around:
-    """What wrappers share that leave the inner method's space, needs and memory as they are."""
+    """What wrappers share: the space, needs and memory of the method inside are theirs."""
 
-    inner: Guidance
+    @property
+    def inside(self) -> Guidance:
+        """The method they stand around."""
+        raise NotImplementedError
 
     @property
     def space(self) -> Space:
-        return self.inner.space
+        return self.inside.space
 
     @property
     def needs(self) -> frozenset[Need]:
-        return self.inner.needs
+        return self.inside.needs
+
+    @property
+    def channels(self) -> int | None:
+        return self.inside.channels
+
+    @property
+    def weaker(self) -> Weak | None:
+        return self.inside.weaker
 
     def start(self) -> State:
-        return self.inner.start()
+        return self.inside.start()

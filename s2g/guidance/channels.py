@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from s2g.guidance.base import Around, State, Step
+from s2g.guidance.base import Around, Guidance, State, Step
 from s2g.network.branch import COND, Branch
 
 if TYPE_CHECKING:
@@ -20,7 +20,16 @@ class Channels(Around):
     Methods that measure norms or angles measure them on the guided channels (ours: no source defines it).
     """
 
+    inner: Guidance
     count: int
+
+    @property
+    def inside(self) -> Guidance:
+        return self.inner
+
+    @property
+    def channels(self) -> int | None:
+        return self.count
 
     def branches(self, step: Step) -> Sequence[Branch]:
         branches = self.inner.branches(step)

@@ -27,15 +27,14 @@ def drop_count(drop_blocks: int | None, drop_ratio: float | None, num_blocks: in
     return count_from_ratio(drop_ratio, num_blocks)
 
 
-def protected(protect: Sequence[int], num_blocks: int) -> tuple[int, ...]:
-    """Protected indices with negative ones counted from the end, ascending."""
-    outside = [index for index in protect if not -num_blocks <= index < num_blocks]
+def indices(blocks: Sequence[int], num_blocks: int, key: str) -> tuple[int, ...]:
+    """Indices of blocks with negative ones counted from the end, ascending; UserError for a block that is not there."""
+    outside = [index for index in blocks if not -num_blocks <= index < num_blocks]
     if outside:
         raise UserError(
-            f"guidance.protect = {list(protect)}: the network has no block {outside[0]}",
-            allowed=f"{-num_blocks} to {num_blocks - 1}",
+            f"{key} = {list(blocks)}: the network has no block {outside[0]}", allowed=f"{-num_blocks} to {num_blocks - 1}"
         )
-    return tuple(sorted({index % num_blocks for index in protect}))
+    return tuple(sorted({index % num_blocks for index in blocks}))
 
 
 def check_drop(drop: int, protect: Sequence[int], num_blocks: int, typed: str) -> None:

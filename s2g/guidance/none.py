@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from s2g.guidance.base import AnySpace, State, Step
+from s2g.guidance.base import BaseMethod, State, Step
 from s2g.network.branch import COND, Branch
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class NoGuidance(AnySpace):
+class NoGuidance(BaseMethod):
     """D_cond."""
 
     def branches(self, step: Step) -> Sequence[Branch]:

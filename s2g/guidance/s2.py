@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import Guidance, Need, State, Step
+from s2g.guidance.base import Around, Guidance, Need, State, Step
 from s2g.guidance.cfg import CFG
 from s2g.guidance.window import Window
 from s2g.network.branch import COND, Branch, DropBlocks
-from s2g.space import Space
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +37,7 @@ CENTRAL = Window(0.1, 0.9)
 
 
 @dataclass(frozen=True)
-class S2:
+class S2(Around):
     """One sub-network a step, `drop` random blocks left out, over any base method; the base alone outside the window."""
 
     base: Guidance = field(default_factory=CFG)
@@ -53,15 +52,12 @@ class S2:
             raise UserError(f"guidance.form = {self.form}", allowed="eq4, eq20")
 
     @property
-    def space(self) -> Space:
-        return self.base.space
+    def inside(self) -> Guidance:
+        return self.base
 
     @property
     def needs(self) -> frozenset[Need]:
         return self.base.needs | {Need.STEPS}
-
-    def start(self) -> State:
-        return self.base.start()
 
     def branches(self, step: Step) -> Sequence[Branch]:
         branches = self.base.branches(step)

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import Around, State, Step
+from s2g.guidance.base import Around, Guidance, Need, State, Step
 from s2g.network.branch import COND, Branch
 
 if TYPE_CHECKING:
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Window:
-    """By step: floor(start n) <= i < floor(stop n). By level: start < noise level <= stop.
+    """By step: floor(start n) <= i < floor(stop n). By level: start < noise level <= stop. Strict: start n < i < stop n.
 
     Bounds are read as the decimal fractions they are written as, so that 0.1 to 0.9 of 50 steps is 40 steps and of
-    28 is 23 (the paper's count, Table 5), whatever binary floats make of 0.9 x 50.
+    28 is 23 (the paper's count, Table 5), whatever binary floats make of 0.9 x 50. Strict is how SD3.5's official code and
+    diffusers' SD3 pipeline gate skip layer guidance: step 0 is outside whatever the start.
     """
 
     start: float = 0.0
@@ -31,13 +32,21 @@ class Window:
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.stop <= 1:
             raise UserError(f"guidance.window = [{self.start}, {self.stop}]: not an interval", allowed="0 <= start < stop <= 1")
-        if self.by not in ("step", "level"):
-            raise UserError(f"guidance.window.by = {self.by}", allowed="step, level")
+        if self.by not in ("step", "level", "strict"):
+            raise UserError(f"guidance.window.by = {self.by}", allowed="step, level, strict")
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Numbered steps, unless it is always open: "inside" is decided once per step."""
+        return frozenset() if (self.start, self.stop) == (0, 1) and self.by != "strict" else frozenset({Need.STEPS})
 
     def active(self, step: Step) -> bool:
         """Whether this step lies inside; the same at every stage of a step."""
         if self.by == "level":
-            return self.start < step.level <= self.stop
+            # A level is a float's: 1 - 7/10 is 0.30000000000000004, and a scheduler's 0.3 is fp32's.
+            return self.start < round(step.level, 6) <= self.stop
+        if self.by == "strict":
+            return Fraction(str(self.start)) * step.count < step.index < Fraction(str(self.stop)) * step.count
         return self.first(step.count) <= step.index < self.end(step.count)
 
     def first(self, count: int) -> int:
@@ -49,11 +58,23 @@ class Window:
         return math.floor(Fraction(str(self.stop)) * count)
 
 
+ALWAYS = Window()
+
+
 @dataclass(frozen=True)
 class Windowed(Around):
     """Any method inside a window, cond alone outside (guidance interval, arXiv 2404.07724)."""
 
+    inner: Guidance
     window: Window
+
+    @property
+    def inside(self) -> Guidance:
+        return self.inner
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return self.inner.needs | self.window.needs
 
     def branches(self, step: Step) -> Sequence[Branch]:
         return self.inner.branches(step) if self.window.active(step) else (COND,)

@@ -166,7 +166,7 @@ class SiTDenoiser:
                 network = SiT(**config.network)
         except (TypeError, AssertionError, ZeroDivisionError, RuntimeError) as error:
             raise UserError(f"model.network = {dict(config.network)}: no such SiT ({error})") from error
-        state = read_weights(config.weights_file())
+        state = read_weights(config.weights_file(), config.key)
         check_state(network, state, config)
         network.load_state_dict({k: v.to(dtype) for k, v in state.items()}, strict=True, assign=True)
         return SiTDenoiser(network.to(device).eval(), config.network["size"], config.network["channels"], config.passes)

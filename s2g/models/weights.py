@@ -14,7 +14,7 @@ from s2g.config import ModelConfig
 from s2g.errors import UserError
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path, key: str = "model.weights") -> dict[str, Tensor]:
     """Tensors by name from a .safetensors or .pt file (bare, or under "ema"); never memory-mapped, so that alignment
     and with it the last bit of a sum does not depend on the file."""
     try:
@@ -22,12 +22,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             return {name: tensor.clone() for name, tensor in load(path.read_bytes()).items()}
         state = torch.load(path, weights_only=True, map_location="cpu", mmap=False)
     except OSError as error:
-        raise UserError(f"model.weights = {path}: {error.strerror}", todo="give a readable .safetensors or .pt file") from error
+        raise UserError(f"{key} = {path}: {error.strerror}", todo="give a readable .safetensors or .pt file") from error
     except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise UserError(f"model.weights = {path}: not a weights file ({error})", allowed=".safetensors, .pt") from error
+        raise UserError(f"{key} = {path}: not a weights file ({error})", allowed=".safetensors, .pt") from error
     state = state.get("ema", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"model.weights = {path}: does not hold tensors by name", allowed=".safetensors, .pt")
+        raise UserError(f"{key} = {path}: does not hold tensors by name", allowed=".safetensors, .pt")
     return state
 
 
@@ -49,6 +49,6 @@ def check_state(network: nn.Module, state: dict[str, Tensor], config: ModelConfi
     ]
     if said:
         raise UserError(
-            f"model.weights = {config.weights}: does not fit {config.name}; it {'; it '.join(said)}",
+            f"{config.key} = {config.weights}: does not fit {config.name}; it {'; it '.join(said)}",
             todo=f"give the weights of {config.name}, or the model.network that they were trained with",
         )

@@ -20,35 +20,53 @@ State = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
+class SelfAttention:
+    """A self-attention of a block that holds the image's tokens: where it is, and where text and queries are in it."""
+
+    name: str  # of the module; a block that has none of this name, or None there, simply lacks it
+    text: str = "none"  # "none", or on which side of the image's tokens the text's lie: "first", "last"
+    queries: tuple[tuple[str, int], ...] = (("norm_q", 2), ("to_q", 1))  # modules that put out queries, and their token axis
+
+
+@dataclass(frozen=True)
 class BlockRule:
-    """The residual state of one block class, by argument name."""
+    """The residual state of one block class, by argument name; and its self-attention, if it can be edited."""
 
     state: tuple[str, ...]
     returns: tuple[str, ...]
+    attention: tuple[SelfAttention, ...] = ()
 
 
 BOTH = ("hidden_states", "encoder_hidden_states")
 REVERSED = ("encoder_hidden_states", "hidden_states")
 
+FLUX = (SelfAttention("attn", "first", queries=(("norm_q", 1),)),)
+
 # (root package, class name) -> rule
 RULES: dict[tuple[str, str], BlockRule] = {
-    ("s2g", "SiTBlock"): BlockRule(("x",), ("x",)),
-    ("diffusers", "JointTransformerBlock"): BlockRule(BOTH, REVERSED),
-    ("diffusers", "FluxTransformerBlock"): BlockRule(BOTH, REVERSED),
-    ("diffusers", "FluxSingleTransformerBlock"): BlockRule(BOTH, REVERSED),
-    ("diffusers", "WanTransformerBlock"): BlockRule(("hidden_states",), ("hidden_states",)),
-    ("diffusers", "BasicTransformerBlock"): BlockRule(("hidden_states",), ("hidden_states",)),
+    ("s2g", "SiTBlock"): BlockRule(("x",), ("x",), (SelfAttention("attn", queries=(("q_norm", 2),)),)),
+    # SD3.5-medium has a second attention, over the image alone, in its first blocks.
+    ("diffusers", "JointTransformerBlock"): BlockRule(BOTH, REVERSED, (SelfAttention("attn", "last"), SelfAttention("attn2"))),
+    ("diffusers", "FluxTransformerBlock"): BlockRule(BOTH, REVERSED, FLUX),
+    ("diffusers", "FluxSingleTransformerBlock"): BlockRule(BOTH, REVERSED, FLUX),
+    # attn2 is cross-attention to the text in both.
+    ("diffusers", "WanTransformerBlock"): BlockRule(
+        ("hidden_states",), ("hidden_states",), (SelfAttention("attn1", queries=(("norm_q", 1), ("to_q", 1))),)
+    ),
+    ("diffusers", "BasicTransformerBlock"): BlockRule(("hidden_states",), ("hidden_states",), (SelfAttention("attn1"),)),
 }
 
 
-def register_block(block: type[nn.Module], state: Sequence[str], returns: Sequence[str]) -> None:
-    """Make a block class known: the argument names of its residual state, and their order in what it returns."""
+def register_block(
+    block: type[nn.Module], state: Sequence[str], returns: Sequence[str], attention: Sequence[SelfAttention] = ()
+) -> None:
+    """Make a block class known: the argument names of its residual state, their order in what it returns, its attention."""
     arguments = _arguments(block)
     if not set(state) <= set(arguments):
         raise UserError(f"{block.__name__}: its forward does not take {list(state)}", allowed=", ".join(arguments))
     if sorted(state) != sorted(returns):
         raise UserError(f"{block.__name__}: returns {list(returns)} are not the state {list(state)} in another order")
-    RULES[_name(block)] = BlockRule(tuple(state), tuple(returns))
+    RULES[_name(block)] = BlockRule(tuple(state), tuple(returns), tuple(attention))
 
 
 def _arguments(block: type[nn.Module]) -> list[str]:
@@ -76,10 +94,16 @@ class BlockPort:
             )
         self.places = [(name, parameters.index(name)) for name in rule.state]
         self.order = [rule.state.index(name) for name in rule.returns]
+        self.rule = rule
 
     def read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State:
         """The state a call brings in."""
         return tuple(kwargs[name] if name in kwargs else args[place] for name, place in self.places)
+
+    def text_tokens(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+        """How many tokens of text the state holds beside the image's."""
+        state = dict(zip(self.rule.state, self.read(args, kwargs), strict=True))
+        return state["encoder_hidden_states"].shape[1] if "encoder_hidden_states" in state else 0
 
     def write(self, state: State, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments of a call with its state replaced."""

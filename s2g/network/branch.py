@@ -45,6 +45,80 @@ class DropBlocks:
 
 
 @dataclass(frozen=True)
+class AttentionEdit:
+    """What edits of self-attention share: the blocks they are made in; the work of these blocks is otherwise as ever."""
+
+    blocks: frozenset[int]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", frozenset(self.blocks))
+        if not self.blocks:
+            raise ValueError("an edit of no block is no edit: leave Branch.edit None")
+
+    @property
+    def touched(self) -> frozenset[int]:
+        return self.blocks
+
+    @property
+    def dropped(self) -> frozenset[int]:
+        return frozenset()
+
+
+@dataclass(frozen=True, init=False)
+class PassValues(AttentionEdit):
+    """Every token attends to itself alone, so that attention returns the values (STG-A, arXiv 2411.18664).
+
+    With `text`, an image token also sees the text where the same attention holds both, and text tokens go on as they
+    were (PAG, arXiv 2403.17377, as diffusers' SD3 pipeline has it).
+    """
+
+    text: bool
+
+    def __init__(self, blocks: Iterable[int], text: bool) -> None:
+        object.__setattr__(self, "blocks", blocks)
+        object.__setattr__(self, "text", text)
+        self.__post_init__()
+
+    def __repr__(self) -> str:
+        return f"PassValues({sorted(self.blocks)}, text={self.text})"
+
+
+@dataclass(frozen=True, init=False)
+class SmoothQueries(AttentionEdit):
+    """Queries of the image are blurred by a Gaussian of `sigma` tokens over the grid, frame by frame (SEG, arXiv 2408.00760).
+
+    Above 9999 tokens (INFINITE) every query becomes the mean.
+    """
+
+    sigma: float
+
+    def __init__(self, blocks: Iterable[int], sigma: float) -> None:
+        object.__setattr__(self, "blocks", blocks)
+        object.__setattr__(self, "sigma", sigma)
+        self.__post_init__()
+        if not sigma > 0:
+            raise ValueError(f"a blur of sigma {sigma} is none")
+
+    def __repr__(self) -> str:
+        return f"SmoothQueries({sorted(self.blocks)}, sigma={self.sigma:g})"
+
+
+@dataclass(frozen=True)
+class WeakModel:
+    """Another, weaker network in the place of the model's own; it shares no work with it."""
+
+    name: str = "weak"
+
+    @property
+    def touched(self) -> frozenset[int]:
+        return frozenset()
+
+    @property
+    def dropped(self) -> frozenset[int]:
+        return frozenset()
+
+
+@dataclass(frozen=True)
 class Branch:
     """One evaluation: condition "cond" or "uncond", and an edit or None."""
 

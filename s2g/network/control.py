@@ -15,20 +15,22 @@ from typing import Any, Self
 from torch import nn
 
 from s2g.errors import UserError
+from s2g.network.attention import SLOT, edited
 from s2g.network.blocks import BlockPort, State
-
-SLOT = "_compiled_call_impl"
+from s2g.network.branch import AttentionEdit
 
 
 @dataclass
 class Pass:
     """What is done to the blocks during one call of the network.
 
-    dropped: blocks that hand on their state. record: blocks whose entering state is kept in `kept`.
+    dropped: blocks that hand on their state. inside: an edit of some blocks' attention; they run uncompiled.
+    record: blocks whose entering state is kept in `kept`.
     resume: (block, state) from which the pass goes on; every block before it is skipped.
     """
 
     dropped: frozenset[int] = frozenset()
+    inside: AttentionEdit | None = None
     record: frozenset[int] = frozenset()
     resume: tuple[int, State] | None = None
     kept: dict[int, State] = field(default_factory=dict)
@@ -38,8 +40,9 @@ class Pass:
 class BlockControl:
     """Control over a network's residual blocks, in execution order; use as a context manager."""
 
-    def __init__(self, blocks: Sequence[nn.Module], protect: Collection[int] = ()) -> None:
+    def __init__(self, blocks: Sequence[nn.Module], protect: Collection[int] = (), grid: tuple[int, ...] = ()) -> None:
         self.blocks = list(blocks)
+        self.grid = grid  # of the image's tokens
         self.protect = frozenset(protect)
         if not self.blocks:
             raise UserError(
@@ -76,7 +79,7 @@ class BlockControl:
         """Let `work` govern the calls made inside; afterwards the blocks run as they always did."""
         if self._before is None:
             raise RuntimeError("enter the BlockControl before a pass: with BlockControl(blocks) as control: ...")
-        self.check(work.dropped, also=work.record)
+        self.check(work.dropped, also=work.record | (work.inside.touched if work.inside else frozenset()))
         # block.compile() writes into the same slot, and what it puts there would run every block without a word.
         lost = [index for index, block in enumerate(self.blocks) if getattr(block, SLOT) is not self._ours[index]]
         if lost:
@@ -123,6 +126,11 @@ class BlockControl:
             if index in work.dropped:
                 return port.output(port.read(args, kwargs))
             work.ran.append(index)
+            if work.inside is not None and index in work.inside.touched:
+                block = self.blocks[index]
+                # Its compiled call would be traced anew with the edit in it; the others stay compiled.
+                with edited(block, index, port.rule, work.inside, port.text_tokens(args, kwargs), self.grid):
+                    return block._call_impl(*args, **kwargs)
             return inner(*args, **kwargs)
 
         return call

@@ -12,20 +12,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from s2g.models.base import Conditioning, Denoiser, Output
 from s2g.network.blocks import State
-from s2g.network.branch import Branch
+from s2g.network.branch import AttentionEdit, Branch, WeakModel
 from s2g.network.control import BlockControl, Pass
+
+WEAK = "weak/"  # before the conditions of the weaker network
 
 
 @dataclass
 class Account:
-    """What was asked of the network: evaluations and runs of each block per item, calls, and the time they took."""
+    """What was asked of the network: evaluations and runs of each block per item, calls, and the time they took.
+
+    A block whose attention is edited counts as one run, although looking at oneself alone would need less.
+    """
 
     evaluations: int = 0
     calls: int = 0
@@ -72,18 +77,30 @@ class Predictions:
 class Evaluator:
     """Evaluates branches of one network; a context manager, since the blocks are under control meanwhile."""
 
-    def __init__(self, network: Denoiser, reuse: bool = True, account: Account | None = None) -> None:
+    def __init__(
+        self, network: Denoiser, reuse: bool = True, account: Account | None = None, weak: Evaluator | None = None
+    ) -> None:
         self.network = network
+        self.weak = weak  # evaluates the branches of another, weaker network
         self.reuse = reuse
         self.account = account or Account()
-        self.control = BlockControl(network.blocks)
+        self.control = BlockControl(network.blocks, grid=network.token_grid)
 
     def __enter__(self) -> Self:
         self.control.__enter__()
+        if self.weak is not None:
+            self.weak.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.weak is not None:
+            self.weak.__exit__(kind, error, trace)
         self.control.__exit__(kind, error, trace)
+
+    def encode(self, prompts: Sequence[Any]) -> dict[str, Conditioning]:
+        """Conditionings of B prompts by condition; those of the weaker network under "weak/"."""
+        weak = {} if self.weak is None else self.weak.network.encode(prompts)
+        return {**self.network.encode(prompts), **{WEAK + name: conditioning for name, conditioning in weak.items()}}
 
     @torch.no_grad()
     def __call__(
@@ -95,7 +112,7 @@ class Evaluator:
         timestep: Tensor | None = None,
     ) -> Predictions:
         """Predictions [B, ...] of each distinct branch at x [B, ...] and noise level `level`."""
-        wanted = list(dict.fromkeys(branches))
+        wanted = [branch for branch in dict.fromkeys(branches) if not isinstance(branch.edit, WeakModel)]
         plain = [branch for branch in wanted if branch.edit is None]
         edited = [branch for branch in wanted if branch.edit is not None]
         # Where edited passes fork off: the state entering these blocks is kept, by condition.
@@ -120,10 +137,27 @@ class Evaluator:
             assert branch.edit is not None
             start = min(branch.edit.touched)
             state = recorded.get((branch.condition, start))
-            work = Pass(dropped=branch.edit.dropped, resume=None if state is None else (start, state))
+            inside = branch.edit if isinstance(branch.edit, AttentionEdit) else None
+            work = Pass(branch.edit.dropped, inside, resume=None if state is None else (start, state))
             output = self._call(work, 1, x, level, conditioning[branch.condition], timestep)
             found.raw[branch] = output.prediction.float()
+
+        away = [branch for branch in dict.fromkeys(branches) if isinstance(branch.edit, WeakModel)]
+        if away:
+            found.raw.update(self._weak(away, x, level, conditioning, timestep))
         return found
+
+    def _weak(
+        self, away: list[Branch], x: Tensor, level: float, conditioning: Mapping[str, Conditioning], timestep: Tensor | None
+    ) -> dict[Branch, Tensor]:
+        """Predictions of the weaker network, as plain branches of its own."""
+        if self.weak is None:
+            raise RuntimeError(
+                f"{away[0]}: there is no weaker network here; give one: Evaluator(network, weak=Evaluator(other))"
+            )
+        own = {name.removeprefix(WEAK): value for name, value in conditioning.items() if name.startswith(WEAK)}
+        found = self.weak([Branch(branch.condition) for branch in away], x, level, own, timestep).raw
+        return {branch: found[Branch(branch.condition)] for branch in away}
 
     def _calls(self, plain: list[Branch]) -> list[list[Branch]]:
         """Plain branches grouped as the stock pipeline groups them: one batch in its order, or one call each."""

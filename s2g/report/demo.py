@@ -25,7 +25,7 @@ from s2g.errors import UserError
 from s2g.metrics.statistics import Estimate
 from s2g.report.demo_parts import LABELS, facts_of, figure_of, gallery_of, run_facts
 from s2g.report.page import DemoPage, NumberTable, demo_page
-from s2g.report.table import console_table, heading, leaves_out_zero, markdown_table, with_interval
+from s2g.report.table import console_table, heading, leaves_out_zero, markdown_table, scale_of, with_interval
 
 METHODS = tuple(LABELS)
 METRICS = Shapes().metrics
@@ -104,6 +104,7 @@ def table_of(scores: dict[str, Score], deltas: Deltas, metrics: Sequence[Metric]
         ("seconds / CFG", lambda cost: f"{cost.seconds / against.seconds:.2f}"),
     ):
         rows.append([label, *(get(s.cost) for s in scores.values()), *("" for _ in OTHERS)])
+    rows.append(["effective scale", *(scale_of(s.effective) for s in scores.values()), *("" for _ in OTHERS)])
     return ["", *scores, *(f"Δ {name}" for name in OTHERS)], rows
 
 

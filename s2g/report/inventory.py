@@ -9,11 +9,11 @@ from pathlib import Path
 from rich.console import Console
 
 from s2g.config import config_dir
-from s2g.engine.scoring import cost_of
+from s2g.engine.scoring import cost_of, effective_of
 from s2g.engine.store import Store, checksum
 from s2g.errors import UserError
 from s2g.registry import BENCHES, GUIDANCE, MODELS, SAMPLERS, Registry
-from s2g.report.table import console_table, cost_line, flat
+from s2g.report.table import console_table, cost_line, flat, scale_line
 
 
 def show_registries() -> None:
@@ -62,7 +62,8 @@ def show_run(name: str, root: str) -> None:
     size = run["identity"]["model"]["unit"]
     console.print(f"{len(records)} units, {size * len(records)} items of {run['num']} asked for")
     if records:
-        console.print(cost_line(cost_of(records, size)), soft_wrap=True)
+        told = (cost_line(cost_of(records, size)), scale_line(effective_of(records)))
+        console.print("\n".join(line for line in told if line), soft_wrap=True)
     split = [record["unit"] for record in records if "split" in record]
     if split:
         console.print(f"units made in parts for lack of memory: {', '.join(map(str, split))}", soft_wrap=True)

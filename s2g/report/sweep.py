@@ -9,7 +9,7 @@ from rich.table import Table
 
 from s2g.engine.scoring import Score
 from s2g.metrics.statistics import over_seeds
-from s2g.report.table import console_table, heading, with_interval
+from s2g.report.table import console_table, heading, scale_of, with_interval
 
 SEEDS = ("seed", "mask_seed")
 Row = tuple[dict[str, str], Score]  # what was typed, and what came of it
@@ -38,17 +38,18 @@ def swept(rows: Sequence[Row]) -> list[str]:
 
 
 def runs_table(rows: Sequence[Row], knobs: list[str], numbers: dict[tuple[str, int], int]) -> Table:
-    """Knobs, the main metrics, and which of the distinct runs each row is."""
+    """Knobs, the main metrics, the effective guidance scale, and which of the distinct runs each row is."""
     metrics = [metric for metric in rows[0][1].run.bench.metrics if metric.main]
     lines = [
         [
             *(overrides.get(name, "") for name in knobs),
             *(with_interval(score.estimates[metric.name], metric.digits) for metric in metrics),
+            scale_of(score.effective),
             str(numbers[score.run.key, score.run.num]),
         ]
         for overrides, score in rows
     ]
-    return console_table([*short(knobs), *(heading(metric) for metric in metrics), "run"], lines)
+    return console_table([*short(knobs), *(heading(metric) for metric in metrics), "eff. scale", "run"], lines)
 
 
 def seeds_table(rows: Sequence[Row], knobs: list[str]) -> Table | None:

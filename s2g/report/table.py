@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from s2g.engine.bench import Metric
-from s2g.engine.scoring import Cost
+from s2g.engine.scoring import Cost, Effective
 from s2g.metrics.statistics import Estimate
 
 
@@ -46,6 +46,22 @@ def cost_line(cost: Cost) -> str:
         f"per item: {cost.evaluations:g} network evaluations, {cost.flops / 1e9:.2f} GFLOP, {1000 * cost.seconds:.0f} ms "
         f"({100 * cost.outside:.0f} % outside the network); peak memory {cost.peak_memory / 2**20:.0f} MiB"
     )
+
+
+def scale_of(effective: Effective) -> str:
+    """An effective guidance scale with its interval; a dash where there is no uncond branch to measure it against."""
+    return "–" if effective.scale is None else with_interval(effective.scale, 2)
+
+
+def scale_line(effective: Effective) -> str:
+    """The effective guidance scale in words; nothing where it was not recorded."""
+    if not effective.evaluations:
+        return ""
+    if effective.scale is None:
+        return "effective guidance scale: none, there is no unconditional prediction to measure it against"
+    of = f"over {effective.evaluations - effective.left_out} of {effective.evaluations} evaluations"
+    left = ", the others have no unconditional prediction" if effective.left_out else ""
+    return f"effective guidance scale: {scale_of(effective)} ({of}{left})"
 
 
 def console_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: bool = False) -> Table:

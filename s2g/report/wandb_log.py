@@ -152,6 +152,8 @@ def values(result: Score) -> dict[str, float | int]:
     for name, estimate in result.estimates.items():
         ends = {name: estimate.value, f"{name}/low": estimate.low, f"{name}/high": estimate.high}
         flat |= {end: value for end, value in ends.items() if value is not None}
+    if result.effective.scale is not None:
+        flat["effective_scale"] = result.effective.value
     return flat | {f"cost/{name}": value for name, value in asdict(result.cost).items() if value is not None}
 
 

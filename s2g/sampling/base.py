@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from s2g.guidance.base import Need
-from s2g.models.convention import Convention
+from s2g.models.convention import VP, Convention
 from s2g.space import Space
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 State = dict[str, Any]  # a solver's memory during one unit
+
+# Why a method that needs it cannot be run with a sampler that lacks it.
+WITHOUT: Mapping[Need, str] = {
+    Need.STEPS: "an adaptive solver has no step index, and masks drawn anew at each evaluation would make its error control"
+    " see noise",
+    Need.EULER_LIKE: "its formula is for a step from one prediction without fresh noise, and this sampler weighs several"
+    " predictions or adds noise",
+    Need.DETERMINISTIC: "this sampler adds fresh noise, so that a step cannot stand still",
+    Need.FLOW: "this sampler moves x through its estimates of data and noise, not along a velocity that can be scaled or zero",
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,7 @@ class StepEnds:
 
 @dataclass(frozen=True)
 class Guided:
-    """A guided raw prediction at one point, and cond's variance where the model has one."""
+    """A guided raw prediction at one point, and cond's variance where the model has one; all [B, ...]."""
 
     raw: Tensor
     x: Tensor
@@ -38,12 +48,24 @@ class Guided:
 
     @property
     def velocity(self) -> Tensor:
-        """noise - data."""
+        """noise - data, along which a flow's x moves; ValueError for a variance-preserving model, whose x does not."""
+        if isinstance(self.convention, VP):
+            raise ValueError("a variance-preserving model does not move along noise - data: sampler=ddim or sampler=ddpm")
         return self.convention.to(Space.VELOCITY, self.raw, self.x, self.level)
+
+    @property
+    def data(self) -> Tensor:
+        """The estimate of the data."""
+        return self.convention.to(Space.DENOISED, self.raw, self.x, self.level)
+
+    @property
+    def noise(self) -> Tensor:
+        """The estimate of the noise."""
+        return self.convention.noise(self.raw, self.x, self.level)
 
 
 class Predict(Protocol):
-    """predict(x, level, stage) evaluates the guided network; None means this step is no movement."""
+    """predict(x, level, stage, timestep) evaluates the guided network; None means this step is no movement."""
 
     @property
     def space(self) -> Space:
@@ -54,16 +76,11 @@ class Predict(Protocol):
 
 
 class Sampler(Protocol):
-    """A solver of the reverse process."""
+    """A solver of the reverse process: frozen knobs with defaults, checked when made, and these."""
 
     @property
     def steps(self) -> int:
         """How many steps a trajectory has."""
-        ...
-
-    @property
-    def shift(self) -> float:
-        """How far the noise levels are shifted towards noise."""
         ...
 
     @property
@@ -72,7 +89,7 @@ class Sampler(Protocol):
         ...
 
     def levels(self) -> tuple[float, ...]:
-        """Noise levels from 1 to 0, one more than there are steps."""
+        """Falling noise levels, the first at or near 1, the last 0; one more than there are steps."""
         ...
 
     def start(self) -> State:

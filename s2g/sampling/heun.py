@@ -23,7 +23,7 @@ class Heun(FlowGrid):
 
     @property
     def offers(self) -> frozenset[Need]:
-        return frozenset({Need.STEPS, Need.DETERMINISTIC})
+        return frozenset({Need.STEPS, Need.DETERMINISTIC, Need.FLOW})
 
     def step(self, x: Tensor, ends: StepEnds, predict: Predict, noise: Callable[[], Tensor], state: State) -> Tensor:
         guided = predict(x, ends.level)

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from s2g.errors import NotFiniteError
 from s2g.guidance.base import Draws, Guidance, State, Step
+from s2g.guidance.strength import Strength, effective_scale
 from s2g.models.base import Conditioning
-from s2g.network.branch import COND
+from s2g.network.branch import COND, UNCOND, Branch
 from s2g.network.evaluate import Evaluator
 from s2g.sampling.base import Guided, Sampler, StepEnds
 from s2g.sampling.unit import Unit
@@ -22,10 +23,11 @@ from s2g.streams import Purpose, normal
 
 @dataclass(frozen=True)
 class Sampled:
-    """Final latents [B, ...], and by step the masks that were drawn (mask number -> dropped blocks)."""
+    """Final latents [B, ...], by step the masks that were drawn (mask number -> dropped blocks), and the effective scale."""
 
     latents: Tensor
     masks: list[dict[int, tuple[int, ...]]]
+    strength: Strength
 
 
 def initial_noise(seed: int, items: Sequence[int], shape: tuple[int, ...]) -> Tensor:
@@ -46,11 +48,11 @@ def sample(
     x = initial_noise(unit.seed, unit.items, network.latent_shape).to(device)
     levels = sampler.levels()
     memory, solver = guidance.start(), sampler.start()
-    masks = []
+    masks, strength = [], Strength()
     for index, (level, next_level) in enumerate(pairwise(levels)):
         ends = StepEnds(index, len(levels) - 1, level, next_level)
         draws = Draws(unit.mask_seed, unit.index, index, len(network.blocks))
-        predict = GuidedNetwork(evaluator, guidance, conditioning, ends, draws, memory, unit)
+        predict = GuidedNetwork(evaluator, guidance, conditioning, ends, draws, memory, strength, unit)
 
         def noise(step: int = index) -> Tensor:
             drawn = [normal(Purpose.STEP_NOISE, unit.seed, item, network.latent_shape, step) for item in unit.items]
@@ -58,7 +60,7 @@ def sample(
 
         x = sampler.step(x, ends, predict, noise, solver)
         masks.append(dict(draws.drawn))
-    return Sampled(x, masks)
+    return Sampled(x, masks, strength)
 
 
 @dataclass
@@ -71,6 +73,7 @@ class GuidedNetwork:
     ends: StepEnds
     draws: Draws
     memory: State
+    strength: Strength
     unit: Unit
 
     @property
@@ -83,12 +86,21 @@ class GuidedNetwork:
         step = Step(ends.index, ends.count, ends.level, ends.next_level, level, stage, x, self.draws)
         branches = self.guidance.branches(step)
         if not branches:
+            self.strength.add(None)
             return None
         found = self.evaluator(branches, x, level, self.conditioning, timestep)
         preds = {branch: convention.to(space, raw, x, level) for branch, raw in found.raw.items()}
         guided = self.guidance.combine(preds, step, self.memory)
+        self.strength.add(self._scales(guided, preds))
         self._check({**{str(branch): value for branch, value in preds.items()}, "the guided prediction": guided})
         return Guided(convention.back(space, guided, x, level), x, level, convention, found.variance.get(COND))
+
+    def _scales(self, guided: Tensor, preds: Mapping[Branch, Tensor]) -> Tensor | None:
+        if COND not in preds or UNCOND not in preds:
+            return None
+        # A method that guides some channels is measured on those.
+        of = (value[:, : self.guidance.channels] for value in (guided, preds[COND], preds[UNCOND]))
+        return effective_scale(*of)
 
     def _check(self, values: dict[str, Tensor]) -> None:
         if torch.isfinite(values["the guided prediction"]).all():

@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from s2g.guidance.base import AnySpace, State, Step
+from s2g.guidance.base import BaseMethod, State, Step
 from s2g.network.branch import COND, Branch
 
 
 @dataclass(frozen=True)
-class Harmless(AnySpace):
+class Harmless(BaseMethod):
     """The conditional prediction alone."""
 
     def branches(self, step: Step) -> Sequence[Branch]:

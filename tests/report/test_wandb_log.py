@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from s2g.engine.run import Run
-from s2g.engine.scoring import Cost, Score
+from s2g.engine.scoring import Cost, Effective, Score
 from s2g.errors import UserError
 from s2g.metrics.statistics import Estimate
 from s2g.report.wandb_log import WandbConfig, log_run, read_logger
@@ -51,7 +51,7 @@ def score_of(run: Run) -> Score:
     metrics = [metric.name for metric in run.bench.metrics]
     estimates = {name: Estimate(10.0 + at, 9.0 + at, 12.0 + at, 4, "made up") for at, name in enumerate(metrics)}
     estimates[metrics[-1]] = Estimate(3.5, None, None, 1)
-    return Score(run, estimates, {}, Cost(79.0, 1.5e9, 0.25, 2**20, 0.125))
+    return Score(run, estimates, {}, Cost(79.0, 1.5e9, 0.25, 2**20, 0.125), Effective(Estimate(2.5, 2.4, 2.6, 4), 28, 0))
 
 
 def records(file: Path) -> Iterator[Any]:

@@ -1,0 +1,52 @@
+"""Effective guidance scale: how far a method goes along the direction of CFG, whatever it calls its knobs.
+
+A method whose gain is only a stronger scale is told from one that goes somewhere else by this number
+(the criticism of arXiv 2602.22570).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from s2g.guidance.geometry import inner
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def effective_scale(guided: Tensor, cond: Tensor, uncond: Tensor) -> Tensor:
+    """<guided - uncond, cond - uncond> / |cond - uncond|^2 of each item, float64 [B]; nan where cond equals uncond.
+
+    CFG's is its scale. The same in raw, velocity and denoised space, since one is an affine map of the other.
+    """
+    direction = cond - uncond
+    return (inner(guided - uncond, direction) / inner(direction, direction)).flatten()
+
+
+@dataclass
+class Strength:
+    """The effective scale of one unit: sums over items, by evaluation in the order in which they were made."""
+
+    sums: list[float] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)  # items; 0 where there was no uncond branch
+
+    def add(self, scales: Tensor | None) -> None:
+        """One evaluation's effective scales [B]; None where there was no uncond branch, or no movement at all."""
+        known = [] if scales is None else [value for value in scales.tolist() if value == value]
+        self.sums.append(sum(known))
+        self.counts.append(len(known))
+
+    def merge(self, other: Strength) -> None:
+        """Take in other items of the same unit."""
+        if not self.counts:
+            self.sums, self.counts = list(other.sums), list(other.counts)
+            return
+        self.sums = [a + b for a, b in zip(self.sums, other.sums, strict=True)]
+        self.counts = [a + b for a, b in zip(self.counts, other.counts, strict=True)]
+
+    def facts(self) -> dict[str, object]:
+        """For the unit's record: the mean over items and evaluations, how many evaluations, how many are left out, each."""
+        by = [round(total / count, 6) if count else None for total, count in zip(self.sums, self.counts, strict=True)]
+        mean = round(sum(self.sums) / sum(self.counts), 6) if any(self.counts) else None
+        return {"mean": mean, "evaluations": len(by), "left_out": by.count(None), "by_evaluation": by}

@@ -1,0 +1,190 @@
+"""Edits of self-attention, from outside: what attention returns, and what its queries are.
+
+No forward and no attention processor is copied. While the attention module of an edited block runs, its call of
+`scaled_dot_product_attention` is taken over; queries are changed where the norm (or the projection) puts them out, so
+after qk-norm and before rotary positions. One way for SiT, DiT, SD3, Flux and Wan. An edit that is not reached exactly as
+often as it should be is an error: an attention kernel that passes it by would make it do nothing, without a word.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from s2g.errors import UserError
+from s2g.network.blocks import BlockRule, SelfAttention
+from s2g.network.branch import AttentionEdit, PassValues, SmoothQueries
+
+SLOT = "_compiled_call_impl"  # nn.Module calls what is here instead of its forward; empty unless it is compiled
+INFINITE = 9999.0  # tokens; the official SEG code's bound
+
+
+def values_alone(query: Tensor, key: Tensor, value: Tensor, text: slice | None, scale: float | None = None) -> Tensor:
+    """Attention [B, H, N, D] in which each token sees itself alone: its value.
+
+    text: the text's tokens, if the image's see them too: softmax over (text, itself), fp32; the text sees everything.
+    """
+    if text is None:
+        return value
+    own_text, own_image = _split(query.shape[2], text)
+    factor: float = query.shape[-1] ** -0.5 if scale is None else scale
+    q, k, v = (of[:, :, own_image].float() for of in (query, key, value))
+    text_k, text_v = (of[:, :, own_text].float() for of in (key, value))
+    # One logit a text token and one for itself: no [N, N] matrix.
+    logits = torch.cat([q @ text_k.transpose(-2, -1), (q * k).sum(-1, keepdim=True)], dim=-1) * factor
+    weights = logits.softmax(dim=-1)
+    image = weights[..., :-1] @ text_v + weights[..., -1:] * v
+    out = torch.empty_like(value)
+    out[:, :, own_image] = image.to(value.dtype)
+    out[:, :, own_text] = F.scaled_dot_product_attention(query[:, :, own_text], key, value, scale=factor)
+    return out
+
+
+def _split(tokens: int, text: slice) -> tuple[slice, slice]:
+    """Where text and image lie among the tokens."""
+    start, stop, _ = text.indices(tokens)
+    return slice(start, stop), (slice(stop, tokens) if start == 0 else slice(0, start))
+
+
+def blur_matrix(size: int, sigma: float) -> Tensor:
+    """[size, size] float64: a Gaussian blur of a line of tokens with reflected ends (the end itself is not repeated).
+
+    The official SEG kernel: odd, at least 6 sigma wide, no wider than the reflection allows, sums to 1. Per axis, so that
+    a grid need not be square (ours). Above INFINITE the mean.
+    """
+    if sigma > INFINITE:
+        return torch.full((size, size), 1 / size, dtype=torch.float64)
+    wide = math.ceil(6 * sigma)
+    width = min(wide + 1 - wide % 2, size - (size % 2 - 1), 2 * size - 1)
+    reach = width // 2
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / sigma) ** 2)
+    kernel /= kernel.sum()
+    matrix = torch.zeros(size, size, dtype=torch.float64)
+    for row in range(size):
+        for offset, weight in zip(range(-reach, reach + 1), kernel, strict=True):
+            column = abs(row + offset)
+            matrix[row, 2 * (size - 1) - column if column >= size else column] += weight
+    return matrix
+
+
+def smoothed(queries: Tensor, axis: int, grid: Sequence[int], sigma: float) -> Tensor:
+    """Queries with the tokens of `grid`, (H, W) or (F, H, W), along `axis`, blurred over H and W; fp32 inside."""
+    across = [blur_matrix(size, sigma) for size in grid[-2:]]
+    if all(matrix.diagonal().min() == 1 for matrix in across):  # narrower than a token: nothing is blurred, to the bit
+        return queries
+    height, width = (matrix.to(queries.device, torch.float32) for matrix in across)
+    image = queries.movedim(axis, -1).unflatten(-1, tuple(grid)).float()
+    blurred = torch.einsum("hi,wj,...ij->...hw", height, width, image)
+    return blurred.flatten(-len(grid)).movedim(-1, axis).to(queries.dtype)
+
+
+@contextmanager
+def edited(
+    block: nn.Module, index: int, rule: BlockRule, edit: AttentionEdit, text: int, grid: tuple[int, ...]
+) -> Iterator[None]:
+    """The block's self-attention under `edit`; given back on exit. UserError where it cannot be, or was not reached.
+
+    text: tokens of text in the block's state; grid: (H, W) or (F, H, W) of the image's tokens.
+    """
+    found = [(about, getattr(block, about.name, None)) for about in rule.attention]
+    present = [(about, attention) for about, attention in found if isinstance(attention, nn.Module)]
+    if not present:
+        raise UserError(
+            f"block {index}, {type(block).__name__}: where its self-attention is, is not known",
+            todo=f"s2g.network.blocks.register_block({type(block).__name__}, ..., attention=[SelfAttention(...)])",
+        )
+    with ExitStack() as stack:
+        reached = [
+            stack.enter_context(_edited_attention(attention, about, edit, text if about.text != "none" else 0, grid))
+            for about, attention in present
+        ]
+        yield
+    for (about, _), times in zip(present, reached, strict=True):
+        if times != [1]:
+            raise UserError(
+                f"block {index}: {edit} was to reach {about.name} once, and did {sum(times)} times: another attention kernel",
+                todo="use torch's own: no set_attention_backend, no fused projections, TIMM_FUSED_ATTN=1",
+            )
+
+
+@contextmanager
+def _edited_attention(
+    attention: nn.Module, about: SelfAttention, edit: AttentionEdit, text: int, grid: tuple[int, ...]
+) -> Iterator[list[int]]:
+    """One attention module under the edit; gives a list that in the end holds how often it was reached."""
+    reached = [0]
+    if isinstance(edit, PassValues):
+        where = None if not text or not edit.text else slice(0, text) if about.text == "first" else slice(-text, None)
+
+        def attend(
+            query: Tensor,
+            key: Tensor,
+            value: Tensor,
+            attn_mask: Tensor | None = None,
+            dropout_p: float = 0.0,
+            is_causal: bool = False,
+            scale: float | None = None,
+            enable_gqa: bool = False,
+        ) -> Tensor:
+            if attn_mask is not None or is_causal or dropout_p or enable_gqa or query.shape != value.shape:
+                raise UserError(f"{edit}: attention with a mask, dropout, or shared keys cannot be edited")
+            reached[0] += 1
+            return values_alone(query, key, value, where, scale)
+
+        def call(inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            with _Taken(attend):
+                return inner(*args, **kwargs)
+
+        with _around(attention, call):
+            yield reached
+    elif isinstance(edit, SmoothQueries):
+        modules = [(getattr(attention, name, None), axis) for name, axis in about.queries]
+        source, axis = next(((m, axis) for m, axis in modules if isinstance(m, nn.Module)), (None, 0))
+        if source is None:
+            raise UserError(f"{edit}: {type(attention).__name__} has none of {', '.join(name for name, _ in about.queries)}")
+
+        def smooth(inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            queries, count = inner(*args, **kwargs), math.prod(grid)
+            tokens = queries.shape[axis]
+            if tokens not in (count, count + text):
+                raise UserError(f"{edit}: {tokens} queries, and a grid of {' x '.join(map(str, grid))} with {text} of text")
+            reached[0] += 1
+            first = text if tokens > count and about.text == "first" else 0
+            image = smoothed(queries.narrow(axis, first, count), axis, grid, edit.sigma)
+            rest = (queries.narrow(axis, 0, first), queries.narrow(axis, first + count, tokens - first - count))
+            return image if tokens == count else torch.cat([rest[0], image, rest[1]], dim=axis)
+
+        with _around(source, smooth):
+            yield reached
+    else:
+        raise TypeError(f"{edit} is no edit of attention")
+
+
+@contextmanager
+def _around(module: nn.Module, call: Callable[..., Any]) -> Iterator[None]:
+    """Let `call(inner, ...)` stand in for the module's call."""
+    before = getattr(module, SLOT)
+    inner = before or module._call_impl
+    setattr(module, SLOT, lambda *args, **kwargs: call(inner, *args, **kwargs))
+    try:
+        yield
+    finally:
+        setattr(module, SLOT, before)
+
+
+class _Taken(TorchFunctionMode):
+    """While active, `attend` answers calls of scaled_dot_product_attention; what it calls itself is left alone."""
+
+    def __init__(self, attend: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.attend = attend
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return (self.attend if func is F.scaled_dot_product_attention else func)(*args, **(kwargs or {}))

@@ -1,0 +1,193 @@
+"""The shelf in one table: every method at its preset, and beside CFG of the same strength."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from s2g import __version__
+from s2g.config import ExecutorConfig
+from s2g.engine.atomic import write_bytes, write_json
+from s2g.engine.bench import Metric
+from s2g.engine.environment import machine
+from s2g.engine.executor import LocalExecutor
+from s2g.engine.run import Run
+from s2g.engine.scoring import Score, difference
+from s2g.errors import UserError
+from s2g.metrics.statistics import Estimate
+from s2g.report.experiment import Experiment, read_experiment, read_yaml
+from s2g.report.table import console_table, heading, leaves_out_zero, markdown_table, scale_of, with_interval
+from s2g.report.tuning import Laboratory, chosen_path, words
+
+COMPARED = ("joint", "fd")  # metrics whose differences have columns
+ASIDE = ("precision", "recall", "diversity")  # and what stands beside them in Markdown
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row's score, and that of CFG at the effective scale the row had on the tuning seed, where it has one."""
+
+    label: str
+    about: Mapping[str, Any]  # chosen: knobs, sampler, effective_scale
+    score: Score
+    twin: Score | None
+
+
+def make_methods(path: Path, num: int | None, root: str, out: Path, workers: int | None, command: str) -> None:
+    """Sample and score every row of an experiment's YAML on the reporting seed; write the table as Markdown and JSON."""
+    began = time.perf_counter()
+    experiment, console = read_experiment(path), Console(highlight=False)
+    chosen = read_yaml(chosen_path(path))["rows"]
+    lacking = [row for row in experiment.rows if row not in chosen]
+    if lacking:
+        raise UserError(f"rows {', '.join(lacking)}: nothing is chosen for them yet", todo=f"make tune-{path.stem}")
+    num = num or experiment.report.num
+    runs = {row: run_of(experiment, row, chosen[row], num) for row in experiment.rows}
+    twins = {row: twin_of(experiment, row, chosen[row], num) for row in experiment.rows}
+    console.print(f"{len(runs)} rows and CFG at the same strength, {num} items each, seed {experiment.report.seed}")
+    with LocalExecutor(ExecutorConfig(workers=workers)) as executor:
+        wanted = {run.key: run for run in (*runs.values(), *twins.values()) if run is not None}
+        found = {s.run.key: s for s in Laboratory(executor, root, console).scores(list(wanted.values()))}
+    entries = {}
+    for row, values in experiment.rows.items():
+        twin = twins[row]
+        entries[row] = Entry(values.label, chosen[row], found[runs[row].key], None if twin is None else found[twin.key])
+    against = entries[experiment.against].score
+    console.print(console_table(*table_of(entries, against, against.run.bench.metrics, short=True)))
+    note = note_of(experiment, against, command)
+    table = markdown_table(*table_of(entries, against, against.run.bench.metrics, short=False))
+    out.mkdir(parents=True, exist_ok=True)
+    stem = out / f"{path.stem}-tiny"
+    write_bytes(stem.with_suffix(".md"), f"{table}\n{note}\n".encode())
+    write_json(stem.with_suffix(".json"), results_of(experiment, entries, against, command))
+    write_json(out / f"{stem.name}.runs.json", {"runs": sorted(found)})  # what of the store the table speaks of
+    console.print(f"{note}\n{time.perf_counter() - began:.0f} s. {stem}.md, {stem}.json", soft_wrap=True)
+
+
+def run_of(experiment: Experiment, row: str, about: Mapping[str, Any], num: int) -> Run:
+    """A row's run on the reporting seed."""
+    return experiment.run(experiment.rows[row].guidance, about["knobs"], experiment.report, num, about["sampler"])
+
+
+def twin_of(experiment: Experiment, row: str, about: Mapping[str, Any], num: int) -> Run | None:
+    """CFG, with as many steps as it always has, at a row's effective scale: CFG's own is its scale, so nothing is sought."""
+    if row == experiment.against or about["effective_scale"] is None:
+        return None
+    reference = experiment.rows[experiment.against]
+    return experiment.run(reference.guidance, {"scale": round(about["effective_scale"], 2)}, experiment.report, num)
+
+
+def table_of(
+    entries: Mapping[str, Entry], against: Score, metrics: tuple[Metric, ...], short: bool
+) -> tuple[list[str], list[list[str]]]:
+    """A line a row: values, effective scale, cost, differences to CFG at its preset and at the row's strength."""
+    by_name = {metric.name: metric for metric in metrics}
+    compared = [by_name[name] for name in COMPARED]
+    shown = compared if short else [*compared, *(by_name[name] for name in ASIDE)]
+    head = ["", *(heading(m) for m in shown), "eff. scale", "calls", "FLOPs", *(f"Δ {m.label}" for m in compared)]
+    head += ["CFG at eff. scale", *(f"Δ {m.label} to that" for m in compared)]
+    lines = []
+    for entry in entries.values():
+        score, cost, twin = entry.score, entry.score.cost, entry.twin
+        lines.append(
+            [
+                entry.label if short else f"{entry.label} ({words({**entry.about['knobs'], **entry.about['sampler']})})",
+                *(with_interval(score.estimates[m.name], m.digits) for m in shown),
+                scale_of(score.effective),
+                f"{cost.evaluations:g}",
+                f"{cost.flops / against.cost.flops:.2f}",
+                *(_difference(m, score, against, short) for m in compared),
+                "" if twin is None else with_interval(twin.estimates["fd"], by_name["fd"].digits),
+                *(_difference(m, score, twin, short) for m in compared),
+            ]
+        )
+    return head, lines
+
+
+def _difference(metric: Metric, score: Score, other: Score | None, short: bool) -> str:
+    if other is None or other.run.key == score.run.key:
+        return ""
+    found = difference(metric, score, other)
+    text = with_interval(found, metric.digits, sign=True)
+    return f"**{text}**" if leaves_out_zero(found) and not short else text
+
+
+def note_of(experiment: Experiment, against: Score, command: str) -> str:
+    """What the numbers are, and are not."""
+    run, tune = against.run, experiment.tune
+    return (
+        f"Model {run.model.name} (32x32, built in), n = {run.num}, seed {run.seed}; knobs chosen by {tune.metric} on seed "
+        f"{tune.seed} with {tune.num} items. ± is half a 95 % interval over {len(run.units)} units; Δ is paired on the same "
+        f"noise, to CFG at its preset and to CFG at the row's effective scale, whose probe FD is shown; in bold where the "
+        f"interval leaves out 0. FLOPs are relative to CFG. No number here is an ImageNet number. {command}, "
+        f"{datetime.now(UTC):%Y-%m-%d}, {machine()}."
+    )
+
+
+def results_of(experiment: Experiment, entries: Mapping[str, Entry], against: Score, command: str) -> dict[str, Any]:
+    """The same as data, with every metric."""
+    run = against.run
+    return {
+        "made": {
+            "command": command,
+            "date": f"{datetime.now(UTC):%Y-%m-%d}",
+            "machine": machine(),
+            "s2g": __version__,
+            "model": run.model.name,
+            "bench": experiment.bench,
+            "n": run.num,
+            "units": len(run.units),
+            "seed": run.seed,
+            "chosen_on": asdict(experiment.tune),
+        },
+        "rows": {row: _as_data(entry, against) for row, entry in entries.items()},
+    }
+
+
+def _as_data(entry: Entry, against: Score) -> dict[str, Any]:
+    score, metrics = entry.score, entry.score.run.bench.metrics
+    effective = score.effective
+    data: dict[str, Any] = {
+        "label": entry.label,
+        "guidance": score.run.name,
+        "knobs": entry.about["knobs"],
+        "sampler": entry.about["sampler"],
+        "key": score.run.key,
+        "values": {m.name: _numbers(score.estimates[m.name]) for m in metrics},
+        "delta": {m.name: _numbers(difference(m, score, against)) for m in metrics} if score is not against else None,
+        "effective_scale": {
+            **(_numbers(effective.scale) if effective.scale else {}),
+            "evaluations": effective.evaluations,
+            "left_out": effective.left_out,
+        },
+        "evaluations": score.cost.evaluations,
+        "flops_per_item": score.cost.flops,
+        "seconds_per_item": score.cost.seconds,
+    }
+    if entry.twin is not None:
+        twin = entry.twin
+        data["cfg_at_effective_scale"] = {
+            "scale": describe_scale(twin),
+            "key": twin.run.key,
+            "values": {m.name: _numbers(twin.estimates[m.name]) for m in metrics},
+            "delta": {m.name: _numbers(difference(m, score, twin)) for m in metrics},
+        }
+    return data
+
+
+def describe_scale(score: Score) -> float:
+    """The scale of a CFG run."""
+    return score.run.config["guidance"]["scale"]
+
+
+def _numbers(estimate: Estimate) -> dict[str, float | None]:
+    return {
+        k: None if v is None or v != v else float(f"{v:.6g}")
+        for k, v in (("value", estimate.value), ("low", estimate.low), ("high", estimate.high))
+    }

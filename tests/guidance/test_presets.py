@@ -1,0 +1,53 @@
+"""Every model's presets: each method can be assembled from them as they stand."""
+
+from __future__ import annotations
+
+import pytest
+from omegaconf import OmegaConf
+
+from s2g.config import ModelConfig, config_dir, read
+from s2g.guidance.assemble import Fit, assemble, bases
+from s2g.guidance.s2 import S2
+from s2g.registry import GUIDANCE
+
+METHODS = sorted(path.stem for path in (config_dir() / "guidance").glob("*.yaml"))
+MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
+
+
+def model(name: str) -> ModelConfig:
+    return read(ModelConfig, OmegaConf.to_container(OmegaConf.load(config_dir() / "model" / f"{name}.yaml")), "model")  # type: ignore[arg-type]
+
+
+def fit(name: str) -> Fit:
+    about = model(name)
+    return Fit(about.blocks, about.presets)
+
+
+def test_the_models_of_the_paper_are_there() -> None:
+    assert {"tiny_sit", "sit_xl", "dit_xl", "sd3", "sd35", "flux", "wan_1_3b", "wan_14b"} <= set(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_method_has_a_preset_that_can_be_assembled(name: str) -> None:
+    about = model(name)
+    assert about.name == name
+    assert set(about.presets) == set(METHODS) <= set(GUIDANCE)
+    for method in METHODS:
+        assemble(method, {}, fit(name))
+    for base in bases():
+        assemble("s2", {"base": base}, fit(name))
+
+
+@pytest.mark.parametrize("method", ["slg", "stg", "pag", "seg"])
+@pytest.mark.parametrize("name", MODELS)
+def test_layers_are_stated_and_lie_in_the_model(name: str, method: str) -> None:
+    layers = model(name).presets[method]["layers"]
+    assert layers and all(0 < layer < model(name).blocks for layer in layers)
+
+
+def test_the_papers_settings() -> None:
+    """Appendix B.4: CFG 7.5 and 5.0, omega 0.25; Section 4.5: about 10 % of the blocks, the first never."""
+    for name, scale, drop in (("sd3", 7.5, 2), ("sd35", 7.5, 2), ("wan_1_3b", 5.0, 3), ("wan_14b", 5.0, 4)):
+        s2 = assemble("s2", {}, fit(name))
+        assert isinstance(s2, S2)
+        assert (s2.base.scale, s2.omega, s2.drop, s2.protect) == (scale, 0.25, drop, (0,))  # type: ignore[attr-defined]
