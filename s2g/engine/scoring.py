@@ -38,8 +38,8 @@ class Effective:
     """The effective guidance scale of a run, and over how many of an item's evaluations it is a mean."""
 
     scale: Estimate | None  # over units; None where no evaluation had an uncond branch
-    evaluations: int  # of the guided network, per item
-    left_out: int  # those without an uncond branch, or without any
+    evaluations: float  # of the guided network, per item; with an adaptive solver a mean over units
+    left_out: float  # those without an uncond branch, or without any
 
     @property
     def value(self) -> float:
@@ -189,7 +189,8 @@ def effective_of(records: Sequence[dict[str, Any]]) -> Effective:
     facts = [record.get("effective_scale", {"mean": None, "evaluations": 0, "left_out": 0}) for record in records]
     means = np.array([fact["mean"] for fact in facts if fact["mean"] is not None])
     scale = of_mean(means, np.arange(len(means))) if len(means) else None
-    return Effective(scale, facts[0]["evaluations"], max(fact["left_out"] for fact in facts))
+    evaluations, left_out = (float(np.mean([fact[name] for fact in facts])) for name in ("evaluations", "left_out"))
+    return Effective(scale, evaluations, left_out)
 
 
 def _short(value: float | int | str | None) -> float | int | str | None:

@@ -7,6 +7,7 @@ A method whose gain is only a stronger scale is told from one that goes somewher
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from s2g.guidance.geometry import inner
@@ -38,12 +39,9 @@ class Strength:
         self.counts.append(len(known))
 
     def merge(self, other: Strength) -> None:
-        """Take in other items of the same unit."""
-        if not self.counts:
-            self.sums, self.counts = list(other.sums), list(other.counts)
-            return
-        self.sums = [a + b for a, b in zip(self.sums, other.sums, strict=True)]
-        self.counts = [a + b for a, b in zip(self.counts, other.counts, strict=True)]
+        """Take in other items of the same unit; an adaptive solver may have evaluated them more or less often."""
+        self.sums = [a + b for a, b in zip_longest(self.sums, other.sums, fillvalue=0.0)]
+        self.counts = [a + b for a, b in zip_longest(self.counts, other.counts, fillvalue=0)]
 
     def facts(self) -> dict[str, object]:
         """For the unit's record: the mean over items and evaluations, how many evaluations, how many are left out, each."""

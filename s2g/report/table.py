@@ -59,7 +59,8 @@ def scale_line(effective: Effective) -> str:
         return ""
     if effective.scale is None:
         return "effective guidance scale: none, there is no unconditional prediction to measure it against"
-    of = f"over {effective.evaluations - effective.left_out} of {effective.evaluations} evaluations"
+    counted, whole = (f"{round(count, 1):g}" for count in (effective.evaluations - effective.left_out, effective.evaluations))
+    of = f"over {counted} of {whole} evaluations"
     left = ", the others have no unconditional prediction" if effective.left_out else ""
     return f"effective guidance scale: {scale_of(effective)} ({of}{left})"
 

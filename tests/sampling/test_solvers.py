@@ -7,17 +7,15 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from sampling.gaussian import Denoised, Exact, Still, error
 
 from s2g.errors import NotFiniteError
 from s2g.guidance.base import Draws
 from s2g.guidance.cfg import CFG
-from s2g.guidance.none import NoGuidance
 from s2g.guidance.s2 import S2
 from s2g.guidance.window import Window
-from s2g.models.base import Conditioning, Output
+from s2g.models.base import Output
 from s2g.models.convention import Flow
-from s2g.network.blocks import register_block
 from s2g.network.evaluate import Evaluator
 from s2g.sampling.euler import Euler
 from s2g.sampling.heun import Heun
@@ -26,64 +24,10 @@ from s2g.sampling.loop import initial_noise, sample
 from s2g.sampling.unit import Unit
 from s2g.space import Space
 
-MEAN, STD = 1.5, 0.4
-
-
-class Plus(nn.Module):
-    """A residual block that adds a constant."""
-
-    def __init__(self, amount: float) -> None:
-        super().__init__()
-        self.amount = amount
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.amount
-
-
-register_block(Plus, ["x"], ["x"])
-
-
-class Exact:
-    """The exact velocity of data ~ N(MEAN, STD^2), plus blocks that add nothing unless told to."""
-
-    convention, latent_shape, token_grid, passes, order = Flow(), (2,), (1, 1), "batched", ("cond", "uncond")
-
-    def __init__(self, amounts: tuple[float, ...] = (0.0, 0.0, 0.0)) -> None:
-        self.network = nn.Sequential(*(Plus(amount) for amount in amounts)).double()
-
-    @property
-    def blocks(self) -> list[nn.Module]:
-        return list(self.network)
-
-    def forward(
-        self, x: torch.Tensor, level: float, conditioning: Conditioning, timestep: torch.Tensor | None = None
-    ) -> Output:
-        a, s = 1 - level, level
-        gain = a * STD**2 / (a**2 * STD**2 + s**2)
-        data = MEAN + gain * (x - a * MEAN)
-        noise = (x - a * data) / s if s > 0 else torch.zeros_like(x)
-        velocity = noise - data + conditioning.tensors["bias"]
-        for block in self.network:
-            velocity = block(velocity)
-        return Output(velocity)
-
-    def encode(self, prompts: list[float]) -> dict[str, Conditioning]:
-        bias = torch.tensor(prompts, dtype=torch.float64)[:, None]
-        return {"cond": Conditioning({"bias": bias}), "uncond": Conditioning({"bias": torch.zeros_like(bias)})}
-
-
-def end_points(steps: int, solver: type) -> float:
-    """Largest distance of the end points from the exact flow map x1 -> MEAN + STD x1."""
-    network, unit = Exact(), Unit(0, tuple(range(8)), seed=5, mask_seed=0)
-    with Evaluator(network) as evaluator:
-        out = sample(evaluator, NoGuidance(), solver(steps=steps), network.encode([0.0] * 8), unit).latents
-    want = MEAN + STD * initial_noise(5, unit.items, (2,))
-    return float((out - want).abs().max())
-
 
 @pytest.mark.parametrize(("solver", "order"), [(Euler, 1), (Heun, 2)])
 def test_order_of_convergence(solver: type, order: int) -> None:
-    coarse, fine = end_points(40, solver), end_points(80, solver)
+    coarse, fine = error(solver(steps=40)), error(solver(steps=80))
     assert math.log2(coarse / fine) == pytest.approx(order, abs=0.3)
     assert fine < (0.02 if order == 1 else 0.002)
 
@@ -94,10 +38,6 @@ def test_levels_are_even_and_shifted_as_sd3_shifts_them() -> None:
 
 
 def test_a_step_without_branches_is_no_movement() -> None:
-    class Still(NoGuidance):
-        def branches(self, step):
-            return ()
-
     network, unit = Exact(), Unit(0, (0, 1), 0, 0)
     for solver in (Euler(steps=3), Heun(steps=3)):
         with Evaluator(network) as evaluator:
@@ -127,9 +67,6 @@ def test_heun_evaluates_twice_with_the_same_mask() -> None:
 
 
 def test_heun_ends_with_eulers_step_where_no_velocity_can_be_had() -> None:
-    class Denoised(NoGuidance):
-        space = Space.DENOISED
-
     network, unit, steps = Exact(), Unit(0, (0, 1), 0, 0), 6
     with Evaluator(network) as evaluator:
         found = sample(evaluator, Denoised(), Heun(steps=steps), network.encode([0.0, 0.0]), unit).latents
