@@ -9,7 +9,7 @@ from rich.table import Table
 
 from s2g.engine.scoring import Score
 from s2g.metrics.statistics import over_seeds
-from s2g.report.table import console_table, heading, scale_of, with_interval
+from s2g.report.table import console_table, heading, with_interval
 
 SEEDS = ("seed", "mask_seed")
 Row = tuple[dict[str, str], Score]  # what was typed, and what came of it
@@ -44,7 +44,7 @@ def runs_table(rows: Sequence[Row], knobs: list[str], numbers: dict[tuple[str, i
         [
             *(overrides.get(name, "") for name in knobs),
             *(with_interval(score.estimates[metric.name], metric.digits) for metric in metrics),
-            scale_of(score.effective),
+            "–" if score.effective.scale is None else f"{score.effective.value:.2f}",
             str(numbers[score.run.key, score.run.num]),
         ]
         for overrides, score in rows

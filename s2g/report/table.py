@@ -67,7 +67,7 @@ def scale_line(effective: Effective) -> str:
 
 def console_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: bool = False) -> Table:
     """A plain table; the first column reads from the left, numbers from the right (`left`: all of them are words)."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for place, name in enumerate(head):
         table.add_column(name, justify="left" if left or place == 0 else "right", overflow="fold")
     for row in rows:
