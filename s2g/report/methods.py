@@ -37,6 +37,7 @@ class Entry:
     about: Mapping[str, Any]  # chosen: knobs, sampler, effective_scale
     score: Score
     twin: Score | None
+    base: Score | None  # the row it stands over, where that is a row of its own
 
 
 def make_methods(path: Path, num: int | None, root: str, out: Path, workers: int | None, command: str) -> None:
@@ -56,12 +57,13 @@ def make_methods(path: Path, num: int | None, root: str, out: Path, workers: int
         found = {s.run.key: s for s in Laboratory(executor, root, console).scores(list(wanted.values()))}
     entries = {}
     for row, values in experiment.rows.items():
-        twin = twins[row]
-        entries[row] = Entry(values.label, chosen[row], found[runs[row].key], None if twin is None else found[twin.key])
+        twin = twins[row] if twins[row] != runs[experiment.against] else None  # it is there already
+        base = found[runs[values.over].key] if values.over else None
+        entries[row] = Entry(values.label, chosen[row], found[runs[row].key], None if twin is None else found[twin.key], base)
     against = entries[experiment.against].score
-    console.print(console_table(*table_of(entries, against, against.run.bench.metrics, short=True)))
+    console.print(console_table(*console_rows(entries, against)))
     note = note_of(experiment, against, command)
-    table = markdown_table(*table_of(entries, against, against.run.bench.metrics, short=False))
+    table = markdown_table(*table_of(entries, against))
     out.mkdir(parents=True, exist_ok=True)
     stem = out / f"{path.stem}-tiny"
     write_bytes(stem.with_suffix(".md"), f"{table}\n{note}\n".encode())
@@ -83,39 +85,58 @@ def twin_of(experiment: Experiment, row: str, about: Mapping[str, Any], num: int
     return experiment.run(reference.guidance, {"scale": round(about["effective_scale"], 2)}, experiment.report, num)
 
 
-def table_of(
-    entries: Mapping[str, Entry], against: Score, metrics: tuple[Metric, ...], short: bool
-) -> tuple[list[str], list[list[str]]]:
+def console_rows(entries: Mapping[str, Entry], against: Score) -> tuple[list[str], list[list[str]]]:
+    """What 80 columns have room for: the compared metrics, the effective scale, the cost, and the last one's differences."""
+    compared = [metric for metric in against.run.bench.metrics if metric.name in COMPARED]
+    last = compared[-1]
+    names = [*(heading(m) for m in compared), "eff. scale", "FLOPs", f"Δ {last.label}", "Δ at eff. scale"]
+    head = ["", *(name.replace(" ", "\n", 1) if name[0] != "Δ" else "\n".join(name.rsplit(" ", 1)) for name in names)]
+    lines = [
+        [
+            entry.label,
+            *(with_interval(entry.score.estimates[m.name], m.digits) for m in compared),
+            "–" if entry.score.effective.scale is None else f"{entry.score.effective.value:.2f}",
+            f"{entry.score.cost.flops / against.cost.flops:.2f}",
+            _difference(last, entry.score, against),
+            _difference(last, entry.score, entry.twin),
+        ]
+        for entry in entries.values()
+    ]
+    return head, lines
+
+
+def table_of(entries: Mapping[str, Entry], against: Score) -> tuple[list[str], list[list[str]]]:
     """A line a row: values, effective scale, cost, differences to CFG at its preset and at the row's strength."""
-    by_name = {metric.name: metric for metric in metrics}
+    by_name = {metric.name: metric for metric in against.run.bench.metrics}
     compared = [by_name[name] for name in COMPARED]
-    shown = compared if short else [*compared, *(by_name[name] for name in ASIDE)]
+    shown = [*compared, *(by_name[name] for name in ASIDE)]
     head = ["", *(heading(m) for m in shown), "eff. scale", "calls", "FLOPs", *(f"Δ {m.label}" for m in compared)]
-    head += ["CFG at eff. scale", *(f"Δ {m.label} to that" for m in compared)]
+    head += [f"CFG at eff. scale: {compared[-1].label}", *(f"Δ {m.label} to that" for m in compared)]
     lines = []
     for entry in entries.values():
         score, cost, twin = entry.score, entry.score.cost, entry.twin
+        knobs = words({**entry.about["knobs"], **entry.about["sampler"]})
         lines.append(
             [
-                entry.label if short else f"{entry.label} ({words({**entry.about['knobs'], **entry.about['sampler']})})",
+                f"{entry.label} ({knobs})" if knobs else entry.label,
                 *(with_interval(score.estimates[m.name], m.digits) for m in shown),
                 scale_of(score.effective),
                 f"{cost.evaluations:g}",
                 f"{cost.flops / against.cost.flops:.2f}",
-                *(_difference(m, score, against, short) for m in compared),
-                "" if twin is None else with_interval(twin.estimates["fd"], by_name["fd"].digits),
-                *(_difference(m, score, twin, short) for m in compared),
+                *(_difference(m, score, against, bold=True) for m in compared),
+                "" if twin is None else with_interval(twin.estimates[compared[-1].name], compared[-1].digits),
+                *(_difference(m, score, twin, bold=True) for m in compared),
             ]
         )
     return head, lines
 
 
-def _difference(metric: Metric, score: Score, other: Score | None, short: bool) -> str:
+def _difference(metric: Metric, score: Score, other: Score | None, bold: bool = False) -> str:
     if other is None or other.run.key == score.run.key:
         return ""
     found = difference(metric, score, other)
     text = with_interval(found, metric.digits, sign=True)
-    return f"**{text}**" if leaves_out_zero(found) and not short else text
+    return f"**{text}**" if bold and leaves_out_zero(found) else text
 
 
 def note_of(experiment: Experiment, against: Score, command: str) -> str:
@@ -124,8 +145,8 @@ def note_of(experiment: Experiment, against: Score, command: str) -> str:
     return (
         f"Model {run.model.name} (32x32, built in), n = {run.num}, seed {run.seed}; knobs chosen by {tune.metric} on seed "
         f"{tune.seed} with {tune.num} items. ± is half a 95 % interval over {len(run.units)} units; Δ is paired on the same "
-        f"noise, to CFG at its preset and to CFG at the row's effective scale, whose probe FD is shown; in bold where the "
-        f"interval leaves out 0. FLOPs are relative to CFG. No number here is an ImageNet number. {command}, "
+        f"noise, to CFG at its preset and to CFG at the effective scale that the row had on seed {tune.seed}; in bold where "
+        f"the interval leaves out 0. FLOPs are relative to CFG. No number here is an ImageNet number. {command}, "
         f"{datetime.now(UTC):%Y-%m-%d}, {machine()}."
     )
 
@@ -146,7 +167,7 @@ def results_of(experiment: Experiment, entries: Mapping[str, Entry], against: Sc
             "seed": run.seed,
             "chosen_on": asdict(experiment.tune),
         },
-        "rows": {row: _as_data(entry, against) for row, entry in entries.items()},
+        "rows": [{"row": row, **_as_data(entry, against)} for row, entry in entries.items()],
     }
 
 
@@ -170,6 +191,8 @@ def _as_data(entry: Entry, against: Score) -> dict[str, Any]:
         "flops_per_item": score.cost.flops,
         "seconds_per_item": score.cost.seconds,
     }
+    if entry.base is not None:
+        data["delta_to_base"] = {m.name: _numbers(difference(m, score, entry.base)) for m in metrics}
     if entry.twin is not None:
         twin = entry.twin
         data["cfg_at_effective_scale"] = {

@@ -61,7 +61,7 @@ def test_from_choosing_to_the_table(small: Path, tmp_path: Path, capfd: pytest.C
     assert all(label in shown for label in ("nothing", "S2 over zero", "CFG at S2's cost"))
     results = json.loads((out / "small-tiny.json").read_text())
     assert (results["made"]["seed"], results["made"]["n"]) == (0, 32)
-    of = results["rows"]
+    of = {row["row"]: row for row in results["rows"]}
     assert of["cfg"]["delta"] is None and of["none"].get("cfg_at_effective_scale") is None
     twin = of["s2"]["cfg_at_effective_scale"]
     assert (
