@@ -55,8 +55,9 @@ def _version(name: str) -> str:
 
 def _weights(path: Path) -> list[str]:
     config = OmegaConf.load(path)
-    file = BUILTIN / f"{config.name}.safetensors" if config.weights == "builtin" else Path(config.weights)
-    return [f"model={path.stem}", _state(file)]
+    if config.weights != "builtin":
+        return [f"model={path.stem}", f"not built yet; its weights: {config.weights}"]
+    return [f"model={path.stem}", _state(BUILTIN / f"{config.name}.safetensors")]
 
 
 def _state(file: Path) -> str:

@@ -22,7 +22,7 @@ from s2g.engine.scoring import Score, difference
 from s2g.errors import UserError
 from s2g.metrics.statistics import Estimate
 from s2g.report.experiment import Experiment, read_experiment, read_yaml
-from s2g.report.table import console_table, heading, leaves_out_zero, markdown_table, scale_of, with_interval
+from s2g.report.table import console_table, heading, leaves_out_zero, markdown_table, scale_of, stacked, with_interval
 from s2g.report.tuning import Laboratory, chosen_path, words
 
 COMPARED = ("joint", "fd")  # metrics whose differences have columns
@@ -90,7 +90,7 @@ def console_rows(entries: Mapping[str, Entry], against: Score) -> tuple[list[str
     compared = [metric for metric in against.run.bench.metrics if metric.name in COMPARED]
     last = compared[-1]
     names = [*(heading(m) for m in compared), "eff. scale", "FLOPs", f"Δ {last.label}", "Δ at eff. scale"]
-    head = ["", *(name.replace(" ", "\n", 1) if name[0] != "Δ" else "\n".join(name.rsplit(" ", 1)) for name in names)]
+    head = ["", *(stacked(name) for name in names)]
     lines = [
         [
             entry.label,

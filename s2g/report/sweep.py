@@ -9,7 +9,7 @@ from rich.table import Table
 
 from s2g.engine.scoring import Score
 from s2g.metrics.statistics import over_seeds
-from s2g.report.table import console_table, heading, with_interval
+from s2g.report.table import console_table, heading, stacked, with_interval
 
 SEEDS = ("seed", "mask_seed")
 Row = tuple[dict[str, str], Score]  # what was typed, and what came of it
@@ -49,7 +49,7 @@ def runs_table(rows: Sequence[Row], knobs: list[str], numbers: dict[tuple[str, i
         ]
         for overrides, score in rows
     ]
-    return console_table([*short(knobs), *(heading(metric) for metric in metrics), "eff. scale", "run"], lines)
+    return console_table([*short(knobs), *(stacked(heading(metric)) for metric in metrics), "eff.\nscale", "run"], lines)
 
 
 def seeds_table(rows: Sequence[Row], knobs: list[str]) -> Table | None:
@@ -64,7 +64,7 @@ def seeds_table(rows: Sequence[Row], knobs: list[str]) -> Table | None:
             means = [over_seeds([score.estimates[m.name].value for score in scores.values()]) for m in metrics]
             shown = [with_interval(mean, metric.digits) for mean, metric in zip(means, metrics, strict=True)]
             lines.append([*setting, *shown, str(len(scores))])
-    return console_table([*short(knobs), *(heading(metric) for metric in metrics), "seeds"], lines) if lines else None
+    return console_table([*short(knobs), *(stacked(heading(m)) for m in metrics), "seeds"], lines) if lines else None
 
 
 def short(knobs: list[str]) -> list[str]:

@@ -35,6 +35,11 @@ def heading(metric: Metric) -> str:
     return metric.label if metric.higher is None else f"{metric.label} {'↑' if metric.higher else '↓'}"
 
 
+def stacked(name: str) -> str:
+    """A heading on two lines, broken at its first space, or after a Δ's name: columns of numbers are narrow."""
+    return "\n".join(name.rsplit(" ", 1) if name.startswith("Δ") else name.split(" ", 1))
+
+
 def leaves_out_zero(estimate: Estimate) -> bool:
     """Whether a difference's interval is there and does not hold 0."""
     return estimate.low is not None and estimate.high is not None and (estimate.low > 0 or estimate.high < 0)

@@ -46,7 +46,13 @@ def command(root: Path, *overrides: str) -> list[str]:
 
 def test_the_key_is_what_determines_the_samples(run_of: RunOf) -> None:
     base = run_of(*QUICK)
-    same = [("num=1024",), ("executor.workers=2",), ("executor.reuse=false",), ("guidance.omega=5e-1",), ("guidance.scale=2",)]
+    same = [
+        ("num=1024",),
+        ("executor.workers=2",),
+        ("executor.reuse=false",),
+        ("guidance.omega=5e-1",),
+        ("guidance.scale=1.5",),
+    ]
     same += [("guidance.drop_ratio=0.05",), ("guidance.drop_blocks=1",), ("guidance.protect=[0,0]",), ("sampler=euler",)]
     for overrides in same:
         assert run_of(*QUICK, *overrides).key == base.key, overrides

@@ -58,7 +58,8 @@ def test_from_choosing_to_the_table(small: Path, tmp_path: Path, capfd: pytest.C
     capfd.readouterr()
     make_methods(small, None, runs, out, 1, "make small")
     shown = capfd.readouterr().out
-    assert all(label in shown for label in ("nothing", "S2 over zero", "CFG at S2's cost"))
+    table = (out / "small-tiny.md").read_text()
+    assert "nothing" in shown and all(f"| {label}" in table for label in ("nothing", "S2 over zero", "CFG at S2's cost"))
     results = json.loads((out / "small-tiny.json").read_text())
     assert (results["made"]["seed"], results["made"]["n"]) == (0, 32)
     of = {row["row"]: row for row in results["rows"]}
