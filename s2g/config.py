@@ -44,6 +44,7 @@ class ModelConfig:
     channels: int | None = None  # guided channels
 
     key: ClassVar[str] = "model.weights"  # under which a user types the weights
+    network_key: ClassVar[str] = "model.network"  # and what the network is
 
     def __post_init__(self) -> None:
         at_least(self.unit, 1, "model.unit")
@@ -69,6 +70,7 @@ class WeakConfig(ModelConfig):
     """The second, weaker network of a method: the model with other weights, and where stated another network."""
 
     key: ClassVar[str] = "guidance.weak"
+    network_key: ClassVar[str] = "guidance.weak_network"
 
     @staticmethod
     def of(model: ModelConfig, weights: str, network: Mapping[str, Any]) -> WeakConfig:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from s2g import __version__
-from s2g.config import CHECKOUT, file_hash
+from s2g.config import CHECKOUT, ModelConfig, file_hash
 from s2g.engine.run import Run
 
 THREADS = 1  # of a worker, however many there are: the bytes of a sum depend on how it is split
@@ -58,5 +58,11 @@ def environment(run: Run, device: str, workers: int) -> dict[str, Any]:
         "device": device,
         "workers": workers,
         "threads": THREADS,
-        "weights": {"file": run.model.weights_file().name, "sha256": file_hash(run.model.weights_file())},
+        "weights": weights_of(run.model),
+        **({} if run.weak is None else {"weak_weights": weights_of(run.weak)}),
     }
+
+
+def weights_of(model: ModelConfig) -> dict[str, str]:
+    """A weights file by name and hash."""
+    return {"file": model.weights_file().name, "sha256": file_hash(model.weights_file())}

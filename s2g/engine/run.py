@@ -137,10 +137,9 @@ def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
 
 def _placed(guidance: Mapping[str, Any], weights: str) -> dict[str, Any]:
     """The method as it was typed, with the weak network's file at its absolute place."""
-    arguments = guidance.get("base_args") or {}
-    if "weak" in arguments:
-        return {**guidance, "base_args": {**arguments, "weak": weights}}
-    return {**guidance, "weak": weights} if "weak" in guidance else dict(guidance)
+    if "base" in guidance:
+        return {**guidance, "base_args": {**(guidance.get("base_args") or {}), "weak": weights}}
+    return {**guidance, "weak": weights}
 
 
 def restore(config: Mapping[str, Any], num: int) -> Run:

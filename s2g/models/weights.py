@@ -50,5 +50,5 @@ def check_state(network: nn.Module, state: dict[str, Tensor], config: ModelConfi
     if said:
         raise UserError(
             f"{config.key} = {config.weights}: does not fit {config.name}; it {'; it '.join(said)}",
-            todo=f"give the weights of {config.name}, or the model.network that they were trained with",
+            todo=f"give the weights of {config.name}, or the {config.network_key} that they were trained with",
         )

@@ -41,8 +41,8 @@ class Row:
     like: str | None = None  # the row whose chosen knobs are taken over
     over: str | None = None  # the row that is the base method
     match: Knobs = field(default_factory=dict)
-    # {nfe: ROW} or {flops: ROW}: with the steps that cost what that row costs;
-    # {scale: ROW, by: KNOB, between: [LOW, HIGH]}: with the knob that gives that row's effective scale
+    # {nfe: ROW} or {flops: ROW}: with the steps that cost what that row costs; {scale: ROW}, of CFG: at that row's effective
+    # scale; {scale: ROW, by: KNOB, between: [LOW, HIGH]}: with the knob that gives that row's effective scale
 
     def waits_for(self) -> set[str]:
         """Rows that must be chosen before this one."""
@@ -84,13 +84,26 @@ def read_experiment(path: Path) -> Experiment:
     for row, values in rows.items():
         for name in values.waits_for() - set(rows):
             raise unknown(f"rows.{row}", name, rows)
-        only({*MATCHES, "by", "between"}, values.match, f"rows.{row}.match")
+        check_match(row, values)
     only({"model", "bench", "against", "sampler"}, raw, path.name)
     named = {key: coerce(str, raw.get(key), f"{path.name}: {key}") for key in ("model", "bench", "against")}
     experiment = Experiment(**named, tune=parts["tune"], report=parts["report"], rows=rows, sampler=raw.get("sampler", {}))
     if experiment.against not in rows:
         raise unknown("against", experiment.against, rows)
     return experiment
+
+
+def check_match(name: str, row: Row) -> None:
+    """UserError unless a row's match is one of those that `Row` lists."""
+    match, key = row.match, f"rows.{name}.match"
+    only({*MATCHES, "by", "between"}, match, key)
+    if match and sum(kind in match for kind in MATCHES) != 1:
+        raise UserError(f"{key} = {dict(match)}", allowed="one of nfe, flops, scale, naming a row")
+    if "scale" in match and row.guidance != "cfg" and not {"by", "between"} <= set(match):
+        raise UserError(
+            f"{key} = {dict(match)}: only CFG's effective scale is its scale",
+            todo="name the knob and where to seek: {scale: ROW, by: KNOB, between: [LOW, HIGH]}",
+        )
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -122,13 +122,20 @@ def matched(
         if kind in row.match:
             own = chosen[row.like or experiment.against][cost]
             return {**about, "sampler": {"steps": steps_of_equal_cost(chosen[row.match[kind]][cost], own, steps)}}
+    target = chosen[row.match["scale"]]["effective_scale"]
+    if target is None:
+        raise UserError(
+            f"rows.{name}.match.scale = {row.match['scale']}: that row has no effective scale", todo="name another row"
+        )
+    if "by" not in row.match:  # CFG's effective scale is its scale: nothing is to be sought
+        return {**about, "knobs": {**knobs, "scale": round(target, 2)}}
     by, (low, high) = row.match["by"], row.match["between"]
 
     def scale_at(value: float) -> float:
         run = run_of(experiment, name, {**about, "knobs": {**knobs, by: value}}, experiment.tune.strength_num)
         return laboratory.scores([run])[0].effective.value
 
-    return {**about, "knobs": {**knobs, by: brought_to(chosen[row.match["scale"]]["effective_scale"], scale_at, low, high)}}
+    return {**about, "knobs": {**knobs, by: brought_to(target, scale_at, low, high)}}
 
 
 def run_of(experiment: Experiment, name: str, about: Mapping[str, Any], num: int | None = None) -> Run:

@@ -28,6 +28,7 @@ rows:
   s2_zero: {guidance: s2, label: S2 over zero, over: zero, like: s2}
   zero: {guidance: cfg_zero, label: zero, knobs: {scale: 2}}
   weaker: {guidance: s2, label: S2 brought to CFG, like: s2, match: {scale: cfg, by: scale, between: [1.01, 4]}}
+  twin: {guidance: cfg, label: CFG at S2's strength, match: {scale: s2}}
   longer: {guidance: cfg, label: CFG at S2's cost, like: cfg, match: {nfe: s2}}
 """
 MADE = CHECKOUT / "experiments" / "methods.yaml"
@@ -55,6 +56,7 @@ def test_from_choosing_to_the_table(small: Path, tmp_path: Path, capfd: pytest.C
     assert rows["s2"]["evaluations"] == 4 * 2 + 3 and rows["longer"]["sampler"] == {"steps": 6}  # 4 x 11 / 8 = 5.5
     assert rows["weaker"]["effective_scale"] == pytest.approx(rows["cfg"]["effective_scale"], abs=0.02)
     assert rows["none"]["effective_scale"] is None
+    assert rows["twin"]["knobs"] == {"scale": round(rows["s2"]["effective_scale"], 2)}
     capfd.readouterr()
     make_methods(small, None, runs, out, 1, "make small")
     shown = capfd.readouterr().out
@@ -87,6 +89,8 @@ def test_from_choosing_to_the_table(small: Path, tmp_path: Path, capfd: pytest.C
         ("like: s2}\n  zero", "like: s3}\n  zero", "Did you mean 's2'?"),
         ("against: cfg", "against: cgf", "Did you mean 'cfg'?"),
         ("{nfe: s2}", "{nef: s2}", "Did you mean 'nfe'?"),
+        ("{nfe: s2}", "{nfe: s2, flops: s2}", "one of nfe, flops, scale"),
+        (", by: scale, between: [1.01, 4]", "", "only CFG's effective scale is its scale"),
         ("label: nothing", "lable: nothing", "Did you mean 'label'?"),
         ("bench: shapes", "bnech: shapes", "Did you mean 'bench'?"),
     ],
