@@ -54,6 +54,9 @@ class APG(BaseMethod):
         defaults = dict(DEFAULTS[self.form])
         if self.r is not None or self.r_rms is not None:  # one of the two was chosen
             defaults |= {"r": None, "r_rms": None}
+        if self.r == 0:  # no cap, under one name
+            object.__setattr__(self, "r", None)
+            object.__setattr__(self, "r_rms", 0.0)
         for knob, value in defaults.items():
             if getattr(self, knob) is None:
                 object.__setattr__(self, knob, value)

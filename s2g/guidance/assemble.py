@@ -16,6 +16,7 @@ from s2g.typed import at_least, coerce, only
 
 DROP_RATIO = 0.1  # paper Section 4.5: about 10 % of the blocks
 EITHER_OR = (("drop_blocks", "drop_ratio"), ("lam", "scale"), ("r", "r_rms"))  # typing one unsets the other's preset
+OF_A_FORM = ("eta", "r", "r_rms", "momentum")  # what a preset says of these holds for its form alone
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ def _method(name: str, given: Mapping[str, Any], fit: Fit, key: str = "guidance"
             )
         if any(knob in given for knob in pair):
             preset = {knob: value for knob, value in preset.items() if knob not in pair}
+    if "form" in own and given.get("form") not in (None, preset.get("form", cls.form)):  # the preset is of another form
+        preset = {knob: value for knob, value in preset.items() if knob not in OF_A_FORM}
     knobs = {**preset, **given}
     values: dict[str, Any] = {}
 
@@ -73,8 +76,8 @@ def _method(name: str, given: Mapping[str, Any], fit: Fit, key: str = "guidance"
         strengths = {"scale", "lam"} & set(given.get("base_args") or {})
         if strengths and "scale" in given:
             raise UserError(f"guidance.scale and guidance.base_args.{min(strengths)}: both were given", todo="keep one of them")
-        if strengths:
-            scale = {}  # what was typed goes before a preset
+        if strengths or ("scale" not in given and base != preset.get("base", "cfg")):
+            scale = {}  # what was typed goes before a preset, and a preset's scale is of the base that it was chosen over
         if scale and "scale" not in {f.name for f in fields(GUIDANCE.load(base))}:
             if "scale" in given:
                 raise UserError(

@@ -6,6 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from s2g.config import ModelConfig, config_dir, read
+from s2g.guidance.apg import APG
 from s2g.guidance.assemble import Fit, assemble, bases
 from s2g.guidance.s2 import S2
 from s2g.registry import GUIDANCE
@@ -51,3 +52,22 @@ def test_the_papers_settings() -> None:
         s2 = assemble("s2", {}, fit(name))
         assert isinstance(s2, S2)
         assert (s2.base.scale, s2.omega, s2.drop, s2.protect) == (scale, 0.25, drop, (0,))  # type: ignore[attr-defined]
+
+
+def test_a_wrappers_preset_scale_is_of_the_base_it_was_chosen_over() -> None:
+    presets = {"s2": {"scale": 1.5, "omega": 0.5}, "apg": {"scale": 2.5}, "cfgpp": {"lam": 0.35}, "cfg": {"scale": 1.75}}
+    fitted = Fit(12, presets)
+    for base, scale in (("cfg", 1.5), ("apg", 2.5)):
+        assert assemble("s2", {"base": base}, fitted).base.scale == scale  # type: ignore[attr-defined]
+    assert assemble("s2", {"base": "cfgpp"}, fitted).base == assemble("cfgpp", {}, fitted)  # type: ignore[attr-defined]
+    assert assemble("s2", {"base": "apg", "scale": 4}, fitted).base.scale == 4.0  # type: ignore[attr-defined]
+    assert assemble("s2", {"base": "apg"}, fitted).omega == 0.5  # type: ignore[attr-defined]
+    over_apg = Fit(12, {**presets, "s2": {"base": "apg", "scale": 3.0}})
+    assert assemble("s2", {}, over_apg).base.scale == 3.0  # type: ignore[attr-defined]
+
+
+def test_a_preset_of_one_form_says_nothing_of_another() -> None:
+    fitted = Fit(12, {"apg": {"scale": 2.5, "r_rms": 0.0}})
+    assert assemble("apg", {"form": "diffusers"}, fitted) == APG(2.5, "diffusers", 1.0, 15.0, None, 0.0)
+    assert assemble("apg", {"form": "paper"}, fitted) == assemble("apg", {}, fitted) == APG(2.5, r_rms=0.0)
+    assert APG(2.0, r=0) == APG(2.0, r_rms=0)
