@@ -20,6 +20,10 @@ class UserError(Exception):
         super().__init__("\n".join(lines))
 
 
+class NotBuiltError(UserError):
+    """A model or a bench that is described but has no code yet: it can be planned, not run."""
+
+
 class DamageError(UserError):
     """A stored file that is not what was written."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from s2g.config import ModelConfig
+from s2g.config import ModelConfig, read
 
 if TYPE_CHECKING:  # planning needs no statistics
     from s2g.metrics.statistics import Mergeable
@@ -33,6 +33,33 @@ class Metric:
     def __post_init__(self) -> None:
         if (self.items is None) == (self.value is None):
             raise ValueError(f"metric {self.name}: either items or value")
+
+
+@dataclass(frozen=True)
+class PlannedColumn:
+    """A number that a bench without code will give, as tables will show it."""
+
+    label: str
+    higher: bool
+    digits: int
+
+
+@dataclass(frozen=True)
+class PlannedBench:
+    """A bench of the paper whose code is not built: what its YAML says, enough to plan and to check columns by name."""
+
+    name: str
+    num: int
+    metrics: Mapping[str, Mapping[str, Any]]  # name -> label, higher, digits
+    kept_mb: float  # an item as it will be stored
+    protocol: str  # where it is defined
+    downloads: Sequence[str] = ()  # what scoring fetches, with sizes
+    licences: Sequence[str] = ()  # of what is fetched
+
+    @property
+    def columns(self) -> dict[str, PlannedColumn]:
+        """Metrics by name; UserError for one that does not say what it is."""
+        return {name: read(PlannedColumn, about, f"bench.metrics.{name}") for name, about in self.metrics.items()}
 
 
 class Bench(Protocol):

@@ -9,8 +9,8 @@ from enum import Enum
 from typing import Any
 
 from s2g.config import ExecutorConfig, ModelConfig, Settings, WeakConfig, canonical, file_hash, read
-from s2g.engine.bench import Bench
-from s2g.errors import UserError, unknown
+from s2g.engine.bench import Bench, PlannedBench
+from s2g.errors import NotBuiltError, UserError, unknown
 from s2g.guidance.assemble import Fit, assemble
 from s2g.guidance.base import Guidance, Need
 from s2g.registry import BENCHES, MODELS, SAMPLERS
@@ -18,6 +18,7 @@ from s2g.sampling.base import WITHOUT, Sampler
 from s2g.sampling.unit import Unit
 from s2g.typed import at_least
 
+GROUPS = ("model", "guidance", "sampler", "bench", "executor", "logger")
 SAMPLES_VERSION = 1  # raised whenever the mathematics of sampling changes
 
 
@@ -89,25 +90,43 @@ def describe(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
-    """A composed configuration as a checked run; UserError for whatever can be known to be wrong before loading.
+@dataclass(frozen=True)
+class Outline:
+    """A run as far as it can be known without its code and weights: enough to plan it."""
 
-    The logger is not the engine's business: its name is asked for here, the rest where it is used.
-    """
-    groups = ("model", "guidance", "sampler", "bench", "executor", "logger")
-    for group in groups:
+    model: ModelConfig
+    sampler: Sampler
+    guidance: Guidance
+    bench: Bench | PlannedBench
+    name: str  # the method's
+    num: int
+    settings: Settings
+
+    @property
+    def unbuilt(self) -> NotBuiltError | None:
+        """Why it cannot be run: a model or a bench that has no code yet."""
+        if self.model.family not in MODELS.entries:
+            return NotBuiltError(
+                f"model = {self.model.name}: there is no adapter for model.family = {self.model.family} yet",
+                allowed=f"families: {', '.join(MODELS)}",
+                todo="model=tiny_sit, or plan=true",
+            )
+        if isinstance(self.bench, PlannedBench):
+            return NotBuiltError(
+                f"bench = {self.bench.name}: it is not built yet", allowed=", ".join(BENCHES), todo="bench=shapes, or plan=true"
+            )
+        return None
+
+
+def outline(raw: Mapping[str, Any]) -> Outline:
+    """A composed configuration, checked as far as it can be without code and weights; UserError for what is wrong."""
+    for group in GROUPS:
         if not isinstance(raw.get(group), Mapping) or not isinstance(raw[group].get("name"), str):
             raise UserError(f"{group} = {raw.get(group)}: it is needed", todo=f"{group}=NAME; s2g ls lists what there is")
     if raw["executor"]["name"] != "local":
         raise unknown("executor", raw["executor"]["name"], ["local"])
-    settings = read(Settings, {k: v for k, v in raw.items() if k not in groups}, "")
+    settings = read(Settings, {k: v for k, v in raw.items() if k not in GROUPS}, "")
     model = read(ModelConfig, raw["model"], "model")
-    if model.family not in MODELS.entries:
-        raise UserError(
-            f"model = {model.name}: there is no adapter for model.family = {model.family} yet",
-            allowed=f"families: {', '.join(MODELS)}",
-            todo="model=tiny_sit",
-        )
     fit = Fit(model.blocks, model.presets, model.channels, model.network.get("channels"))
     guidance = assemble(raw["guidance"]["name"], raw["guidance"], fit)
     sampler = read_sampler(raw["sampler"], model)
@@ -119,11 +138,29 @@ def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
             + "; and ".join(f"{need.value}, but {WITHOUT[need]}" for need in lacking),
             allowed=", ".join(f"{other} (its defaults)" if other == name else other for other in able(guidance, model)),
         )
-    bench_class = BENCHES.load(raw["bench"]["name"])
-    bench = read(bench_class, {k: v for k, v in raw["bench"].items() if k != "name"}, "bench")
-    bench.check(model)
+    bench: Bench | PlannedBench
+    if raw["bench"]["name"] in BENCHES.entries:
+        kind = BENCHES.load(raw["bench"]["name"])
+        bench = read(kind, {k: v for k, v in raw["bench"].items() if k != "name"}, "bench")
+    else:
+        bench = read(PlannedBench, raw["bench"], "bench")
     num = bench.num if settings.num is None else settings.num
     at_least(num, 2, "num" if settings.num is not None else "bench.num")  # a Fréchet distance of one item is none
+    return Outline(model, sampler, guidance, bench, raw["guidance"]["name"], num, settings)
+
+
+def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
+    """A composed configuration as a checked run; UserError for whatever can be known to be wrong before loading.
+
+    NotBuiltError where model or bench have no code yet. The logger is not the engine's business: its name is asked for
+    here, the rest where it is used.
+    """
+    about = outline(raw)
+    if about.unbuilt is not None:
+        raise about.unbuilt
+    model, guidance, bench, settings = about.model, about.guidance, about.bench, about.settings
+    assert not isinstance(bench, PlannedBench)
+    bench.check(model)
     config = {key: raw[key] for key in ("model", "guidance", "sampler", "bench", "seed", "mask_seed")}
     weak = None if guidance.weaker is None else WeakConfig.of(model, guidance.weaker.weights, guidance.weaker.network)
     # The run is made again from anywhere.
@@ -131,7 +168,7 @@ def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
         config["model"] = {**raw["model"], "weights": str(model.weights_file().absolute())}
     if weak is not None and weak.weights != "builtin":
         config["guidance"] = _placed(raw["guidance"], str(weak.weights_file().absolute()))
-    run = Run(model, sampler, guidance, bench, raw["guidance"]["name"], num, settings.seed, settings.mask_seed, weak, config)
+    run = Run(model, about.sampler, guidance, bench, about.name, about.num, settings.seed, settings.mask_seed, weak, config)
     return run, read(ExecutorConfig, raw["executor"], "executor"), settings
 
 
