@@ -18,7 +18,7 @@ from fractions import Fraction
 from statistics import fmean, median
 
 import torch
-from meta_models import FULL_SIZE
+from meta_models import FULL_SIZE, cost_of_full_size
 from rich.console import Console
 from rich.table import Table
 
@@ -154,7 +154,7 @@ def full_size_table() -> Table:
     """Counted on the meta device."""
     rows = []
     for name, build in FULL_SIZE.items():
-        cost, known = build().cost(), KNOWN[name]
+        cost, known = cost_of_full_size(build()), KNOWN[name]
         drop = count_from_ratio(0.1, len(cost.blocks))
         ratios, tera = expected_ratios(cost, drop, (0, -1)), cost.total / 1e12
         counted = (
