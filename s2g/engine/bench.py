@@ -53,8 +53,8 @@ class PlannedBench:
     metrics: Mapping[str, Mapping[str, Any]]  # name -> label, higher, digits
     kept_mb: float  # an item as it will be stored
     protocol: str  # where it is defined
-    downloads: Sequence[str] = ()  # what scoring fetches, with sizes
-    licences: Sequence[str] = ()  # of what is fetched
+    downloads: tuple[str, ...] = ()  # what scoring fetches, with sizes
+    licences: tuple[str, ...] = ()  # of what is fetched
 
     @property
     def columns(self) -> dict[str, PlannedColumn]:

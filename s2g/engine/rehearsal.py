@@ -1,0 +1,78 @@
+"""What a run will ask of its network, counted before there are weights.
+
+The method, the sampler, the evaluator and the masks are the run's own; the network is a narrow stand-in with as many
+blocks, whose output means nothing. What the real network's passes cost is counted on the meta device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from s2g.config import ModelConfig
+from s2g.engine.cost import PassCost, measure
+from s2g.engine.run import Outline
+from s2g.models.convention import VP
+from s2g.models.full_size import meta_model
+from s2g.models.sit import SiT, SiTDenoiser, initialise
+from s2g.network.evaluate import Account, Evaluator
+from s2g.sampling.loop import sample
+from s2g.sampling.unit import Unit
+
+MASKS = 200  # at least so many steps are counted: what a mask costs depends on its first block
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Per item, as a mean over the masks that were drawn."""
+
+    evaluations: float  # of the model's own network
+    flops: float  # with prefix reuse
+    plain: float  # FLOPs without
+    weak: float  # evaluations of a second network
+
+
+def full_pass(model: ModelConfig) -> PassCost:
+    """FLOPs of one forward pass of the network that a configuration describes, by block."""
+    network = meta_model(model)
+    with torch.no_grad():
+        return measure(network.network, network.blocks, network.call)
+
+
+def rehearse(run: Outline, cost: PassCost) -> Expected:
+    """Evaluations and FLOPs of an item of a run, each pass at what `cost` says.
+
+    A solver that chooses its own steps is counted with those it takes on the stand-in, which is smooth: a lower bound.
+    """
+    stand_in, units = _stand_in(run.model), max(1, -(-MASKS // run.sampler.steps)) if hasattr(run.sampler, "steps") else 1
+    reused, plain, weak = Account(), Account(), Account()
+    guidance = run.guidance
+    for unit in range(units):
+        for account, reuse in ((reused, True), (plain, False)):
+            other = Evaluator(_stand_in(run.model), account=weak) if guidance.weaker is not None else None
+            with Evaluator(stand_in, reuse, account, other) as evaluator, torch.inference_mode():
+                sample(evaluator, guidance, run.sampler, evaluator.encode([0]), Unit(unit, (unit,), 0, run.settings.mask_seed))
+    share = 1 / units
+    return Expected(
+        evaluations=reused.evaluations * share,
+        flops=cost.of(reused) * share,
+        plain=cost.of(plain) * share,
+        weak=weak.evaluations * share / 2,  # of both rehearsals
+    )
+
+
+def _stand_in(model: ModelConfig) -> SiTDenoiser:
+    """A SiT of the model's depth, 8 wide, 16 tokens: it runs thousands of passes in seconds."""
+    channels = max(4, model.channels or 0)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = SiT(size=8, patch=2, channels=channels, width=8, depth=model.blocks, heads=2, num_classes=1).eval()
+        initialise(network)
+        torch.nn.init.normal_(network.final_layer.linear.weight, std=0.1)  # else cond and uncond are both zero
+    made = SiTDenoiser(network, 8, channels, model.passes)
+    if model.sampler.get("grid", "flow") != "flow":
+        made.convention = VP()  # type: ignore[assignment]
+    return made
+
+
