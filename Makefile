@@ -30,6 +30,9 @@ methods: .venv/ready ## every guidance method on the built-in model, at equal st
 tune-methods: .venv/ready ## choose the methods' knobs on the tuning seed (an hour)
 	@$(BIN)/s2g tune
 
+plan-%: .venv/ready ## what a table or figure would take (make plan-table1 PROFILE=paper): no weights, no GPU
+	@$(BIN)/s2g plan $* $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM))
+
 test: .venv/ready ## all tests; prints what it skipped and why
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 

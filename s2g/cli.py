@@ -84,6 +84,20 @@ def tune(
 
 
 @app.command()
+def plan(
+    name: str = typer.Argument(help="A table or figure of the paper: table1, table2, ..."),
+    profile: str = typer.Option("tiny", help="tiny: the built-in models; paper: the paper's."),
+    num: int | None = typer.Option(None, min=2, help="Items of each row; the profile's own number when not given."),
+    runs: str = typer.Option("runs", help="Where samples are kept."),
+) -> None:
+    """What a table or figure would take: items, network calls, FLOPs, GPU-hours, disk, downloads, licences."""
+    with stoppable():
+        with uninterrupted():
+            from s2g.report.planning import show_plan_of
+        show_plan_of(CHECKOUT / "experiments", name, profile, num, runs)
+
+
+@app.command()
 def ls() -> None:
     """What there is: models, guidance methods, samplers, benches."""
     from s2g.report.inventory import show_registries

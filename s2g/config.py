@@ -42,6 +42,8 @@ class ModelConfig:
     sampler: Mapping[str, Any]
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     channels: int | None = None  # guided channels
+    licence: str = ""  # of weights that are fetched
+    download_gb: float = 0.0  # everything the model needs, as it is fetched; 0: not known
 
     key: ClassVar[str] = "model.weights"  # under which a user types the weights
     network_key: ClassVar[str] = "model.network"  # and what the network is

@@ -29,7 +29,6 @@ class Expected:
 
     evaluations: float  # of the model's own network
     flops: float  # with prefix reuse
-    plain: float  # FLOPs without
     weak: float  # evaluations of a second network
 
 
@@ -45,21 +44,19 @@ def rehearse(run: Outline, cost: PassCost) -> Expected:
 
     A solver that chooses its own steps is counted with those it takes on the stand-in, which is smooth: a lower bound.
     """
-    stand_in, units = _stand_in(run.model), max(1, -(-MASKS // run.sampler.steps)) if hasattr(run.sampler, "steps") else 1
-    reused, plain, weak = Account(), Account(), Account()
-    guidance = run.guidance
-    for unit in range(units):
-        for account, reuse in ((reused, True), (plain, False)):
-            other = Evaluator(_stand_in(run.model), account=weak) if guidance.weaker is not None else None
-            with Evaluator(stand_in, reuse, account, other) as evaluator, torch.inference_mode():
-                sample(evaluator, guidance, run.sampler, evaluator.encode([0]), Unit(unit, (unit,), 0, run.settings.mask_seed))
-    share = 1 / units
-    return Expected(
-        evaluations=reused.evaluations * share,
-        flops=cost.of(reused) * share,
-        plain=cost.of(plain) * share,
-        weak=weak.evaluations * share / 2,  # of both rehearsals
-    )
+    stand_in, account, weak = _stand_in(run.model), Account(), Account()
+    other = Evaluator(_stand_in(run.model), account=weak) if run.guidance.weaker is not None else None
+    steps, units = 0, 0
+    with Evaluator(stand_in, True, account, other) as evaluator, torch.inference_mode():
+        conditioning = evaluator.encode([0])
+        while True:
+            unit = Unit(units, (units,), 0, run.settings.mask_seed)
+            sampled = sample(evaluator, run.guidance, run.sampler, conditioning, unit)
+            masked = sum(bool(masks) for masks in sampled.masks)
+            steps, units = steps + masked, units + 1
+            if masked == 0 or steps >= MASKS:
+                break
+    return Expected(account.evaluations / units, cost.of(account) / units, weak.evaluations / units)
 
 
 def _stand_in(model: ModelConfig) -> SiTDenoiser:
@@ -74,5 +71,3 @@ def _stand_in(model: ModelConfig) -> SiTDenoiser:
     if model.sampler.get("grid", "flow") != "flow":
         made.convention = VP()  # type: ignore[assignment]
     return made
-
-

@@ -19,6 +19,14 @@ from s2g.sampling.unit import Unit
 from s2g.typed import at_least
 
 GROUPS = ("model", "guidance", "sampler", "bench", "executor", "logger")
+ABOUT_MODEL = (
+    "presets",
+    "sampler",
+    "weights",
+    "channels",
+    "licence",
+    "download_gb",
+)  # resolved elsewhere, or no part of what samples are
 SAMPLES_VERSION = 1  # raised whenever the mathematics of sampling changes
 
 
@@ -39,7 +47,7 @@ class Run:
 
     def identity(self) -> dict[str, Any]:
         """Everything that determines the samples, as plain data; the weights enter by their hash, not their place."""
-        model = {k: v for k, v in describe(self.model).items() if k not in ("presets", "sampler", "weights", "channels")}
+        model = {k: v for k, v in describe(self.model).items() if k not in ABOUT_MODEL}
         weak = {} if self.weak is None else {"weak": weak_identity(self.weak)}
         return {
             "version": SAMPLES_VERSION,

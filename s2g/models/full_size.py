@@ -59,7 +59,7 @@ def _sit(model: ModelConfig) -> MetaModel:
 
 
 def _sd3(model: ModelConfig) -> MetaModel:
-    from diffusers import SD3Transformer2DModel
+    from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 
     known: dict[str, Any] = dict(model.network)
     network = SD3Transformer2DModel(**known).eval()
@@ -70,7 +70,7 @@ def _sd3(model: ModelConfig) -> MetaModel:
 
 
 def _flux(model: ModelConfig) -> MetaModel:
-    from diffusers import FluxTransformer2DModel
+    from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 
     known: dict[str, Any] = dict(model.network)
     network = FluxTransformer2DModel(**known).eval()
@@ -90,7 +90,7 @@ def _flux(model: ModelConfig) -> MetaModel:
 
 
 def _wan(model: ModelConfig) -> MetaModel:
-    from diffusers import WanTransformer3DModel
+    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 
     known: dict[str, Any] = dict(model.network)
     network = WanTransformer3DModel(**known).eval()

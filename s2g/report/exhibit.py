@@ -1,10 +1,10 @@
 """A table or figure of the paper as data: its rows, columns, the paper's numbers, and what each profile runs for it.
 
-    title, source, notes                what it is, where it stands in the paper, what contradicts itself there
-    columns: {NAME: {bench, metric}}    the paper's columns, as scores that a run of ours would have
-    paper: {GROUP: {ROW: [numbers]}}    the paper's numbers in that order; null where it prints none
-    rows: {NAME: {label, set}}          methods; `set` is what one would type after `python run.py`
-    profiles: {tiny, paper}             what is run: set, groups of rows (models), and what differs from the above
+title, source, notes                what it is, where it stands in the paper, what contradicts itself there
+columns: {NAME: {bench, metric}}    the paper's columns, as scores that a run of ours would have
+paper: {GROUP: {ROW: [numbers]}}    the paper's numbers in that order; null where it prints none
+rows: {NAME: {label, set}}          methods; `set` is what one would type after `python run.py`
+profiles: {tiny, paper}             what is run: set, groups of rows (models), and what differs from the above
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from s2g.config import read
 from s2g.errors import UserError, unknown
 from s2g.report.located import Located
 from s2g.typed import only
@@ -129,6 +128,19 @@ def read_exhibit(path: Path) -> Exhibit:
         if not profiles:
             raise UserError("profiles: missing", allowed=", ".join(PROFILES))
     return Exhibit(path.stem, raw["title"], raw["source"], tuple(raw.get("notes") or ()), columns, paper, profiles)
+
+
+def find_exhibit(folder: Path, name: str) -> Exhibit:
+    """folder/NAME.yaml; UserError with the nearest name if there is none."""
+    names = exhibits(folder)
+    if name not in names:
+        raise unknown("experiment", name, names, todo="experiments are read from a checkout" if not names else "")
+    return read_exhibit(folder / f"{name}.yaml")
+
+
+def exhibits(folder: Path) -> list[str]:
+    """Names of the tables and figures there are."""
+    return sorted(path.stem for pattern in ("table*.yaml", "fig*.yaml") for path in folder.glob(pattern))
 
 
 def _profile(
