@@ -105,12 +105,15 @@ def one(composed: DictConfig, session: Session) -> None:
 
     raw = OmegaConf.to_container(composed, resolve=True)
     assert isinstance(raw, dict)
+    if raw.get("plan") is True:
+        with uninterrupted():
+            from s2g.report.planning import show_run_plan
+        read_logger(raw["logger"])
+        show_run_plan(raw, str(raw["runs"]), session.console)  # type: ignore[arg-type]
+        return
     run, executor_config, settings = resolve(raw)  # type: ignore[arg-type]
     logger = read_logger(raw["logger"])
     store = Store.of(run, settings.runs)
-    if settings.plan:
-        show_plan(session.console, run, store)
-        return
     store.begin(run, executor_config.reuse)
     made = 0
     with in_use(store.folder):
@@ -128,13 +131,6 @@ def one(composed: DictConfig, session: Session) -> None:
     show_run(session.console, result, store, made)
     if logger is not None:
         session.console.print(log_run(logger, result, store), soft_wrap=True)
-
-
-def show_plan(console: Console, run: Any, store: Any) -> None:
-    """What would run, before anything is loaded."""
-    missing = store.missing(run)
-    console.print(f"{run.key}: {run.num} items in {len(run.units)} units of {run.model.unit}; {len(missing)} units to make")
-    console.print(store.shown(), soft_wrap=True)
 
 
 def show_run(console: Console, result: Any, store: Any, made: int) -> None:

@@ -13,6 +13,7 @@ import torch
 from s2g.config import ModelConfig
 from s2g.engine.cost import PassCost, measure
 from s2g.engine.run import Outline
+from s2g.models.base import Denoiser
 from s2g.models.convention import VP
 from s2g.models.full_size import meta_model
 from s2g.models.sit import SiT, SiTDenoiser, initialise
@@ -59,7 +60,7 @@ def rehearse(run: Outline, cost: PassCost) -> Expected:
     return Expected(account.evaluations / units, cost.of(account) / units, weak.evaluations / units)
 
 
-def _stand_in(model: ModelConfig) -> SiTDenoiser:
+def _stand_in(model: ModelConfig) -> Denoiser:
     """A SiT of the model's depth, 8 wide, 16 tokens: it runs thousands of passes in seconds."""
     channels = max(4, model.channels or 0)
     with torch.random.fork_rng():
@@ -67,7 +68,7 @@ def _stand_in(model: ModelConfig) -> SiTDenoiser:
         network = SiT(size=8, patch=2, channels=channels, width=8, depth=model.blocks, heads=2, num_classes=1).eval()
         initialise(network)
         torch.nn.init.normal_(network.final_layer.linear.weight, std=0.1)  # else cond and uncond are both zero
-    made = SiTDenoiser(network, 8, channels, model.passes)
+    made: Denoiser = SiTDenoiser(network, 8, channels, model.passes)  # type: ignore[assignment]
     if model.sampler.get("grid", "flow") != "flow":
-        made.convention = VP()  # type: ignore[assignment]
+        made.convention = VP()
     return made

@@ -30,6 +30,11 @@ PEAK = {
     "H200": {"bf16": 989, "fp16": 989, "fp32": 67},
 }
 UTILISATION = 0.4  # of the peak, assumed; the paper's 498.6 TFLOP in 29.2 s on an H20 is 17 TFLOP/s, 0.39 of fp32's
+_PEAKS = "; ".join(f"{gpu} {peak['bf16']} in bf16, {peak['fp32']} in fp32" for gpu, peak in PEAK.items())
+BASIS = (
+    f"GPU-hours: FLOPs of the denoiser alone at {UTILISATION:.0%} of the peak (assumed; TFLOP/s: {_PEAKS}; fp32 without TF32). "
+    "Text encoders, decoders and scorers come on top. A network call is one item's."
+)
 PNG_MB = 0.002  # an item of the built-in models
 
 
@@ -47,6 +52,17 @@ class Planned:
     disk_gb: float
     model: ModelConfig
     bench: Any
+
+    @property
+    def costs(self) -> str:
+        """What is missing, in words."""
+        if not self.items:
+            return "nothing is missing"
+        hours = ", ".join(f"{_hours(h)} h on {gpu}" for gpu, h in self.hours.items())
+        return (
+            f"{self.items:,} items to make: {self.evaluations:,.0f} network calls, {_peta(self.flops)} PFLOP ({hours}), "
+            f"{_gigabytes(self.disk_gb)} GB of disk"
+        )
 
 
 @contextmanager
@@ -101,6 +117,23 @@ def _planned(want: Wanted, raw: Mapping[str, Any], root: str) -> Planned:
     kept = run.bench.kept_mb if isinstance(run.bench, PlannedBench) else PNG_MB
     evaluations = items * (expected.evaluations + expected.weak)
     return Planned(want, state, key, items, evaluations, flops, hours, items * kept / 1000, run.model, run.bench)
+
+
+def show_run_plan(raw: Mapping[str, Any], root: str, console: Console) -> None:
+    """python run.py ... plan=true: one run, before any weight is loaded; UserError as for the run itself."""
+    about = outline(raw)
+    one = _planned(Wanted("", about.name, about.name, raw["bench"]["name"], {}), raw, root)
+    unit, name = about.model.unit, one.key or f"{about.model.name}-{about.name}"
+    state = f"{one.items // unit} units to make" if one.key else one.state
+    console.print(f"{name}: {about.num:,} items in {-(-about.num // unit):,} units of {unit}; {state}", soft_wrap=True)
+    if one.key:
+        console.print(Store(Path(root).absolute() / one.key).shown(), soft_wrap=True)
+    console.print(one.costs, soft_wrap=True)
+    if one.items:
+        console.print(BASIS, soft_wrap=True)
+    for name, lines in needed([one]).items():
+        if lines:
+            console.print(f"{name}: {'; '.join(lines)}", soft_wrap=True)
 
 
 class _Held:
@@ -166,10 +199,8 @@ def show_plan(exhibit: Exhibit, profile: Profile, plans: Sequence[Planned], cons
     console.print(f"{exhibit.title}, profile {profile.name}: what is missing")
     head = ["", "bench", "state", "items", "network calls", "PFLOP", *(f"{gpu} h" for gpu in PEAK), "disk GB"]
     console.print(console_table(head, rows))
-    peaks = "; ".join(f"{gpu} {peak['bf16']} in bf16, {peak['fp32']} in fp32" for gpu, peak in PEAK.items())
     console.print(
-        f"GPU-hours: FLOPs of the denoiser alone at {UTILISATION:.0%} of the peak (assumed; TFLOP/s: {peaks}; "
-        "fp32 without TF32). Text encoders, decoders and scorers come on top. A network call is one item's.",
+        BASIS,
         soft_wrap=True,
     )
     for name, lines in needed(plans).items():

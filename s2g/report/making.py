@@ -1,0 +1,169 @@
+"""make table2: plan, run what the store lacks, score, write; printing from what was written needs none of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from s2g import __version__
+from s2g.config import ExecutorConfig
+from s2g.engine.atomic import write_bytes, write_json
+from s2g.engine.environment import machine
+from s2g.engine.execute import execute
+from s2g.engine.executor import LocalExecutor
+from s2g.engine.locks import in_use
+from s2g.engine.run import Run, resolve
+from s2g.engine.scoring import Score, difference, score
+from s2g.engine.store import Store
+from s2g.errors import NotBuiltError, UserError, unknown
+from s2g.report.exhibit import Exhibit, Profile, Wanted, find_exhibit, wanted
+from s2g.report.planning import composed, composing
+from s2g.report.rendering import console_of, csv_of, markdown_of, tex_of
+from s2g.report.results import NOT_BUILT, RUN, Cell, Measured, Results, numbers
+
+
+@dataclass(frozen=True)
+class Maker:
+    """One command: which exhibits in which profile, how many items, where samples and results lie."""
+
+    folder: Path  # of the experiments
+    out: Path
+    root: str
+    num: int | None
+    workers: int | None
+    command: str
+
+    def make(self, name: str, profile_name: str, console: Console) -> Results:
+        """One table or figure: everything that can be run is run; its files are written and its table printed."""
+        began = time.perf_counter()
+        exhibit = find_exhibit(self.folder, name)
+        if profile_name not in exhibit.profiles:
+            raise unknown("PROFILE", profile_name, exhibit.profiles)
+        profile = exhibit.profiles[profile_name]
+        rows, runs, why = self.resolved(profile)
+        scores = self.scores(list(dict.fromkeys(runs.values())), console)
+        made = {
+            "command": self.command,
+            "date": f"{datetime.now(UTC):%Y-%m-%d}",
+            "machine": machine(),
+            "torch": torch.__version__,
+            "s2g": __version__,
+        }
+        measured = measure(profile, rows, {want_id: scores[run.key] for want_id, run in runs.items()}, why)
+        results = Results(exhibit.name, profile.name, self.num, made, measured)
+        write(results, exhibit, self.out)
+        console.print(console_of(exhibit, results))
+        made_in = f"{time.perf_counter() - began:.0f} s. {self.out / f'{exhibit.name}-{profile.name}'}.json, .md, .csv, .tex"
+        console.print(made_in, soft_wrap=True)
+        return results
+
+    def resolved(self, profile: Profile) -> tuple[list[Wanted], dict[int, Run], dict[int, str]]:
+        """Rows; by their place the runs of those that can be run, and why the others cannot."""
+        rows, runs, why = wanted(profile), {}, {}
+        with composing():
+            for place, want in enumerate(rows):
+                raw = composed(want)
+                if self.num is not None:
+                    raw["num"] = self.num
+                try:
+                    run = resolve(raw)[0]
+                    _ = run.key  # asks for the weights
+                    runs[place] = run
+                except NotBuiltError:
+                    why[place] = NOT_BUILT
+                except UserError as error:
+                    if "no file" not in str(error):
+                        raise
+                    why[place] = f"no weights: {run_weights(raw)}"
+        return rows, runs, why
+
+    def scores(self, runs: Sequence[Run], console: Console) -> dict[str, Score]:
+        """Scores by key, sampled where the store lacks them."""
+        if not runs:
+            return {}
+        with LocalExecutor(ExecutorConfig(workers=self.workers)) as executor, ExitStack() as used:
+            made = execute(runs, self.root, executor, True, console)
+            found = {}
+            for run in runs:
+                made.check(run)
+                store = Store.of(run, self.root)
+                used.enter_context(in_use(store.folder))
+                found[run.key] = score(run, store)
+        return found
+
+
+def run_weights(raw: Mapping[str, Any]) -> str:
+    """What weights a configuration asks for."""
+    return str(raw["model"]["weights"])
+
+
+def measure(
+    profile: Profile, rows: Sequence[Wanted], scores: Mapping[int, Score], why: Mapping[int, str]
+) -> tuple[Measured, ...]:
+    """A line for each row of each group, its benches together; differences to the row that is compared with."""
+    places: dict[tuple[str, str], list[int]] = {}
+    for place, want in enumerate(rows):
+        places.setdefault((want.group, want.row), []).append(place)
+    found = []
+    for (group, row), at in places.items():
+        first = rows[at[0]]
+        have = [place for place in at if place in scores]
+        reference = {rows[p].bench: scores[p] for p in places.get((group, profile.against), []) if p in scores}
+        cells: dict[str, Cell] = {}
+        for place in have:
+            own = scores[place]
+            metrics = {metric.name: metric for metric in own.run.bench.metrics}
+            other = reference.get(rows[place].bench)
+            comparable = other is not None and other.run.key != own.run.key and other.run.num == own.run.num
+            for name, column in profile.columns.items():
+                if column.bench in ("", rows[place].bench):
+                    metric = metrics[column.metric]
+                    delta = difference(metric, own, other) if comparable and other is not None else None
+                    cells[name] = Cell.of(own.estimates[metric.name], delta)
+        status = RUN if len(have) == len(at) else why[next(place for place in at if place in why)]
+        typed = [override for override in first.overrides if not override.startswith("bench=shapes")]
+        line = Measured(group, row, first.label, " ".join(["python run.py", *typed]), status)
+        if have:
+            one = scores[have[0]]
+            line = replace(
+                line,
+                keys={rows[place].bench: scores[place].run.key for place in have},
+                n=one.run.num,
+                units=len(one.run.units),
+                cells=cells,
+                effective_scale=None if one.effective.scale is None else numbers(one.effective.scale),
+                evaluations=one.cost.evaluations,
+                flops=float(f"{one.cost.flops:.6g}"),
+                seconds=float(f"{one.cost.seconds:.3g}"),
+            )
+        found.append(line)
+    return tuple(found)
+
+
+def write(results: Results, exhibit: Exhibit, out: Path) -> None:
+    """NAME-PROFILE.json, .md, .csv, .tex, and which runs they speak of."""
+    out.mkdir(parents=True, exist_ok=True)
+    stem = f"{results.exhibit}-{results.profile}"
+    results.write(out / f"{stem}.json")
+    for ending, text in (("md", markdown_of), ("csv", csv_of), ("tex", tex_of)):
+        write_bytes(out / f"{stem}.{ending}", text(exhibit, results).encode())
+    keys = sorted({key for row in results.rows for key in row.keys.values()})
+    write_json(out / f"{stem}.runs.json", {"runs": keys})
+
+
+def stale(exhibit: Exhibit, results: Results, maker: Maker) -> list[str]:
+    """Rows whose keys are not what the same rows would have today, or that are no rows any more."""
+    profile = exhibit.profiles[results.profile]
+    rows, runs, _ = Maker(maker.folder, maker.out, maker.root, results.num, None, "").resolved(profile)
+    today: dict[tuple[str, str], dict[str, str]] = {}
+    for place, run in runs.items():
+        today.setdefault((rows[place].group, rows[place].row), {})[rows[place].bench] = run.key
+    return [f"{row.group}/{row.row}" for row in results.rows if row.keys and today.get((row.group, row.row)) != dict(row.keys)]
