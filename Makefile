@@ -30,6 +30,10 @@ methods: .venv/ready ## every guidance method on the built-in model, at equal st
 tune-methods: .venv/ready ## choose the methods' knobs on the tuning seed (an hour)
 	@$(BIN)/s2g tune
 
+table% fig%: .venv/ready ## a table of the paper (make table2 PROFILE=tiny NUM=128; OUT=FOLDER)
+	@$(BIN)/s2g table $@ $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) \
+	  --command "make $@$(if $(PROFILE), PROFILE=$(PROFILE))$(if $(NUM), NUM=$(NUM))"
+
 plan-%: .venv/ready ## what a table or figure would take (make plan-table1 PROFILE=paper): no weights, no GPU
 	@$(BIN)/s2g plan $* $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM))
 

@@ -84,6 +84,25 @@ def tune(
 
 
 @app.command()
+def table(
+    name: str = typer.Argument(help="A table or figure of the paper: table1, table2, ..."),
+    profile: str = typer.Option("tiny", help="tiny: the built-in models; paper: the paper's."),
+    num: int | None = typer.Option(None, min=2, help="Items of each row; the profile's own number when not given."),
+    runs: str = typer.Option("runs", help="Where samples are kept."),
+    out: Path = typer.Option(Path("outputs/results"), help="Where the results go, as JSON, Markdown, CSV and LaTeX."),
+    workers: int | None = typer.Option(None, help="Processes; as many as cores when not given."),
+    command: str = typer.Option("s2g table", help="What the results say they were made by."),
+) -> None:
+    """A table or figure of the paper: runs what is missing, scores, prints, writes."""
+    with stoppable():
+        with uninterrupted():
+            from rich.console import Console
+
+            from s2g.report.making import Maker
+        Maker(CHECKOUT / "experiments", out, runs, num, workers, command).make(name, profile, Console(highlight=False))
+
+
+@app.command()
 def plan(
     name: str = typer.Argument(help="A table or figure of the paper: table1, table2, ..."),
     profile: str = typer.Option("tiny", help="tiny: the built-in models; paper: the paper's."),

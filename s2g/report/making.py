@@ -16,11 +16,12 @@ from rich.console import Console
 from s2g import __version__
 from s2g.config import ExecutorConfig
 from s2g.engine.atomic import write_bytes, write_json
+from s2g.engine.bench import PlannedBench
 from s2g.engine.environment import machine
 from s2g.engine.execute import execute
 from s2g.engine.executor import LocalExecutor
 from s2g.engine.locks import in_use
-from s2g.engine.run import Run, resolve
+from s2g.engine.run import Run, outline, resolve
 from s2g.engine.scoring import Score, difference, score
 from s2g.engine.store import Store
 from s2g.errors import NotBuiltError, UserError, unknown
@@ -49,7 +50,7 @@ class Maker:
             raise unknown("PROFILE", profile_name, exhibit.profiles)
         profile = exhibit.profiles[profile_name]
         rows, runs, why = self.resolved(profile)
-        scores = self.scores(list(dict.fromkeys(runs.values())), console)
+        scores = self.scores(list({run.key: run for run in runs.values()}.values()), console)
         made = {
             "command": self.command,
             "date": f"{datetime.now(UTC):%Y-%m-%d}",
@@ -58,7 +59,7 @@ class Maker:
             "s2g": __version__,
         }
         measured = measure(profile, rows, {want_id: scores[run.key] for want_id, run in runs.items()}, why)
-        results = Results(exhibit.name, profile.name, self.num, made, measured)
+        results = Results(exhibit.name, profile.name, self.num, made, columns_of(profile, rows), measured)
         write(results, exhibit, self.out)
         console.print(console_of(exhibit, results))
         made_in = f"{time.perf_counter() - began:.0f} s. {self.out / f'{exhibit.name}-{profile.name}'}.json, .md, .csv, .tex"
@@ -98,6 +99,24 @@ class Maker:
                 used.enter_context(in_use(store.folder))
                 found[run.key] = score(run, store)
         return found
+
+
+def columns_of(profile: Profile, rows: Sequence[Wanted]) -> dict[str, dict[str, Any]]:
+    """Label, direction and digits of each column, as its bench says; UserError for a metric that it has not."""
+    found, benches = {}, {}
+    with composing():
+        for want in rows:
+            if want.bench not in benches:
+                bench = outline(composed(want)).bench
+                known = bench.columns if isinstance(bench, PlannedBench) else {m.name: m for m in bench.metrics}
+                benches[want.bench] = known
+    for name, column in profile.columns.items():
+        known = benches[column.bench or rows[0].bench]
+        if column.metric not in known:
+            raise unknown(f"columns.{name}.metric", column.metric, known)
+        about = known[column.metric]
+        found[name] = {"label": column.label or about.label, "higher": about.higher, "digits": about.digits}
+    return found
 
 
 def run_weights(raw: Mapping[str, Any]) -> str:

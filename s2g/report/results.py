@@ -1,11 +1,12 @@
 """What was measured for a table or figure, as one JSON file: everything a reader needs, and nothing has to be run to print it.
 
-    schema, exhibit, profile, num                        what it is of
-    made: {command, date, machine, torch, s2g}           how it was made
-    rows: [{group, row, label, command, status,          a row of a group; status: run | not run | not built | why not
-            keys: {bench: key}, n, units, seeds,
-            cells: {column: {value, low, high, delta: {value, low, high}}},
-            effective_scale, evaluations, flops, seconds}]
+schema, exhibit, profile, num                        what it is of
+made: {command, date, machine, torch, s2g}           how it was made
+columns: {column: {label, higher, digits}}           how they are shown
+rows: [{group, row, label, command, status,          a row of a group; status: run | not run | not built | why not
+        keys: {bench: key}, n, units, seeds,
+        cells: {column: {value, low, high, delta: {value, low, high}}},
+        effective_scale, evaluations, flops, seconds}]
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ class Results:
     profile: str
     num: int | None  # what was asked for; None: the profile's own
     made: Mapping[str, Any]
+    columns: Mapping[str, Any]  # column -> label, higher, digits
     rows: tuple[Measured, ...]
 
     def write(self, path: Path) -> None:

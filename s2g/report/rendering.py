@@ -1,0 +1,197 @@
+"""Measured results as a console table, Markdown, CSV and LaTeX: paper, ours, difference, interval, n and cost."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+
+from rich.table import Table
+
+from s2g.metrics.statistics import Estimate
+from s2g.report.exhibit import Exhibit, Profile
+from s2g.report.results import RUN, Measured, Results
+from s2g.report.table import console_table, leaves_out_zero, markdown_table, stacked, with_interval
+
+TINY = "made on the small built-in model; no number of ours here is one of the paper's metrics"
+
+
+def heads(exhibit: Exhibit, results: Results) -> list[str]:
+    """Names of the columns, the row's own first."""
+    names = [""]
+    for column, about in profile_of(exhibit, results).columns.items():
+        names += [f"{heading(results, column)}", f"Δ {results.columns[column]['label']}"]
+        if paper_column(exhibit, results, column):
+            names.append(f"paper: {paper_label(exhibit, results, column)}" if about.beside else "paper")
+    return [*names, "eff. scale", "calls", "FLOPs", "n"]
+
+
+def lines(exhibit: Exhibit, results: Results, bold: str = "**") -> list[list[str]]:
+    """A line for each row: value with half its interval, difference on the same noise, the paper's number, cost."""
+    profile, made = profile_of(exhibit, results), []
+    for row in results.rows:
+        line = [label_of(profile, row)]
+        for column in profile.columns:
+            line += [value_of(results, row, column), delta_of(results, row, column, bold)]
+            if paper_column(exhibit, results, column):
+                line.append(printed(exhibit, results, row, column))
+        against = next((r for r in results.rows if r.group == row.group and r.row == profile.against), None)
+        line += cost_of(row, against)
+        made.append(line)
+    return made
+
+
+def label_of(profile: Profile, row: Measured) -> str:
+    """A row's label, with its group's where there are several, and a mark where it has a footnote."""
+    line = profile.rows.get(row.row)
+    mark = "†" if line is not None and line.footnote else ""
+    group = f"{profile.groups[row.group].label}, " if len(profile.groups) > 1 and row.group in profile.groups else ""
+    return f"{group}{row.label}{mark}"
+
+
+def value_of(results: Results, row: Measured, column: str) -> str:
+    """Our number with half its interval, or why there is none."""
+    cell = row.cell(column)
+    if cell is None:
+        return row.status if row.status != RUN else ""
+    value = float("nan") if cell.value is None else cell.value
+    return with_interval(Estimate(value, cell.low, cell.high, 0), results.columns[column]["digits"])
+
+
+def delta_of(results: Results, row: Measured, column: str, bold: str) -> str:
+    """The paired difference, marked where its interval leaves out 0."""
+    cell = row.cell(column)
+    if cell is None or cell.delta is None or cell.delta["value"] is None:
+        return ""
+    found = Estimate(cell.delta["value"], cell.delta["low"], cell.delta["high"], 0)
+    text = with_interval(found, results.columns[column]["digits"], sign=True)
+    return f"{bold}{text}{bold}" if leaves_out_zero(found) else text
+
+
+def cost_of(row: Measured, against: Measured | None) -> list[str]:
+    """Effective scale, network evaluations an item, FLOPs relative to the compared row, items."""
+    if row.evaluations is None or row.flops is None:
+        return ["", "", "", ""]
+    scale = "–" if row.effective_scale is None else f"{row.effective_scale['value']:.2f}"
+    relative = f"{row.flops / against.flops:.2f}" if against is not None and against.flops else ""
+    return [scale, f"{row.evaluations:g}", relative, str(row.n)]
+
+
+def printed(exhibit: Exhibit, results: Results, row: Measured, column: str) -> str:
+    """The paper's number, as it prints it."""
+    profile = profile_of(exhibit, results)
+    group, line = profile.groups[row.group], profile.rows.get(row.row)
+    found = exhibit.printed(
+        group.like or row.group, (line.like if line else "") or row.row, paper_column(exhibit, results, column)
+    )
+    return "" if found is None else f"{found:.{results.columns[column].get('paper_digits', 2)}f}"
+
+
+def paper_column(exhibit: Exhibit, results: Results, column: str) -> str:
+    """The paper's column beside one of ours; none where it has no such number."""
+    beside = profile_of(exhibit, results).columns[column].beside
+    return beside or (column if column in exhibit.columns and results.profile == "paper" else "")
+
+
+def paper_label(exhibit: Exhibit, results: Results, column: str) -> str:
+    """What the paper measured, and on which model."""
+    named = exhibit.profiles["paper"].groups
+    likes = [group.like for group in profile_of(exhibit, results).groups.values() if group.like]
+    models = dict.fromkeys(named[like].label if like in named else like for like in likes)
+    name = exhibit.columns[paper_column(exhibit, results, column)]
+    return " ".join(filter(None, [name.label or name.metric.upper(), f"({', '.join(models)})" if models else ""]))
+
+
+def heading(results: Results, column: str) -> str:
+    """A column's label with an arrow to where better lies."""
+    about = results.columns[column]
+    arrow = "" if about["higher"] is None else " ↑" if about["higher"] else " ↓"
+    return f"{about['label']}{arrow}"
+
+
+def profile_of(exhibit: Exhibit, results: Results) -> Profile:
+    """The profile the results were made in."""
+    return exhibit.profiles[results.profile]
+
+
+def notes(exhibit: Exhibit, results: Results) -> list[str]:
+    """What the numbers are and are not, the footnotes, and what contradicts itself in the paper."""
+    profile, made = profile_of(exhibit, results), results.made
+    against = profile.rows[profile.against].label
+    counts = sorted({row.n for row in results.rows if row.n})
+    n = f"n = {', '.join(map(str, counts))}; " if counts else ""
+    tiny = f"Profile tiny: {TINY}. " if results.profile == "tiny" else ""
+    first = (
+        f"{tiny}{n}± is half a 95 % interval over units; Δ is to {against}, paired on the same noise, bold where the interval "
+        f"leaves out 0 (no correction for the number of cells); FLOPs relative to {against}, calls per item. "
+        f"{made['command']}, {made['date']}, {made['machine']}, torch {made['torch']}."
+    )
+    footnotes = [f"† {label}: {text}" for label, text in {x.label: x.footnote for x in profile.rows.values()}.items() if text]
+    return [first, *footnotes, *(f"Of the paper: {note}" for note in exhibit.notes)]
+
+
+def markdown_of(exhibit: Exhibit, results: Results) -> str:
+    """The table and its notes in Markdown."""
+    table = markdown_table(heads(exhibit, results), lines(exhibit, results))
+    return "\n".join([f"# {exhibit.title}", "", table, *(f"{note}\n" for note in notes(exhibit, results))])
+
+
+def console_of(exhibit: Exhibit, results: Results) -> Table:
+    """What a console has room for: values and differences of the first columns, scale and cost."""
+    profile = profile_of(exhibit, results)
+    shown = list(profile.columns)[:2]
+    rows = []
+    for row in results.rows:
+        line = [label_of(profile, row)]
+        for column in shown:
+            line += [value_of(results, row, column), delta_of(results, row, column, "")]
+        against = next((r for r in results.rows if r.group == row.group and r.row == profile.against), None)
+        rows.append([*line, *cost_of(row, against)[:3]])
+    names = ["", *(n for c in shown for n in (heading(results, c), f"Δ {results.columns[c]['label']}")), "eff. scale", "calls"]
+    return console_table([stacked(name) for name in [*names, "FLOPs"]], rows)
+
+
+def csv_of(exhibit: Exhibit, results: Results) -> str:
+    """A line for each cell: long, as a data frame wants it."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(
+        ["group", "row", "label", "column", "status", "value", "low", "high", "delta", "delta_low", "delta_high", "paper", "n"]
+    )
+    for row in results.rows:
+        for column in profile_of(exhibit, results).columns:
+            cell = row.cell(column)
+            numbers = [None] * 6
+            if cell is not None:
+                delta = cell.delta or {}
+                numbers = [cell.value, cell.low, cell.high, delta.get("value"), delta.get("low"), delta.get("high")]
+            paper = printed(exhibit, results, row, column) if paper_column(exhibit, results, column) else ""
+            writer.writerow([row.group, row.row, row.label, column, row.status, *map(_blank, numbers), paper, row.n or ""])
+    return stream.getvalue()
+
+
+def tex_of(exhibit: Exhibit, results: Results) -> str:
+    """A booktabs tabular, with the notes as comments."""
+    head, rows = heads(exhibit, results), lines(exhibit, results, bold="")
+    body = [" & ".join(tex(cell) for cell in row) + r" \\" for row in rows]
+    comments = [f"% {note}" for note in notes(exhibit, results)]
+    named = " & ".join(tex(name) for name in head) + r" \\"
+    frame = [rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}", r"\toprule", named, r"\midrule"]
+    return "\n".join([*comments, *frame, *body, r"\bottomrule", r"\end{tabular}", ""])
+
+
+TEX: Mapping[str, str] = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "Δ": r"$\Delta$", "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$", "²": r"$^2$", "†": r"$^\dagger$", "–": "--", "−": "$-$", "ω": r"$\omega$", "λ": r"$\lambda$",
+    "×": r"$\times$",
+}  # fmt: skip
+
+
+def tex(text: str) -> str:
+    """Plain text for LaTeX."""
+    return "".join(TEX.get(letter, letter) for letter in text)
+
+
+def _blank(value: float | None) -> float | str:
+    return "" if value is None else value
