@@ -4,10 +4,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo methods tune-methods test torture coverage-of-intervals lint train bench-reuse lock clean
+.PHONY: help setup demo tables methods tune-methods test torture coverage-of-intervals lint train bench-reuse lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
+	@grep -hE '^[a-z0-9%-]+[a-z0-9% -]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
 
 .venv/ready: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or newer, or name it: make demo PYTHON=python3"; exit 2; }
@@ -33,6 +33,9 @@ tune-methods: .venv/ready ## choose the methods' knobs on the tuning seed (an ho
 table% fig%: .venv/ready ## a table of the paper (make table2 PROFILE=tiny NUM=128; OUT=FOLDER)
 	@$(BIN)/s2g table $@ $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) \
 	  --command "make $@$(if $(PROFILE), PROFILE=$(PROFILE))$(if $(NUM), NUM=$(NUM))"
+
+tables: .venv/ready ## every measured table, from the committed results
+	@$(BIN)/s2g tables
 
 plan-%: .venv/ready ## what a table or figure would take (make plan-table1 PROFILE=paper): no weights, no GPU
 	@$(BIN)/s2g plan $* $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM))

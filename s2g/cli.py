@@ -103,6 +103,18 @@ def table(
 
 
 @app.command()
+def tables(
+    results: Path = typer.Option(CHECKOUT / "experiments" / "results", help="Where measured results lie."),
+) -> None:
+    """Print every measured table from its file: no model and no run is needed; says which rows are stale."""
+    with uninterrupted():
+        from rich.console import Console
+
+        from s2g.report.making import print_results
+    print_results(CHECKOUT / "experiments", results, Console(highlight=False))
+
+
+@app.command()
 def plan(
     name: str = typer.Argument(help="A table or figure of the paper: table1, table2, ..."),
     profile: str = typer.Option("tiny", help="tiny: the built-in models; paper: the paper's."),

@@ -25,9 +25,9 @@ from s2g.engine.run import Run, outline, resolve
 from s2g.engine.scoring import Score, difference, score
 from s2g.engine.store import Store
 from s2g.errors import NotBuiltError, UserError, unknown
-from s2g.report.exhibit import Exhibit, Profile, Wanted, find_exhibit, wanted
+from s2g.report.exhibit import Exhibit, Profile, Wanted, exhibits, find_exhibit, wanted
 from s2g.report.planning import composed, composing
-from s2g.report.rendering import console_of, csv_of, markdown_of, tex_of
+from s2g.report.rendering import console_of, csv_of, markdown_of, notes, tex_of
 from s2g.report.results import NOT_BUILT, RUN, Cell, Measured, Results, numbers
 
 
@@ -178,10 +178,27 @@ def write(results: Results, exhibit: Exhibit, out: Path) -> None:
     write_json(out / f"{stem}.runs.json", {"runs": keys})
 
 
-def stale(exhibit: Exhibit, results: Results, maker: Maker) -> list[str]:
+def print_results(folder: Path, out: Path, console: Console) -> None:
+    """What was measured and written before: no model, no run, no store; stale rows are named."""
+    written = sorted(out.glob("*-tiny.json")) + sorted(out.glob("*-paper.json"))
+    for path in written:
+        name = path.stem.rpartition("-")[0]
+        if name not in exhibits(folder):
+            continue
+        exhibit, results = find_exhibit(folder, name), Results.load(path)
+        console.print(f"{exhibit.title}, profile {results.profile}")
+        console.print(console_of(exhibit, results))
+        console.print("\n".join(notes(exhibit, results)), soft_wrap=True)
+        old = stale(exhibit, results, folder)
+        if old:
+            console.print(f"stale: {', '.join(old)} would be other runs today; make {name} makes them again", soft_wrap=True)
+        console.print()
+
+
+def stale(exhibit: Exhibit, results: Results, folder: Path) -> list[str]:
     """Rows whose keys are not what the same rows would have today, or that are no rows any more."""
     profile = exhibit.profiles[results.profile]
-    rows, runs, _ = Maker(maker.folder, maker.out, maker.root, results.num, None, "").resolved(profile)
+    rows, runs, _ = Maker(folder, folder, "", results.num, None, "").resolved(profile)
     today: dict[tuple[str, str], dict[str, str]] = {}
     for place, run in runs.items():
         today.setdefault((rows[place].group, rows[place].row), {})[rows[place].bench] = run.key

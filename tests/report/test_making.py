@@ -1,0 +1,128 @@
+"""make table2: what is written, that it does not depend on the way there, and when committed results are stale."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from s2g.config import CHECKOUT
+from s2g.errors import UserError
+from s2g.report.exhibit import exhibits, find_exhibit
+from s2g.report.making import Maker, print_results, stale
+from s2g.report.results import NOT_BUILT, Results
+
+FOLDER = CHECKOUT / "experiments"
+COMMITTED = [
+    path
+    for name in exhibits(FOLDER)
+    for path in sorted((FOLDER / "results").glob(f"{name}-*.json"))
+    if ".runs" not in path.name
+]
+SMALL = """
+title: A table
+source: nowhere
+notes: [it contradicts itself]
+columns: {fid: {bench: imagenet, metric: fid}}
+paper: {big: {cfg: [2.0], s2@0.5: [1.5]}}
+against: cfg
+rows:
+  cfg: {label: CFG, set: {guidance: cfg}, footnote: as ever}
+  s2: {label: S², set: {guidance: s2}, sweep: {guidance.omega: [0.5, 0]}}
+profiles:
+  tiny:
+    set: {num: 32, sampler.steps: 2}
+    groups: {tiny_sit: {label: tiny, like: big, set: {model: tiny_sit}}}
+    columns:
+      joint: {bench: shapes, metric: joint}
+      fd: {bench: shapes, metric: fd, beside: fid}
+  paper:
+    groups: {big: {label: SiT-XL/2, set: {model: sit_xl}}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "table9.yaml").write_text(SMALL)
+    return tmp_path / "experiments"
+
+
+def maker(folder: Path, root: str = "runs", workers: int = 1) -> Maker:
+    return Maker(folder, folder / "out", str(folder / root), None, workers, "make table9")
+
+
+def timeless(results: Results) -> dict:
+    plain = json.loads(json.dumps(results, default=vars))
+    plain["made"].pop("date")
+    for row in plain["rows"]:
+        row.pop("seconds")
+    return plain
+
+
+def test_a_table_is_written_four_times_and_is_the_same_whatever_the_way_there(folder: Path) -> None:
+    silent = Console(quiet=True)
+    results = maker(folder).make("table9", "tiny", silent)
+    cfg, s2, off = results.rows
+    assert (cfg.status, cfg.n, cfg.units, cfg.evaluations) == ("run", 32, 2, 4)
+    assert cfg.command == "python run.py num=32 sampler.steps=2 model=tiny_sit guidance=cfg"
+    assert cfg.cell("fd").delta is None and s2.cell("fd").delta["value"] != 0
+    assert s2.cell("fd").value - cfg.cell("fd").value == pytest.approx(s2.cell("fd").delta["value"], abs=1e-3)
+    assert off.keys != s2.keys
+    again = Results.load(folder / "out" / "table9-tiny.json")
+    assert timeless(again) == timeless(results)
+
+    # Another store, half of it gone, another number of workers.
+    other = maker(folder, "others", workers=2)
+    other.make("table9", "tiny", silent)
+    shutil.rmtree(next((folder / "others").glob("*-cfg-*")))
+    assert timeless(other.make("table9", "tiny", silent)) == timeless(results)
+
+    lines = list(csv.DictReader((folder / "out" / "table9-tiny.csv").open()))
+    assert [line["paper"] for line in lines if line["column"] == "fd"] == ["2.00", "1.50", ""]
+    text = (folder / "out" / "table9-tiny.md").read_text()
+    assert "no number of ours here is one of the paper's metrics" in text and "† CFG: as ever" in text
+    assert "paper: FID (SiT-XL/2)" in text and "it contradicts itself" in text
+    tex = (folder / "out" / "table9-tiny.tex").read_text()
+    assert r"S$^2$" in tex and r"\bottomrule" in tex
+    runs = json.loads((folder / "out" / "table9-tiny.runs.json").read_text())["runs"]
+    assert runs == sorted(row.keys["shapes"] for row in results.rows)
+
+
+def test_what_is_not_built_is_said_and_nothing_is_made_for_it(folder: Path) -> None:
+    results = maker(folder).make("table9", "paper", Console(quiet=True))
+    assert [row.status for row in results.rows] == [NOT_BUILT] * 3
+    assert not (folder / "runs").exists()
+    assert "| CFG† | not built |  | 2.00 |" in (folder / "out" / "table9-paper.md").read_text()
+
+
+def test_results_are_stale_when_a_row_would_be_another_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = maker(folder).make("table9", "tiny", Console(quiet=True))
+    assert stale(find_exhibit(folder, "table9"), results, folder) == []
+    path = folder / "table9.yaml"
+    path.write_text(SMALL.replace("sampler.steps: 2", "sampler.steps: 3"))
+    assert len(stale(find_exhibit(folder, "table9"), results, folder)) == 3
+    path.write_text(SMALL.replace("[0.5, 0]", "[0.5, 1]"))
+    assert stale(find_exhibit(folder, "table9"), results, folder) == ["tiny_sit/s2@0"]
+    print_results(folder, folder / "out", Console(width=120))
+    assert "stale: tiny_sit/s2@0 would be other runs today" in capsys.readouterr().out
+
+
+def test_a_result_of_another_version_is_refused(folder: Path) -> None:
+    results = replace(maker(folder).make("table9", "paper", Console(quiet=True)))
+    path = folder / "out" / "table9-paper.json"
+    results.write(path)
+    path.write_text(path.read_text().replace('"schema": 1', '"schema": 0'))
+    with pytest.raises(UserError, match="another version"):
+        Results.load(path)
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_committed_results_are_not_stale(path: Path) -> None:
+    results = Results.load(path)
+    assert stale(find_exhibit(FOLDER, results.exhibit), results, FOLDER) == []
