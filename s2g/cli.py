@@ -98,8 +98,11 @@ def table(
         with uninterrupted():
             from rich.console import Console
 
+            from s2g.report.exhibit import panels
             from s2g.report.making import Maker
-        Maker(CHECKOUT / "experiments", out, runs, num, workers, command).make(name, profile, Console(highlight=False))
+        maker = Maker(CHECKOUT / "experiments", out, runs, num, workers, command)
+        for panel in panels(maker.folder, name):
+            maker.make(panel, profile, Console(highlight=False))
 
 
 @app.command()

@@ -84,6 +84,16 @@ METRICS = (
     # Of true scenes 3.6; errors add to it as variety does, so it is to be read beside "all right". Its interval is too wide
     # (by 1.7, over seeds of true scenes): the items of a pair lie in two units, and leaving out either takes the pair.
     Metric("diversity", "layout diversity", None, 2, value=lambda of: within_prompt(of["layout"], of["label"])),
+    # Smooth where "all right" is 0 or 1: what one image's score is, over several runs of it (Table 7).
+    Metric(
+        "confidence",
+        "probability of what was asked %",
+        True,
+        1,
+        items=lambda of: 100.0 * np.take_along_axis(of["probabilities"], of["label"][:, None], 1)[:, 0],
+        bounds=PERCENT,
+        main=False,
+    ),
     Metric("contrast", "contrast", None, 3, items=lambda of: of["contrast"], main=False),
     Metric("saturation", "saturation %", None, 1, items=lambda of: 100.0 * of["saturation"], bounds=PERCENT, main=False),
     Metric("clipped", "clipped %", None, 2, items=lambda of: 100.0 * of["clipped"], bounds=PERCENT, main=False),

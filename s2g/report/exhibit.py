@@ -12,11 +12,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from s2g.errors import UserError, unknown
 from s2g.report.located import Located
+from s2g.report.pooled import STATISTICS
 from s2g.typed import only
 
 PROFILES = ("tiny", "paper")
@@ -31,15 +33,18 @@ class Column:
     bench: str = ""  # another than the profile's
     label: str = ""  # another than the metric's own
     beside: str = ""  # the paper's column whose number is shown next to it, under the paper's name
+    digits: int | None = None  # after the point; else the metric's own
+    over: str = ""  # a statistic over the runs of a row that is several (s2g/report/pooled.py)
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row: a method with its knobs; with `sweep`, one row for each value."""
+    """A row: a method with its knobs; with `sweep`, one row for each value, with `over`, several runs in one row."""
 
     label: str
     set: Setting = field(default_factory=dict)
     sweep: Setting = field(default_factory=dict)  # configuration key -> values; their product
+    over: Setting = field(default_factory=dict)  # the same, but all of them are one row
     footnote: str = ""
     like: str = ""  # the paper's row whose numbers stand beside it, where it has another name there
 
@@ -83,6 +88,12 @@ class Exhibit:
         """The paper's number of a cell, None where it prints none."""
         values = self.paper.get(group, {}).get(row)
         return None if values is None or column not in self.columns else values[list(self.columns).index(column)]
+
+    def digits(self, column: str) -> int:
+        """How many digits after the point the paper prints in a column."""
+        place = list(self.columns).index(column)
+        values = [row[place] for group in self.paper.values() for row in group.values()]
+        return max((-int(Decimal(str(v)).as_tuple().exponent) for v in values if v is not None), default=0)
 
 
 @dataclass(frozen=True)
@@ -138,6 +149,15 @@ def find_exhibit(folder: Path, name: str) -> Exhibit:
     return read_exhibit(folder / f"{name}.yaml")
 
 
+def panels(folder: Path, name: str) -> list[str]:
+    """NAME itself, or where there is none, its panels: fig7 is fig7a, fig7b, ...; UserError if there is neither."""
+    known = exhibits(folder)
+    parts = [known_name for known_name in known if known_name[:-1] == name and known_name[-1].isalpha()]
+    if name in known or not parts:
+        return [find_exhibit(folder, name).name]
+    return parts
+
+
 def exhibits(folder: Path) -> list[str]:
     """Names of the tables and figures there are."""
     return sorted(path.stem for pattern in ("table*.yaml", "fig*.yaml") for path in folder.glob(pattern))
@@ -155,6 +175,8 @@ def _profile(
         with file.at(*place, "columns", column):
             if values.beside and values.beside not in columns:
                 raise unknown(f"columns.{column}.beside", values.beside, columns)
+            if values.over and values.over not in STATISTICS:
+                raise unknown(f"columns.{column}.over", values.over, STATISTICS)
     lines: dict[str, Line] = {}
     without = about.get("without") or []
     over = about.get("rows") or {}
@@ -201,8 +223,9 @@ def wanted(profile: Profile) -> list[Wanted]:
         for row in profile.only.get(group, list(profile.rows)):
             line = profile.rows[row]
             benches = dict.fromkeys(column.bench for column in profile.columns.values())
-            for bench in benches:
-                given = {**profile.set, **about.set, **line.set, **({"bench": bench} if bench else {})}
+            for bench, values in itertools.product(benches, itertools.product(*line.over.values())):
+                point = dict(zip(line.over, values, strict=True))
+                given = {**profile.set, **about.set, **line.set, **point, **({"bench": bench} if bench else {})}
                 name = str(given.get("bench", "shapes"))
                 found.append(Wanted(group, row, line.label, name, given))
     return found

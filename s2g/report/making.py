@@ -27,6 +27,7 @@ from s2g.engine.store import Store
 from s2g.errors import NotBuiltError, UserError, unknown
 from s2g.report.exhibit import Exhibit, Profile, Wanted, exhibits, find_exhibit, wanted
 from s2g.report.planning import composed, composing
+from s2g.report.pooled import pooled
 from s2g.report.rendering import console_of, csv_of, markdown_of, notes, tex_of
 from s2g.report.results import NOT_BUILT, RUN, Cell, Measured, Results, numbers
 
@@ -115,7 +116,9 @@ def columns_of(profile: Profile, rows: Sequence[Wanted]) -> dict[str, dict[str, 
         if column.metric not in known:
             raise unknown(f"columns.{name}.metric", column.metric, known)
         about = known[column.metric]
-        found[name] = {"label": column.label or about.label, "higher": about.higher, "digits": about.digits}
+        higher = about.higher if column.over in ("", "mean") else False
+        digits = about.digits if column.digits is None else column.digits
+        found[name] = {"label": column.label or about.label, "higher": higher, "digits": digits}
     return found
 
 
@@ -137,16 +140,9 @@ def measure(
         have = [place for place in at if place in scores]
         reference = {rows[p].bench: scores[p] for p in places.get((group, profile.against), []) if p in scores}
         cells: dict[str, Cell] = {}
-        for place in have:
-            own = scores[place]
-            metrics = {metric.name: metric for metric in own.run.bench.metrics}
-            other = reference.get(rows[place].bench)
-            comparable = other is not None and other.run.key != own.run.key and other.run.num == own.run.num
-            for name, column in profile.columns.items():
-                if column.bench in ("", rows[place].bench):
-                    metric = metrics[column.metric]
-                    delta = difference(metric, own, other) if comparable and other is not None else None
-                    cells[name] = Cell.of(own.estimates[metric.name], delta)
+        for bench in dict.fromkeys(rows[place].bench for place in have):
+            runs = [scores[place] for place in have if rows[place].bench == bench]
+            cells |= cells_of(profile, bench, runs, reference.get(bench))
         status = RUN if len(have) == len(at) else why[next(place for place in at if place in why)]
         typed = [override for override in first.overrides if not override.startswith("bench=shapes")]
         line = Measured(group, row, first.label, " ".join(["python run.py", *typed]), status)
@@ -154,7 +150,7 @@ def measure(
             one = scores[have[0]]
             line = replace(
                 line,
-                keys={rows[place].bench: scores[place].run.key for place in have},
+                keys=keys_of(rows, {place: scores[place].run for place in have}),
                 n=one.run.num,
                 units=len(one.run.units),
                 cells=cells,
@@ -165,6 +161,37 @@ def measure(
             )
         found.append(line)
     return tuple(found)
+
+
+def cells_of(profile: Profile, bench: str, runs: Sequence[Score], reference: Score | None) -> dict[str, Cell]:
+    """The cells of one row on one bench, by column; differences where both are one run of the same items."""
+    metrics = {metric.name: metric for metric in runs[0].run.bench.metrics}
+    own = runs[0].run
+    other = (
+        reference if len(runs) == 1 and reference and reference.run.num == own.num and reference.run.key != own.key else None
+    )
+    cells = {}
+    for name, column in profile.columns.items():
+        if column.bench not in ("", bench):
+            continue
+        metric = metrics[column.metric]
+        if column.over:
+            found = pooled(column.over, metric, runs)
+            if found is not None:
+                cells[name] = Cell.of(found, None)
+        else:
+            delta = None if other is None else difference(metric, runs[0], other)
+            cells[name] = Cell.of(runs[0].estimates[metric.name], delta)
+    return cells
+
+
+def keys_of(rows: Sequence[Wanted], runs: Mapping[int, Run]) -> dict[str, str]:
+    """Keys by bench; of a row that is several runs, the second one's is BENCH 2."""
+    found: dict[str, str] = {}
+    for place, run in runs.items():
+        count = 1 + sum(name.partition(" ")[0] == rows[place].bench for name in found)
+        found[rows[place].bench + (f" {count}" if count > 1 else "")] = run.key
+    return found
 
 
 def write(results: Results, exhibit: Exhibit, out: Path) -> None:
@@ -199,7 +226,8 @@ def stale(exhibit: Exhibit, results: Results, folder: Path) -> list[str]:
     """Rows whose keys are not what the same rows would have today, or that are no rows any more."""
     profile = exhibit.profiles[results.profile]
     rows, runs, _ = Maker(folder, folder, "", results.num, None, "").resolved(profile)
-    today: dict[tuple[str, str], dict[str, str]] = {}
+    today: dict[tuple[str, str], dict[int, Run]] = {}
     for place, run in runs.items():
-        today.setdefault((rows[place].group, rows[place].row), {})[rows[place].bench] = run.key
-    return [f"{row.group}/{row.row}" for row in results.rows if row.keys and today.get((row.group, row.row)) != dict(row.keys)]
+        today.setdefault((rows[place].group, rows[place].row), {})[place] = run
+    keys = {row: keys_of(rows, made) for row, made in today.items()}
+    return [f"{row.group}/{row.row}" for row in results.rows if row.keys and keys.get((row.group, row.row)) != dict(row.keys)]

@@ -20,7 +20,7 @@ from s2g.engine.bench import PlannedBench
 from s2g.engine.run import Outline, describe, outline, resolve
 from s2g.engine.store import Store
 from s2g.errors import NotBuiltError, UserError, unknown
-from s2g.report.exhibit import Exhibit, Profile, Wanted, find_exhibit, wanted
+from s2g.report.exhibit import Exhibit, Profile, Wanted, find_exhibit, panels, wanted
 from s2g.report.table import console_table
 
 # Peak dense TFLOP/s without sparsity, by dtype (NVIDIA's data sheets); fp32 without TF32, which S2G leaves off.
@@ -166,13 +166,14 @@ def _expected(model: str, method: str, held: _Held) -> Any:
 
 def show_plan_of(folder: Path, name: str, profile: str, num: int | None, root: str) -> None:
     """The plan of folder/NAME.yaml in one profile, on the console."""
-    exhibit = find_exhibit(folder, name)
-    if profile not in exhibit.profiles:
-        raise unknown("profile", profile, exhibit.profiles)
     console = Console(highlight=False)
     console.width = max(console.width, 120)  # a pipe has no width of its own, and rich would fold at 80 columns
-    chosen = exhibit.profiles[profile]
-    show_plan(exhibit, chosen, plan(exhibit, chosen, num, root), console)
+    for panel in panels(folder, name):
+        exhibit = find_exhibit(folder, panel)
+        if profile not in exhibit.profiles:
+            raise unknown("profile", profile, exhibit.profiles)
+        chosen = exhibit.profiles[profile]
+        show_plan(exhibit, chosen, plan(exhibit, chosen, num, root), console)
 
 
 def show_plan(exhibit: Exhibit, profile: Profile, plans: Sequence[Planned], console: Console) -> None:

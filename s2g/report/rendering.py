@@ -81,10 +81,9 @@ def printed(exhibit: Exhibit, results: Results, row: Measured, column: str) -> s
     """The paper's number, as it prints it."""
     profile = profile_of(exhibit, results)
     group, line = profile.groups[row.group], profile.rows.get(row.row)
-    found = exhibit.printed(
-        group.like or row.group, (line.like if line else "") or row.row, paper_column(exhibit, results, column)
-    )
-    return "" if found is None else f"{found:.{results.columns[column].get('paper_digits', 2)}f}"
+    beside = paper_column(exhibit, results, column)
+    found = exhibit.printed(group.like or row.group, (line.like if line else "") or row.row, beside)
+    return "" if found is None else f"{found:.{exhibit.digits(beside)}f}"
 
 
 def paper_column(exhibit: Exhibit, results: Results, column: str) -> str:
