@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo tables methods tune-methods test torture coverage-of-intervals lint train bench-reuse lock clean
+.PHONY: help setup demo tables figures claims methods tune-methods test torture coverage-of-intervals lint train bench-reuse lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%-]+[a-z0-9% -]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -36,6 +36,12 @@ table% fig%: .venv/ready ## a table of the paper (make table2 PROFILE=tiny NUM=1
 
 tables: .venv/ready ## every measured table, from the committed results
 	@$(BIN)/s2g tables
+
+figures: .venv/ready ## every plot of measured results, as SVG and PNG
+	@$(BIN)/s2g figures $(if $(OUT),--out $(OUT))
+
+claims: .venv/ready ## the paper's claims against the measured results: holds, does not hold, inconclusive, not run
+	@$(BIN)/s2g claims $(if $(OUT),--out $(OUT))
 
 plan-%: .venv/ready ## what a table or figure would take (make plan-table1 PROFILE=paper): no weights, no GPU
 	@$(BIN)/s2g plan $* $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM))

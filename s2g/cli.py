@@ -98,7 +98,7 @@ def table(
         with uninterrupted():
             from rich.console import Console
 
-            from s2g.report.exhibit import panels
+            from s2g.report.exhibit_file import panels
             from s2g.report.making import Maker
         maker = Maker(CHECKOUT / "experiments", out, runs, num, workers, command)
         for panel in panels(maker.folder, name):
@@ -113,8 +113,32 @@ def tables(
     with uninterrupted():
         from rich.console import Console
 
-        from s2g.report.making import print_results
+        from s2g.report.committed import print_results
     print_results(CHECKOUT / "experiments", results, Console(highlight=False))
+
+
+@app.command()
+def figures(
+    out: Path = typer.Option(CHECKOUT / "experiments" / "results", help="Where measured results lie, and plots go."),
+) -> None:
+    """Draw every measured table or figure that has a plot, from its file, as SVG and PNG. Runs nothing."""
+    with uninterrupted():
+        from rich.console import Console
+
+        from s2g.report.committed import draw_results
+    draw_results(CHECKOUT / "experiments", out, Console(highlight=False))
+
+
+@app.command()
+def claims(
+    out: Path = typer.Option(CHECKOUT / "experiments" / "results", help="Where measured results lie, and claims.md goes."),
+) -> None:
+    """The paper's claims against what was measured: holds, does not hold, inconclusive, not run. Runs nothing."""
+    with uninterrupted():
+        from rich.console import Console
+
+        from s2g.report.judging import show_claims
+    show_claims(CHECKOUT / "experiments", out, Console(highlight=False))
 
 
 @app.command()

@@ -11,15 +11,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
-
-from s2g.errors import UserError, unknown
-from s2g.report.located import Located
-from s2g.report.pooled import STATISTICS
-from s2g.typed import only
 
 PROFILES = ("tiny", "paper")
 Setting = Mapping[str, Any]  # configuration key -> value, as typed on a command line
@@ -45,6 +39,7 @@ class Line:
     set: Setting = field(default_factory=dict)
     sweep: Setting = field(default_factory=dict)  # configuration key -> values; their product
     over: Setting = field(default_factory=dict)  # the same, but all of them are one row
+    against: str = ""  # the row its differences are taken to, if not the profile's; of a sweep, the one of equal value
     footnote: str = ""
     like: str = ""  # the paper's row whose numbers stand beside it, where it has another name there
 
@@ -59,6 +54,17 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Plot:
+    """A picture of the results: columns over a knob (one series a sweep), over the cost, or over another column (points)."""
+
+    x: str  # a configuration key, a column, or flops
+    y: tuple[str, ...]  # columns
+    x_label: str = ""  # else the column's own
+    by: str = ""  # a configuration key that splits a sweep into series
+    name: str = ""  # of points: a configuration key whose value is written beside them
+
+
+@dataclass(frozen=True)
 class Profile:
     """What is run: on which models and bench, and with which rows and columns."""
 
@@ -69,7 +75,11 @@ class Profile:
     rows: Mapping[str, Line]
     against: str  # the row every difference is taken to
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)  # group -> its rows, where they are not all
-    plot: Setting = field(default_factory=dict)
+    plot: Plot | None = None
+
+    def reference(self, row: str) -> str:
+        """The row that a row's differences are taken to."""
+        return (self.rows[row].against if row in self.rows else "") or self.against
 
 
 @dataclass(frozen=True)
@@ -110,110 +120,6 @@ class Wanted:
     def overrides(self) -> list[str]:
         """What follows `python run.py`."""
         return [f"{key}={word(value)}" for key, value in self.set.items()]
-
-
-def read_exhibit(path: Path) -> Exhibit:
-    """A table's or figure's YAML, checked against itself; UserError with file and line for what makes no sense."""
-    file = Located.of(path)
-    raw = dict(file.content)
-    with file.at():
-        only({"title", "source", "notes", "columns", "paper", "rows", "against", "profiles"}, raw, "")
-    columns = {name: file.read(Column, about, "columns", name) for name, about in (raw.get("columns") or {}).items()}
-    rows = {str(name): dict(about) for name, about in (raw.get("rows") or {}).items()}
-    paper = raw.get("paper") or {}
-    for group, lines in paper.items():
-        for row, values in lines.items():
-            with file.at("paper", group, row):
-                if len(values) != len(columns):
-                    raise UserError(f"paper.{group}.{row}: {len(values)} numbers for {len(columns)} columns")
-    profiles = {}
-    for name, about in (raw.get("profiles") or {}).items():
-        with file.at("profiles", name):
-            if name not in PROFILES:
-                raise unknown("profiles", str(name), PROFILES)
-        profiles[name] = _profile(file, name, about, raw, columns, rows)
-    with file.at():
-        for name in ("title", "source"):
-            if not isinstance(raw.get(name), str):
-                raise UserError(f"{name}: missing")
-        if not profiles:
-            raise UserError("profiles: missing", allowed=", ".join(PROFILES))
-    return Exhibit(path.stem, raw["title"], raw["source"], tuple(raw.get("notes") or ()), columns, paper, profiles)
-
-
-def find_exhibit(folder: Path, name: str) -> Exhibit:
-    """folder/NAME.yaml; UserError with the nearest name if there is none."""
-    names = exhibits(folder)
-    if name not in names:
-        raise unknown("experiment", name, names, todo="experiments are read from a checkout" if not names else "")
-    return read_exhibit(folder / f"{name}.yaml")
-
-
-def panels(folder: Path, name: str) -> list[str]:
-    """NAME itself, or where there is none, its panels: fig7 is fig7a, fig7b, ...; UserError if there is neither."""
-    known = exhibits(folder)
-    parts = [known_name for known_name in known if known_name[:-1] == name and known_name[-1].isalpha()]
-    if name in known or not parts:
-        return [find_exhibit(folder, name).name]
-    return parts
-
-
-def exhibits(folder: Path) -> list[str]:
-    """Names of the tables and figures there are."""
-    return sorted(path.stem for pattern in ("table*.yaml", "fig*.yaml") for path in folder.glob(pattern))
-
-
-def _profile(
-    file: Located, name: str, about: Setting, raw: Setting, columns: Mapping[str, Column], rows: Mapping[str, Setting]
-) -> Profile:
-    place = ("profiles", name)
-    with file.at(*place):
-        only({"set", "groups", "columns", "rows", "without", "against", "only", "plot"}, about, f"profiles.{name}")
-    own = about.get("columns")
-    shown = columns if own is None else {c: file.read(Column, a, *place, "columns", c) for c, a in own.items()}
-    for column, values in shown.items():
-        with file.at(*place, "columns", column):
-            if values.beside and values.beside not in columns:
-                raise unknown(f"columns.{column}.beside", values.beside, columns)
-            if values.over and values.over not in STATISTICS:
-                raise unknown(f"columns.{column}.over", values.over, STATISTICS)
-    lines: dict[str, Line] = {}
-    without = about.get("without") or []
-    over = about.get("rows") or {}
-    for row in without:
-        with file.at(*place, "without"):
-            if row not in rows:
-                raise unknown(f"profiles.{name}.without", str(row), rows)
-    for row in (*(r for r in rows if r not in without), *(r for r in over if r not in rows)):
-        where = (*place, "rows", row) if row in over else ("rows", row)
-        merged = {**rows.get(row, {}), **(over.get(row) or {})}
-        merged["set"] = {**(rows.get(row, {}).get("set") or {}), **((over.get(row) or {}).get("set") or {})}
-        lines.update(_swept(row, file.read(Line, merged, *where)))
-    groups = {g: file.read(Group, a, *place, "groups", g) for g, a in (about.get("groups") or {}).items()}
-    against = about.get("against", raw.get("against", ""))
-    limited = about.get("only") or {}
-    with file.at(*place):
-        if against not in lines:
-            raise unknown("against", str(against), lines)
-        for group in limited:
-            if group not in groups:
-                raise unknown(f"profiles.{name}.only", str(group), groups)
-        for row in itertools.chain(*limited.values()):
-            if row not in lines:
-                raise unknown(f"profiles.{name}.only", str(row), lines)
-    return Profile(name, about.get("set") or {}, groups, shown, lines, against, limited, about.get("plot") or {})
-
-
-def _swept(row: str, line: Line) -> dict[str, Line]:
-    """A row for each point of its sweep, named ROW@VALUE."""
-    if not line.sweep:
-        return {row: line}
-    made = {}
-    for values in itertools.product(*line.sweep.values()):
-        point = dict(zip(line.sweep, values, strict=True))
-        name = ",".join(word(value) for value in values)
-        made[f"{row}@{name}"] = replace(line, label=f"{line.label}, {name}", set={**line.set, **point}, sweep={})
-    return made
 
 
 def wanted(profile: Profile) -> list[Wanted]:

@@ -25,10 +25,11 @@ from s2g.engine.run import Run, outline, resolve
 from s2g.engine.scoring import Score, difference, score
 from s2g.engine.store import Store
 from s2g.errors import NotBuiltError, UserError, unknown
-from s2g.report.exhibit import Exhibit, Profile, Wanted, exhibits, find_exhibit, wanted
+from s2g.report.exhibit import Exhibit, Profile, Wanted, wanted
+from s2g.report.exhibit_file import find_exhibit
 from s2g.report.planning import composed, composing
 from s2g.report.pooled import pooled
-from s2g.report.rendering import console_of, csv_of, markdown_of, notes, tex_of
+from s2g.report.rendering import console_of, csv_of, markdown_of, tex_of
 from s2g.report.results import NOT_BUILT, RUN, Cell, Measured, Results, numbers
 
 
@@ -62,9 +63,12 @@ class Maker:
         measured = measure(profile, rows, {want_id: scores[run.key] for want_id, run in runs.items()}, why)
         results = Results(exhibit.name, profile.name, self.num, made, columns_of(profile, rows), measured)
         write(results, exhibit, self.out)
+        from s2g.report.plots import write_plot  # matplotlib, which printing does not need
+
+        pictures = "".join(f", {path.suffix}" for path in write_plot(exhibit, results, self.out))
         console.print(console_of(exhibit, results))
-        made_in = f"{time.perf_counter() - began:.0f} s. {self.out / f'{exhibit.name}-{profile.name}'}.json, .md, .csv, .tex"
-        console.print(made_in, soft_wrap=True)
+        files = f"{self.out / f'{exhibit.name}-{profile.name}'}.json, .md, .csv, .tex{pictures}"
+        console.print(f"{time.perf_counter() - began:.0f} s. {files}", soft_wrap=True)
         return results
 
     def resolved(self, profile: Profile) -> tuple[list[Wanted], dict[int, Run], dict[int, str]]:
@@ -138,7 +142,7 @@ def measure(
     for (group, row), at in places.items():
         first = rows[at[0]]
         have = [place for place in at if place in scores]
-        reference = {rows[p].bench: scores[p] for p in places.get((group, profile.against), []) if p in scores}
+        reference = {rows[p].bench: scores[p] for p in places.get((group, profile.reference(row)), []) if p in scores}
         cells: dict[str, Cell] = {}
         for bench in dict.fromkeys(rows[place].bench for place in have):
             runs = [scores[place] for place in have if rows[place].bench == bench]
@@ -203,31 +207,3 @@ def write(results: Results, exhibit: Exhibit, out: Path) -> None:
         write_bytes(out / f"{stem}.{ending}", text(exhibit, results).encode())
     keys = sorted({key for row in results.rows for key in row.keys.values()})
     write_json(out / f"{stem}.runs.json", {"runs": keys})
-
-
-def print_results(folder: Path, out: Path, console: Console) -> None:
-    """What was measured and written before: no model, no run, no store; stale rows are named."""
-    written = sorted(out.glob("*-tiny.json")) + sorted(out.glob("*-paper.json"))
-    for path in written:
-        name = path.stem.rpartition("-")[0]
-        if name not in exhibits(folder):
-            continue
-        exhibit, results = find_exhibit(folder, name), Results.load(path)
-        console.print(f"{exhibit.title}, profile {results.profile}")
-        console.print(console_of(exhibit, results))
-        console.print("\n".join(notes(exhibit, results)), soft_wrap=True)
-        old = stale(exhibit, results, folder)
-        if old:
-            console.print(f"stale: {', '.join(old)} would be other runs today; make {name} makes them again", soft_wrap=True)
-        console.print()
-
-
-def stale(exhibit: Exhibit, results: Results, folder: Path) -> list[str]:
-    """Rows whose keys are not what the same rows would have today, or that are no rows any more."""
-    profile = exhibit.profiles[results.profile]
-    rows, runs, _ = Maker(folder, folder, "", results.num, None, "").resolved(profile)
-    today: dict[tuple[str, str], dict[int, Run]] = {}
-    for place, run in runs.items():
-        today.setdefault((rows[place].group, rows[place].row), {})[place] = run
-    keys = {row: keys_of(rows, made) for row, made in today.items()}
-    return [f"{row.group}/{row.row}" for row in results.rows if row.keys and keys.get((row.group, row.row)) != dict(row.keys)]

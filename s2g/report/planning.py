@@ -20,7 +20,8 @@ from s2g.engine.bench import PlannedBench
 from s2g.engine.run import Outline, describe, outline, resolve
 from s2g.engine.store import Store
 from s2g.errors import NotBuiltError, UserError, unknown
-from s2g.report.exhibit import Exhibit, Profile, Wanted, find_exhibit, panels, wanted
+from s2g.report.exhibit import Exhibit, Profile, Wanted, wanted
+from s2g.report.exhibit_file import find_exhibit, panels
 from s2g.report.table import console_table
 
 # Peak dense TFLOP/s without sparsity, by dtype (NVIDIA's data sheets); fp32 without TF32, which S2G leaves off.

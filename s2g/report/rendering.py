@@ -35,8 +35,7 @@ def lines(exhibit: Exhibit, results: Results, bold: str = "**") -> list[list[str
             line += [value_of(results, row, column), delta_of(results, row, column, bold)]
             if paper_column(exhibit, results, column):
                 line.append(printed(exhibit, results, row, column))
-        against = next((r for r in results.rows if r.group == row.group and r.row == profile.against), None)
-        line += cost_of(row, against)
+        line += cost_of(row, reference_of(profile, results, row))
         made.append(line)
     return made
 
@@ -77,6 +76,12 @@ def cost_of(row: Measured, against: Measured | None) -> list[str]:
     return [scale, f"{row.evaluations:g}", relative, str(row.n)]
 
 
+def reference_of(profile: Profile, results: Results, row: Measured) -> Measured | None:
+    """The row that a row's differences are taken to."""
+    name = profile.reference(row.row)
+    return next((r for r in results.rows if r.group == row.group and r.row == name), None)
+
+
 def printed(exhibit: Exhibit, results: Results, row: Measured, column: str) -> str:
     """The paper's number, as it prints it."""
     profile = profile_of(exhibit, results)
@@ -113,16 +118,23 @@ def profile_of(exhibit: Exhibit, results: Results) -> Profile:
     return exhibit.profiles[results.profile]
 
 
+def compared_with(profile: Profile) -> str:
+    """The row that differences are taken to, in words."""
+    own = {row.partition("@")[0]: line.against.partition("@")[0] for row, line in profile.rows.items() if line.against}
+    labels = [f"of {row} to {against} of the same value" for row, against in own.items()]
+    return "; ".join([profile.rows[profile.against].label, *labels])
+
+
 def notes(exhibit: Exhibit, results: Results) -> list[str]:
     """What the numbers are and are not, the footnotes, and what contradicts itself in the paper."""
     profile, made = profile_of(exhibit, results), results.made
-    against = profile.rows[profile.against].label
+    against = compared_with(profile)
     counts = sorted({row.n for row in results.rows if row.n})
     n = f"n = {', '.join(map(str, counts))}; " if counts else ""
     tiny = f"Profile tiny: {TINY}. " if results.profile == "tiny" else ""
     first = (
         f"{tiny}{n}± is half a 95 % interval over units; Δ is to {against}, paired on the same noise, bold where the interval "
-        f"leaves out 0 (no correction for the number of cells); FLOPs relative to {against}, calls per item. "
+        f"leaves out 0 (no correction for the number of cells); FLOPs relative to the same row, calls per item. "
         f"{made['command']}, {made['date']}, {made['machine']}, torch {made['torch']}."
     )
     footnotes = [f"† {label}: {text}" for label, text in {x.label: x.footnote for x in profile.rows.values()}.items() if text]
@@ -144,8 +156,7 @@ def console_of(exhibit: Exhibit, results: Results) -> Table:
         line = [label_of(profile, row)]
         for column in shown:
             line += [value_of(results, row, column), delta_of(results, row, column, "")]
-        against = next((r for r in results.rows if r.group == row.group and r.row == profile.against), None)
-        rows.append([*line, *cost_of(row, against)[:3]])
+        rows.append([*line, *cost_of(row, reference_of(profile, results, row))[:3]])
     names = ["", *(n for c in shown for n in (heading(results, c), f"Δ {results.columns[c]['label']}")), "eff. scale", "calls"]
     return console_table([stacked(name) for name in [*names, "FLOPs"]], rows)
 

@@ -10,7 +10,8 @@ from s2g.config import CHECKOUT
 from s2g.engine.bench import PlannedBench
 from s2g.engine.run import outline
 from s2g.errors import UserError
-from s2g.report.exhibit import Exhibit, exhibits, find_exhibit, read_exhibit, wanted
+from s2g.report.exhibit import Exhibit, wanted
+from s2g.report.exhibit_file import exhibits, find_exhibit, read_exhibit
 from s2g.report.planning import composed, composing
 
 FOLDER = CHECKOUT / "experiments"

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from s2g.config import CHECKOUT
 from s2g.errors import UserError
-from s2g.report.exhibit import exhibits, find_exhibit
-from s2g.report.making import Maker, print_results, stale
+from s2g.report.committed import print_results, stale
+from s2g.report.exhibit_file import exhibits, find_exhibit
+from s2g.report.making import Maker
 from s2g.report.results import NOT_BUILT, Results
 
 FOLDER = CHECKOUT / "experiments"

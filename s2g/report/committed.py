@@ -1,0 +1,58 @@
+"""What was measured before, printed, drawn, and held against today: from its files alone, no model, no run, no store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from s2g.engine.run import Run
+from s2g.report.exhibit import PROFILES, Exhibit
+from s2g.report.exhibit_file import exhibits, find_exhibit
+from s2g.report.making import Maker, keys_of
+from s2g.report.rendering import console_of, notes
+from s2g.report.results import Results
+
+
+def draw_results(folder: Path, out: Path, console: Console) -> None:
+    """The plot of everything that was measured and has one, from its file: no model, no run, no store."""
+    from s2g.report.plots import write_plot
+
+    for exhibit, results in measured_results(folder, out):
+        for path in write_plot(exhibit, results, out):
+            console.print(os.path.relpath(path), soft_wrap=True)
+
+
+def measured_results(folder: Path, out: Path) -> Iterator[tuple[Exhibit, Results]]:
+    """Every result that lies in `out`, with the exhibit it is of."""
+    for name in exhibits(folder):
+        for profile in PROFILES:
+            if (path := out / f"{name}-{profile}.json").exists():
+                yield find_exhibit(folder, name), Results.load(path)
+
+
+def print_results(folder: Path, out: Path, console: Console) -> None:
+    """What was measured and written before: no model, no run, no store; stale rows are named."""
+    for exhibit, results in measured_results(folder, out):
+        console.print(f"{exhibit.title}, profile {results.profile}")
+        console.print(console_of(exhibit, results))
+        console.print("\n".join(notes(exhibit, results)), soft_wrap=True)
+        old = stale(exhibit, results, folder)
+        if old:
+            console.print(
+                f"stale: {', '.join(old)} would be other runs today; make {exhibit.name} makes them again", soft_wrap=True
+            )
+        console.print()
+
+
+def stale(exhibit: Exhibit, results: Results, folder: Path) -> list[str]:
+    """Rows whose keys are not what the same rows would have today, or that are no rows any more."""
+    profile = exhibit.profiles[results.profile]
+    rows, runs, _ = Maker(folder, folder, "", results.num, None, "").resolved(profile)
+    today: dict[tuple[str, str], dict[int, Run]] = {}
+    for place, run in runs.items():
+        today.setdefault((rows[place].group, rows[place].row), {})[place] = run
+    keys = {row: keys_of(rows, made) for row, made in today.items()}
+    return [f"{row.group}/{row.row}" for row in results.rows if row.keys and keys.get((row.group, row.row)) != dict(row.keys)]

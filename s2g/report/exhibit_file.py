@@ -1,0 +1,129 @@
+"""Tables and figures read from experiments/*.yaml, checked against themselves."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from s2g.errors import UserError, unknown
+from s2g.report.exhibit import PROFILES, Column, Exhibit, Group, Line, Plot, Profile, Setting, word
+from s2g.report.located import Located
+from s2g.report.pooled import STATISTICS
+from s2g.typed import only
+
+
+def read_exhibit(path: Path) -> Exhibit:
+    """A table's or figure's YAML, checked against itself; UserError with file and line for what makes no sense."""
+    file = Located.of(path)
+    raw = dict(file.content)
+    with file.at():
+        only({"title", "source", "notes", "columns", "paper", "rows", "against", "profiles"}, raw, "")
+    columns = {name: file.read(Column, about, "columns", name) for name, about in (raw.get("columns") or {}).items()}
+    rows = {str(name): dict(about) for name, about in (raw.get("rows") or {}).items()}
+    paper = raw.get("paper") or {}
+    for group, lines in paper.items():
+        for row, values in lines.items():
+            with file.at("paper", group, row):
+                if len(values) != len(columns):
+                    raise UserError(f"paper.{group}.{row}: {len(values)} numbers for {len(columns)} columns")
+    profiles = {}
+    for name, about in (raw.get("profiles") or {}).items():
+        with file.at("profiles", name):
+            if name not in PROFILES:
+                raise unknown("profiles", str(name), PROFILES)
+        profiles[name] = _profile(file, name, about, raw, columns, rows)
+    with file.at():
+        for name in ("title", "source"):
+            if not isinstance(raw.get(name), str):
+                raise UserError(f"{name}: missing")
+        if not profiles:
+            raise UserError("profiles: missing", allowed=", ".join(PROFILES))
+    return Exhibit(path.stem, raw["title"], raw["source"], tuple(raw.get("notes") or ()), columns, paper, profiles)
+
+
+def find_exhibit(folder: Path, name: str) -> Exhibit:
+    """folder/NAME.yaml; UserError with the nearest name if there is none."""
+    names = exhibits(folder)
+    if name not in names:
+        raise unknown("experiment", name, names, todo="experiments are read from a checkout" if not names else "")
+    return read_exhibit(folder / f"{name}.yaml")
+
+
+def panels(folder: Path, name: str) -> list[str]:
+    """NAME itself, or where there is none, its panels: fig7 is fig7a, fig7b, ...; UserError if there is neither."""
+    known = exhibits(folder)
+    parts = [known_name for known_name in known if known_name[:-1] == name and known_name[-1].isalpha()]
+    if name in known or not parts:
+        return [find_exhibit(folder, name).name]
+    return parts
+
+
+def exhibits(folder: Path) -> list[str]:
+    """Names of the tables and figures there are."""
+    return sorted(path.stem for pattern in ("table*.yaml", "fig*.yaml") for path in folder.glob(pattern))
+
+
+def _profile(
+    file: Located, name: str, about: Setting, raw: Setting, columns: Mapping[str, Column], rows: Mapping[str, Setting]
+) -> Profile:
+    place = ("profiles", name)
+    with file.at(*place):
+        only({"set", "groups", "columns", "rows", "without", "against", "only", "plot"}, about, f"profiles.{name}")
+    own = about.get("columns")
+    shown = columns if own is None else {c: file.read(Column, a, *place, "columns", c) for c, a in own.items()}
+    for column, values in shown.items():
+        with file.at(*place, "columns", column):
+            if values.beside and values.beside not in columns:
+                raise unknown(f"columns.{column}.beside", values.beside, columns)
+            if values.over and values.over not in STATISTICS:
+                raise unknown(f"columns.{column}.over", values.over, STATISTICS)
+    lines: dict[str, Line] = {}
+    without = about.get("without") or []
+    over = about.get("rows") or {}
+    for row in without:
+        with file.at(*place, "without"):
+            if row not in rows:
+                raise unknown(f"profiles.{name}.without", str(row), rows)
+    for row in (*(r for r in rows if r not in without), *(r for r in over if r not in rows)):
+        where = (*place, "rows", row) if row in over else ("rows", row)
+        merged = {**rows.get(row, {}), **(over.get(row) or {})}
+        merged["set"] = {**(rows.get(row, {}).get("set") or {}), **((over.get(row) or {}).get("set") or {})}
+        lines.update(_swept(row, file.read(Line, merged, *where)))
+    groups = {g: file.read(Group, a, *place, "groups", g) for g, a in (about.get("groups") or {}).items()}
+    against = about.get("against", raw.get("against", ""))
+    limited = about.get("only") or {}
+    plot = file.read(Plot, about["plot"], *place, "plot") if about.get("plot") else None
+    for column in plot.y if plot else ():
+        with file.at(*place, "plot"):
+            if column not in shown:
+                raise unknown(f"profiles.{name}.plot.y", str(column), shown)
+    with file.at(*place):
+        if against not in lines:
+            raise unknown("against", str(against), lines)
+        for row, line in lines.items():
+            if line.against and line.against not in lines:
+                raise unknown(f"rows.{row.partition('@')[0]}.against", line.against, lines)
+        for group in limited:
+            if group not in groups:
+                raise unknown(f"profiles.{name}.only", str(group), groups)
+        for row in itertools.chain(*limited.values()):
+            if row not in lines:
+                raise unknown(f"profiles.{name}.only", str(row), lines)
+    return Profile(name, about.get("set") or {}, groups, shown, lines, against, limited, plot)
+
+
+def _swept(row: str, line: Line) -> dict[str, Line]:
+    """A row for each point of its sweep, named ROW@VALUE."""
+    if not line.sweep:
+        return {row: line}
+    made = {}
+    for values in itertools.product(*line.sweep.values()):
+        point = dict(zip(line.sweep, values, strict=True))
+        name = ",".join(word(value) for value in values)
+        against = line.against and f"{line.against}@{name}"
+        made[f"{row}@{name}"] = replace(
+            line, label=f"{line.label}, {name}", set={**line.set, **point}, sweep={}, against=against
+        )
+    return made

@@ -1,0 +1,151 @@
+"""Measured results as plots: curves over a knob or over the cost, or points of one column over another."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from s2g.engine.atomic import write_bytes
+from s2g.report.exhibit import Exhibit, Plot, Profile, word
+from s2g.report.results import Measured, Results
+
+# Okabe and Ito's colours, which the common kinds of colour blindness tell apart; markers differ as well, for print in grey.
+COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+MARKERS = ("s", "o", "^", "D", "v", "P", "X")
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "s2g",  # the same numbers give the same file
+    "legend.frameon": False,
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A row in one panel; ends are those of its 95 % interval."""
+
+    x: float | None  # None for a row without the knob: a line across
+    y: float
+    low: float
+    high: float
+    name: str
+
+
+def figure_of(exhibit: Exhibit, results: Results) -> Figure:
+    """The plot of an exhibit's results; ValueError if it has none."""
+    profile = exhibit.profiles[results.profile]
+    if profile.plot is None:
+        raise ValueError(f"{exhibit.name}: no plot is described")
+    points = profile.plot.x in profile.columns
+    with matplotlib.rc_context(STYLE):
+        return _points(profile, profile.plot, results) if points else _curves(profile, profile.plot, results)
+
+
+def write_plot(exhibit: Exhibit, results: Results, out: Path) -> list[Path]:
+    """NAME-PROFILE.svg and .png of what was measured, if anything was; nothing where no plot is described."""
+    if exhibit.profiles[results.profile].plot is None or not any(row.cells for row in results.rows):
+        return []
+    figure, written = figure_of(exhibit, results), []
+    for ending in ("svg", "png"):
+        stream, path = io.BytesIO(), out / f"{results.exhibit}-{results.profile}.{ending}"
+        with matplotlib.rc_context(STYLE):
+            figure.savefig(stream, format=ending, dpi=150, metadata={"Date": None} if ending == "svg" else None)
+        write_bytes(path, stream.getvalue())
+        written.append(path)
+    return written
+
+
+def _curves(profile: Profile, plot: Plot, results: Results) -> Figure:
+    """For each column its values, and beside them the paired differences, whose intervals are the narrow ones."""
+    figure = Figure(figsize=(8.2, 0.5 + 2.7 * len(plot.y)), layout="constrained")
+    axes = figure.subplots(len(plot.y), 2, squeeze=False, sharex=True)
+    for place, column in enumerate(plot.y):
+        about = results.columns[column]
+        arrow = "" if about["higher"] is None else " ↑" if about["higher"] else " ↓"
+        for axis, delta in ((axes[place, 0], False), (axes[place, 1], True)):
+            for at, (label, points) in enumerate(series(profile, plot, results, column, delta).items()):
+                _draw(axis, points, label, at)
+            axis.set_ylabel(f"Δ {about['label']}{arrow}" if delta else f"{about['label']}{arrow}")
+            if delta:
+                axis.axhline(0, color="#888888", linewidth=0.8, zorder=0)
+    for axis in axes[-1]:
+        axis.set_xlabel(plot.x_label or plot.x)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)))
+    return figure
+
+
+def _draw(axis: Axes, points: Sequence[Point], label: str, at: int) -> None:
+    colour, marker = COLOURS[at % len(COLOURS)], MARKERS[at % len(MARKERS)]
+    for point in points:
+        if point.x is None:
+            axis.axhspan(point.low, point.high, color=colour, alpha=0.08, linewidth=0)
+            axis.axhline(point.y, color=colour, linestyle="--", linewidth=1.2, label=label)
+    placed = sorted((p for p in points if p.x is not None), key=lambda p: p.x or 0.0)
+    if placed:
+        x, y = [p.x or 0.0 for p in placed], [p.y for p in placed]
+        reach = [[p.y - p.low for p in placed], [p.high - p.y for p in placed]]
+        axis.errorbar(x, y, yerr=reach, color=colour, marker=marker, markersize=5, linewidth=1.3, capsize=2, label=label)
+
+
+def series(profile: Profile, plot: Plot, results: Results, column: str, delta: bool) -> dict[str, list[Point]]:
+    """Points by the legend's label: a sweep is a series, split by `by`; groups are told apart where there are several."""
+    found: dict[str, list[Point]] = {}
+    for row in results.rows:
+        line = profile.rows.get(row.row)
+        cell = row.cell(column)
+        if line is None or cell is None or cell.value is None:
+            continue
+        of = cell.delta if delta else {"value": cell.value, "low": cell.low, "high": cell.high}
+        if of is None or of["value"] is None:
+            continue
+        label = row.label.partition(", ")[0] if "@" in row.row else row.label
+        if plot.by and plot.by in line.set:
+            label += f", {plot.by.rpartition('.')[2].replace('_', ' ')} {word(line.set[plot.by])}"
+        if len(profile.groups) > 1:
+            label = f"{profile.groups[row.group].label}, {label}"
+        low, high = (of["value"] if of[end] is None else of[end] for end in ("low", "high"))
+        found.setdefault(label, []).append(Point(_x(line.set, plot.x, row), of["value"], low, high, ""))
+    return found
+
+
+def _x(knobs: Mapping[str, Any], key: str, row: Measured) -> float | None:
+    """A row's place: its knob, the width of a window, or its cost in GFLOP; None where it has no such knob."""
+    if key == "flops":
+        return None if row.flops is None else row.flops / 1e9
+    value = knobs.get(key)
+    if isinstance(value, list | tuple):
+        return float(value[-1]) - float(value[0])
+    return None if value is None else float(value)
+
+
+def _points(profile: Profile, plot: Plot, results: Results) -> Figure:
+    """One column over another: rows without the naming knob large and in the legend, the others named beside their dots."""
+    figure = Figure(figsize=(6.4, 0.4 + 4.2 * len(plot.y)), layout="constrained")
+    axes = figure.subplots(len(plot.y), 1, squeeze=False)[:, 0]
+    for axis, column in zip(axes, plot.y, strict=True):
+        marked = 0
+        for row in results.rows:
+            line, x, y = profile.rows.get(row.row), row.cell(plot.x), row.cell(column)
+            if line is None or x is None or y is None or x.value is None or y.value is None:
+                continue
+            value = line.set.get(plot.name) if plot.name else None
+            if value is None:
+                axis.plot(x.value, y.value, MARKERS[marked], color=COLOURS[marked], markersize=9, label=row.label, zorder=3)
+                marked += 1
+            else:
+                name = word(value[0] if isinstance(value, list) and len(value) == 1 else value)
+                axis.plot(x.value, y.value, ".", color="#777777", markersize=7)
+                axis.annotate(name, (x.value, y.value), xytext=(4, 3), textcoords="offset points", fontsize=8)
+        axis.set(xlabel=results.columns[plot.x]["label"], ylabel=results.columns[column]["label"])
+        axis.legend(title=f"numbers: {plot.name.rpartition('.')[2]}" if plot.name else None)
+    return figure
