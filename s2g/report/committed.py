@@ -55,4 +55,8 @@ def stale(exhibit: Exhibit, results: Results, folder: Path) -> list[str]:
     for place, run in runs.items():
         today.setdefault((rows[place].group, rows[place].row), {})[place] = run
     keys = {row: keys_of(rows, made) for row, made in today.items()}
-    return [f"{row.group}/{row.row}" for row in results.rows if row.keys and keys.get((row.group, row.row)) != dict(row.keys)]
+    return [
+        f"{row.group}/{row.row}"
+        for row in results.rows
+        if row.keys and (keys.get((row.group, row.row)) != dict(row.keys) or profile.reference(row.row) != row.against)
+    ]

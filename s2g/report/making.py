@@ -155,6 +155,7 @@ def measure(
             line = replace(
                 line,
                 keys=keys_of(rows, {place: scores[place].run for place in have}),
+                against=profile.reference(row),
                 n=one.run.num,
                 units=len(one.run.units),
                 cells=cells,

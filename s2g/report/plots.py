@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from s2g.engine.atomic import write_bytes
 from s2g.report.exhibit import Exhibit, Plot, Profile, word
@@ -77,8 +78,12 @@ def _curves(profile: Profile, plot: Plot, results: Results) -> Figure:
             axis.set_ylabel(f"Δ {about['label']}{arrow}" if delta else f"{about['label']}{arrow}")
             if delta:
                 axis.axhline(0, color="#888888", linewidth=0.8, zorder=0)
+    places = [_x(line.set, plot.x, row) for row in results.rows if (line := profile.rows.get(row.row)) is not None]
+    whole = all(place is None or place == int(place) for place in places)
     for axis in axes[-1]:
         axis.set_xlabel(plot.x_label or plot.x)
+        if whole:
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)))
     return figure
@@ -105,7 +110,9 @@ def series(profile: Profile, plot: Plot, results: Results, column: str, delta: b
         cell = row.cell(column)
         if line is None or cell is None or cell.value is None:
             continue
-        of = cell.delta if delta else {"value": cell.value, "low": cell.low, "high": cell.high}
+        of: Mapping[str, Any] | None = {"value": cell.value, "low": cell.low, "high": cell.high}
+        if delta:  # the compared row stands at 0, without an interval
+            of = dict.fromkeys(("value", "low", "high"), 0.0) if profile.reference(row.row) == row.row else cell.delta
         if of is None or of["value"] is None:
             continue
         label = row.label.partition(", ")[0] if "@" in row.row else row.label

@@ -70,7 +70,7 @@ def results(name: str, rows: dict[str, tuple[float, float]], flops: float = 2.0)
         delta = None if not measured else {"value": (low + high) / 2, "low": low, "high": high}
         cells = {"fd": Cell(10.0, 9.0, 11.0, delta), "joint": Cell(10.0, 9.0, 11.0, delta)}
         cost = flops if measured else 2.0
-        measured.append(Measured("tiny_sit", row, row, "", "run", {"shapes": row}, 32, 2, cells, None, 1.0, cost, 1.0))
+        measured.append(Measured("tiny_sit", row, row, "", "run", {"shapes": row}, "cfg", 32, 2, cells, None, 1.0, cost, 1.0))
     columns = {name: {"label": name, "higher": name == "joint", "digits": 1} for name in ("fd", "joint")}
     return Results(name, "tiny", 32, {}, columns, tuple(measured))
 

@@ -1,0 +1,82 @@
+"""Plots: what is drawn is what was measured, and the same numbers give the same file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from s2g.report.exhibit import Exhibit
+from s2g.report.exhibit_file import read_exhibit
+from s2g.report.plots import series, write_plot
+from s2g.report.results import Cell, Measured, Results
+
+SMALL = """
+title: A figure
+source: nowhere
+columns: {fid: {bench: imagenet, metric: fid}}
+against: cfg
+rows:
+  cfg: {label: CFG, set: {guidance: cfg}}
+  s2: {label: S², set: {guidance: s2}, sweep: {guidance.omega: [0.5, 1], guidance.drop_ratio: [0.1, 0.2]}}
+profiles:
+  tiny:
+    groups: {tiny_sit: {label: tiny, set: {model: tiny_sit}}}
+    columns: {fd: {bench: shapes, metric: fd}, joint: {bench: shapes, metric: joint}}
+    plot: {x: guidance.omega, y: [fd], by: guidance.drop_ratio}
+"""
+
+
+@pytest.fixture
+def exhibit(tmp_path: Path) -> Exhibit:
+    path = tmp_path / "fig9.yaml"
+    path.write_text(SMALL)
+    return read_exhibit(path)
+
+
+def measured(exhibit: Exhibit) -> Results:
+    rows = []
+    for at, (name, line) in enumerate(exhibit.profiles["tiny"].rows.items()):
+        delta = {"value": float(at), "low": at - 1.0, "high": at + 1.0} if at else None
+        cells = {"fd": Cell(10.0 + at, 9.0 + at, 12.0 + at, delta), "joint": Cell(50.0 - at, None, None, None)}
+        rows.append(Measured("tiny_sit", name, line.label, "", "run", {}, "cfg", 32, 2, cells, None, 1.0, 2e9, 1.0))
+    columns = {"fd": {"label": "FD", "higher": False, "digits": 1}, "joint": {"label": "all", "higher": True, "digits": 1}}
+    return Results("fig9", "tiny", 32, {}, columns, tuple(rows))
+
+
+def test_a_sweep_of_two_knobs_is_a_series_for_each_value_of_the_second(exhibit: Exhibit) -> None:
+    profile = exhibit.profiles["tiny"]
+    assert profile.plot is not None
+    found = series(profile, profile.plot, measured(exhibit), "fd", delta=False)
+    assert list(found) == ["CFG", "S², drop ratio 0.1", "S², drop ratio 0.2"]
+    assert [(p.x, p.y, p.low, p.high) for p in found["S², drop ratio 0.2"]] == [(0.5, 12, 11, 14), (1.0, 14, 13, 16)]
+    assert found["CFG"][0].x is None
+
+
+def test_the_compared_row_stands_at_zero_among_the_differences(exhibit: Exhibit) -> None:
+    profile = exhibit.profiles["tiny"]
+    assert profile.plot is not None
+    found = series(profile, profile.plot, measured(exhibit), "fd", delta=True)
+    assert [p.y for p in found["CFG"]] == [0]
+    assert [(p.y, p.low, p.high) for p in found["S², drop ratio 0.1"]] == [(1, 0, 2), (3, 2, 4)]
+
+
+@pytest.mark.parametrize("y", ["[fd]", "[fd, joint]"])
+@pytest.mark.parametrize("x", ["x: guidance.omega", "x: flops", "x: joint, name: guidance.omega"])
+def test_the_same_numbers_give_the_same_picture(tmp_path: Path, x: str, y: str) -> None:
+    path = tmp_path / "fig9.yaml"
+    path.write_text(SMALL.replace("x: guidance.omega", x).replace("y: [fd]", f"y: {y}"))
+    drawn = read_exhibit(path)
+    pictures = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        files = write_plot(drawn, measured(drawn), tmp_path / folder)
+        assert [file.suffix for file in files] == [".svg", ".png"]
+        pictures.append([file.read_bytes() for file in files])
+    assert pictures[0] == pictures[1]
+    assert "S²".encode() in pictures[0][0] or b"0.5" in pictures[0][0]
+
+
+def test_nothing_measured_is_nothing_drawn(tmp_path: Path, exhibit: Exhibit) -> None:
+    empty = Results("fig9", "tiny", None, {}, {}, ())
+    assert write_plot(exhibit, empty, tmp_path) == []

@@ -1,0 +1,59 @@
+"""Several runs as one row: the variance over masks by its two readings, against numbers worked out apart."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from s2g.engine.bench import Metric
+from s2g.metrics.statistics import of_mean
+from s2g.report.pooled import STATISTICS, pooled
+
+METRIC = Metric("m", "m", True, 1, items=lambda of: of["value"])
+WHOLE = Metric("w", "w", True, 1, value=lambda of: float(of["value"].max()))
+RUNS = np.array([[1.0, 2.0, 3.0, 6.0], [3.0, 2.0, 3.0, 6.0], [2.0, 2.0, 3.0, 9.0]])
+
+
+def scores() -> list[Any]:
+    run = SimpleNamespace(num=4, model=SimpleNamespace(unit=2))
+    units = np.arange(4) // 2
+    return [
+        SimpleNamespace(run=run, arrays={"value": row}, estimates={"m": of_mean(row, units), "w": of_mean(row, units)})
+        for row in RUNS
+    ]
+
+
+@pytest.mark.parametrize(
+    ("statistic", "value"),
+    [
+        ("mean", (3.0 + 3.5 + 4.0) / 3),
+        ("image_variance", (1.0 + 0 + 0 + 3.0) / 4),
+        ("image_std", 1.0),
+        ("image_cv", 100 / 3.5),
+        ("set_variance", 0.25),
+        ("set_std", 0.5),
+        ("set_cv", 100 * 0.5 / 3.5),
+    ],
+)
+def test_each_statistic(statistic: str, value: float) -> None:
+    found = pooled(statistic, METRIC, scores())
+    assert found is not None
+    assert found.value == pytest.approx(value)
+    if statistic.startswith("set"):
+        assert found.low is None
+    else:
+        assert found.low is not None and found.high is not None and found.low < value < found.high
+
+
+def test_one_run_has_a_mean_and_no_spread() -> None:
+    one = scores()[:1]
+    assert pooled("mean", METRIC, one) == one[0].estimates["m"]
+    assert all(pooled(statistic, METRIC, one) is None for statistic in STATISTICS if statistic != "mean")
+
+
+def test_a_set_without_scores_of_images_has_no_spread_of_an_image() -> None:
+    assert pooled("image_std", WHOLE, scores()) is None
+    assert pooled("set_std", WHOLE, scores()) is not None
