@@ -30,7 +30,7 @@ title: A table
 source: nowhere
 notes: [it contradicts itself]
 columns: {fid: {bench: imagenet, metric: fid}}
-paper: {big: {cfg: [2.0], s2@0.5: [1.5]}}
+paper: {big: {cfg: [2.03], s2@0.5: [1.5]}}
 against: cfg
 rows:
   cfg: {label: CFG, set: {guidance: cfg}, footnote: as ever}
@@ -85,7 +85,7 @@ def test_a_table_is_written_four_times_and_is_the_same_whatever_the_way_there(fo
     assert timeless(other.make("table9", "tiny", silent)) == timeless(results)
 
     lines = list(csv.DictReader((folder / "out" / "table9-tiny.csv").open()))
-    assert [line["paper"] for line in lines if line["column"] == "fd"] == ["2.00", "1.50", ""]
+    assert [line["paper"] for line in lines if line["column"] == "fd"] == ["2.03", "1.50", ""]
     text = (folder / "out" / "table9-tiny.md").read_text()
     assert "no number of ours here is one of the paper's metrics" in text and "† CFG: as ever" in text
     assert "paper: FID (SiT-XL/2)" in text and "it contradicts itself" in text
@@ -99,7 +99,7 @@ def test_what_is_not_built_is_said_and_nothing_is_made_for_it(folder: Path) -> N
     results = maker(folder).make("table9", "paper", Console(quiet=True))
     assert [row.status for row in results.rows] == [NOT_BUILT] * 3
     assert not (folder / "runs").exists()
-    assert "| CFG† | not built |  | 2.00 |" in (folder / "out" / "table9-paper.md").read_text()
+    assert "| CFG† | not built |  | 2.03 |" in (folder / "out" / "table9-paper.md").read_text()
 
 
 def test_results_are_stale_when_a_row_would_be_another_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,6 +107,8 @@ def test_results_are_stale_when_a_row_would_be_another_run(folder: Path, capsys:
     assert stale(find_exhibit(folder, "table9"), results, folder) == []
     path = folder / "table9.yaml"
     path.write_text(SMALL.replace("sampler.steps: 2", "sampler.steps: 3"))
+    assert len(stale(find_exhibit(folder, "table9"), results, folder)) == 3
+    path.write_text(SMALL.replace("against: cfg", "against: s2@0.5"))  # the same runs, but another difference
     assert len(stale(find_exhibit(folder, "table9"), results, folder)) == 3
     path.write_text(SMALL.replace("[0.5, 0]", "[0.5, 1]"))
     assert stale(find_exhibit(folder, "table9"), results, folder) == ["tiny_sit/s2@0"]
