@@ -60,6 +60,7 @@ GUIDANCE = Registry(
         "s2": Entry("s2g.guidance.s2:S2", "S2-Guidance, one random sub-network a step (Eq. 4)"),
         "s2_naive": Entry("s2g.guidance.s2_naive:NaiveS2", "Naive S2-Guidance, the mean of N sub-networks (Eq. 3)"),
         "slg": Entry("s2g.guidance.slg:SLG", "skip layer guidance: chosen blocks left out (Stability-AI/sd3.5)"),
+        "pruned": Entry("s2g.guidance.pruned:Pruned", "some blocks left out of every evaluation (Figure 15)"),
         "stg": Entry("s2g.guidance.stg:STG", "spatiotemporal skip guidance: blocks or attention skipped (arXiv 2411.18664)"),
         "pag": Entry("s2g.guidance.pag:PAG", "perturbed-attention guidance: attention passes values (arXiv 2403.17377)"),
         "seg": Entry("s2g.guidance.seg:SEG", "smoothed energy guidance: blurred queries (arXiv 2408.00760)"),

@@ -201,10 +201,7 @@ def show_plan(exhibit: Exhibit, profile: Profile, plans: Sequence[Planned], cons
     console.print(f"{exhibit.title}, profile {profile.name}: what is missing")
     head = ["", "bench", "state", "items", "network calls", "PFLOP", *(f"{gpu} h" for gpu in PEAK), "disk GB"]
     console.print(console_table(head, rows))
-    console.print(
-        BASIS,
-        soft_wrap=True,
-    )
+    console.print(BASIS, soft_wrap=True)
     for name, lines in needed(plans).items():
         console.print(f"{name}: {'; '.join(lines) or 'nothing'}", soft_wrap=True)
 

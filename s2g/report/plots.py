@@ -130,6 +130,8 @@ def _x(knobs: Mapping[str, Any], key: str, row: Measured) -> float | None:
     if key == "flops":
         return None if row.flops is None else row.flops / 1e9
     value = knobs.get(key)
+    if isinstance(value, list | tuple) and len(value) == 1:  # the index of a block
+        return float(value[0])
     if isinstance(value, list | tuple):
         return float(value[-1]) - float(value[0])
     return None if value is None else float(value)

@@ -23,6 +23,9 @@ from s2g.registry import GUIDANCE
 FIT = Fit(12)
 
 
+WRAPPERS = ("s2", "s2_naive", "slg", "stg", "pag", "seg", "pruned")
+
+
 @pytest.mark.parametrize("name", list(GUIDANCE))
 def test_every_method_is_assembled_from_nothing_and_has_its_defaults(name: str) -> None:
     method = assemble(name, {}, FIT)
@@ -30,13 +33,13 @@ def test_every_method_is_assembled_from_nothing_and_has_its_defaults(name: str) 
     assert method == assemble(name, {}, FIT) and hash(repr(method))
     if isinstance(method, Around):
         assert method.inside == CFG()
-    if name in ("slg", "stg", "pag", "seg"):
+    if name in ("slg", "stg", "pag", "seg", "pruned"):
         assert method.layers == (6,)  # the middle of 12
     assert assemble(name, {"window": None, "name": name}, FIT) == method  # what the yaml leaves null
 
 
-@pytest.mark.parametrize("name", [name for name in GUIDANCE if name not in ("s2", "s2_naive", "slg", "stg", "pag", "seg")])
-@pytest.mark.parametrize("around", ["s2", "s2_naive", "slg", "stg", "pag", "seg"])
+@pytest.mark.parametrize("name", [name for name in GUIDANCE if name not in WRAPPERS])
+@pytest.mark.parametrize("around", WRAPPERS)
 def test_every_base_goes_under_every_wrapper(name: str, around: str) -> None:
     assert assemble(around, {"base": name}, FIT).inside == assemble(name, {}, FIT)  # type: ignore[attr-defined]
 
