@@ -140,10 +140,11 @@ def _ordered(a: Measured | None, b: Measured | None, column: str, results: Resul
     for row in (a, b):
         cell = row.cell(column)
         assert cell is not None
-        # The compared row itself has no difference: it is 0, for certain.
-        delta: Mapping[str, Any] = cell.delta or {"value": 0.0, "low": 0.0, "high": 0.0}
-        if delta["low"] is None or delta["high"] is None:
-            return Found(Verdict.INCONCLUSIVE, f"{row.label}: no interval", file)
+        delta = cell.delta
+        if delta is None and row.against == row.row:  # the compared row's difference to itself is 0, for certain
+            delta = {"value": 0.0, "low": 0.0, "high": 0.0}
+        if delta is None or delta["low"] is None or delta["high"] is None or a.against != b.against:
+            return Found(Verdict.INCONCLUSIVE, f"{row.label}: no difference with an interval to one common row", file)
         ends.append(delta)
     said = f"{a.label} against {b.label}: Δ {about['label']} {' and '.join(_interval(end, about['digits']) for end in ends)}"
     low, high = ends[0]["low"] - ends[1]["high"], ends[0]["high"] - ends[1]["low"]

@@ -38,7 +38,6 @@ class Point:
     y: float
     low: float
     high: float
-    name: str
 
 
 def figure_of(exhibit: Exhibit, results: Results) -> Figure:
@@ -121,7 +120,7 @@ def series(profile: Profile, plot: Plot, results: Results, column: str, delta: b
         if len(profile.groups) > 1:
             label = f"{profile.groups[row.group].label}, {label}"
         low, high = (of["value"] if of[end] is None else of[end] for end in ("low", "high"))
-        found.setdefault(label, []).append(Point(_x(line.set, plot.x, row), of["value"], low, high, ""))
+        found.setdefault(label, []).append(Point(_x(line.set, plot.x, row), of["value"], low, high))
     return found
 
 

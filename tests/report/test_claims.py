@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,15 @@ def test_an_ordering_needs_every_pair(tmp_path: Path, first: tuple[float, float]
     rows = {"cfg": (0.0, 0.0), "s2@1": first, **dict.fromkeys(("s2@2", "s2@3", "s2@4"), (-4.0, -3.0))}
     results("table4", rows).write(tmp_path / "table4-tiny.json")
     assert verdict_of("a_tenth_is_best", tmp_path) is verdict
+
+
+def test_a_row_without_a_difference_is_not_taken_for_the_compared_one(tmp_path: Path) -> None:
+    rows = {"cfg": (0.0, 0.0), "s2@1": (-9.0, -6.0), **dict.fromkeys(("s2@2", "s2@3", "s2@4"), (3.0, 4.0))}
+    whole = results("table4", rows)
+    bare = {column: replace(cell, delta=None) for column, cell in whole.rows[2].cells.items()}
+    lacking = (*whole.rows[:2], replace(whole.rows[2], cells=bare), *whole.rows[3:])
+    replace(whole, rows=lacking).write(tmp_path / "table4-tiny.json")
+    assert verdict_of("a_tenth_is_best", tmp_path) is UNDECIDED
 
 
 @pytest.mark.parametrize(("flops", "verdict"), [(2.8, HOLDS), (2.9, NOT)])
