@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo tables figures claims methods tune-methods test torture coverage-of-intervals lint train bench-reuse lock clean
+.PHONY: help setup demo tables figures claims report methods tune-methods test torture coverage-of-intervals lint train bench-reuse lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%-]+[a-z0-9% -]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -30,9 +30,9 @@ methods: .venv/ready ## every guidance method on the built-in model, at equal st
 tune-methods: .venv/ready ## choose the methods' knobs on the tuning seed (an hour)
 	@$(BIN)/s2g tune
 
-table% fig%: .venv/ready ## a table of the paper (make table2 PROFILE=tiny NUM=128; OUT=FOLDER)
+table% fig%: .venv/ready ## a table of the paper (make table2 PROFILE=tiny NUM=128; OUT=FOLDER; LOGGER=wandb)
 	@$(BIN)/s2g table $@ $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) \
-	  --command "make $@$(if $(PROFILE), PROFILE=$(PROFILE))$(if $(NUM), NUM=$(NUM))"
+	  $(if $(LOGGER),--logger $(LOGGER)) --command "make $@$(if $(PROFILE), PROFILE=$(PROFILE))$(if $(NUM), NUM=$(NUM))"
 
 tables: .venv/ready ## every measured table, from the committed results
 	@$(BIN)/s2g tables
@@ -42,6 +42,9 @@ figures: .venv/ready ## every plot of measured results, as SVG and PNG
 
 claims: .venv/ready ## the paper's claims against the measured results: holds, does not hold, inconclusive, not run
 	@$(BIN)/s2g claims $(if $(OUT),--out $(OUT))
+
+report: .venv/ready ## a static site of everything that was measured: outputs/report/index.html
+	@$(BIN)/s2g report $(if $(OUT),--out $(OUT))
 
 plan-%: .venv/ready ## what a table or figure would take (make plan-table1 PROFILE=paper): no weights, no GPU
 	@$(BIN)/s2g plan $* $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM))

@@ -92,6 +92,7 @@ def table(
     out: Path = typer.Option(Path("outputs/results"), help="Where the results go, as JSON, Markdown, CSV and LaTeX."),
     workers: int | None = typer.Option(None, help="Processes; as many as cores when not given."),
     command: str = typer.Option("s2g table", help="What the results say they were made by."),
+    logger: str = typer.Option("none", help="wandb: the same table and pictures as a run of Weights & Biases."),
 ) -> None:
     """A table or figure of the paper: runs what is missing, scores, prints, writes."""
     with stoppable():
@@ -100,7 +101,8 @@ def table(
 
             from s2g.report.exhibit_file import panels
             from s2g.report.making import Maker
-        maker = Maker(CHECKOUT / "experiments", out, runs, num, workers, command)
+            from s2g.report.wandb_log import read_logger
+        maker = Maker(CHECKOUT / "experiments", out, runs, num, workers, command, read_logger({"name": logger}))
         for panel in panels(maker.folder, name):
             maker.make(panel, profile, Console(highlight=False))
 
@@ -139,6 +141,20 @@ def claims(
 
         from s2g.report.judging import show_claims
     show_claims(CHECKOUT / "experiments", out, Console(highlight=False))
+
+
+@app.command()
+def report(
+    results: Path = typer.Option(CHECKOUT / "experiments" / "results", help="Where measured results lie."),
+    out: Path = typer.Option(Path("outputs/report"), help="Where the pages go; the folder is made anew."),
+    runs: str = typer.Option("runs", help="Where samples are kept: what is there is shown with its configuration."),
+) -> None:
+    """Everything that was measured as a static site that opens from a disk. Runs nothing."""
+    with uninterrupted():
+        from rich.console import Console
+
+        from s2g.report.site import write_site
+    write_site(CHECKOUT / "experiments", results, runs, out, Console(highlight=False))
 
 
 @app.command()

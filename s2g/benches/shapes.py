@@ -142,6 +142,11 @@ class Shapes:
         seen = {"contrast": contrast(images), "saturation": saturation(images), "clipped": clipped(images)}
         return {"label": label, **right, **read, **seen, "layout": layout(images)}
 
+    def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
+        right = {name: bool(arrays[name][item]) for name in ATTRIBUTES}
+        read = class_name(int(arrays["probabilities"][item].argmax()))
+        return right, "" if all(right.values()) else f"the probe reads: {read}"
+
 
 def layout(images: np.ndarray) -> np.ndarray:
     """What a class leaves free in each scene: place x, y, size, brightness of the ground, mean colour; [B, 7].

@@ -98,3 +98,7 @@ class Bench(Protocol):
     def measure(self, images: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
         """Per-item arrays [B, ...] from uint8 images [B, H, W, 3]; what `Metric.value` works on."""
         ...
+
+    def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
+        """What was read off one item: by name whether it is as asked for, and a remark; ({}, "") where nothing is read."""
+        ...

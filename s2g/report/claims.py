@@ -72,7 +72,7 @@ def _check(raw: Mapping[str, Any], profile_name: str, folder: Path) -> Check:
     for kinds, needed in ((("equivalent", "not_better"), "margin"), (("value",), "at_most")):
         if check.kind in kinds and getattr(check, needed) is None:
             raise UserError(f"{needed}: missing", todo=f"kind {check.kind} needs it")
-    profile = find_exhibit(folder, check.exhibit).profiles[profile_name]
+    profile = find_exhibit(folder, check.exhibit).profile(profile_name)
     for column in check.columns:
         if column not in (*profile.columns, "flops"):
             raise unknown("columns", column, [*profile.columns, "flops"])

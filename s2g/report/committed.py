@@ -11,18 +11,27 @@ from rich.console import Console
 from s2g.engine.run import Run
 from s2g.report.exhibit import PROFILES, Exhibit
 from s2g.report.exhibit_file import exhibits, find_exhibit
-from s2g.report.making import Maker, keys_of
+from s2g.report.gallery import read_gallery
+from s2g.report.making import Maker
+from s2g.report.measuring import keys_of
+from s2g.report.page import Gallery
 from s2g.report.rendering import console_of, notes
 from s2g.report.results import Results
 
 
 def draw_results(folder: Path, out: Path, console: Console) -> None:
     """The plot of everything that was measured and has one, from its file: no model, no run, no store."""
-    from s2g.report.plots import write_plot
+    from s2g.report.plots import write_pictures
 
     for exhibit, results in measured_results(folder, out):
-        for path in write_plot(exhibit, results, out):
+        for path in write_pictures(exhibit, results, kept_gallery(results, out), out):
             console.print(os.path.relpath(path), soft_wrap=True)
+
+
+def kept_gallery(results: Results, out: Path) -> Gallery | None:
+    """The images that were kept with results, None where there are none."""
+    path = out / f"{results.exhibit}-{results.profile}.gallery.json"
+    return read_gallery(path) if path.exists() else None
 
 
 def measured_results(folder: Path, out: Path) -> Iterator[tuple[Exhibit, Results]]:
@@ -49,7 +58,7 @@ def print_results(folder: Path, out: Path, console: Console) -> None:
 
 def stale(exhibit: Exhibit, results: Results, folder: Path) -> list[str]:
     """Rows whose keys are not what the same rows would have today, or that are no rows any more."""
-    profile = exhibit.profiles[results.profile]
+    profile = exhibit.profile(results.profile)
     rows, runs, _ = Maker(folder, folder, "", results.num, None, "").resolved(profile)
     today: dict[tuple[str, str], dict[int, Run]] = {}
     for place, run in runs.items():

@@ -23,7 +23,8 @@ from s2g.engine.scoring import Score, difference, score
 from s2g.engine.store import Store
 from s2g.errors import UserError
 from s2g.metrics.statistics import Estimate
-from s2g.report.demo_parts import LABELS, facts_of, figure_of, gallery_of, run_facts
+from s2g.report.demo_parts import LABELS, demo_gallery, facts_of, run_facts
+from s2g.report.gallery import picture_of
 from s2g.report.page import DemoPage, NumberTable, demo_page
 from s2g.report.table import console_table, heading, leaves_out_zero, markdown_table, scale_of, with_interval
 
@@ -68,8 +69,9 @@ def make_demo(num: int, root: str, out: Path, workers: int | None) -> None:
         console.print(console_table(*table_of(scores, deltas, [metric for metric in METRICS if metric.main])))
         note = note_of(runs[AGAINST])
         write_bytes(out / "table.md", f"{markdown_table(*table_of(scores, deltas, METRICS))}\n{note}\n".encode())
-        figure_of(scores, root).savefig(out / "grid.png", dpi=150)
-        write_bytes(out / "index.html", demo_page(page_of(scores, deltas, root)).encode())
+        page = page_of(scores, deltas, root)
+        picture_of(page.gallery).savefig(out / "grid.png", dpi=150)
+        write_bytes(out / "index.html", demo_page(page).encode())
         write_json(out / "runs.json", {"runs": [run.key for run in runs.values()]})  # what of the store the page speaks of
         console.print(note)
     files = f"Page: {out / 'index.html'}  Picture: {out / 'grid.png'}  Table: {out / 'table.md'}"
@@ -138,8 +140,8 @@ def page_of(scores: dict[str, Score], deltas: Deltas, root: str) -> DemoPage:
             "small network, the probe, reads each finished image; where it does not see what was asked for, the image has "
             "a frame. It is a wind tunnel, not a stand-in for a large model: no number here is an ImageNet number.",
         ),
-        gallery=gallery_of(scores, root),
-        table=NumberTable(head, rows, note, frozenset(clear), frozenset({len(METRICS)}), groups, 1 + len(scores)),
+        gallery=demo_gallery(scores, root),
+        table=NumberTable(head, rows, note, frozenset(clear), frozenset({len(METRICS)}), groups, frozenset({1 + len(scores)})),
         words=[(metric.label, WORDS[metric.name]) for metric in METRICS if metric.name in WORDS],
         runs=[run_facts(name, result, scores[AGAINST], root) for name, result in scores.items()],
         facts=facts_of(scores, root),

@@ -5,6 +5,7 @@ columns: {NAME: {bench, metric}}    the paper's columns, as scores that a run of
 paper: {GROUP: {ROW: [numbers]}}    the paper's numbers in that order; null where it prints none
 rows: {NAME: {label, set}}          methods; `set` is what one would type after `python run.py`
 profiles: {tiny, paper}             what is run: set, groups of rows (models), and what differs from the above
+printed                             instead of profiles: why there is nothing to run, only the paper's numbers to print
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from s2g.errors import UserError, unknown
+from s2g.typed import at_least
+
 PROFILES = ("tiny", "paper")
 Setting = Mapping[str, Any]  # configuration key -> value, as typed on a command line
 
@@ -23,12 +27,13 @@ Setting = Mapping[str, Any]  # configuration key -> value, as typed on a command
 class Column:
     """A score of a run: a metric of a bench."""
 
-    metric: str
+    metric: str  # or a likeness to the image of the compared row (s2g/metrics/likeness.py)
     bench: str = ""  # another than the profile's
     label: str = ""  # another than the metric's own
     beside: str = ""  # the paper's column whose number is shown next to it, under the paper's name
     digits: int | None = None  # after the point; else the metric's own
     over: str = ""  # a statistic over the runs of a row that is several (s2g/report/pooled.py)
+    where: str = ""  # file and line, filled in by who reads the file
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Line:
     against: str = ""  # the row its differences are taken to, if not the profile's; of a sweep, the one of equal value
     footnote: str = ""
     like: str = ""  # the paper's row whose numbers stand beside it, where it has another name there
+    where: str = ""  # file and line, filled in by who reads the file
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,23 @@ class Plot:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """Images side by side, the same noises under every row: so many consecutive items, none picked by hand."""
+
+    count: int = 12
+    first: int = 0
+
+    def __post_init__(self) -> None:
+        at_least(self.count, 1, "grid.count")
+        at_least(self.first, 0, "grid.first")
+
+    @property
+    def items(self) -> range:
+        """Which items are shown."""
+        return range(self.first, self.first + self.count)
+
+
+@dataclass(frozen=True)
 class Profile:
     """What is run: on which models and bench, and with which rows and columns."""
 
@@ -76,6 +99,7 @@ class Profile:
     against: str  # the row every difference is taken to
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)  # group -> its rows, where they are not all
     plot: Plot | None = None
+    grid: Grid | None = None
 
     def reference(self, row: str) -> str:
         """The row that a row's differences are taken to."""
@@ -93,6 +117,19 @@ class Exhibit:
     columns: Mapping[str, Column]  # the paper's
     paper: Mapping[str, Mapping[str, Sequence[float | None]]]
     profiles: Mapping[str, Profile]
+    labels: Mapping[str, str] = field(default_factory=dict)  # of rows that stand in no profile
+    only_printed: str = ""  # why nothing can be run
+
+    def profile(self, name: str) -> Profile:
+        """What is run in a profile; UserError if there is none of that name, or nothing to run at all."""
+        if self.only_printed:
+            raise UserError(
+                f"{self.name}: there is nothing to run: {self.only_printed}",
+                todo=f"make {self.name} prints the paper's numbers",
+            )
+        if name not in self.profiles:
+            raise unknown("PROFILE", name, self.profiles)
+        return self.profiles[name]
 
     def printed(self, group: str, row: str, column: str) -> float | None:
         """The paper's number of a cell, None where it prints none."""
@@ -115,6 +152,7 @@ class Wanted:
     label: str
     bench: str
     set: Setting
+    where: str = ""  # file and line of its row
 
     @property
     def overrides(self) -> list[str]:
@@ -128,12 +166,12 @@ def wanted(profile: Profile) -> list[Wanted]:
     for group, about in profile.groups.items():
         for row in profile.only.get(group, list(profile.rows)):
             line = profile.rows[row]
-            benches = dict.fromkeys(column.bench for column in profile.columns.values())
+            benches = dict.fromkeys(column.bench for column in profile.columns.values()) or {"": None}
             for bench, values in itertools.product(benches, itertools.product(*line.over.values())):
                 point = dict(zip(line.over, values, strict=True))
                 given = {**profile.set, **about.set, **line.set, **point, **({"bench": bench} if bench else {})}
                 name = str(given.get("bench", "shapes"))
-                found.append(Wanted(group, row, line.label, name, given))
+                found.append(Wanted(group, row, line.label, name, given, line.where))
     return found
 
 

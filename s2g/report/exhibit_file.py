@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from s2g.errors import UserError, unknown
-from s2g.report.exhibit import PROFILES, Column, Exhibit, Group, Line, Plot, Profile, Setting, word
+from s2g.report.exhibit import PROFILES, Column, Exhibit, Grid, Group, Line, Plot, Profile, Setting, word
 from s2g.report.located import Located
 from s2g.report.pooled import STATISTICS
 from s2g.typed import only
@@ -19,8 +20,8 @@ def read_exhibit(path: Path) -> Exhibit:
     file = Located.of(path)
     raw = dict(file.content)
     with file.at():
-        only({"title", "source", "notes", "columns", "paper", "rows", "against", "profiles"}, raw, "")
-    columns = {name: file.read(Column, about, "columns", name) for name, about in (raw.get("columns") or {}).items()}
+        only({"title", "source", "notes", "columns", "paper", "rows", "against", "profiles", "printed"}, raw, "")
+    columns = {name: _column(file, about, "columns", name) for name, about in (raw.get("columns") or {}).items()}
     rows = {str(name): dict(about) for name, about in (raw.get("rows") or {}).items()}
     paper = raw.get("paper") or {}
     for group, lines in paper.items():
@@ -38,9 +39,11 @@ def read_exhibit(path: Path) -> Exhibit:
         for name in ("title", "source"):
             if not isinstance(raw.get(name), str):
                 raise UserError(f"{name}: missing")
-        if not profiles:
-            raise UserError("profiles: missing", allowed=", ".join(PROFILES))
-    return Exhibit(path.stem, raw["title"], raw["source"], tuple(raw.get("notes") or ()), columns, paper, profiles)
+        reason = raw.get("printed") or ""
+        if bool(profiles) == bool(reason):
+            raise UserError("profiles, or printed with the reason why there is nothing to run: one of the two is needed")
+    notes, labels = tuple(raw.get("notes") or ()), {row: str(about.get("label", row)) for row, about in rows.items()}
+    return Exhibit(path.stem, raw["title"], raw["source"], notes, columns, paper, profiles, labels, reason)
 
 
 def find_exhibit(folder: Path, name: str) -> Exhibit:
@@ -61,8 +64,9 @@ def panels(folder: Path, name: str) -> list[str]:
 
 
 def exhibits(folder: Path) -> list[str]:
-    """Names of the tables and figures there are."""
-    return sorted(path.stem for pattern in ("table*.yaml", "fig*.yaml") for path in folder.glob(pattern))
+    """Names of the tables and figures there are, by number: table1, ..., fig7a, ..."""
+    names = (path.stem for pattern in ("table*.yaml", "fig*.yaml") for path in folder.glob(pattern))
+    return sorted(names, key=lambda name: (name.startswith("fig"), int(re.sub(r"\D", "", name) or 0), name))
 
 
 def _profile(
@@ -70,9 +74,9 @@ def _profile(
 ) -> Profile:
     place = ("profiles", name)
     with file.at(*place):
-        only({"set", "groups", "columns", "rows", "without", "against", "only", "plot"}, about, f"profiles.{name}")
+        only({"set", "groups", "columns", "rows", "without", "against", "only", "plot", "grid"}, about, f"profiles.{name}")
     own = about.get("columns")
-    shown = columns if own is None else {c: file.read(Column, a, *place, "columns", c) for c, a in own.items()}
+    shown = columns if own is None else {c: _column(file, a, *place, "columns", c) for c, a in own.items()}
     for column, values in shown.items():
         with file.at(*place, "columns", column):
             if values.beside and values.beside not in columns:
@@ -90,11 +94,12 @@ def _profile(
         where = (*place, "rows", row) if row in over else ("rows", row)
         merged = {**rows.get(row, {}), **(over.get(row) or {})}
         merged["set"] = {**(rows.get(row, {}).get("set") or {}), **((over.get(row) or {}).get("set") or {})}
-        lines.update(_swept(row, file.read(Line, merged, *where)))
+        lines.update(_swept(row, replace(file.read(Line, merged, *where), where=file.place(*where))))
     groups = {g: file.read(Group, a, *place, "groups", g) for g, a in (about.get("groups") or {}).items()}
     against = about.get("against", raw.get("against", ""))
     limited = about.get("only") or {}
     plot = file.read(Plot, about["plot"], *place, "plot") if about.get("plot") else None
+    grid = file.read(Grid, about["grid"], *place, "grid") if about.get("grid") is not None else None
     for column in plot.y if plot else ():
         with file.at(*place, "plot"):
             if column not in shown:
@@ -111,7 +116,11 @@ def _profile(
         for row in itertools.chain(*limited.values()):
             if row not in lines:
                 raise unknown(f"profiles.{name}.only", str(row), lines)
-    return Profile(name, about.get("set") or {}, groups, shown, lines, against, limited, plot)
+    return Profile(name, about.get("set") or {}, groups, shown, lines, against, limited, plot, grid)
+
+
+def _column(file: Located, about: Setting, *keys: str) -> Column:
+    return replace(file.read(Column, about, *keys), where=file.place(*keys))
 
 
 def _swept(row: str, line: Line) -> dict[str, Line]:
@@ -123,7 +132,13 @@ def _swept(row: str, line: Line) -> dict[str, Line]:
         point = dict(zip(line.sweep, values, strict=True))
         name = ",".join(word(value) for value in values)
         against = line.against and f"{line.against}@{name}"
+        said = name if len(point) == 1 else ", ".join(f"{_short(key)} {word(value)}" for key, value in point.items())
         made[f"{row}@{name}"] = replace(
-            line, label=f"{line.label}, {name}", set={**line.set, **point}, sweep={}, against=against
+            line, label=f"{line.label}, {said}", set={**line.set, **point}, sweep={}, against=against
         )
     return made
+
+
+def _short(key: str) -> str:
+    """The last part of a configuration key, in words."""
+    return key.rpartition(".")[2].replace("_", " ")

@@ -67,7 +67,7 @@ def _judged(check: Check, profile_name: str, exhibit: Exhibit, out: Path) -> Ite
     if not path.exists():
         yield Found(Verdict.NOT_RUN, f"{exhibit.name} was not run in profile {profile_name}", "")
         return
-    profile, results = exhibit.profiles[profile_name], Results.load(path)
+    profile, results = exhibit.profile(profile_name), Results.load(path)
     measured = {(row.group, row.row): row for row in results.rows}
     named = [rows_of(profile, tier) for tier in tiers(check)]
     for group, column in product(check.groups or profile.groups, check.columns):

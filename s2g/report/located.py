@@ -53,13 +53,17 @@ class Located:
             found, node = pair[0].start_mark.line + 1, pair[1]
         return found
 
+    def place(self, *keys: Any) -> str:
+        """File and line of what `keys` lead to: "table2.yaml:18"."""
+        return f"{self.path.name}:{self.line(*keys)}"
+
     @contextmanager
     def at(self, *keys: Any) -> Iterator[None]:
         """A UserError inside begins with the file and the line of what `keys` lead to."""
         try:
             yield
         except UserError as error:
-            raise type(error)(f"{self.path.name}:{self.line(*keys)}: {error}") from error
+            raise type(error)(f"{self.place(*keys)}: {error}") from error
 
     def read(self, kind: type[T], values: Any, *keys: Any) -> T:
         """A dataclass from the mapping that `keys` lead to."""

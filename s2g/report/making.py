@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -16,21 +15,25 @@ from rich.console import Console
 from s2g import __version__
 from s2g.config import ExecutorConfig
 from s2g.engine.atomic import write_bytes, write_json
-from s2g.engine.bench import PlannedBench
 from s2g.engine.environment import machine
 from s2g.engine.execute import execute
 from s2g.engine.executor import LocalExecutor
 from s2g.engine.locks import in_use
-from s2g.engine.run import Run, outline, resolve
-from s2g.engine.scoring import Score, difference, score
+from s2g.engine.run import Run, resolve
+from s2g.engine.scoring import Score, score
 from s2g.engine.store import Store
-from s2g.errors import NotBuiltError, UserError, unknown
+from s2g.errors import NotBuiltError, UserError
+from s2g.report.composing import composed, composing, named
 from s2g.report.exhibit import Exhibit, Profile, Wanted, wanted
 from s2g.report.exhibit_file import find_exhibit
-from s2g.report.planning import composed, composing
-from s2g.report.pooled import pooled
-from s2g.report.rendering import console_of, csv_of, markdown_of, tex_of
-from s2g.report.results import NOT_BUILT, RUN, Cell, Measured, Results, numbers
+from s2g.report.gallery import gallery_of, write_gallery
+from s2g.report.measuring import columns_of, measure
+from s2g.report.page import Gallery
+from s2g.report.rendering import console_of, csv_of, markdown_of, only_printed, tex_of
+from s2g.report.results import NOT_BUILT, Results
+from s2g.report.table import console_table
+from s2g.report.wandb_exhibit import log_exhibit
+from s2g.report.wandb_log import WandbConfig
 
 
 @dataclass(frozen=True)
@@ -43,32 +46,38 @@ class Maker:
     num: int | None
     workers: int | None
     command: str
+    logger: WandbConfig | None = None
 
-    def make(self, name: str, profile_name: str, console: Console) -> Results:
-        """One table or figure: everything that can be run is run; its files are written and its table printed."""
+    def make(self, name: str, profile_name: str, console: Console) -> Results | None:
+        """One table or figure: what can be run is run, its files are written, its table printed; None if only printed."""
         began = time.perf_counter()
         exhibit = find_exhibit(self.folder, name)
-        if profile_name not in exhibit.profiles:
-            raise unknown("PROFILE", profile_name, exhibit.profiles)
-        profile = exhibit.profiles[profile_name]
+        if exhibit.only_printed:
+            console.print(console_table(*only_printed(exhibit)))
+            console.print(f"The paper's numbers alone; there is nothing to run: {exhibit.only_printed}", soft_wrap=True)
+            return None
+        profile = exhibit.profile(profile_name)
         rows, runs, why = self.resolved(profile)
-        scores = self.scores(list({run.key: run for run in runs.values()}.values()), console)
-        made = {
-            "command": self.command,
-            "date": f"{datetime.now(UTC):%Y-%m-%d}",
-            "machine": machine(),
-            "torch": torch.__version__,
-            "s2g": __version__,
-        }
-        measured = measure(profile, rows, {want_id: scores[run.key] for want_id, run in runs.items()}, why)
-        results = Results(exhibit.name, profile.name, self.num, made, columns_of(profile, rows), measured)
-        write(results, exhibit, self.out)
-        from s2g.report.plots import write_plot  # matplotlib, which printing does not need
-
-        pictures = "".join(f", {path.suffix}" for path in write_plot(exhibit, results, self.out))
+        columns = columns_of(profile, rows)  # before anything is sampled: a metric that is not there is a mistake
+        with LocalExecutor(ExecutorConfig(workers=self.workers)) as executor, ExitStack() as used:
+            found = self.scores(list({run.key: run for run in runs.values()}.values()), executor, used, console)
+            scores = {place: found[run.key] for place, run in runs.items()}
+            made = {
+                "command": self.command,
+                "date": f"{datetime.now(UTC):%Y-%m-%d}",
+                "machine": machine(),
+                "torch": torch.__version__,
+                "s2g": __version__,
+            }
+            measured = measure(profile, rows, scores, why, self.root)
+            results = Results(exhibit.name, profile.name, self.num, made, columns, measured)
+            gallery = gallery_of_rows(profile, rows, scores, self.root)
+        endings = write(results, exhibit, gallery, self.out)
         console.print(console_of(exhibit, results))
-        files = f"{self.out / f'{exhibit.name}-{profile.name}'}.json, .md, .csv, .tex{pictures}"
+        files = f"{self.out / f'{exhibit.name}-{profile.name}'}{', '.join(endings)}"
         console.print(f"{time.perf_counter() - began:.0f} s. {files}", soft_wrap=True)
+        if self.logger is not None:
+            console.print(log_exhibit(self.logger, exhibit, results, self.out), soft_wrap=True)
         return results
 
     def resolved(self, profile: Profile) -> tuple[list[Wanted], dict[int, Run], dict[int, str]]:
@@ -80,127 +89,54 @@ class Maker:
                 if self.num is not None:
                     raw["num"] = self.num
                 try:
-                    run = resolve(raw)[0]
-                    _ = run.key  # asks for the weights
+                    with named(want):
+                        run = resolve(raw)[0]
+                        _ = run.key  # asks for the weights
                     runs[place] = run
                 except NotBuiltError:
                     why[place] = NOT_BUILT
                 except UserError as error:
                     if "no file" not in str(error):
                         raise
-                    why[place] = f"no weights: {run_weights(raw)}"
+                    why[place] = f"no weights: {raw['model']['weights']}"
         return rows, runs, why
 
-    def scores(self, runs: Sequence[Run], console: Console) -> dict[str, Score]:
-        """Scores by key, sampled where the store lacks them."""
+    def scores(self, runs: Sequence[Run], executor: LocalExecutor, used: ExitStack, console: Console) -> dict[str, Score]:
+        """Scores by key, sampled where the store lacks them; the runs are said to be in use until `used` ends."""
         if not runs:
             return {}
-        with LocalExecutor(ExecutorConfig(workers=self.workers)) as executor, ExitStack() as used:
-            made = execute(runs, self.root, executor, True, console)
-            found = {}
-            for run in runs:
-                made.check(run)
-                store = Store.of(run, self.root)
-                used.enter_context(in_use(store.folder))
-                found[run.key] = score(run, store)
+        made, found = execute(runs, self.root, executor, True, console), {}
+        for run in runs:
+            made.check(run)
+            store = Store.of(run, self.root)
+            used.enter_context(in_use(store.folder))
+            found[run.key] = score(run, store)
         return found
 
 
-def columns_of(profile: Profile, rows: Sequence[Wanted]) -> dict[str, dict[str, Any]]:
-    """Label, direction and digits of each column, as its bench says; UserError for a metric that it has not."""
-    found, benches = {}, {}
-    with composing():
-        for want in rows:
-            if want.bench not in benches:
-                bench = outline(composed(want)).bench
-                known = bench.columns if isinstance(bench, PlannedBench) else {m.name: m for m in bench.metrics}
-                benches[want.bench] = known
-    for name, column in profile.columns.items():
-        known = benches[column.bench or rows[0].bench]
-        if column.metric not in known:
-            raise unknown(f"columns.{name}.metric", column.metric, known)
-        about = known[column.metric]
-        higher = about.higher if column.over in ("", "mean") else False
-        digits = about.digits if column.digits is None else column.digits
-        found[name] = {"label": column.label or about.label, "higher": higher, "digits": digits}
-    return found
+def gallery_of_rows(profile: Profile, rows: Sequence[Wanted], scores: Mapping[int, Score], root: str) -> Gallery | None:
+    """The items that a profile shows, under every row that was run; None where it shows none or nothing was run."""
+    if profile.grid is None or not scores:
+        return None
+    shown: dict[str, tuple[str, Score]] = {}
+    for place, score_ in scores.items():  # of a row that is several runs, the first
+        want = rows[place]
+        name = want.row if len(profile.groups) == 1 else f"{want.group}.{want.row}"
+        label = want.label if len(profile.groups) == 1 else f"{profile.groups[want.group].label}, {want.label}"
+        shown.setdefault(name, (label, score_))
+    held = next((name for name in shown if name.rpartition(".")[2] == profile.against), next(iter(shown)))
+    items = profile.grid.items
+    chosen = range(items.start, min(items.stop, *(score_.run.num for _, score_ in shown.values())))
+    if not chosen:
+        return None
+    labels = {name: label for name, (label, _) in shown.items()}
+    return gallery_of({name: score_ for name, (_, score_) in shown.items()}, labels, held, chosen, root)
 
 
-def run_weights(raw: Mapping[str, Any]) -> str:
-    """What weights a configuration asks for."""
-    return str(raw["model"]["weights"])
+def write(results: Results, exhibit: Exhibit, gallery: Gallery | None, out: Path) -> list[str]:
+    """NAME-PROFILE with these endings, which are returned: results, tables, plot, images; and which runs they speak of."""
+    from s2g.report.plots import write_pictures  # matplotlib, which printing does not need
 
-
-def measure(
-    profile: Profile, rows: Sequence[Wanted], scores: Mapping[int, Score], why: Mapping[int, str]
-) -> tuple[Measured, ...]:
-    """A line for each row of each group, its benches together; differences to the row that is compared with."""
-    places: dict[tuple[str, str], list[int]] = {}
-    for place, want in enumerate(rows):
-        places.setdefault((want.group, want.row), []).append(place)
-    found = []
-    for (group, row), at in places.items():
-        first = rows[at[0]]
-        have = [place for place in at if place in scores]
-        reference = {rows[p].bench: scores[p] for p in places.get((group, profile.reference(row)), []) if p in scores}
-        cells: dict[str, Cell] = {}
-        for bench in dict.fromkeys(rows[place].bench for place in have):
-            runs = [scores[place] for place in have if rows[place].bench == bench]
-            cells |= cells_of(profile, bench, runs, reference.get(bench))
-        status = RUN if len(have) == len(at) else why[next(place for place in at if place in why)]
-        typed = [override for override in first.overrides if not override.startswith("bench=shapes")]
-        line = Measured(group, row, first.label, " ".join(["python run.py", *typed]), status)
-        if have:
-            one = scores[have[0]]
-            line = replace(
-                line,
-                keys=keys_of(rows, {place: scores[place].run for place in have}),
-                against=profile.reference(row),
-                n=one.run.num,
-                units=len(one.run.units),
-                cells=cells,
-                effective_scale=None if one.effective.scale is None else numbers(one.effective.scale),
-                evaluations=one.cost.evaluations,
-                flops=float(f"{one.cost.flops:.6g}"),
-                seconds=float(f"{one.cost.seconds:.3g}"),
-            )
-        found.append(line)
-    return tuple(found)
-
-
-def cells_of(profile: Profile, bench: str, runs: Sequence[Score], reference: Score | None) -> dict[str, Cell]:
-    """The cells of one row on one bench, by column; differences where both are one run of the same items."""
-    metrics = {metric.name: metric for metric in runs[0].run.bench.metrics}
-    own = runs[0].run
-    other = (
-        reference if len(runs) == 1 and reference and reference.run.num == own.num and reference.run.key != own.key else None
-    )
-    cells = {}
-    for name, column in profile.columns.items():
-        if column.bench not in ("", bench):
-            continue
-        metric = metrics[column.metric]
-        if column.over:
-            found = pooled(column.over, metric, runs)
-            if found is not None:
-                cells[name] = Cell.of(found, None)
-        else:
-            delta = None if other is None else difference(metric, runs[0], other)
-            cells[name] = Cell.of(runs[0].estimates[metric.name], delta)
-    return cells
-
-
-def keys_of(rows: Sequence[Wanted], runs: Mapping[int, Run]) -> dict[str, str]:
-    """Keys by bench; of a row that is several runs, the second one's is BENCH 2."""
-    found: dict[str, str] = {}
-    for place, run in runs.items():
-        count = 1 + sum(name.partition(" ")[0] == rows[place].bench for name in found)
-        found[rows[place].bench + (f" {count}" if count > 1 else "")] = run.key
-    return found
-
-
-def write(results: Results, exhibit: Exhibit, out: Path) -> None:
-    """NAME-PROFILE.json, .md, .csv, .tex, and which runs they speak of."""
     out.mkdir(parents=True, exist_ok=True)
     stem = f"{results.exhibit}-{results.profile}"
     results.write(out / f"{stem}.json")
@@ -208,3 +144,8 @@ def write(results: Results, exhibit: Exhibit, out: Path) -> None:
         write_bytes(out / f"{stem}.{ending}", text(exhibit, results).encode())
     keys = sorted({key for row in results.rows for key in row.keys.values()})
     write_json(out / f"{stem}.runs.json", {"runs": keys})
+    endings = [".json", ".md", ".csv", ".tex"]
+    if gallery is not None:
+        write_gallery(out / f"{stem}.gallery.json", gallery)
+        endings.append(".gallery.json")
+    return endings + [path.name.removeprefix(stem) for path in write_pictures(exhibit, results, gallery, out)]

@@ -74,7 +74,10 @@ class NumberTable:
     clear: frozenset[tuple[int, int]] = frozenset()  # (row, column) of differences whose interval leaves out 0
     breaks: frozenset[int] = frozenset()  # rows that begin another kind of number
     groups: Sequence[tuple[str, int]] = ()  # headings above the head, each with how many columns it spans
-    divide: int | None = None  # column before which a line stands
+    divides: frozenset[int] = frozenset()  # columns before which a line stands
+    theirs: frozenset[int] = frozenset()  # columns of somebody else's numbers: the paper's
+    absent: frozenset[tuple[int, int]] = frozenset()  # (row, column) of words where a number could be
+    links: Mapping[int, str] = field(default_factory=dict)  # row -> where its name leads
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from s2g.config import ModelConfig, canonical, config_dir
+from s2g.config import ModelConfig, canonical
 from s2g.engine.bench import PlannedBench
 from s2g.engine.run import Outline, describe, outline, resolve
 from s2g.engine.store import Store
-from s2g.errors import NotBuiltError, UserError, unknown
+from s2g.errors import NotBuiltError, UserError
+from s2g.report.composing import composed, composing, named
 from s2g.report.exhibit import Exhibit, Profile, Wanted, wanted
 from s2g.report.exhibit_file import find_exhibit, panels
 from s2g.report.table import console_table
@@ -66,24 +62,6 @@ class Planned:
         )
 
 
-@contextmanager
-def composing() -> Iterator[None]:
-    """Configurations can be composed inside."""
-    with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
-        yield
-
-
-def composed(want: Wanted) -> dict[str, Any]:
-    """A row's configuration, as `python run.py` would compose it; inside `composing`. UserError as there."""
-    from s2g.app import explain
-
-    try:
-        raw: Any = OmegaConf.to_container(compose("run", overrides=want.overrides), resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(f"row {want.row}: {explain(error)}") from error
-    return raw
-
-
 def plan(exhibit: Exhibit, profile: Profile, num: int | None, root: str) -> list[Planned]:
     """Every row with what it takes; no weights are needed, nothing is written."""
     found = []
@@ -92,7 +70,8 @@ def plan(exhibit: Exhibit, profile: Profile, num: int | None, root: str) -> list
             raw = composed(want)
             if num is not None:
                 raw["num"] = num
-            found.append(_planned(want, raw, root))
+            with named(want):
+                found.append(_planned(want, raw, root))
     return found
 
 
@@ -171,9 +150,7 @@ def show_plan_of(folder: Path, name: str, profile: str, num: int | None, root: s
     console.width = max(console.width, 120)  # a pipe has no width of its own, and rich would fold at 80 columns
     for panel in panels(folder, name):
         exhibit = find_exhibit(folder, panel)
-        if profile not in exhibit.profiles:
-            raise unknown("profile", profile, exhibit.profiles)
-        chosen = exhibit.profiles[profile]
+        chosen = exhibit.profile(profile)
         show_plan(exhibit, chosen, plan(exhibit, chosen, num, root), console)
 
 

@@ -15,6 +15,8 @@ from matplotlib.ticker import MaxNLocator
 
 from s2g.engine.atomic import write_bytes
 from s2g.report.exhibit import Exhibit, Plot, Profile, word
+from s2g.report.gallery import picture_of
+from s2g.report.page import Gallery
 from s2g.report.results import Measured, Results
 
 # Okabe and Ito's colours, which the common kinds of colour blindness tell apart; markers differ as well, for print in grey.
@@ -42,7 +44,7 @@ class Point:
 
 def figure_of(exhibit: Exhibit, results: Results) -> Figure:
     """The plot of an exhibit's results; ValueError if it has none."""
-    profile = exhibit.profiles[results.profile]
+    profile = exhibit.profile(results.profile)
     if profile.plot is None:
         raise ValueError(f"{exhibit.name}: no plot is described")
     points = profile.plot.x in profile.columns
@@ -50,17 +52,21 @@ def figure_of(exhibit: Exhibit, results: Results) -> Figure:
         return _points(profile, profile.plot, results) if points else _curves(profile, profile.plot, results)
 
 
-def write_plot(exhibit: Exhibit, results: Results, out: Path) -> list[Path]:
-    """NAME-PROFILE.svg and .png of what was measured, if anything was; nothing where no plot is described."""
-    if exhibit.profiles[results.profile].plot is None or not any(row.cells for row in results.rows):
-        return []
-    figure, written = figure_of(exhibit, results), []
-    for ending in ("svg", "png"):
-        stream, path = io.BytesIO(), out / f"{results.exhibit}-{results.profile}.{ending}"
-        with matplotlib.rc_context(STYLE):
-            figure.savefig(stream, format=ending, dpi=150, metadata={"Date": None} if ending == "svg" else None)
-        write_bytes(path, stream.getvalue())
-        written.append(path)
+def write_pictures(exhibit: Exhibit, results: Results, gallery: Gallery | None, out: Path) -> list[Path]:
+    """NAME-PROFILE.svg and .png of what was measured and NAME-PROFILE.grid.svg and .png of its images, where there are such."""
+    stem, figures = f"{results.exhibit}-{results.profile}", {}
+    if exhibit.profile(results.profile).plot is not None and any(row.cells for row in results.rows):
+        figures[stem] = figure_of(exhibit, results)
+    if gallery is not None:
+        figures[f"{stem}.grid"] = picture_of(gallery)
+    written = []
+    for name, figure in figures.items():
+        for ending in ("svg", "png"):
+            stream, path = io.BytesIO(), out / f"{name}.{ending}"
+            with matplotlib.rc_context(STYLE):
+                figure.savefig(stream, format=ending, dpi=150, metadata={"Date": None} if ending == "svg" else None)
+            write_bytes(path, stream.getvalue())
+            written.append(path)
     return written
 
 

@@ -35,7 +35,7 @@ def lines(exhibit: Exhibit, results: Results, bold: str = "**") -> list[list[str
             line += [value_of(results, row, column), delta_of(results, row, column, bold)]
             if paper_column(exhibit, results, column):
                 line.append(printed(exhibit, results, row, column))
-        line += cost_of(row, reference_of(profile, results, row))
+        line += cost_of(row, reference_of(profile, results, row), bool(profile.columns))
         made.append(line)
     return made
 
@@ -43,9 +43,10 @@ def lines(exhibit: Exhibit, results: Results, bold: str = "**") -> list[list[str
 def label_of(profile: Profile, row: Measured) -> str:
     """A row's label, with its group's where there are several, and a mark where it has a footnote."""
     line = profile.rows.get(row.row)
+    label = row.label if line is None else line.label  # as it is put today
     mark = "†" if line is not None and line.footnote else ""
     group = f"{profile.groups[row.group].label}, " if len(profile.groups) > 1 and row.group in profile.groups else ""
-    return f"{group}{row.label}{mark}"
+    return f"{group}{label}{mark}"
 
 
 def value_of(results: Results, row: Measured, column: str) -> str:
@@ -67,10 +68,13 @@ def delta_of(results: Results, row: Measured, column: str, bold: str) -> str:
     return f"{bold}{text}{bold}" if leaves_out_zero(found) else text
 
 
-def cost_of(row: Measured, against: Measured | None) -> list[str]:
-    """Effective scale, network evaluations an item, FLOPs relative to the compared row, items."""
+def cost_of(row: Measured, against: Measured | None, shown: bool) -> list[str]:
+    """Effective scale, network evaluations an item, FLOPs relative to the compared row, items.
+
+    shown: whether the table has columns, which would say why a row was not run; else its items do.
+    """
     if row.evaluations is None or row.flops is None:
-        return ["", "", "", ""]
+        return ["", "", "", "" if row.cells or shown else row.status]
     scale = "–" if row.effective_scale is None else f"{row.effective_scale['value']:.2f}"
     relative = f"{row.flops / against.flops:.2f}" if against is not None and against.flops else ""
     return [scale, f"{row.evaluations:g}", relative, str(row.n)]
@@ -94,6 +98,8 @@ def printed(exhibit: Exhibit, results: Results, row: Measured, column: str) -> s
 def paper_column(exhibit: Exhibit, results: Results, column: str) -> str:
     """The paper's column beside one of ours; none where it has no such number."""
     beside = profile_of(exhibit, results).columns[column].beside
+    if not exhibit.paper:  # a curve without numbers
+        return ""
     return beside or (column if column in exhibit.columns and results.profile == "paper" else "")
 
 
@@ -125,26 +131,48 @@ def compared_with(profile: Profile) -> str:
     return "; ".join([profile.rows[profile.against].label, *labels])
 
 
+def how_to_read(exhibit: Exhibit, results: Results) -> list[str]:
+    """What the numbers are and are not, what the signs stand for, and the footnotes of rows."""
+    profile = profile_of(exhibit, results)
+    against, said = compared_with(profile), []
+    ran = any(row.status == RUN for row in results.rows)
+    if ran and results.profile == "tiny":
+        said.append(f"Profile tiny: {TINY}.")
+    if ran and profile.columns:
+        said.append(
+            f"± is half a 95 % interval over units of items; Δ is to {against}, paired on the same noise, bold where it "
+            "leaves out 0 (no correction for the number of cells); FLOPs relative to the same row, calls per item."
+        )
+    elif ran:
+        said.append(f"The same noises under every row; calls per item, FLOPs relative to {against}.")
+    footnotes = {line.label: line.footnote for line in profile.rows.values() if line.footnote}
+    return [*said, *(f"† {label}: {text}" for label, text in footnotes.items())]
+
+
 def notes(exhibit: Exhibit, results: Results) -> list[str]:
-    """What the numbers are and are not, the footnotes, and what contradicts itself in the paper."""
-    profile, made = profile_of(exhibit, results), results.made
-    against = compared_with(profile)
+    """How many items, made how, how to read it, and what contradicts itself in the paper."""
     counts = sorted({row.n for row in results.rows if row.n})
     n = f"n = {', '.join(map(str, counts))}; " if counts else ""
-    tiny = f"Profile tiny: {TINY}. " if results.profile == "tiny" else ""
-    first = (
-        f"{tiny}{n}± is half a 95 % interval over units; Δ is to {against}, paired on the same noise, bold where the interval "
-        f"leaves out 0 (no correction for the number of cells); FLOPs relative to the same row, calls per item. "
-        f"{made['command']}, {made['date']}, {made['machine']}, torch {made['torch']}."
-    )
-    footnotes = [f"† {label}: {text}" for label, text in {x.label: x.footnote for x in profile.rows.values()}.items() if text]
-    return [first, *footnotes, *(f"Of the paper: {note}" for note in exhibit.notes)]
+    of_paper = [f"Of the paper: {note}" for note in exhibit.notes]
+    return [f"{n}{made_by(results.made)}", *how_to_read(exhibit, results), *of_paper]
+
+
+def made_by(made: Mapping[str, str]) -> str:
+    """Command, date, machine and torch of a result, in words."""
+    return f"{made['command']}, {made['date']}, {made['machine']}, torch {made['torch']}."
 
 
 def markdown_of(exhibit: Exhibit, results: Results) -> str:
-    """The table and its notes in Markdown."""
+    """The table, its pictures and its notes in Markdown."""
+    profile, stem = profile_of(exhibit, results), f"{results.exhibit}-{results.profile}"
     table = markdown_table(heads(exhibit, results), lines(exhibit, results))
-    return "\n".join([f"# {exhibit.title}", "", table, *(f"{note}\n" for note in notes(exhibit, results))])
+    ran = any(row.status == RUN for row in results.rows)
+    pictures = [
+        (profile.plot, f"![{exhibit.title}: plot]({stem}.png)\n"),
+        (profile.grid, f"![{exhibit.title}: images]({stem}.grid.png)\n"),
+    ]
+    shown = [text for described, text in pictures if described is not None and ran]
+    return "\n".join([f"# {exhibit.title}", "", table, *shown, *(f"{note}\n" for note in notes(exhibit, results))])
 
 
 def console_of(exhibit: Exhibit, results: Results) -> Table:
@@ -156,9 +184,20 @@ def console_of(exhibit: Exhibit, results: Results) -> Table:
         line = [label_of(profile, row)]
         for column in shown:
             line += [value_of(results, row, column), delta_of(results, row, column, "")]
-        rows.append([*line, *cost_of(row, reference_of(profile, results, row))[:3]])
+        rows.append([*line, *cost_of(row, reference_of(profile, results, row), bool(shown))[: 3 if shown else 4]])
     names = ["", *(n for c in shown for n in (heading(results, c), f"Δ {results.columns[c]['label']}")), "eff. scale", "calls"]
-    return console_table([stacked(name) for name in [*names, "FLOPs"]], rows)
+    return console_table([stacked(name) for name in [*names, "FLOPs", *([] if shown else ["n"])]], rows)
+
+
+def only_printed(exhibit: Exhibit) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the paper's own numbers, for what cannot be run."""
+    head = ["", *(column.label or name for name, column in exhibit.columns.items())]
+    rows = []
+    for group, lines_ in exhibit.paper.items():
+        for row in lines_:
+            found = [(exhibit.printed(group, row, column), exhibit.digits(column)) for column in exhibit.columns]
+            rows.append([exhibit.labels.get(row, row), *("" if v is None else f"{v:.{digits}f}" for v, digits in found)])
+    return head, rows
 
 
 def csv_of(exhibit: Exhibit, results: Results) -> str:

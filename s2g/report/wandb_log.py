@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import netrc
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,20 @@ def log_run(config: WandbConfig, result: Score, store: Store) -> str:
 
     UserError if the folder cannot be written or the server refuses; the scores are stored before and stay.
     """
-    mode, run = config.chosen, result.run
+    run = result.run
+
+    def fill(logged: Any) -> None:
+        import wandb
+
+        logged.config.update(configuration(result, store), allow_val_change=True)  # num grows when a run is extended
+        logged.log({**values(result), "scores": wandb.Table(list(COLUMNS), scores(result)), "samples": _samples(result, store)})
+
+    return log(config, run.key, run.model.name, run.name, fill)
+
+
+def log(config: WandbConfig, name: str, group: str, tag: str, fill: Callable[[Any], None]) -> str:
+    """What `fill` says, as the run of Weights & Biases of this name; where it is logged to."""
+    mode = config.chosen
     if mode == "disabled":
         return "logger=wandb: disabled, nothing is logged"
     try:
@@ -112,16 +125,15 @@ def log_run(config: WandbConfig, result: Score, store: Store) -> str:
             project=config.project,
             entity=config.entity,
             dir=config.dir,
-            id=run.key,
-            name=run.key,
-            group=run.model.name,
-            tags=[run.name],
+            id=name,
+            name=name,
+            group=group,
+            tags=[tag],
             mode=mode,  # type: ignore[arg-type]
             resume=again,
             settings=settings,
         )
-        logged.config.update(configuration(result, store), allow_val_change=True)  # num grows when a run is extended
-        logged.log({**values(result), "scores": wandb.Table(list(COLUMNS), scores(result)), "samples": _samples(result, store)})
+        fill(logged)
         where = logged.url if mode == "online" else Path(logged.dir).parent
         logged.finish()
     except Error as error:

@@ -14,7 +14,7 @@ from s2g.engine.rehearsal import full_pass, rehearse
 from s2g.engine.run import Outline, outline
 from s2g.engine.worker import cost_of
 from s2g.models.sit import SiTDenoiser
-from s2g.report.planning import composing
+from s2g.report.composing import composing
 
 
 def run_of(*overrides: str) -> Outline:

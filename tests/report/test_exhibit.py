@@ -5,16 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from s2g.config import CHECKOUT
 from s2g.engine.bench import PlannedBench
 from s2g.engine.run import outline
 from s2g.errors import UserError
+from s2g.metrics.likeness import LIKENESS
+from s2g.report.composing import composed, composing
 from s2g.report.exhibit import Exhibit, wanted
 from s2g.report.exhibit_file import exhibits, find_exhibit, read_exhibit
-from s2g.report.planning import composed, composing
+from s2g.report.making import Maker
 
 FOLDER = CHECKOUT / "experiments"
+RUN = [name for name in exhibits(FOLDER) if not find_exhibit(FOLDER, name).only_printed]
 EVERY = [(name, profile) for name in exhibits(FOLDER) for profile in read_exhibit(FOLDER / f"{name}.yaml").profiles]
 SMALL = """
 title: A table
@@ -33,8 +37,8 @@ profiles:
 
 
 def test_every_table_has_both_profiles() -> None:
-    assert {"table1", "table2", "table3"} <= set(exhibits(FOLDER))
-    for name in exhibits(FOLDER):
+    assert {f"table{number}" for number in range(1, 8)} <= set(RUN)
+    for name in RUN:
         assert set(read_exhibit(FOLDER / f"{name}.yaml").profiles) == {"tiny", "paper"}, name
 
 
@@ -48,7 +52,7 @@ def test_every_row_composes_and_every_column_is_a_metric_of_its_bench(name: str,
     with composing():
         benches = {want.bench: outline(composed(want)).bench for want in wanted(found)}
     for column in found.columns.values():
-        assert column.metric in metrics_of(benches[column.bench]), column
+        assert column.metric in metrics_of(benches[column.bench]) | set(LIKENESS), column
 
 
 def table(name: str) -> Exhibit:
@@ -66,6 +70,25 @@ def test_vbench_totals_are_four_parts_quality_and_one_semantic() -> None:
     for group in table("table3").paper.values():
         for row, (total, quality, semantic, *_) in group.items():
             assert (4 * quality + semantic) / 5 == pytest.approx(total, abs=0.0061), row
+
+
+def test_costs_of_table_5_are_a_third_pass_in_23_of_28_steps() -> None:
+    (cfg, s2) = table("table5").paper["sd3"].values()
+    seconds, flops, memory = (one / other for one, other in zip(s2, cfg, strict=True))
+    assert flops == pytest.approx((2 * 28 + 23) / (2 * 28), abs=0.001)  # 1.411
+    assert seconds == pytest.approx(1.377, abs=0.001) and memory == 1.0
+
+
+def test_table_6_prints_cfgs_average_a_hundredth_too_high() -> None:
+    rows = table("table6").paper["flux"]
+    off = {row: round(sum(values[:4]) / 4 - values[4], 4) for row, values in rows.items()}
+    assert off["cfg"] == pytest.approx(-0.0075) and abs(off["s2"]) < 0.006 and abs(off["cfg_1_4_nfe"]) < 0.006
+
+
+def test_the_deviation_of_table_7_is_the_root_of_its_variance() -> None:
+    mean, variance, deviation, relative = table("table7").paper["sd3"]["s2"]
+    assert variance**0.5 == pytest.approx(deviation, abs=0.00005)
+    assert 100 * deviation / (mean / 100) == pytest.approx(relative, abs=0.005)
 
 
 def test_s2_is_best_in_table_2_as_the_paper_says() -> None:
@@ -103,6 +126,43 @@ def test_a_sweep_is_a_row_for_each_value(tmp_path: Path) -> None:
     rows = read_exhibit(path).profiles["tiny"].rows
     assert list(rows) == ["cfg", "s2@0.1", "s2@0.5"]
     assert rows["s2@0.5"].set == {"guidance": "s2", "guidance.omega": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("guidance: s2", "guidance: s3", 9, "Did you mean 's2'"),
+        ("{guidance: s2}", "{guidance: s2, guidance.omga: 1}", 9, "Did you mean 'omega'"),
+        ("{guidance: s2}", "{guidance: s2, guidance.drop_blocks: 40}", 9, "guidance.drop_blocks"),
+        ("{guidance: s2}", "{guidance: cfgpp, sampler: unipc}", 9, "euler"),
+        ("metric: fd,", "metric: fdd,", 13, "Did you mean 'fd'"),
+    ],
+)
+def test_a_misspelt_method_knob_or_metric_is_named_with_file_and_line(
+    tmp_path: Path, old: str, new: str, line: int, said: str
+) -> None:
+    assert old in SMALL
+    (tmp_path / "table9.yaml").write_text(SMALL.replace(old, new))
+    with pytest.raises(UserError) as raised:
+        Maker(tmp_path, tmp_path / "out", str(tmp_path / "runs"), 16, 1, "").make("table9", "tiny", Console(quiet=True))
+    assert str(raised.value).startswith(f"table9.yaml:{line}: ") and said in str(raised.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_only_printed_says_why(tmp_path: Path) -> None:
+    printed = find_exhibit(FOLDER, "fig11")
+    with pytest.raises(UserError, match="nothing to run"):
+        printed.profile("tiny")
+    path = tmp_path / "fig9.yaml"
+    path.write_text(SMALL + "printed: because\n")
+    with pytest.raises(UserError, match="one of the two"):
+        read_exhibit(path)
+
+
+def test_exhibits_come_by_number() -> None:
+    names = exhibits(FOLDER)
+    assert names[:7] == [f"table{number}" for number in range(1, 8)]
+    assert names.index("fig5") < names.index("fig7a") < names.index("fig7e") < names.index("fig12")
 
 
 def test_an_unknown_table_is_answered_with_the_nearest() -> None:

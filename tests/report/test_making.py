@@ -14,6 +14,7 @@ from rich.console import Console
 from s2g.config import CHECKOUT
 from s2g.errors import UserError
 from s2g.report.committed import print_results, stale
+from s2g.report.exhibit import PROFILES
 from s2g.report.exhibit_file import exhibits, find_exhibit
 from s2g.report.making import Maker
 from s2g.report.results import NOT_BUILT, Results
@@ -22,8 +23,8 @@ FOLDER = CHECKOUT / "experiments"
 COMMITTED = [
     path
     for name in exhibits(FOLDER)
-    for path in sorted((FOLDER / "results").glob(f"{name}-*.json"))
-    if ".runs" not in path.name
+    for profile in PROFILES
+    if (path := FOLDER / "results" / f"{name}-{profile}.json").exists()
 ]
 SMALL = """
 title: A table

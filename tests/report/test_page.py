@@ -5,21 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from browsing import Opened
 
 from s2g.engine.store import png
 from s2g.report.page import DemoPage, Gallery, Item, Method, NumberTable, RunFacts, Shot, data_uri, demo_page
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 NASTY = """<script>window.pwned=1</script>"'&<img src=x onerror="window.pwned=2">"""
 METHODS = (Method("none", "no guidance"), Method("cfg", "CFG"), Method("s2", "S²-Guidance"))
 
@@ -46,43 +43,13 @@ def page_of(caption: str = "a red circle", label: str = "S²-Guidance", knob: st
         title=f"Title {caption}",
         lead=[f"What is seen: {caption}."],
         gallery=Gallery(methods, items, held=1, start=3, note="all", legend="a frame: wrong", pixelated=True),
-        table=NumberTable(head, rows, "note", frozenset({(0, 4)}), frozenset({1}), groups, 4),
+        table=NumberTable(head, rows, "note", frozenset({(0, 4)}), frozenset({1}), groups, frozenset({4})),
         words=[("all right", caption)],
         runs=[
             RunFacts(m.label, "28 calls", f"key-{m.name}", "python run.py", [("ms", "3")], [("omega", knob)]) for m in methods
         ],
         facts=[("torch", "2")],
     )
-
-
-@dataclass
-class Opened:
-    """A page in the browser, and what it did meanwhile."""
-
-    page: Any
-    said: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-
-    @property
-    def large(self) -> str:
-        return self.page.locator(".large").get_attribute("src")
-
-    def check(self) -> None:
-        """Nothing on the console, nothing fetched but the file itself, no script but ours."""
-        assert self.said == []
-        assert [url for url in self.asked if not url.startswith(("file:", "data:"))] == []
-        assert self.page.evaluate("window.pwned") is None
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt install chromium")
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
@@ -93,11 +60,7 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
     def open_(page: DemoPage, at: str = "", width: int = 1280, **options: Any) -> Opened:
         (tmp_path / "index.html").write_text(demo_page(page), encoding="utf-8")
         contexts.append(browser.new_context(viewport={"width": width, "height": 800}, **options))
-        made = Opened(contexts[-1].new_page())
-        made.page.on("console", lambda message: made.said.append(f"{message.type}: {message.text}"))
-        made.page.on("pageerror", lambda error: made.said.append(str(error)))
-        made.page.on("request", lambda request: made.asked.append(request.url))
-        made.page.goto(f"{(tmp_path / 'index.html').as_uri()}{at}")
+        made = Opened.at(contexts[-1], f"{(tmp_path / 'index.html').as_uri()}{at}")
         all_opened.append(made)
         return made
 

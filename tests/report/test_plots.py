@@ -8,7 +8,7 @@ import pytest
 
 from s2g.report.exhibit import Exhibit
 from s2g.report.exhibit_file import read_exhibit
-from s2g.report.plots import series, write_plot
+from s2g.report.plots import series, write_pictures
 from s2g.report.results import Cell, Measured, Results
 
 SMALL = """
@@ -70,7 +70,7 @@ def test_the_same_numbers_give_the_same_picture(tmp_path: Path, x: str, y: str) 
     pictures = []
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
-        files = write_plot(drawn, measured(drawn), tmp_path / folder)
+        files = write_pictures(drawn, measured(drawn), None, tmp_path / folder)
         assert [file.suffix for file in files] == [".svg", ".png"]
         pictures.append([file.read_bytes() for file in files])
     assert pictures[0] == pictures[1]
@@ -79,4 +79,4 @@ def test_the_same_numbers_give_the_same_picture(tmp_path: Path, x: str, y: str) 
 
 def test_nothing_measured_is_nothing_drawn(tmp_path: Path, exhibit: Exhibit) -> None:
     empty = Results("fig9", "tiny", None, {}, {}, ())
-    assert write_plot(exhibit, empty, tmp_path) == []
+    assert write_pictures(exhibit, empty, None, tmp_path) == []

@@ -15,10 +15,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from s2g.config import CHECKOUT
 from s2g.engine.run import Run
 from s2g.engine.scoring import Cost, Effective, Score
 from s2g.errors import UserError
 from s2g.metrics.statistics import Estimate
+from s2g.report.exhibit_file import find_exhibit
+from s2g.report.results import Results
+from s2g.report.wandb_exhibit import log_exhibit
 from s2g.report.wandb_log import WandbConfig, log_run, read_logger
 
 
@@ -161,3 +165,27 @@ def test_a_folder_that_cannot_be_written(run_of: Callable[..., Run], tmp_path: P
 
 def test_no_logger_is_none() -> None:
     assert read_logger({"name": "none"}) is None
+
+
+def test_a_table_is_logged_with_its_pictures(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    place = CHECKOUT / "experiments" / "results"
+    exhibit, results = find_exhibit(CHECKOUT / "experiments", "fig7b"), Results.load(place / "fig7b-tiny.json")
+    time.sleep(1.1)  # wandb names a folder by the second
+    said = log_exhibit(WandbConfig(project="a-project"), exhibit, results, place)
+    assert capfd.readouterr() == ("", "")
+    (folder,) = (tmp_path / "outputs" / "wandb").glob("offline-run-*fig7b-tiny")
+    assert said == f"logged offline; to upload: wandb sync {folder.relative_to(tmp_path)}"
+    (file,) = folder.glob("*.wandb")
+    found = list(records(file))
+    config = {u.key: json.loads(u.value_json) for r in found if r.HasField("config") for u in r.config.update}
+    assert config["command"] == results.made["command"] and config["exhibit"] == "fig7b"
+    (history,) = (record.history for record in found if record.HasField("history"))
+    logged = {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in history.item}
+    cell = results.rows[1].cell("fd")
+    assert cell is not None and cell.delta is not None
+    name = f"{results.rows[1].row}/fd"
+    assert (logged[name], logged[f"{name}/delta"]) == (cell.value, cell.delta["value"])
+    table = json.loads((folder / "files" / logged["table/path"]).read_text())
+    assert [row[0] for row in table["data"]] == [line.label for line in exhibit.profile("tiny").rows.values()]
+    assert len(json.loads((folder / "files" / logged["cells/path"]).read_text())["data"]) == 2 * len(results.rows)
+    assert Image.open(folder / "files" / logged["plot/path"]).width > 1000

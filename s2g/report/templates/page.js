@@ -155,7 +155,42 @@ function gallery(box) {
   if (fromHash()) box.scrollIntoView({ block: "start", behavior: "instant" });
 }
 
+// A click on a column's name sorts by it, a second one the other way round, a third gives the table's own order back.
+function sortable(table) {
+  const body = table.tBodies[0];
+  const own = [...body.rows];
+  const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
+  const text = (row, at) => row.cells[at].textContent.trim();
+  const number = (words) => parseFloat(words.replace("−", "-").replace(/^\+/, "").replaceAll(",", ""));
+
+  function order(at, down) {
+    const filled = own.filter((row) => text(row, at));
+    const numbers = filled.filter((row) => !Number.isNaN(number(text(row, at)))).length > filled.length / 2;
+    const worth = (row) => (numbers ? number(text(row, at)) : text(row, at).toLowerCase());
+    const known = (row) => (numbers ? !Number.isNaN(worth(row)) : worth(row) !== "");
+    const compare = (a, b) => (numbers ? worth(a) - worth(b) : worth(a).localeCompare(worth(b)));
+    // What has no number stays below, whichever way.
+    const rest = own.filter((row) => !known(row));
+    return [...own.filter(known).sort((a, b) => (down ? -1 : 1) * compare(a, b)), ...rest];
+  }
+
+  heads.forEach((head, at) => {
+    if (!head.textContent.trim()) return;
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "sort" });
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const next = { ascending: "descending", descending: null }[head.getAttribute("aria-sort")];
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      const state = next === undefined ? "ascending" : next;
+      if (state) head.setAttribute("aria-sort", state);
+      body.append(...(state ? order(at, state === "descending") : own));
+    });
+  });
+}
+
 document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll("table.sortable").forEach(sortable);
   document.querySelectorAll(".theme").forEach(themeButton);
   document.querySelectorAll(".gallery").forEach(gallery);
 });

@@ -1,0 +1,36 @@
+"""How alike two images are that began as the same noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Structural similarity [B] of uint8 images [B, H, W, C] of at least 11 pixels a side, 1 where they are equal.
+
+    Wang et al. 2004: a Gaussian window of sigma 1.5 over 11 pixels, constants 0.01 and 0.03, mean over pixels and channels;
+    edges are mirrored (torchmetrics), where the original leaves them out: of 32 pixels that would be a third.
+    """
+    import torch  # nothing else that tables need loads it
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    one, other = (torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).double() / 255 for images in (a, b))
+    found = structural_similarity_index_measure(one, other, reduction="none", data_range=1.0)
+    assert isinstance(found, torch.Tensor)
+    return found.numpy().reshape(len(a))
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """A number of two images, as a table shows it."""
+
+    label: str
+    higher: bool
+    digits: int
+    of: Callable[[np.ndarray, np.ndarray], np.ndarray]  # uint8 images [B, H, W, 3] twice -> [B]
+
+
+LIKENESS = {"ssim": Likeness("SSIM to the compared row", True, 3, ssim)}

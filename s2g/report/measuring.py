@@ -1,0 +1,124 @@
+"""From scores to the lines of a table: values, paired differences, cost; and how its columns are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from s2g.engine.bench import PlannedBench
+from s2g.engine.run import Run, outline
+from s2g.engine.scoring import CHUNK, Score, difference
+from s2g.engine.store import Store
+from s2g.errors import unknown
+from s2g.metrics.likeness import LIKENESS, Likeness
+from s2g.metrics.statistics import Estimate, of_mean
+from s2g.report.composing import composed, composing, named
+from s2g.report.exhibit import Profile, Wanted
+from s2g.report.pooled import pooled
+from s2g.report.results import RUN, Cell, Measured, numbers
+
+
+def columns_of(profile: Profile, rows: Sequence[Wanted]) -> dict[str, dict[str, Any]]:
+    """Label, direction and digits of each column, as its bench says; UserError for a metric that it has not."""
+    found, benches = {}, {}
+    with composing():
+        for want in rows:
+            if want.bench not in benches:
+                raw = composed(want)
+                with named(want):
+                    bench = outline(raw).bench
+                known = bench.columns if isinstance(bench, PlannedBench) else {m.name: m for m in bench.metrics}
+                benches[want.bench] = {**known, **LIKENESS}
+    for name, column in profile.columns.items():
+        known = benches[column.bench or rows[0].bench]
+        if column.metric not in known:
+            raise unknown(f"{column.where}: columns.{name}.metric", column.metric, known)
+        about = known[column.metric]
+        higher = about.higher if column.over in ("", "mean") else False
+        digits = about.digits if column.digits is None else column.digits
+        found[name] = {"label": column.label or about.label, "higher": higher, "digits": digits}
+    return found
+
+
+def measure(
+    profile: Profile, rows: Sequence[Wanted], scores: Mapping[int, Score], why: Mapping[int, str], root: str
+) -> tuple[Measured, ...]:
+    """A line for each row of each group, its benches together; differences to the row that is compared with."""
+    places: dict[tuple[str, str], list[int]] = {}
+    for place, want in enumerate(rows):
+        places.setdefault((want.group, want.row), []).append(place)
+    found = []
+    for (group, row), at in places.items():
+        first = rows[at[0]]
+        have = [place for place in at if place in scores]
+        reference = {rows[p].bench: scores[p] for p in places.get((group, profile.reference(row)), []) if p in scores}
+        cells: dict[str, Cell] = {}
+        for bench in dict.fromkeys(rows[place].bench for place in have):
+            runs = [scores[place] for place in have if rows[place].bench == bench]
+            cells |= cells_of(profile, bench, runs, reference.get(bench), root)
+        status = RUN if len(have) == len(at) else why[next(place for place in at if place in why)]
+        typed = [override for override in first.overrides if not override.startswith("bench=shapes")]
+        line = Measured(group, row, first.label, " ".join(["python run.py", *typed]), status)
+        if have:
+            one = scores[have[0]]
+            line = replace(
+                line,
+                keys=keys_of(rows, {place: scores[place].run for place in have}),
+                against=profile.reference(row),
+                n=one.run.num,
+                units=len(one.run.units),
+                cells=cells,
+                effective_scale=None if one.effective.scale is None else numbers(one.effective.scale),
+                evaluations=one.cost.evaluations,
+                flops=float(f"{one.cost.flops:.6g}"),
+                seconds=float(f"{one.cost.seconds:.3g}"),
+            )
+        found.append(line)
+    return tuple(found)
+
+
+def cells_of(profile: Profile, bench: str, runs: Sequence[Score], reference: Score | None, root: str) -> dict[str, Cell]:
+    """The cells of one row on one bench, by column; differences where both are one run of the same items."""
+    metrics = {metric.name: metric for metric in runs[0].run.bench.metrics}
+    own = runs[0].run
+    other = (
+        reference if len(runs) == 1 and reference and reference.run.num == own.num and reference.run.key != own.key else None
+    )
+    cells = {}
+    for name, column in profile.columns.items():
+        if column.bench not in ("", bench):
+            continue
+        if column.metric in LIKENESS:
+            if other is not None:
+                cells[name] = Cell.of(alike(LIKENESS[column.metric], own, other.run, root), None)
+            continue
+        metric = metrics[column.metric]
+        if column.over:
+            found = pooled(column.over, metric, runs)
+            if found is not None:
+                cells[name] = Cell.of(found, None)
+        else:
+            delta = None if other is None else difference(metric, runs[0], other)
+            cells[name] = Cell.of(runs[0].estimates[metric.name], delta)
+    return cells
+
+
+def alike(likeness: Likeness, run: Run, other: Run, root: str) -> Estimate:
+    """How alike the images of two runs are, item by item, as a mean with its interval over units."""
+    stores, parts = (Store.of(run, root), Store.of(other, root)), []
+    for start in range(0, run.num, CHUNK):
+        items = range(start, min(start + CHUNK, run.num))
+        parts.append(likeness.of(*(store.images(items) for store in stores)))
+    return of_mean(np.concatenate(parts), np.arange(run.num) // run.model.unit)
+
+
+def keys_of(rows: Sequence[Wanted], runs: Mapping[int, Run]) -> dict[str, str]:
+    """Keys by bench; of a row that is several runs, the second one's is BENCH 2."""
+    found: dict[str, str] = {}
+    for place, run in runs.items():
+        count = 1 + sum(name.partition(" ")[0] == rows[place].bench for name in found)
+        found[rows[place].bench + (f" {count}" if count > 1 else "")] = run.key
+    return found

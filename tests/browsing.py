@@ -1,0 +1,40 @@
+"""Pages in a real headless Chromium, and what they say and fetch meanwhile."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from typing import Any
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@dataclass
+class Opened:
+    """A page in the browser, and what it did meanwhile."""
+
+    page: Any
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    @staticmethod
+    def at(context: Any, address: str) -> Opened:
+        """A page of a browser context, opened."""
+        made = Opened(context.new_page())
+        made.page.on("console", lambda message: made.said.append(f"{message.type}: {message.text}"))
+        made.page.on("pageerror", lambda error: made.said.append(str(error)))
+        made.page.on("request", lambda request: made.asked.append(request.url))
+        made.page.goto(address)
+        return made
+
+    @property
+    def large(self) -> str:
+        return self.page.locator(".large").get_attribute("src")
+
+    def check(self) -> None:
+        """Nothing on the console, nothing fetched but the file itself, no script but ours."""
+        assert self.said == []
+        assert [url for url in self.asked if not url.startswith(("file:", "data:"))] == []
+        assert self.page.evaluate("window.pwned") is None

@@ -1,0 +1,105 @@
+"""Images are kept beside results as they were made, and drawn from there."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from s2g.engine.run import Run
+from s2g.engine.store import Store
+from s2g.errors import UserError
+from s2g.report.exhibit import Exhibit, wanted
+from s2g.report.exhibit_file import read_exhibit
+from s2g.report.gallery import image_uri, picture_of, read_gallery
+from s2g.report.making import Maker
+
+FIGURE = """
+title: "Figure 9: pictures"
+source: nowhere
+against: cfg
+rows:
+  cfg: {label: CFG, set: {guidance: cfg}}
+  s2: {label: S², set: {guidance: s2}}
+profiles:
+  tiny:
+    set: {num: 20, sampler.steps: 2}
+    groups: {tiny_sit: {label: tiny, set: {model: tiny_sit}}}
+    columns: {alike: {bench: shapes, metric: ssim, label: SSIM to CFG}}
+    grid: {first: 14, count: 12}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "fig9.yaml").write_text(FIGURE)
+    return tmp_path
+
+
+def made(folder: Path) -> tuple[Exhibit, list[Run]]:
+    maker = Maker(folder, folder / "out", str(folder / "runs"), None, 1, "make fig9")
+    maker.make("fig9", "tiny", Console(quiet=True))
+    exhibit = read_exhibit(folder / "fig9.yaml")
+    _, runs, _ = maker.resolved(exhibit.profile("tiny"))
+    assert len(runs) == len(wanted(exhibit.profile("tiny"))) == 2
+    return exhibit, list(runs.values())
+
+
+def test_the_chosen_items_are_kept_to_the_bit(folder: Path) -> None:
+    _, (cfg, s2) = made(folder)
+    gallery = read_gallery(folder / "out" / "fig9-tiny.gallery.json")
+    assert [item.name for item in gallery.items] == [str(item) for item in range(14, 20)]  # as far as there are items
+    assert [method.label for method in gallery.methods] == ["CFG", "S²"] and gallery.held == 0 and gallery.pixelated
+    for at, run in enumerate((cfg, s2)):
+        stored = Store.of(run, folder / "runs").images(range(14, 20))
+        for item, image in zip(gallery.items, stored, strict=True):
+            content = base64.b64decode(item.shots[at].src.partition(",")[2])
+            assert (np.asarray(Image.open(io.BytesIO(content))) == image).all()
+            assert set(item.shots[at].marks) == {"shape", "color", "texture"}
+            assert item.caption == run.bench.caption(int(item.name))
+    with Image.open(folder / "out" / "fig9-tiny.grid.png") as picture:
+        assert picture.width > 500
+    assert (folder / "out" / "fig9-tiny.grid.svg").exists()
+    assert "fig9-tiny.grid.png" in (folder / "out" / "fig9-tiny.md").read_text()
+    assert "Start noises 14 to 19." in gallery.note
+
+
+def test_likeness_is_to_the_row_that_is_compared_with(folder: Path) -> None:
+    from s2g.metrics.likeness import ssim
+    from s2g.report.results import Results
+
+    _, (cfg, s2) = made(folder)
+    one, other = (Store.of(run, folder / "runs").images(range(20)) for run in (s2, cfg))
+    results = Results.load(folder / "out" / "fig9-tiny.json")
+    assert results.rows[0].cell("alike") is None
+    assert results.rows[1].cell("alike").value == pytest.approx(ssim(one, other).mean(), rel=1e-5)
+    assert results.columns["alike"] == {"label": "SSIM to CFG", "higher": True, "digits": 3}
+
+
+def test_the_picture_is_drawn_from_what_was_kept(folder: Path) -> None:
+    made(folder)
+    gallery = read_gallery(folder / "out" / "fig9-tiny.gallery.json")
+    figure = picture_of(gallery)
+    assert len(figure.axes) == 12
+    assert picture_of(gallery, columns=2).axes[0].get_title().split() == gallery.items[0].caption.split()
+
+
+def test_large_images_become_small_ones() -> None:
+    large = np.full((1024, 768, 3), 90, np.uint8)
+    kind, _, content = image_uri(large).partition(",")
+    assert kind == "data:image/jpeg;base64"
+    assert Image.open(io.BytesIO(base64.b64decode(content))).size == (384, 512)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[]")
+    with pytest.raises(UserError, match="another version"):
+        read_gallery(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_gallery(tmp_path / "a.json")
