@@ -46,7 +46,7 @@ def print_results(folder: Path, out: Path, console: Console) -> None:
     """What was measured and written before: no model, no run, no store; stale rows are named."""
     for exhibit, results in measured_results(folder, out):
         console.print(f"{exhibit.title}, profile {results.profile}")
-        console.print(console_of(exhibit, results))
+        console.print(console_of(exhibit, results, console.width))
         console.print("\n".join(notes(exhibit, results)), soft_wrap=True)
         old = stale(exhibit, results, folder)
         if old:

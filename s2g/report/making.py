@@ -30,7 +30,7 @@ from s2g.report.gallery import gallery_of, write_gallery
 from s2g.report.measuring import columns_of, measure
 from s2g.report.page import Gallery
 from s2g.report.rendering import console_of, csv_of, markdown_of, only_printed, tex_of
-from s2g.report.results import NOT_BUILT, Results
+from s2g.report.results import NOT_BUILT, Results, counts_of
 from s2g.report.table import console_table
 from s2g.report.wandb_exhibit import log_exhibit
 from s2g.report.wandb_log import WandbConfig
@@ -57,6 +57,10 @@ class Maker:
             console.print(f"The paper's numbers alone; there is nothing to run: {exhibit.only_printed}", soft_wrap=True)
             return None
         profile = exhibit.profile(profile_name)
+        try:  # before anything is sampled
+            self.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"--out {self.out}: cannot be written ({error.strerror})", todo="--out FOLDER") from error
         rows, runs, why = self.resolved(profile)
         columns = columns_of(profile, rows)  # before anything is sampled: a metric that is not there is a mistake
         with LocalExecutor(ExecutorConfig(workers=self.workers)) as executor, ExitStack() as used:
@@ -73,9 +77,12 @@ class Maker:
             results = Results(exhibit.name, profile.name, self.num, made, columns, measured)
             gallery = gallery_of_rows(profile, rows, scores, self.root)
         endings = write(results, exhibit, gallery, self.out)
-        console.print(console_of(exhibit, results))
+        console.print(console_of(exhibit, results, console.width))
+        more = len(profile.columns) - 2
+        if more > 0:
+            console.print(f"and {more} more column{'s' * (more > 1)} in the files")
         files = f"{self.out / f'{exhibit.name}-{profile.name}'}{', '.join(endings)}"
-        console.print(f"{time.perf_counter() - began:.0f} s. {files}", soft_wrap=True)
+        console.print(f"{counts_of(results)}; {time.perf_counter() - began:.0f} s. {files}", soft_wrap=True)
         if self.logger is not None:
             console.print(log_exhibit(self.logger, exhibit, results, self.out), soft_wrap=True)
         return results
@@ -137,7 +144,6 @@ def write(results: Results, exhibit: Exhibit, gallery: Gallery | None, out: Path
     """NAME-PROFILE with these endings, which are returned: results, tables, plot, images; and which runs they speak of."""
     from s2g.report.plots import write_pictures  # matplotlib, which printing does not need
 
-    out.mkdir(parents=True, exist_ok=True)
     stem = f"{results.exhibit}-{results.profile}"
     results.write(out / f"{stem}.json")
     for ending, text in (("md", markdown_of), ("csv", csv_of), ("tex", tex_of)):

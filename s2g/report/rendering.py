@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
+from rich.text import Text
 
 from s2g.metrics.statistics import Estimate
 from s2g.report.exhibit import Exhibit, Profile
 from s2g.report.results import RUN, Measured, Results
 from s2g.report.table import console_table, leaves_out_zero, markdown_table, stacked, with_interval
 
+COST = ("eff. scale", "calls", "FLOPs", "n")
 TINY = "made on the small built-in model; no number of ours here is one of the paper's metrics"
 
 
@@ -23,7 +25,7 @@ def heads(exhibit: Exhibit, results: Results) -> list[str]:
         names += [f"{heading(results, column)}", f"Δ {results.columns[column]['label']}"]
         if paper_column(exhibit, results, column):
             names.append(f"paper: {paper_label(exhibit, results, column)}" if about.beside else "paper")
-    return [*names, "eff. scale", "calls", "FLOPs", "n"]
+    return [*names, *COST]
 
 
 def lines(exhibit: Exhibit, results: Results, bold: str = "**") -> list[list[str]]:
@@ -175,18 +177,34 @@ def markdown_of(exhibit: Exhibit, results: Results) -> str:
     return "\n".join([f"# {exhibit.title}", "", table, *shown, *(f"{note}\n" for note in notes(exhibit, results))])
 
 
-def console_of(exhibit: Exhibit, results: Results) -> Table:
-    """What a console has room for: values and differences of the first columns, scale and cost."""
-    profile = profile_of(exhibit, results)
-    shown = list(profile.columns)[:2]
-    rows = []
-    for row in results.rows:
-        line = [label_of(profile, row)]
-        for column in shown:
-            line += [value_of(results, row, column), delta_of(results, row, column, "")]
-        rows.append([*line, *cost_of(row, reference_of(profile, results, row), bool(shown))[: 3 if shown else 4]])
-    names = ["", *(n for c in shown for n in (heading(results, c), f"Δ {results.columns[c]['label']}")), "eff. scale", "calls"]
-    return console_table([stacked(name) for name in [*names, "FLOPs", *([] if shown else ["n"])]], rows)
+def console_of(exhibit: Exhibit, results: Results, width: int) -> Table:
+    """As much as `width` letters have room for: values, differences, the paper's numbers, scale, cost, n.
+
+    The first two columns; where they do not fit, calls, then scale and n go (notes say n too), and then the second column.
+    """
+    head, rows = heads(exhibit, results), lines(exhibit, results)
+    ends = [head.index(heading(results, column)) for column in profile_of(exhibit, results).columns]
+    costs = range(len(head) - len(COST), len(head))
+    first, second = (ends[at] if len(ends) > at else costs.start for at in (1, 2))
+
+    def view(last: int, *gone: str) -> tuple[list[str], list[list[str]]]:
+        shown = [at for at in (*range(last), *costs) if head[at] not in gone and (at == 0 or any(row[at] for row in rows))]
+        names = ["paper" if head[at].startswith("paper") else stacked(head[at]) for at in shown]
+        return names, [[row[at] for at in shown] for row in rows]
+
+    ways = [(second,), (second, "calls"), (second, "calls", "eff. scale", "n"), (first,)]
+    names, cells = next((found for way in ways if _width(*(found := view(*way))) <= width), view(first, "calls", "eff. scale"))
+    return console_table(names, [[_bold(cell) for cell in row] for row in cells])
+
+
+def _width(head: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Letters a line of a console table takes: two stand between columns."""
+    columns = zip(head, *rows, strict=True)
+    return sum(2 + max(len(part) for cell in column for part in cell.replace("**", "").split("\n")) for column in columns)
+
+
+def _bold(cell: str) -> Text:
+    return Text(cell.strip("*"), "bold") if cell.startswith("**") else Text(cell)
 
 
 def only_printed(exhibit: Exhibit) -> tuple[list[str], list[list[str]]]:

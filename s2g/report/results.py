@@ -96,6 +96,14 @@ class Results:
         return Results(**raw, rows=rows)
 
 
+def counts_of(results: Results) -> str:
+    """Items of a row that was run, and how many rows were not."""
+    counts = sorted({row.n for row in results.rows if row.status == RUN})
+    lacking = sum(row.status != RUN for row in results.rows)
+    more = f", {lacking} of {len(results.rows)} rows not run" if lacking else ""
+    return f"n = {', '.join(map(str, counts))}{more}" if counts else "nothing was run"
+
+
 def numbers(found: Estimate) -> dict[str, float | None]:
     """value, low, high to 6 digits; None for what is not a number."""
     shown = {"value": found.value, "low": found.low, "high": found.high}

@@ -15,6 +15,7 @@ from s2g.report.judging import Judged
 from s2g.report.measuring import columns_of
 from s2g.report.page import Gallery, NumberTable
 from s2g.report.rendering import (
+    COST,
     cost_of,
     delta_of,
     heading,
@@ -28,11 +29,10 @@ from s2g.report.rendering import (
     reference_of,
     value_of,
 )
-from s2g.report.results import NOT_BUILT, NOT_RUN, RUN, Measured, Results
+from s2g.report.results import NOT_BUILT, NOT_RUN, RUN, Measured, Results, counts_of
 from s2g.report.table import leaves_out_zero
 
 HEADINGS = {"tiny": "On the small built-in model", "paper": "On the paper's models"}
-COST = ("eff. scale", "calls", "FLOPs", "n")
 
 
 @dataclass(frozen=True)
@@ -118,14 +118,6 @@ def state_of(results: Results) -> str:
     if not any(row.status == RUN for row in results.rows):
         return ", ".join(dict.fromkeys(row.status for row in results.rows))
     return f"{counts_of(results)}; {results.made['date']}, {results.made['machine']}"
-
-
-def counts_of(results: Results) -> str:
-    """Items of a row that was run, and how many rows were not."""
-    counts = sorted({row.n for row in results.rows if row.status == RUN})
-    lacking = sum(row.status != RUN for row in results.rows)
-    more = f", {lacking} of {len(results.rows)} rows not run" if lacking else ""
-    return f"n = {', '.join(map(str, counts))}{more}"
 
 
 def number_table(exhibit: Exhibit, results: Results, page_of: Mapping[str, str]) -> NumberTable:

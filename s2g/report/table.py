@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from s2g.engine.bench import Metric
 from s2g.engine.scoring import Cost, Effective
@@ -70,7 +71,7 @@ def scale_line(effective: Effective) -> str:
     return f"effective guidance scale: {scale_of(effective)} ({of}{left})"
 
 
-def console_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: bool = False) -> Table:
+def console_table(head: Sequence[str], rows: Sequence[Sequence[str | Text]], left: bool = False) -> Table:
     """A plain table; the first column reads from the left, numbers from the right (`left`: all of them are words)."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for place, name in enumerate(head):

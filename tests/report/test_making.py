@@ -17,15 +17,12 @@ from s2g.report.committed import print_results, stale
 from s2g.report.exhibit import PROFILES
 from s2g.report.exhibit_file import exhibits, find_exhibit
 from s2g.report.making import Maker
+from s2g.report.rendering import console_of
 from s2g.report.results import NOT_BUILT, Results
 
 FOLDER = CHECKOUT / "experiments"
-COMMITTED = [
-    path
-    for name in exhibits(FOLDER)
-    for profile in PROFILES
-    if (path := FOLDER / "results" / f"{name}-{profile}.json").exists()
-]
+RESULTS = FOLDER / "results"
+COMMITTED = [p for n in exhibits(FOLDER) for profile in PROFILES if (p := RESULTS / f"{n}-{profile}.json").exists()]
 SMALL = """
 title: A table
 source: nowhere
@@ -130,3 +127,15 @@ def test_a_result_of_another_version_is_refused(folder: Path) -> None:
 def test_committed_results_are_not_stale(path: Path) -> None:
     results = Results.load(path)
     assert stale(find_exhibit(FOLDER, results.exhibit), results, FOLDER) == []
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_a_console_table_shows_what_fits_without_breaking_a_number(width: int) -> None:
+    results = Results.load(RESULTS / "table2-tiny.json")
+    with Console(width=width) as console, console.capture() as captured:
+        console.print(console_of(find_exhibit(FOLDER, "table2"), results, width))
+    shown = captured.get()
+    assert max(map(len, shown.splitlines())) <= width
+    lines = [line for line in shown.splitlines() if line.strip()]
+    assert len(lines) <= len(results.rows) + 4 and "no guidance" in shown and "125.13" in shown
+    assert ("FD" in shown, "calls" in shown) == (width >= 80, width != 80)
