@@ -138,4 +138,4 @@ def test_a_console_table_shows_what_fits_without_breaking_a_number(width: int) -
     assert max(map(len, shown.splitlines())) <= width
     lines = [line for line in shown.splitlines() if line.strip()]
     assert len(lines) <= len(results.rows) + 4 and "no guidance" in shown and "125.13" in shown
-    assert ("FD" in shown, "calls" in shown) == (width >= 80, width != 80)
+    assert ("FD" in shown, "calls" in shown) == (width >= 80, width >= 100)
