@@ -17,6 +17,7 @@ from s2g.typed import at_least, coerce, only
 PACKAGE = Path(__file__).parent
 CHECKOUT = PACKAGE.parent
 BUILTIN = PACKAGE / "shapes" / "weights"
+TOYS = PACKAGE / "toy" / "weights"
 T = TypeVar("T")
 
 
@@ -32,7 +33,7 @@ class ModelConfig:
 
     name: str
     family: str
-    weights: str  # "builtin", or a file
+    weights: str  # "builtin", "builtin:NAME", a file, or "none" for what has no weights
     blocks: int  # stated here so that masks can be checked without the weights; loading checks the statement
     unit: int  # items of a unit: the batch
     dtype: str
@@ -42,6 +43,7 @@ class ModelConfig:
     sampler: Mapping[str, Any]
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     channels: int | None = None  # guided channels
+    noise: str = "random"  # initial noise: random, or an even sequence within each class (points of few dimensions)
     licence: str = ""  # of weights that are fetched
     download_gb: float = 0.0  # everything the model needs, as it is fetched; 0: not known
 
@@ -50,13 +52,24 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         at_least(self.unit, 1, "model.unit")
-        for key, value, allowed in (("dtype", self.dtype, DTYPES), ("passes", self.passes, PASSES)):
+        named = (("dtype", self.dtype, DTYPES), ("passes", self.passes, PASSES), ("noise", self.noise, NOISES))
+        for key, value, allowed in named:
             if value not in allowed:
                 raise UserError(f"model.{key} = {value}", allowed=", ".join(allowed))
 
+    @property
+    def ships(self) -> bool:
+        """Whether its weights are part of the package, or there are none."""
+        return self.weights == "none" or self.weights.partition(":")[0] == "builtin"
+
     def weights_file(self) -> Path:
         """Where the weights lie; UserError if nothing is there."""
-        path = BUILTIN / f"{self.name}.safetensors" if self.weights == "builtin" else Path(self.weights).expanduser()
+        kind, _, name = self.weights.partition(":")
+        if kind == "builtin":
+            places = [folder / f"{name or self.name}.safetensors" for folder in (BUILTIN, TOYS)]
+            path = next((place for place in places if place.is_file()), places[-1] if name else places[0])
+        else:
+            path = Path(self.weights).expanduser()
         if not path.is_file():
             raise UserError(
                 f"{self.key} = {self.weights}: no file {path}",
@@ -65,6 +78,10 @@ class ModelConfig:
         if not os.access(path, os.R_OK):
             raise UserError(f"{self.key} = {self.weights}: {path} cannot be read", todo="make it readable")
         return path
+
+    def weights_sha256(self) -> str:
+        """The hash of the weights' bytes, "none" where there are none; UserError if they are not there."""
+        return "none" if self.weights == "none" else file_hash(self.weights_file())
 
 
 @dataclass(frozen=True)
@@ -88,6 +105,7 @@ class WeakConfig(ModelConfig):
 
 DTYPES = ("fp32", "bf16", "fp16")
 PASSES = ("batched", "separate")
+NOISES = ("random", "even")
 DEVICES = ("auto", "cpu", "cuda")
 
 

@@ -82,7 +82,18 @@ SAMPLERS = Registry(
         "dpmpp": Entry("s2g.sampling.schedulers:DPMpp", "diffusers' DPM-Solver++(2M) on flow levels"),
     },
 )
-MODELS = Registry("model.family", {"sit": Entry("s2g.models.sit:SiTDenoiser", "SiT, class-conditional (arXiv 2401.08740)")})
+MODELS = Registry(
+    "model.family",
+    {
+        "sit": Entry("s2g.models.sit:SiTDenoiser", "SiT, class-conditional (arXiv 2401.08740)"),
+        "toy": Entry("s2g.models.toy:ToyDenoiser", "residual networks on points of a Gaussian mixture"),
+        "gmm": Entry("s2g.models.toy:ExactDenoiser", "the exact denoiser of a Gaussian mixture, in closed form"),
+    },
+)
 BENCHES = Registry(
-    "bench", {"shapes": Entry("s2g.benches.shapes:Shapes", "the built-in world's 108 classes, read by its probe")}
+    "bench",
+    {
+        "shapes": Entry("s2g.benches.shapes:Shapes", "the built-in world's 108 classes, read by its probe"),
+        "gmm": Entry("s2g.benches.gmm:GMM", "points of a Gaussian mixture, held against the mixture itself"),
+    },
 )

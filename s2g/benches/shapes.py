@@ -110,6 +110,10 @@ class Shapes:
     def metrics(self) -> tuple[Metric, ...]:
         return METRICS
 
+    @property
+    def cycle(self) -> int:
+        return NUM_CLASSES
+
     def check(self, model: ModelConfig) -> None:
         classes = model.network.get("num_classes")
         if (classes, model.resolution) != (NUM_CLASSES, SIZE):
@@ -130,11 +134,11 @@ class Shapes:
     def caption(self, item: int) -> str:
         return class_name(item * STRIDE % NUM_CLASSES)
 
-    def measure(self, images: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
+    def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
         with uninterrupted():
             from s2g.shapes.probe import read_images  # loads torch
 
-        reading = read_images(images)
+        images, reading = values, read_images(values)
         label = np.array(self.prompts(items))
         truth = attributes_of(label)
         right = {name: reading.logp[name].argmax(-1).numpy() == truth[name] for name in ATTRIBUTES}

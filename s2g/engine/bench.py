@@ -75,6 +75,11 @@ class Bench(Protocol):
         """What is measured."""
         ...
 
+    @property
+    def cycle(self) -> int:
+        """After how many items the prompts repeat; 0 if they do not."""
+        ...
+
     def check(self, model: ModelConfig) -> None:
         """UserError if the model cannot make these items."""
         ...
@@ -95,8 +100,8 @@ class Bench(Protocol):
         """An item's prompt in words."""
         ...
 
-    def measure(self, images: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
-        """Per-item arrays [B, ...] from uint8 images [B, H, W, 3]; what `Metric.value` works on."""
+    def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
+        """Per-item arrays [B, ...] from uint8 images [B, H, W, 3] or float32 points [B, D]; what `Metric.value` works on."""
         ...
 
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:

@@ -31,12 +31,19 @@ class PassCost:
 def measure(network: nn.Module, blocks: Sequence[nn.Module], call: Callable[[], object]) -> PassCost:
     """Count `call()`, a forward pass of one item, by block."""
     names = {id(module): name for name, module in network.named_modules()}
-    with FlopCounterMode(display=False) as counter:
-        call()
+    called: set[int] = set()
+    hooks = [block.register_forward_pre_hook(lambda module, _: called.add(id(module))) for block in blocks]
+    try:
+        with FlopCounterMode(display=False) as counter:
+            call()
+    finally:
+        for hook in hooks:
+            hook.remove()
     counts = counter.get_flop_counts()
     root = type(network).__name__
-    unseen = [names[id(block)] for block in blocks if f"{root}.{names[id(block)]}" not in counts]
+    unseen = [names[id(block)] for block in blocks if id(block) not in called]
     if unseen:
         raise RuntimeError(f"the forward pass of {root} did not call {unseen[0]} as a module: its FLOPs cannot be told apart")
-    per_block = tuple(sum(counts[f"{root}.{names[id(block)]}"].values()) for block in blocks)
+    # What is elementwise alone has no entry: it counts as nothing.
+    per_block = tuple(sum(counts.get(f"{root}.{names[id(block)]}", {}).values()) for block in blocks)
     return PassCost(counter.get_total_flops() - sum(per_block), per_block)

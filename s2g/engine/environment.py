@@ -8,10 +8,8 @@ import subprocess
 from importlib.metadata import version
 from typing import Any
 
-import torch
-
 from s2g import __version__
-from s2g.config import CHECKOUT, ModelConfig, file_hash
+from s2g.config import CHECKOUT, ModelConfig
 from s2g.engine.run import Run
 
 THREADS = 1  # of a worker, however many there are: the bytes of a sum depend on how it is split
@@ -24,7 +22,11 @@ def machine() -> str:
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as lines:
             cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
-    gpu = f", {torch.cuda.device_count()} x {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    gpu = ""
+    if os.path.exists("/dev/nvidiactl"):  # else there is no need to load torch for this
+        import torch
+
+        gpu = f", {torch.cuda.device_count()} x {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{os.cpu_count()} x {cpu}{gpu}"
 
 
@@ -47,6 +49,8 @@ def commit() -> dict[str, Any] | None:
 
 def environment(run: Run, device: str, workers: int) -> dict[str, Any]:
     """What env.json says of the units made by `workers` processes on `device`; a thread each on CPU."""
+    import torch
+
     cuda = {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()} if device != "cpu" else {}
     return {
         "s2g": __version__,
@@ -64,5 +68,6 @@ def environment(run: Run, device: str, workers: int) -> dict[str, Any]:
 
 
 def weights_of(model: ModelConfig) -> dict[str, str]:
-    """A weights file by name and hash."""
-    return {"file": model.weights_file().name, "sha256": file_hash(model.weights_file())}
+    """A weights file by name and hash; both "none" where there is none."""
+    name = "none" if model.weights == "none" else model.weights_file().name
+    return {"file": name, "sha256": model.weights_sha256()}

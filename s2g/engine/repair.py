@@ -10,6 +10,7 @@ from rich.console import Console
 from s2g.config import ExecutorConfig
 from s2g.engine.execute import execute
 from s2g.engine.executor import LocalExecutor
+from s2g.engine.items import name_of
 from s2g.engine.locks import Locks
 from s2g.engine.run import restore
 from s2g.engine.store import Store
@@ -59,7 +60,7 @@ def repair(store: Store, examined: Examined, console: Console, workers: int | No
 
 def _hashes(store: Store, unit: int) -> dict[str, str]:
     with contextlib.suppress(DamageError):
-        return {entry["file"]: entry["sha256"] for entry in store.record(unit)["items"]}
+        return {name_of(entry): entry["sha256"] for entry in store.record(unit)["items"]}
     return {}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-from s2g.config import ExecutorConfig, ModelConfig, Settings, WeakConfig, canonical, file_hash, read
+from s2g.config import ExecutorConfig, ModelConfig, Settings, WeakConfig, canonical, read
 from s2g.engine.bench import Bench, PlannedBench
 from s2g.errors import NotBuiltError, UserError, unknown
 from s2g.guidance.assemble import Fit, assemble
@@ -48,10 +48,12 @@ class Run:
     def identity(self) -> dict[str, Any]:
         """Everything that determines the samples, as plain data; the weights enter by their hash, not their place."""
         model = {k: v for k, v in describe(self.model).items() if k not in ABOUT_MODEL}
+        if self.model.noise == "random":  # as in keys from before there was another
+            del model["noise"]
         weak = {} if self.weak is None else {"weak": weak_identity(self.weak)}
         return {
             "version": SAMPLES_VERSION,
-            "model": model | {"weights_sha256": file_hash(self.model.weights_file()), "tf32": False},
+            "model": model | {"weights_sha256": self.model.weights_sha256(), "tf32": False},
             **weak,
             "sampler": describe(self.sampler),
             "guidance": describe(self.guidance),
@@ -73,7 +75,8 @@ class Run:
     def unit(self, index: int) -> Unit:
         """The items of one unit."""
         first = index * self.model.unit
-        return Unit(index, tuple(range(first, first + self.model.unit)), self.seed, self.mask_seed)
+        items = tuple(range(first, first + self.model.unit))
+        return Unit(index, items, self.seed, self.mask_seed, self.bench.cycle if self.model.noise == "even" else 0)
 
 
 def key_of(identity: Mapping[str, Any], name: str) -> str:
@@ -83,7 +86,7 @@ def key_of(identity: Mapping[str, Any], name: str) -> str:
 
 def weak_identity(weak: WeakConfig) -> dict[str, Any]:
     """What of the second network determines the samples, as plain data."""
-    return {"network": describe(weak.network), "weights_sha256": file_hash(weak.weights_file())}
+    return {"network": describe(weak.network), "weights_sha256": weak.weights_sha256()}
 
 
 def describe(value: Any) -> Any:
@@ -172,9 +175,9 @@ def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
     config = {key: raw[key] for key in ("model", "guidance", "sampler", "bench", "seed", "mask_seed")}
     weak = None if guidance.weaker is None else WeakConfig.of(model, guidance.weaker.weights, guidance.weaker.network)
     # The run is made again from anywhere.
-    if model.weights != "builtin":
+    if not model.ships:
         config["model"] = {**raw["model"], "weights": str(model.weights_file().absolute())}
-    if weak is not None and weak.weights != "builtin":
+    if weak is not None and not weak.ships:
         config["guidance"] = _placed(raw["guidance"], str(weak.weights_file().absolute()))
     run = Run(model, about.sampler, guidance, bench, about.name, about.num, settings.seed, settings.mask_seed, weak, config)
     return run, read(ExecutorConfig, raw["executor"], "executor"), settings

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -80,6 +81,23 @@ def score(run: Run, store: Store) -> Score:
         except OSError as error:
             not_kept = error.strerror or str(error)
     return Score(run, estimates, arrays, cost_of(records, run.model.unit), effective_of(records), not_kept)
+
+
+def remembered(
+    run: Run, store: Store, protocol: Mapping[str, Any], measure: Callable[[], dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """Per-item arrays of something else than the bench's own metrics, measured now or read back; kept as scores are.
+
+    protocol: plain data that says what is measured, against what.
+    """
+    name = hashlib.sha256(canonical({**protocol, "num": run.num}).encode()).hexdigest()[:12]
+    items = items_digest(list(store.records(run.units)), run.num)
+    arrays = read_arrays(store, name, items)
+    if arrays is None:
+        arrays = measure()
+        with contextlib.suppress(OSError):  # a store that cannot be written gives its numbers all the same
+            _keep(store, name, arrays, {}, {"protocol": dict(protocol), "n": run.num, "items": items})
+    return arrays
 
 
 def score_name(bench: Bench, num: int) -> str:
@@ -167,7 +185,7 @@ def _by_unit(arrays: Arrays, unit_of: np.ndarray) -> list[dict[str, np.ndarray]]
 
 def _measure(run: Run, store: Store) -> dict[str, np.ndarray]:
     chunks = [range(start, min(start + CHUNK, run.num)) for start in range(0, run.num, CHUNK)]
-    parts = [run.bench.measure(store.images(chunk), chunk) for chunk in chunks]
+    parts = [run.bench.measure(store.items(chunk), chunk) for chunk in chunks]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import io
 import json
 import os
 import secrets
@@ -22,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from s2g.config import canonical
 from s2g.engine.atomic import flush_folder, write_bytes, write_json, write_together
+from s2g.engine.items import name_of, own_bytes, packed, value_of
 from s2g.engine.locks import guard
 from s2g.engine.run import Run
 from s2g.errors import DamageError, UserError
@@ -170,21 +169,17 @@ class Store:
         self,
         unit: int,
         items: Sequence[int],
-        images: np.ndarray,
+        values: np.ndarray,
         facts: dict[str, Any],
         scratch: Path,
         keep: Mapping[str, str] | None = None,
     ) -> None:
-        """Write uint8 images [B, H, W, 3], then the record that makes them count.
+        """Write uint8 images [B, H, W, 3] or float32 points [B, ...], then the record that makes them count.
 
-        keep: sha256 by file name of stored items that are whole; UserError, and nothing written, if one would change.
+        keep: sha256 by name of stored items that are whole; UserError, and nothing written, if one would change.
         """
-        files = {f"{item:06d}.png": png(image) for item, image in zip(items, images, strict=True)}
-        listed = [
-            {"item": item, "file": name, "sha256": hashlib.sha256(content).hexdigest()}
-            for item, (name, content) in zip(items, files.items(), strict=True)
-        ]
-        changed = [entry["file"] for entry in listed if keep and keep.get(entry["file"], entry["sha256"]) != entry["sha256"]]
+        files, listed = packed(unit, items, values)
+        changed = [name_of(entry) for entry in listed if keep and keep.get(name_of(entry), entry["sha256"]) != entry["sha256"]]
         if changed:
             raise UserError(
                 f"unit {unit}: {len(changed)} whole items would be replaced by others ({changed[0]} …)",
@@ -209,26 +204,43 @@ class Store:
         aside = numbered(self.folder / "failed", ".json")
         return aside - self.stored() if aside else aside
 
-    def images(self, items: Sequence[int]) -> np.ndarray:
-        """Stored images [len(items), H, W, 3], uint8; DamageError names one that is not what was written."""
+    def items(self, items: Sequence[int]) -> np.ndarray:
+        """Stored items: uint8 images [len(items), H, W, 3] or float32 points; DamageError names one that is damaged."""
         size = self.read_run()["identity"]["model"]["unit"]
         records = self.records(sorted({item // size for item in items}))
         entries = {entry["item"]: entry for record in records for entry in record["items"]}
-        contents = (self.read_item(entries[item]) for item in items)
-        return np.stack([np.asarray(Image.open(io.BytesIO(content)).convert("RGB")) for content in contents])
+        found, file, content = [], "", b""
+        for item in items:
+            entry = entries[item]
+            if entry["file"] != file:  # points share a file with their neighbours
+                file, content = entry["file"], self._read(entry)
+            self._check(entry, content)
+            found.append(value_of(entry, content))
+        return np.stack(found)
 
     def read_item(self, entry: dict[str, Any]) -> bytes:
-        """An item's bytes by its entry in a record; DamageError if they are not what was written."""
+        """The bytes of an item's file by its entry in a record; DamageError if the item is not what was written."""
+        content = self._read(entry)
+        self._check(entry, content)
+        return content
+
+    def _read(self, entry: Mapping[str, Any]) -> bytes:
         path = self.folder / "items" / entry["file"]
         try:
-            content = path.read_bytes()
+            return path.read_bytes()
         except FileNotFoundError as error:
             raise DamageError(path, "is gone") from error
         except OSError as error:
             raise DamageError(path, f"cannot be read ({error.strerror})") from error
-        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-            raise DamageError(path, "is not what was written: its sha256 differs from the record's")
-        return content
+
+    def _check(self, entry: Mapping[str, Any], content: bytes) -> None:
+        path, where = self.folder / "items" / entry["file"], f" in row {entry['row']}" if "row" in entry else ""
+        try:
+            own = own_bytes(entry, content)
+        except ValueError as error:
+            raise DamageError(path, f"is not what was written{where}: it cannot be read as an array") from error
+        if hashlib.sha256(own).hexdigest() != entry["sha256"]:
+            raise DamageError(path, f"is not what was written{where}: its sha256 differs from the record's")
 
 
 def numbered(folder: Path, end: str) -> set[int]:
@@ -252,10 +264,3 @@ def _entries(path: Path) -> int:
 def checksum(content: Any) -> str:
     """sha256 of plain data."""
     return hashlib.sha256(canonical(content).encode()).hexdigest()
-
-
-def png(image: np.ndarray) -> bytes:
-    """A uint8 image [H, W, 3] as PNG bytes."""
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, format="PNG")
-    return stream.getvalue()

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from s2g.engine.items import FILES, name_of
 from s2g.engine.locks import Locks
 from s2g.engine.run import key_of
 from s2g.engine.scoring import items_digest, read_arrays
@@ -122,9 +123,9 @@ def _unit(store: Store, unit: int, size: int) -> tuple[int, dict[str, Any] | Non
         try:
             store.read_item(entry)
         except DamageError as error:
-            found.append(Finding(DAMAGED, f"items/{entry['file']}", error.problem, unit))
+            found.append(Finding(DAMAGED, f"items/{name_of(entry)}", error.problem, unit))
         except OSError as error:
-            found.append(Finding(DAMAGED, f"items/{entry['file']}", f"cannot be read: {error.strerror}", unit))
+            found.append(Finding(DAMAGED, f"items/{name_of(entry)}", f"cannot be read: {error.strerror}", unit))
     return unit, record, found
 
 
@@ -135,10 +136,11 @@ def _items(store: Store, size: int) -> Iterator[Finding]:
     working = dict(Locks(store.folder).working())
     units = store.stored()
     for path in paths:
-        if not re.fullmatch(r"\d{6,}\.png", path.name):
+        known = FILES.fullmatch(path.name)
+        if known is None:
             yield Finding(FOREIGN, f"items/{path.name}", "is no item's file")
             continue
-        unit = int(path.stem) // size
+        unit = int(known["unit"]) if known["unit"] else int(known["item"]) // size
         if unit not in units and f"{unit:06d}" not in working:
             yield Finding(INCOMPLETE, f"items/{path.name}", f"unit {unit} has no record", unit)
 

@@ -153,9 +153,9 @@ def do(task: Task, device: str) -> float:
         took.append(time.perf_counter() - began)
         return sampled, accounts
 
-    def pixels(rows: Sequence[int]) -> np.ndarray:
+    def decode(rows: Sequence[int]) -> np.ndarray:
         began = time.perf_counter()
-        decoded = denoiser.decode(all_latents[list(rows)]).permute(0, 2, 3, 1).cpu().numpy()
+        decoded = denoiser.decode(all_latents[list(rows)]).movedim(1, -1).cpu().numpy()
         took.append(time.perf_counter() - began)
         return decoded
 
@@ -163,8 +163,8 @@ def do(task: Task, device: str) -> float:
     with torch.inference_mode():
         sampled = in_parts(latents, unit.items)
         all_latents = torch.cat([made.latents for _, (made, _) in sampled])
-        decoded = in_parts(pixels, range(len(unit.items)))
-        images = np.concatenate([part for _, part in decoded])
+        decoded = in_parts(decode, range(len(unit.items)))
+        values = np.concatenate([part for _, part in decoded])
     seconds = sum(took)
     first, second = sampled[0][1][1]  # per item, and the same in every part: masks belong to the unit
     strength = Strength()
@@ -186,5 +186,5 @@ def do(task: Task, device: str) -> float:
     if len(sampled) > 1 or len(decoded) > 1:
         sizes = {"sampled": [len(part) for part, _ in sampled], "decoded": [len(part) for part, _ in decoded]}
         facts["split"] = {"reason": "out of memory", **sizes}
-    task.store.put(task.unit, unit.items, images, facts, task.scratch, task.keep)
+    task.store.put(task.unit, unit.items, values, facts, task.scratch, task.keep)
     return seconds

@@ -17,7 +17,7 @@ def ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     import torch  # nothing else that tables need loads it
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    one, other = (torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).double() / 255 for images in (a, b))
+    one, other = (torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float() / 255 for images in (a, b))
     found = structural_similarity_index_measure(one, other, reduction="none", data_range=1.0)
     assert isinstance(found, torch.Tensor)
     return found.numpy().reshape(len(a))
@@ -31,6 +31,7 @@ class Likeness:
     higher: bool
     digits: int
     of: Callable[[np.ndarray, np.ndarray], np.ndarray]  # uint8 images [B, H, W, 3] twice -> [B]
+    version: int = 1  # raised whenever the same images give other numbers
 
 
 LIKENESS = {"ssim": Likeness("SSIM to the compared row", True, 3, ssim)}

@@ -58,5 +58,5 @@ class Denoiser(Protocol):
         ...
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Items from latents [B, *latent_shape]: uint8 pixels [B, 3, H, W]."""
+        """Items from latents [B, *latent_shape]: uint8 pixels [B, 3, H, W], or float32 points [B, D]."""
         ...

@@ -100,4 +100,21 @@ def _wan(model: ModelConfig) -> MetaModel:
     return MetaModel(network, list(network.blocks), lambda: network(video, _zeros(1), words))
 
 
-FAMILIES: dict[str, Callable[[ModelConfig], MetaModel]] = {"sit": _sit, "dit": _sit, "sd3": _sd3, "flux": _flux, "wan": _wan}
+def _toy(model: ModelConfig) -> MetaModel:
+    from s2g.models.base import Denoiser
+    from s2g.registry import MODELS
+
+    twin: Denoiser = MODELS.load(model.family).twin(model)
+    conditioning = twin.encode([0])["cond"]
+    return MetaModel(twin.network, twin.blocks, lambda: twin.forward(_zeros(1, *twin.latent_shape), 0.5, conditioning))
+
+
+FAMILIES: dict[str, Callable[[ModelConfig], MetaModel]] = {
+    "sit": _sit,
+    "dit": _sit,
+    "sd3": _sd3,
+    "flux": _flux,
+    "wan": _wan,
+    "toy": _toy,
+    "gmm": _toy,
+}

@@ -45,6 +45,8 @@ FLUX = (SelfAttention("attn", "first", queries=(("norm_q", 1),)),)
 # (root package, class name) -> rule
 RULES: dict[tuple[str, str], BlockRule] = {
     ("s2g", "SiTBlock"): BlockRule(("x",), ("x",), (SelfAttention("attn", queries=(("q_norm", 2),)),)),
+    ("s2g", "ToyBlock"): BlockRule(("x",), ("x",)),
+    ("s2g", "Posterior"): BlockRule(("x",), ("x",)),
     # SD3.5-medium has a second attention, over the image alone, in its first blocks.
     ("diffusers", "JointTransformerBlock"): BlockRule(BOTH, REVERSED, (SelfAttention("attn", "last"), SelfAttention("attn2"))),
     ("diffusers", "FluxTransformerBlock"): BlockRule(BOTH, REVERSED, FLUX),

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from s2g.benches.shapes import PROBE, REFERENCE
-from s2g.config import BUILTIN, config_dir
+from s2g.config import BUILTIN, TOYS, config_dir
 from s2g.report.table import console_table
 
 PACKAGES = ("torch", "torchvision", "diffusers", "transformers", "timm", "hydra-core", "omegaconf", "numpy")
@@ -55,9 +55,12 @@ def _version(name: str) -> str:
 
 def _weights(path: Path) -> list[str]:
     config = OmegaConf.load(path)
+    if config.weights == "none":
+        return [f"model={path.stem}", "needs none: it is exact"]
     if config.weights != "builtin":
         return [f"model={path.stem}", f"not built yet; its weights: {config.weights}"]
-    return [f"model={path.stem}", _state(BUILTIN / f"{config.name}.safetensors")]
+    file = f"{config.name}.safetensors"
+    return [f"model={path.stem}", _state(next((f / file for f in (BUILTIN, TOYS) if (f / file).exists()), BUILTIN / file))]
 
 
 def _state(file: Path) -> str:

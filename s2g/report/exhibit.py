@@ -48,6 +48,7 @@ class Line:
     footnote: str = ""
     like: str = ""  # the paper's row whose numbers stand beside it, where it has another name there
     where: str = ""  # file and line, filled in by who reads the file
+    point_of: str = ""  # of a sweep's rows, the label of the sweep
 
 
 @dataclass(frozen=True)

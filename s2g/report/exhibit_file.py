@@ -132,9 +132,12 @@ def _swept(row: str, line: Line) -> dict[str, Line]:
         point = dict(zip(line.sweep, values, strict=True))
         name = ",".join(word(value) for value in values)
         against = line.against and f"{line.against}@{name}"
-        said = name if len(point) == 1 else ", ".join(f"{_short(key)} {word(value)}" for key, value in point.items())
+        said = f", {name}" if len(point) == 1 else "".join(f", {_short(key)} {word(value)}" for key, value in point.items())
+        if [len(value) for value in point.values() if isinstance(value, list)] == [1] == [len(point)]:  # block 3
+            said = f" {values[0][0]}"
+        place = {**line.set, **point}
         made[f"{row}@{name}"] = replace(
-            line, label=f"{line.label}, {said}", set={**line.set, **point}, sweep={}, against=against
+            line, label=f"{line.label}{said}", set=place, sweep={}, against=against, point_of=line.label
         )
     return made
 

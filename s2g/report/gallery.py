@@ -16,8 +16,9 @@ from PIL import Image
 
 from s2g.config import read
 from s2g.engine.atomic import write_json
+from s2g.engine.items import png
 from s2g.engine.scoring import Score
-from s2g.engine.store import Store, png
+from s2g.engine.store import Store
 from s2g.errors import UserError
 from s2g.report.grid import image_grid
 from s2g.report.page import Gallery, Item, Method, Shot, data_uri
@@ -35,7 +36,7 @@ def gallery_of(scores: Mapping[str, Score], labels: Mapping[str, str], held: str
     runs = [score.run for score in scores.values()]
     first = runs[0]
     assert all(run.bench.items_id() == first.bench.items_id() and run.seed == first.seed for run in runs)
-    shots = {name: _shots(score, Store.of(score.run, root).images(chosen), chosen) for name, score in scores.items()}
+    shots = {name: _shots(score, Store.of(score.run, root).items(chosen), chosen) for name, score in scores.items()}
     items = [Item(str(i), first.bench.caption(i), [of[at] for of in shots.values()]) for at, i in enumerate(chosen)]
     read_at_all = any(shot.marks for item in items for shot in item.shots)
     side = max(first.model.resolution, 1)

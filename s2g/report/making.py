@@ -7,22 +7,21 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from s2g import __version__
 from s2g.config import ExecutorConfig
 from s2g.engine.atomic import write_bytes, write_json
 from s2g.engine.environment import machine
-from s2g.engine.execute import execute
-from s2g.engine.executor import LocalExecutor
 from s2g.engine.locks import in_use
 from s2g.engine.run import Run, resolve
 from s2g.engine.scoring import Score, score
 from s2g.engine.store import Store
 from s2g.errors import NotBuiltError, UserError
+from s2g.interrupt import uninterrupted
 from s2g.report.composing import composed, composing, named
 from s2g.report.exhibit import Exhibit, Profile, Wanted, wanted
 from s2g.report.exhibit_file import find_exhibit
@@ -63,14 +62,14 @@ class Maker:
             raise UserError(f"--out {self.out}: cannot be written ({error.strerror})", todo="--out FOLDER") from error
         rows, runs, why = self.resolved(profile)
         columns = columns_of(profile, rows)  # before anything is sampled: a metric that is not there is a mistake
-        with LocalExecutor(ExecutorConfig(workers=self.workers)) as executor, ExitStack() as used:
-            found = self.scores(list({run.key: run for run in runs.values()}.values()), executor, used, console)
+        with ExitStack() as used:
+            found = self.scores(list({run.key: run for run in runs.values()}.values()), used, console)
             scores = {place: found[run.key] for place, run in runs.items()}
             made = {
                 "command": self.command,
                 "date": f"{datetime.now(UTC):%Y-%m-%d}",
                 "machine": machine(),
-                "torch": torch.__version__,
+                "torch": version("torch"),
                 "s2g": __version__,
             }
             measured = measure(profile, rows, scores, why, self.root)
@@ -108,17 +107,21 @@ class Maker:
                     why[place] = f"no weights: {raw['model']['weights']}"
         return rows, runs, why
 
-    def scores(self, runs: Sequence[Run], executor: LocalExecutor, used: ExitStack, console: Console) -> dict[str, Score]:
+    def scores(self, runs: Sequence[Run], used: ExitStack, console: Console) -> dict[str, Score]:
         """Scores by key, sampled where the store lacks them; the runs are said to be in use until `used` ends."""
-        if not runs:
-            return {}
-        made, found = execute(runs, self.root, executor, True, console), {}
+        stores = {run.key: Store.of(run, self.root) for run in runs}
         for run in runs:
-            made.check(run)
-            store = Store.of(run, self.root)
-            used.enter_context(in_use(store.folder))
-            found[run.key] = score(run, store)
-        return found
+            stores[run.key].begin(run, True)
+            used.enter_context(in_use(stores[run.key].folder))
+        if any(stores[run.key].missing(run) for run in runs):
+            with uninterrupted():  # torch is loaded here, and not for what is stored already
+                from s2g.engine.execute import execute
+                from s2g.engine.executor import LocalExecutor
+            with LocalExecutor(ExecutorConfig(workers=self.workers)) as executor:
+                made = execute(runs, self.root, executor, True, console)
+            for run in runs:
+                made.check(run)
+        return {run.key: score(run, stores[run.key]) for run in runs}
 
 
 def gallery_of_rows(profile: Profile, rows: Sequence[Wanted], scores: Mapping[int, Score], root: str) -> Gallery | None:

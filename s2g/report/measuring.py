@@ -10,10 +10,10 @@ import numpy as np
 
 from s2g.engine.bench import PlannedBench
 from s2g.engine.run import Run, outline
-from s2g.engine.scoring import CHUNK, Score, difference
+from s2g.engine.scoring import CHUNK, Score, difference, items_digest, remembered
 from s2g.engine.store import Store
 from s2g.errors import unknown
-from s2g.metrics.likeness import LIKENESS, Likeness
+from s2g.metrics.likeness import LIKENESS
 from s2g.metrics.statistics import Estimate, of_mean
 from s2g.report.composing import composed, composing, named
 from s2g.report.exhibit import Profile, Wanted
@@ -93,7 +93,7 @@ def cells_of(profile: Profile, bench: str, runs: Sequence[Score], reference: Sco
             continue
         if column.metric in LIKENESS:
             if other is not None:
-                cells[name] = Cell.of(alike(LIKENESS[column.metric], own, other.run, root), None)
+                cells[name] = Cell.of(alike(column.metric, own, other.run, root), None)
             continue
         metric = metrics[column.metric]
         if column.over:
@@ -106,13 +106,20 @@ def cells_of(profile: Profile, bench: str, runs: Sequence[Score], reference: Sco
     return cells
 
 
-def alike(likeness: Likeness, run: Run, other: Run, root: str) -> Estimate:
+def alike(name: str, run: Run, other: Run, root: str) -> Estimate:
     """How alike the images of two runs are, item by item, as a mean with its interval over units."""
-    stores, parts = (Store.of(run, root), Store.of(other, root)), []
-    for start in range(0, run.num, CHUNK):
-        items = range(start, min(start + CHUNK, run.num))
-        parts.append(likeness.of(*(store.images(items) for store in stores)))
-    return of_mean(np.concatenate(parts), np.arange(run.num) // run.model.unit)
+    store, others = Store.of(run, root), Store.of(other, root)
+
+    def measure() -> dict[str, np.ndarray]:
+        parts = []
+        for start in range(0, run.num, CHUNK):
+            items = range(start, min(start + CHUNK, run.num))
+            parts.append(LIKENESS[name].of(store.items(items), others.items(items)))
+        return {name: np.concatenate(parts)}
+
+    to = {"run": other.key, "items": items_digest(list(others.records(other.units)), other.num)}
+    values = remembered(run, store, {"likeness": name, "version": LIKENESS[name].version, "to": to}, measure)[name]
+    return of_mean(values, np.arange(run.num) // run.model.unit)
 
 
 def keys_of(rows: Sequence[Wanted], runs: Mapping[int, Run]) -> dict[str, str]:

@@ -187,7 +187,7 @@ def needed(plans: Sequence[Planned]) -> dict[str, list[str]]:
     """Weights, downloads of the scorers, and licences, each once."""
     weights, downloads, licences = {}, {}, {}
     for one in plans:
-        if one.model.weights != "builtin":
+        if not one.model.ships:
             size = f", {one.model.download_gb:g} GB" if one.model.download_gb else ""
             weights[f"{one.model.weights}{size}"] = None
             licences[f"{one.model.name}: {one.model.licence}"] = None

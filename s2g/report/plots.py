@@ -120,7 +120,7 @@ def series(profile: Profile, plot: Plot, results: Results, column: str, delta: b
             of = dict.fromkeys(("value", "low", "high"), 0.0) if profile.reference(row.row) == row.row else cell.delta
         if of is None or of["value"] is None:
             continue
-        label = row.label.partition(", ")[0] if "@" in row.row else row.label
+        label = line.point_of or line.label
         if plot.by and plot.by in line.set:
             label += f", {plot.by.rpartition('.')[2].replace('_', ' ')} {word(line.set[plot.by])}"
         if len(profile.groups) > 1:

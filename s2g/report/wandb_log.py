@@ -187,5 +187,5 @@ def _samples(result: Score, store: Store) -> Any:
     run = result.run
     chosen = range(min(PICTURED, run.num))
     stream = io.BytesIO()
-    image_grid([(run.name, store.images(chosen))], [run.bench.caption(item) for item in chosen]).savefig(stream, dpi=150)
+    image_grid([(run.name, store.items(chosen))], [run.bench.caption(item) for item in chosen]).savefig(stream, dpi=150)
     return wandb.Image(Image.open(stream), caption=f"{run.model.name}, {run.name}: the first {len(chosen)} of {run.num} items")

@@ -19,6 +19,7 @@ from s2g.sampling.base import Guided, Sampler, StepEnds
 from s2g.sampling.unit import Unit
 from s2g.space import Space
 from s2g.streams import Purpose, normal
+from s2g.toy.even import even_normal
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,10 @@ class Sampled:
     strength: Strength
 
 
-def initial_noise(seed: int, items: Sequence[int], shape: tuple[int, ...]) -> Tensor:
-    """Starting points [B, *shape], each item's own."""
+def initial_noise(seed: int, items: Sequence[int], shape: tuple[int, ...], cycle: int = 0) -> Tensor:
+    """Starting points [B, *shape], each item's own; with a cycle, those of items i, i + cycle, ... are an even sequence."""
+    if cycle:
+        return torch.stack([torch.from_numpy(even_normal(seed, item, cycle, shape)) for item in items])
     return torch.stack([torch.from_numpy(normal(Purpose.INITIAL_NOISE, seed, item, shape)) for item in items])
 
 
@@ -45,7 +48,7 @@ def sample(
 ) -> Sampled:
     """Latents of one unit; NotFiniteError as soon as a step leaves the finite numbers."""
     network = evaluator.network
-    x = initial_noise(unit.seed, unit.items, network.latent_shape).to(device)
+    x = initial_noise(unit.seed, unit.items, network.latent_shape, unit.cycle).to(device)
     levels = sampler.levels()
     memory, solver = guidance.start(), sampler.start()
     masks, strength = [], Strength()

@@ -13,3 +13,4 @@ class Unit:
     items: tuple[int, ...]
     seed: int
     mask_seed: int
+    cycle: int = 0  # after how many items prompts repeat, where initial noise is an even sequence for each; else 0

@@ -141,7 +141,7 @@ def test_too_little_memory_splits_the_unit_and_says_so(tmp_path: Path, run_of: R
     # Masks belong to the unit and noise to the item, so the images are those of the whole unit, up to a batch's rounding.
     assert parts.record(1)["masks"] == whole.record(1)["masks"]
     assert parts.record(1)["evaluations"] == whole.record(1)["evaluations"] == 1 and parts.record(1)["calls"] == 4
-    assert abs(parts.images(range(32)).astype(int) - whole.images(range(32)).astype(int)).max() <= 1
+    assert abs(parts.items(range(32)).astype(int) - whole.items(range(32)).astype(int)).max() <= 1
 
 
 def test_an_item_that_never_fits_is_a_failure(tmp_path: Path, run_of: RunOf) -> None:

@@ -22,5 +22,5 @@ def test_a_gpu_makes_the_same_images(tmp_path: Path, run_of, reuse: bool) -> Non
     for device in ("cpu", "cuda"):
         with LocalExecutor(ExecutorConfig(workers=1, device=device)) as executor:
             execute([run], str(tmp_path / device), executor, reuse, Console(quiet=True))
-        found.append(Store.of(run, tmp_path / device).images(range(16)).astype(int))
+        found.append(Store.of(run, tmp_path / device).items(range(16)).astype(int))
     assert np.abs(found[0] - found[1]).max() <= 2

@@ -145,7 +145,7 @@ def test_reuse_is_fixed_when_a_run_begins(tmp_path: Path, run_of: RunOf) -> None
 def test_reuse_changes_cost_but_hardly_a_pixel(tmp_path: Path, run_of: RunOf) -> None:
     run = run_of(*QUICK, "num=16")
     reuse, plain = make(run, tmp_path / "reuse"), make(run, tmp_path / "plain", reuse=False)
-    difference_ = reuse.images(range(16)).astype(int) - plain.images(range(16)).astype(int)
+    difference_ = reuse.items(range(16)).astype(int) - plain.items(range(16)).astype(int)
     assert abs(difference_).max() <= 1
     a, b = reuse.record(0), plain.record(0)
     assert a["evaluations"] == b["evaluations"] == 2 * 3

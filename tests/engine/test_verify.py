@@ -219,8 +219,8 @@ def test_a_repair_that_fails_loses_nothing(store: Store, monkeypatch: pytest.Mon
 def test_a_repair_does_not_replace_what_is_whole_unless_told_to(store: Store, capfd: pytest.CaptureFixture[str]) -> None:
     """As if torch had been another version when the unit was made: one whole item differs from what is made now."""
     record = store.record(1)
-    images = store.images(range(16, 32))
-    images[4] = store.images([1])[0]
+    images = store.items(range(16, 32))
+    images[4] = store.items([1])[0]
     facts = {name: value for name, value in record.items() if name not in ("unit", "items")}
     (store.folder / "tmp").mkdir()
     store.put(1, range(16, 32), images, facts, store.folder / "tmp")

@@ -29,8 +29,8 @@ def test_it_is_its_formula() -> None:
     a = rng.integers(0, 256, (5, 32, 40, 3), dtype=np.uint8)
     b = np.clip(a.astype(int) + rng.integers(-60, 60, a.shape), 0, 255).astype(np.uint8)
     expected = [written_out(x / 255, y / 255) for x, y in zip(a, b, strict=True)]
-    assert ssim(a, b) == pytest.approx(expected, abs=1e-9)
-    assert ssim(a[:1], b[:1]) == pytest.approx(expected[:1], abs=1e-9)
+    assert ssim(a, b) == pytest.approx(expected, abs=1e-5)
+    assert ssim(a[:1], b[:1]) == pytest.approx(expected[:1], abs=1e-5)
 
 
 def test_equal_images_are_one_and_others_less() -> None:

@@ -56,7 +56,7 @@ def test_the_chosen_items_are_kept_to_the_bit(folder: Path) -> None:
     assert [item.name for item in gallery.items] == [str(item) for item in range(14, 20)]  # as far as there are items
     assert [method.label for method in gallery.methods] == ["CFG", "S²"] and gallery.held == 0 and gallery.pixelated
     for at, run in enumerate((cfg, s2)):
-        stored = Store.of(run, folder / "runs").images(range(14, 20))
+        stored = Store.of(run, folder / "runs").items(range(14, 20))
         for item, image in zip(gallery.items, stored, strict=True):
             content = base64.b64decode(item.shots[at].src.partition(",")[2])
             assert (np.asarray(Image.open(io.BytesIO(content))) == image).all()
@@ -74,7 +74,7 @@ def test_likeness_is_to_the_row_that_is_compared_with(folder: Path) -> None:
     from s2g.report.results import Results
 
     _, (cfg, s2) = made(folder)
-    one, other = (Store.of(run, folder / "runs").images(range(20)) for run in (s2, cfg))
+    one, other = (Store.of(run, folder / "runs").items(range(20)) for run in (s2, cfg))
     results = Results.load(folder / "out" / "fig9-tiny.json")
     assert results.rows[0].cell("alike") is None
     assert results.rows[1].cell("alike").value == pytest.approx(ssim(one, other).mean(), rel=1e-5)

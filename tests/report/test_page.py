@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from browsing import Opened
 
-from s2g.engine.store import png
+from s2g.engine.items import png
 from s2g.report.page import DemoPage, Gallery, Item, Method, NumberTable, RunFacts, Shot, data_uri, demo_page
 
 NASTY = """<script>window.pwned=1</script>"'&<img src=x onerror="window.pwned=2">"""

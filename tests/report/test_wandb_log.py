@@ -30,7 +30,7 @@ from s2g.report.wandb_log import WandbConfig, log_run, read_logger
 class Shelf:
     """Stands where a run's store does: nothing needs to be sampled to be logged."""
 
-    def images(self, items: range) -> np.ndarray:
+    def items(self, items: range) -> np.ndarray:
         return np.stack([np.full((32, 32, 3), 20 * item, np.uint8) for item in items])
 
     def environments(self) -> dict[str, dict[str, Any]]:

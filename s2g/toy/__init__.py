@@ -1,0 +1,1 @@
+"""Gaussian mixtures: the paper's toy data, known in closed form."""

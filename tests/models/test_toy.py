@@ -1,0 +1,106 @@
+"""The exact denoiser against integrals, its flow against the mixture, and the order in which solvers come to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from scipy.stats import norm
+
+from s2g.benches.gmm import sliced
+from s2g.config import ModelConfig, config_dir, read
+from s2g.engine.run import Run
+from s2g.errors import UserError
+from s2g.models.toy import ExactDenoiser, ToyDenoiser
+from s2g.network.evaluate import Evaluator
+from s2g.sampling.loop import sample
+from s2g.sampling.unit import Unit
+from s2g.toy.mixture import Mixture
+
+
+def config(name: str, **network: object) -> ModelConfig:
+    with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
+        raw = OmegaConf.to_container(compose("run", overrides=[f"model={name}"]), resolve=True)["model"]  # type: ignore[index]
+    return read(ModelConfig, {**raw, "network": {**raw["network"], **network}}, "model")
+
+
+def exact(name: str, **network: object) -> ExactDenoiser:
+    return ExactDenoiser.load(config(name, **network), torch.device("cpu"), torch.float32)
+
+
+@pytest.mark.parametrize("s", [0.05, 0.4, 0.95, 1.0])
+@pytest.mark.parametrize("condition", ["cond", "uncond"])
+def test_the_velocity_is_an_integral_over_what_x_may_come_from(s: float, condition: str) -> None:
+    model, x = exact("exact_1d"), np.array([-3.0, -0.2, 0.7, 4.5])
+    means = [4.0] if condition == "cond" else [-4.0, 4.0]
+    output = model.forward(torch.tensor(x)[:, None], s, model.encode([1] * 4)[condition]).prediction[:, 0].numpy()
+
+    data = np.linspace(-12, 12, 400_001)
+    for at, found in zip(x, output, strict=True):
+        weights = sum(norm.pdf(data, mean, 0.5) for mean in means) * norm.pdf(at, (1 - s) * data, s)
+        noise = (at - (1 - s) * data) / s
+        assert found == pytest.approx(((noise - data) * weights).sum() / weights.sum(), abs=1e-4)
+
+
+def flowed(name: str, sampler: str, steps: int, run_of: Callable[..., Run], count: int = 512) -> np.ndarray:
+    """Points of class 1, without guidance."""
+    run = run_of(f"model={name}", "bench=gmm", "guidance=none", f"sampler={sampler}", f"sampler.steps={steps}")
+    model, classes = exact(name), run.bench.cycle
+    unit = Unit(0, tuple(range(1, 1 + classes * count, classes)), 0, 0, classes)
+    with Evaluator(model) as evaluator, torch.inference_mode():
+        return sample(evaluator, run.guidance, run.sampler, evaluator.encode([1] * count), unit).latents.numpy()
+
+
+@pytest.mark.parametrize(("name", "place"), [("exact_1d", "line"), ("exact_2d", "square")])
+def test_the_exact_flow_ends_in_the_mixture(name: str, place: str, run_of: Callable[..., Run]) -> None:
+    points = flowed(name, "euler", 200, run_of)
+    assert sliced(points.astype(np.float64), Mixture.named(place, 0.5, "each"), 1) < 0.03
+
+
+@pytest.mark.parametrize(("sampler", "order"), [("euler", 1.0), ("heun", 2.0)])
+def test_order_of_convergence(sampler: str, order: float, run_of: Callable[..., Run]) -> None:
+    truth = flowed("exact_1d", "heun", 800, run_of, 64).astype(np.float64)
+    errors = [abs(flowed("exact_1d", sampler, steps, run_of, 64) - truth).mean() for steps in (20, 40, 80)]
+    rates = np.log2(np.array(errors[:-1]) / errors[1:])
+    assert rates == pytest.approx(order, abs=0.25)
+
+
+def test_a_class_of_two_modes_has_both() -> None:
+    model = exact("exact_2d", classes="sides")
+    middle = torch.tensor([[2.0, 0.0]])
+    velocity = model.forward(middle, 0.5, model.encode([1])["cond"]).prediction
+    assert velocity[0, 1].abs() < 1e-5  # between the two modes of the right side neither wins
+    assert model.encode([0])["uncond"].tensors["labels"].tolist() == [2]
+
+
+def test_a_toy_network_loads_what_the_script_writes_and_says_what_does_not_fit() -> None:
+    made = ToyDenoiser.load(config("toy_2d"), torch.device("cpu"), torch.float32)
+    assert len(made.blocks) == 12 and made.latent_shape == (2,)
+    out = made.forward(torch.zeros(3, 2), 0.5, made.encode([0, 1, 2])["cond"]).prediction
+    assert out.shape == (3, 2) and torch.isfinite(out).all()
+    with pytest.raises(UserError, match="does not fit"):
+        ToyDenoiser.load(config("toy_2d", width=32), torch.device("cpu"), torch.float32)
+    with pytest.raises(UserError, match="no such toy network"):
+        ToyDenoiser.twin(config("toy_2d", heads=3))
+    with pytest.raises(UserError, match=r"model\.network\.place"):
+        ToyDenoiser.twin(config("toy_2d", place="sqare"))
+
+
+@pytest.mark.parametrize("name", ["toy_1d", "toy_2d"])
+def test_a_trained_network_is_near_the_exact_one(name: str) -> None:
+    """Where the data is: at points the mixture itself would be noised to."""
+    made = ToyDenoiser.load(config(name), torch.device("cpu"), torch.float32)
+    truth = ExactDenoiser.load(config(name), torch.device("cpu"), torch.float32)
+    rng = np.random.default_rng(0)
+    label = rng.integers(made.mixture.num_classes, size=2000)
+    data = made.mixture.means[label] + 0.5 * rng.standard_normal((2000, made.mixture.dimensions))
+    for s in (0.2, 0.5, 0.8):
+        x = torch.tensor((1 - s) * data + s * rng.standard_normal(data.shape), dtype=torch.float32)
+        for condition in ("cond", "uncond"):
+            of = [m.forward(x, s, m.encode(label.tolist())[condition]).prediction.detach() for m in (made, truth)]
+            error, size = (of[0] - of[1]).square().mean().sqrt(), of[1].square().mean().sqrt()
+            assert error / size < 0.1, (s, condition)
