@@ -100,11 +100,12 @@ def table(
             from rich.console import Console
 
             from s2g.report.exhibit_file import panels
-            from s2g.report.making import Maker
+            from s2g.report.making import Maker, Pool
             from s2g.report.wandb_log import read_logger
         maker = Maker(CHECKOUT / "experiments", out, runs, num, workers, command, read_logger({"name": logger}))
-        for panel in panels(maker.folder, name):
-            maker.make(panel, profile, Console(highlight=False))
+        with Pool(workers) as pool:
+            for panel in panels(maker.folder, name):
+                maker.make(panel, profile, Console(highlight=False), pool)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 
@@ -34,6 +35,34 @@ from s2g.report.table import console_table
 from s2g.report.wandb_exhibit import log_exhibit
 from s2g.report.wandb_log import WandbConfig
 
+if TYPE_CHECKING:
+    from s2g.engine.executor import LocalExecutor
+
+
+class Pool:
+    """Worker processes, started when the first unit is missing and shared by everything made after it; a context manager."""
+
+    def __init__(self, workers: int | None) -> None:
+        self.workers = workers
+        self._stack = ExitStack()
+        self._executor: LocalExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+        self._executor = None
+
+    @property
+    def executor(self) -> LocalExecutor:
+        """The workers; torch is loaded here, and not for what is stored already."""
+        if self._executor is None:
+            with uninterrupted():
+                from s2g.engine.executor import LocalExecutor
+            self._executor = self._stack.enter_context(LocalExecutor(ExecutorConfig(workers=self.workers)))
+        return self._executor
+
 
 @dataclass(frozen=True)
 class Maker:
@@ -47,8 +76,11 @@ class Maker:
     command: str
     logger: WandbConfig | None = None
 
-    def make(self, name: str, profile_name: str, console: Console) -> Results | None:
-        """One table or figure: what can be run is run, its files are written, its table printed; None if only printed."""
+    def make(self, name: str, profile_name: str, console: Console, pool: Pool | None = None) -> Results | None:
+        """One table or figure: what can be run is run, its files are written, its table printed; None if only printed.
+
+        pool: workers that are there already, for several tables in one go.
+        """
         began = time.perf_counter()
         exhibit = find_exhibit(self.folder, name)
         if exhibit.only_printed:
@@ -63,7 +95,8 @@ class Maker:
         rows, runs, why = self.resolved(profile)
         columns = columns_of(profile, rows)  # before anything is sampled: a metric that is not there is a mistake
         with ExitStack() as used:
-            found = self.scores(list({run.key: run for run in runs.values()}.values()), used, console)
+            pool = pool or used.enter_context(Pool(self.workers))
+            found = self.scores(list({run.key: run for run in runs.values()}.values()), pool, used, console)
             scores = {place: found[run.key] for place, run in runs.items()}
             made = {
                 "command": self.command,
@@ -107,18 +140,16 @@ class Maker:
                     why[place] = f"no weights: {raw['model']['weights']}"
         return rows, runs, why
 
-    def scores(self, runs: Sequence[Run], used: ExitStack, console: Console) -> dict[str, Score]:
+    def scores(self, runs: Sequence[Run], pool: Pool, used: ExitStack, console: Console) -> dict[str, Score]:
         """Scores by key, sampled where the store lacks them; the runs are said to be in use until `used` ends."""
         stores = {run.key: Store.of(run, self.root) for run in runs}
         for run in runs:
             stores[run.key].begin(run, True)
             used.enter_context(in_use(stores[run.key].folder))
         if any(stores[run.key].missing(run) for run in runs):
-            with uninterrupted():  # torch is loaded here, and not for what is stored already
+            with uninterrupted():
                 from s2g.engine.execute import execute
-                from s2g.engine.executor import LocalExecutor
-            with LocalExecutor(ExecutorConfig(workers=self.workers)) as executor:
-                made = execute(runs, self.root, executor, True, console)
+            made = execute(runs, self.root, pool.executor, True, console)
             for run in runs:
                 made.check(run)
         return {run.key: score(run, stores[run.key]) for run in runs}

@@ -74,12 +74,17 @@ def _curves(profile: Profile, plot: Plot, results: Results) -> Figure:
     """For each column its values, and beside them the paired differences, whose intervals are the narrow ones."""
     figure = Figure(figsize=(8.2, 0.5 + 2.7 * len(plot.y)), layout="constrained")
     axes = figure.subplots(len(plot.y), 2, squeeze=False, sharex=True)
+    every = dict.fromkeys(label for column in plot.y for label in series(profile, plot, results, column, False))
+    at = {label: number for number, label in enumerate(every)}  # a series looks the same in every panel
     for place, column in enumerate(plot.y):
         about = results.columns[column]
         arrow = "" if about["higher"] is None else " ↑" if about["higher"] else " ↓"
         for axis, delta in ((axes[place, 0], False), (axes[place, 1], True)):
-            for at, (label, points) in enumerate(series(profile, plot, results, column, delta).items()):
-                _draw(axis, points, label, at)
+            shown = series(profile, plot, results, column, delta)
+            for label, points in shown.items():
+                _draw(axis, points, label, at[label])
+            # A likeness to the compared row has no difference to it: an empty panel says nothing.
+            axis.set_visible(any(point.x is not None for points in shown.values() for point in points))
             axis.set_ylabel(f"Δ {about['label']}{arrow}" if delta else f"{about['label']}{arrow}")
             if delta:
                 axis.axhline(0, color="#888888", linewidth=0.8, zorder=0)

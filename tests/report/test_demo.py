@@ -73,6 +73,9 @@ def test_tables_keep_their_cells() -> None:
 
 def test_wrong_images_get_a_frame() -> None:
     images = np.zeros((2, 4, 4, 3), np.uint8)
-    figure = image_grid([("m", images)], ["one", "two"], [np.array([True, False])])
-    frames = [axis.spines["left"].get_visible() for axis in figure.axes]
-    assert frames == [True, False]
+    figure = image_grid([("m", images), ("n", images)], ["one", "two"], [np.array([True, False]), np.array([False, False])])
+    (axis,) = figure.axes
+    (frame,) = axis.patches
+    assert frame.get_xy() == (-0.5, -0.5) and (frame.get_width(), frame.get_height()) == (4, 4)
+    assert [text.get_text() for text in axis.texts] == ["one", "two", "m", "n"]
+    assert axis.images[0].get_array().shape == (10, 10, 3)

@@ -84,9 +84,13 @@ def test_likeness_is_to_the_row_that_is_compared_with(folder: Path) -> None:
 def test_the_picture_is_drawn_from_what_was_kept(folder: Path) -> None:
     made(folder)
     gallery = read_gallery(folder / "out" / "fig9-tiny.gallery.json")
-    figure = picture_of(gallery)
-    assert len(figure.axes) == 12
-    assert picture_of(gallery, columns=2).axes[0].get_title().split() == gallery.items[0].caption.split()
+    (axis,) = picture_of(gallery).axes
+    assert [text.get_text() for text in axis.texts[-2:]] == ["CFG", "S²"] and len(axis.texts) == 6 + 2
+    canvas = np.asarray(axis.images[0].get_array())
+    content = base64.b64decode(gallery.items[1].shots[0].src.partition(",")[2])
+    assert (canvas[:32, 35:67] == np.asarray(Image.open(io.BytesIO(content)))).all()
+    (few,) = picture_of(gallery, columns=2).axes
+    assert few.texts[0].get_text().split() == gallery.items[0].caption.split() and len(few.texts) == 4
 
 
 def test_large_images_become_small_ones() -> None:
