@@ -6,13 +6,15 @@ import pytest
 from omegaconf import OmegaConf
 
 from s2g.config import ModelConfig, config_dir, read
+from s2g.errors import UserError
 from s2g.guidance.apg import APG
 from s2g.guidance.assemble import Fit, assemble, bases
 from s2g.guidance.s2 import S2
 from s2g.registry import GUIDANCE
 
 METHODS = sorted(path.stem for path in (config_dir() / "guidance").glob("*.yaml"))
-MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
+EXACT = ["exact_1d", "exact_2d"]  # denoisers without blocks that could be dropped or edited
+MODELS = sorted({path.stem for path in (config_dir() / "model").glob("*.yaml")} - set(EXACT))
 
 
 def model(name: str) -> ModelConfig:
@@ -37,6 +39,15 @@ def test_every_method_has_a_preset_that_can_be_assembled(name: str) -> None:
         assemble(method, {}, fit(name))
     for base in bases():
         assemble("s2", {"base": base}, fit(name))
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_an_exact_denoiser_has_the_methods_that_need_no_sub_network(name: str) -> None:
+    assert set(model(name).presets) == {"none", "cfg", "cfgpp", "apg", "cfg_zero", "adg"} == set(bases()) - {"autoguidance"}
+    for method in model(name).presets:
+        assemble(method, {}, fit(name))
+    with pytest.raises(UserError, match=r"1 blocks of which \[0\] are protected"):
+        assemble("s2", {}, fit(name))
 
 
 @pytest.mark.parametrize("method", ["slg", "stg", "pag", "seg"])
