@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo tables figures claims report methods tune-methods test torture coverage-of-intervals lint train bench-reuse lock clean
+.PHONY: help setup demo ablations tables figures claims report methods tune-methods test torture coverage-of-intervals lint train bench-reuse lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%-]+[a-z0-9% -]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -33,6 +33,11 @@ tune-methods: .venv/ready ## choose the methods' knobs on the tuning seed (an ho
 table% fig%: .venv/ready ## a table of the paper (make table2 PROFILE=tiny NUM=128; OUT=FOLDER; LOGGER=wandb)
 	@$(BIN)/s2g table $@ $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) \
 	  $(if $(LOGGER),--logger $(LOGGER)) --command "make $@$(if $(PROFILE), PROFILE=$(PROFILE))$(if $(NUM), NUM=$(NUM))"
+
+ABLATIONS = table2 table4 table7 fig7 fig14 fig15
+ablations: .venv/ready ## Tables 2, 4, 7 and Figures 7, 14, 15 in one go (NUM=128: 25 minutes; again: half a minute)
+	@$(BIN)/s2g table $(ABLATIONS) $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) \
+	  $(if $(LOGGER),--logger $(LOGGER)) --command "make ablations$(if $(PROFILE), PROFILE=$(PROFILE))$(if $(NUM), NUM=$(NUM))"
 
 tables: .venv/ready ## every measured table, from the committed results
 	@$(BIN)/s2g tables

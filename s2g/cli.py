@@ -85,7 +85,7 @@ def tune(
 
 @app.command()
 def table(
-    name: str = typer.Argument(help="A table or figure of the paper: table1, table2, ..."),
+    names: list[str] = typer.Argument(help="Tables and figures of the paper: table1, table2, fig7, ..."),
     profile: str = typer.Option("tiny", help="tiny: the built-in models; paper: the paper's."),
     num: int | None = typer.Option(None, min=2, help="Items of each row; the profile's own number when not given."),
     runs: str = typer.Option("runs", help="Where samples are kept."),
@@ -94,7 +94,7 @@ def table(
     command: str = typer.Option("s2g table", help="What the results say they were made by."),
     logger: str = typer.Option("none", help="wandb: the same table and pictures as a run of Weights & Biases."),
 ) -> None:
-    """A table or figure of the paper: runs what is missing, scores, prints, writes."""
+    """Tables and figures of the paper: runs what is missing, scores, prints, writes."""
     with stoppable():
         with uninterrupted():
             from rich.console import Console
@@ -104,7 +104,7 @@ def table(
             from s2g.report.wandb_log import read_logger
         maker = Maker(CHECKOUT / "experiments", out, runs, num, workers, command, read_logger({"name": logger}))
         with Pool(workers) as pool:
-            for panel in panels(maker.folder, name):
+            for panel in [panel for name in names for panel in panels(maker.folder, name)]:
                 maker.make(panel, profile, Console(highlight=False), pool)
 
 
