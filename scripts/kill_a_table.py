@@ -66,7 +66,7 @@ def disturbed(settings: Settings, place: Path, seconds: float) -> Counter[str]:
     while sum(killed.values()) < settings.kills:
         process = start(settings, place)
         # Starting takes seconds of its own each time; a fifth of the kills come as late as scoring and writing may.
-        wait = chance.uniform(0, seconds if chance.random() < 0.2 else 8 + 2 * seconds / settings.kills)
+        wait = chance.uniform(0, seconds if chance.random() < 0.2 else min(seconds, 8 + 2 * seconds / settings.kills))
         try:
             process.communicate(timeout=wait)
         except subprocess.TimeoutExpired:

@@ -156,22 +156,26 @@ class Maker:
 
 
 def gallery_of_rows(profile: Profile, rows: Sequence[Wanted], scores: Mapping[int, Score], root: str) -> Gallery | None:
-    """The items that a profile shows, under every row that was run; None where it shows none or nothing was run."""
+    """The items that a profile shows, under every row that was run; None where it shows none or nothing was run.
+
+    Groups whose items are others than the first one's (other prompts) are left out: noises could not be compared.
+    """
     if profile.grid is None or not scores:
         return None
-    shown: dict[str, tuple[str, Score]] = {}
-    for place, score_ in scores.items():  # of a row that is several runs, the first
-        want = rows[place]
-        name = want.row if len(profile.groups) == 1 else f"{want.group}.{want.row}"
-        label = want.label if len(profile.groups) == 1 else f"{profile.groups[want.group].label}, {want.label}"
-        shown.setdefault(name, (label, score_))
-    held = next((name for name in shown if name.rpartition(".")[2] == profile.against), next(iter(shown)))
+    several, against, first = len(profile.groups) > 1, "", next(iter(scores.values())).run
+    shown: dict[str, Score] = {}
+    labels: dict[str, str] = {}
+    for place, found in scores.items():
+        want, run = rows[place], found.run
+        name = f"{want.group}.{want.row}" if several else want.row
+        if name in shown or (run.bench.items_id(), run.seed) != (first.bench.items_id(), first.seed):
+            continue  # of a row that is several runs, the first
+        shown[name] = found
+        labels[name] = f"{profile.groups[want.group].label}, {want.label}" if several else want.label
+        against = name if want.row == profile.against and not against else against
     items = profile.grid.items
-    chosen = range(items.start, min(items.stop, *(score_.run.num for _, score_ in shown.values())))
-    if not chosen:
-        return None
-    labels = {name: label for name, (label, _) in shown.items()}
-    return gallery_of({name: score_ for name, (_, score_) in shown.items()}, labels, held, chosen, root)
+    chosen = range(items.start, min(items.stop, *(found.run.num for found in shown.values())))
+    return gallery_of(shown, labels, against or next(iter(shown)), chosen, root) if chosen else None
 
 
 def write(results: Results, exhibit: Exhibit, gallery: Gallery | None, out: Path) -> list[str]:
@@ -185,6 +189,9 @@ def write(results: Results, exhibit: Exhibit, gallery: Gallery | None, out: Path
     keys = sorted({key for row in results.rows for key in row.keys.values()})
     write_json(out / f"{stem}.runs.json", {"runs": keys})
     endings = [".json", ".md", ".csv", ".tex"]
+    for old in (f"{stem}.gallery.json", f"{stem}.grid.svg", f"{stem}.grid.png"):  # of more items than there are now
+        if gallery is None:
+            (out / old).unlink(missing_ok=True)
     if gallery is not None:
         write_gallery(out / f"{stem}.gallery.json", gallery)
         endings.append(".gallery.json")

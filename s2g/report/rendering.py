@@ -22,7 +22,9 @@ def heads(exhibit: Exhibit, results: Results) -> list[str]:
     """Names of the columns, the row's own first."""
     names = [""]
     for column, about in profile_of(exhibit, results).columns.items():
-        names += [f"{heading(results, column)}", f"Δ {results.columns[column]['label']}"]
+        names.append(heading(results, column))
+        if has_delta(results, column):
+            names.append(f"Δ {results.columns[column]['label']}")
         if paper_column(exhibit, results, column):
             names.append(f"paper: {paper_label(exhibit, results, column)}" if about.beside else "paper")
     return [*names, *COST]
@@ -34,7 +36,9 @@ def lines(exhibit: Exhibit, results: Results, bold: str = "**") -> list[list[str
     for row in results.rows:
         line = [label_of(profile, row)]
         for column in profile.columns:
-            line += [value_of(results, row, column), delta_of(results, row, column, bold)]
+            line.append(value_of(results, row, column))
+            if has_delta(results, column):
+                line.append(delta_of(results, row, column, bold))
             if paper_column(exhibit, results, column):
                 line.append(printed(exhibit, results, row, column))
         line += cost_of(row, reference_of(profile, results, row), bool(profile.columns))
@@ -58,6 +62,11 @@ def value_of(results: Results, row: Measured, column: str) -> str:
         return row.status if row.status != RUN else ""
     value = float("nan") if cell.value is None else cell.value
     return with_interval(Estimate(value, cell.low, cell.high, 0), results.columns[column]["digits"])
+
+
+def has_delta(results: Results, column: str) -> bool:
+    """Whether any row has a difference in a column."""
+    return any((cell := row.cell(column)) is not None and cell.delta is not None for row in results.rows)
 
 
 def delta_of(results: Results, row: Measured, column: str, bold: str) -> str:

@@ -18,6 +18,7 @@ from s2g.report.rendering import (
     COST,
     cost_of,
     delta_of,
+    has_delta,
     heading,
     how_to_read,
     label_of,
@@ -127,7 +128,7 @@ def number_table(exhibit: Exhibit, results: Results, page_of: Mapping[str, str])
     head, groups, theirs, divides = [""], [("", 0)], set(), set()
     shown = {}  # column -> whether it has differences, whether the paper has a number
     for column in profile.columns:
-        delta = any((cell := row.cell(column)) is not None and cell.delta is not None for row in results.rows)
+        delta = has_delta(results, column)
         paper = paper_column(exhibit, results, column)
         shown[column] = delta, bool(paper)
         divides.add(len(head))
