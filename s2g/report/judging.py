@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise, product
 from pathlib import Path
@@ -69,6 +69,8 @@ def _judged(check: Check, profile_name: str, exhibit: Exhibit, out: Path) -> Ite
         return
     profile, results = exhibit.profile(profile_name), Results.load(path)
     measured = {(row.group, row.row): row for row in results.rows}
+    if len(profile.groups) > 1:  # a comparison says which group it is of
+        measured = {at: replace(row, label=f"{profile.groups[row.group].label}, {row.label}") for at, row in measured.items()}
     named = [rows_of(profile, tier) for tier in tiers(check)]
     for group, column in product(check.groups or profile.groups, check.columns):
         if check.kind == "ordering":

@@ -33,7 +33,7 @@ from s2g.report.rendering import (
 from s2g.report.results import NOT_BUILT, NOT_RUN, RUN, Measured, Results, counts_of
 from s2g.report.table import leaves_out_zero
 
-HEADINGS = {"tiny": "On the small built-in model", "paper": "On the paper's models"}
+HEADINGS = {"tiny": "On the small built-in model", "paper": "As in the paper"}
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,8 @@ def state_of(results: Results) -> str:
 def number_table(exhibit: Exhibit, results: Results, page_of: Mapping[str, str]) -> NumberTable:
     """Ours, the difference and the paper's number under each column's name; effective scale, cost and n at the end."""
     profile = exhibit.profile(results.profile)
-    ours = ", ".join(group.label for group in profile.groups.values()) if results.profile == "tiny" else "ours"
+    alone = results.profile == "tiny" and len(profile.groups) == 1
+    ours = next(iter(profile.groups.values())).label if alone else "ours"
     head, groups, theirs, divides = [""], [("", 0)], set(), set()
     shown = {}  # column -> whether it has differences, whether the paper has a number
     for column in profile.columns:
