@@ -1,4 +1,4 @@
-"""Train the toy networks on their Gaussian mixture: at most 90 seconds each on two cores.
+"""Train the toy networks on their Gaussian mixture: a minute and a half each on two cores.
 
     python scripts/train_toy.py model=toy_1d [seed=0] [steps=4000] [out=training/toy] [threads=2] [NETWORK KEYS]
 
