@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +26,6 @@ from s2g.errors import UserError
 from s2g.metrics.statistics import Estimate
 from s2g.report.exhibit_file import find_exhibit
 from s2g.report.results import Results
-from s2g.report.wandb_exhibit import log_exhibit
 from s2g.report.wandb_log import WandbConfig, log_run, read_logger
 
 
@@ -181,12 +183,28 @@ def test_no_logger_is_none() -> None:
     assert read_logger({"name": "none"}) is None
 
 
-def test_a_table_is_logged_with_its_pictures(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+LOG = """
+import sys
+from pathlib import Path
+from s2g.report.exhibit_file import find_exhibit
+from s2g.report.results import Results
+from s2g.report.wandb_exhibit import log_exhibit
+from s2g.report.wandb_log import WandbConfig
+place = Path(sys.argv[1])
+exhibit, results = find_exhibit(place.parent, "fig7b"), Results.load(place / "fig7b-tiny.json")
+print(log_exhibit(WandbConfig(project="a-project"), exhibit, results, place))
+"""
+
+
+def test_a_table_is_logged_with_its_pictures(tmp_path: Path) -> None:
     place = CHECKOUT / "experiments" / "results"
     exhibit, results = find_exhibit(CHECKOUT / "experiments", "fig7b"), Results.load(place / "fig7b-tiny.json")
-    time.sleep(1.1)  # wandb names a folder by the second
-    said = log_exhibit(WandbConfig(project="a-project"), exhibit, results, place)
-    assert capfd.readouterr() == ("", "")
+    # In a process of its own, as a command is: wandb's own process would be that of the test before, with another home.
+    own = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
+    command = [sys.executable, "-c", LOG, str(place)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=own, check=True)
+    said = done.stdout.strip()
+    assert done.stderr == ""
     (folder,) = (tmp_path / "outputs" / "wandb").glob("offline-run-*fig7b-tiny")
     assert said == f"logged offline; to upload: wandb sync {folder.relative_to(tmp_path)}"
     found = written(folder)
