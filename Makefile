@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ablations tables figures claims report methods tune-methods test torture coverage-of-intervals lint train bench-reuse lock clean
+.PHONY: help setup demo ablations tables figures claims report methods test torture coverage-of-intervals lint train bench-reuse lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%-]+[a-z0-9% -]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -27,8 +27,8 @@ demo: .venv/ready ## no guidance, CFG and S2 on the same noise: a table, a pictu
 methods: .venv/ready ## every guidance method on the built-in model, at equal strength and cost: one table (NUM=128 for a quick look)
 	@$(BIN)/s2g methods $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) --command "make methods$(if $(NUM), NUM=$(NUM))"
 
-tune-methods: .venv/ready ## choose the methods' knobs on the tuning seed (an hour)
-	@$(BIN)/s2g tune
+tune-%: .venv/ready ## choose methods' knobs on the tuning seed (make tune-methods: an hour)
+	@$(BIN)/s2g tune $*
 
 table% fig%: .venv/ready ## a table of the paper (make table2 PROFILE=tiny NUM=128; OUT=FOLDER; LOGGER=wandb)
 	@$(BIN)/s2g table $@ $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) \

@@ -73,14 +73,15 @@ def methods(
 
 @app.command()
 def tune(
+    name: str = typer.Argument("methods", help="An experiment with knobs to choose: experiments/NAME.yaml."),
     runs: str = typer.Option("runs", help="Where samples are kept."),
     workers: int | None = typer.Option(None, help="Processes; as many as cores when not given."),
 ) -> None:
-    """Choose the methods' knobs on the tuning seed; writes experiments/methods.chosen.yaml."""
+    """Choose the methods' knobs on the tuning seed; writes experiments/NAME.chosen.yaml."""
     with stoppable():
         with uninterrupted():
             from s2g.report.tuning import tune as tune_methods
-        tune_methods(CHECKOUT / "experiments" / "methods.yaml", runs, workers)
+        tune_methods(CHECKOUT / "experiments" / f"{name}.yaml", runs, workers)
 
 
 @app.command()
