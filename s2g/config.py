@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_type_hints
 
 from s2g.errors import UserError
+from s2g.toy import shelf
 from s2g.typed import at_least, coerce, only
 
 PACKAGE = Path(__file__).parent
 CHECKOUT = PACKAGE.parent
+EARLY = "builtin:early"  # the state of a toy after an eighth of its training, as a model of its own
 BUILTIN = PACKAGE / "shapes" / "weights"
-TOYS = PACKAGE / "toy" / "weights"
 T = TypeVar("T")
 
 
@@ -33,7 +34,7 @@ class ModelConfig:
 
     name: str
     family: str
-    weights: str  # "builtin", "builtin:NAME", a file, or "none" for what has no weights
+    weights: str  # "builtin", of a toy also "builtin:early", a file, or "none" for what has no weights
     blocks: int  # stated here so that masks can be checked without the weights; loading checks the statement
     unit: int  # items of a unit: the batch
     dtype: str
@@ -60,21 +61,24 @@ class ModelConfig:
     @property
     def ships(self) -> bool:
         """Whether its weights are part of the package, or there are none."""
-        return self.weights == "none" or self.weights.partition(":")[0] == "builtin"
+        return self.weights in ("none", "builtin", EARLY)
+
+    @property
+    def _early(self) -> bool:
+        """Whether the earlier state of its training is meant."""
+        return self.weights == EARLY
 
     def weights_file(self) -> Path:
         """Where the weights lie; UserError if nothing is there."""
-        kind, _, name = self.weights.partition(":")
-        if kind == "builtin":
-            places = [folder / f"{name or self.name}.safetensors" for folder in (BUILTIN, TOYS)]
-            path = next((place for place in places if place.is_file()), places[-1] if name else places[0])
-        else:
+        todo = "give a .safetensors or .pt file, or builtin for the built-in models"
+        if not self.ships:
             path = Path(self.weights).expanduser()
+        elif self.family == "toy":
+            path, todo = shelf.find(shelf.file_name(self.network, self._early)), shelf.command(self.network)
+        else:
+            path = BUILTIN / f"{self.name}.safetensors"
         if not path.is_file():
-            raise UserError(
-                f"{self.key} = {self.weights}: no file {path}",
-                todo="give a .safetensors or .pt file, or builtin for the built-in models",
-            )
+            raise UserError(f"{self.key} = {self.weights}: no file {path}", todo=todo)
         if not os.access(path, os.R_OK):
             raise UserError(f"{self.key} = {self.weights}: {path} cannot be read", todo="make it readable")
         return path
@@ -91,6 +95,8 @@ class WeakConfig(ModelConfig):
     key: ClassVar[str] = "guidance.weak"
     network_key: ClassVar[str] = "guidance.weak_network"
 
+    smaller: bool = False  # another network than the model's, trained as long; else an earlier state of the model's own
+
     @staticmethod
     def of(model: ModelConfig, weights: str, network: Mapping[str, Any]) -> WeakConfig:
         """The model's weaker partner; UserError if its weights or what is said of its network make no sense."""
@@ -98,9 +104,14 @@ class WeakConfig(ModelConfig):
         inherited = {f.name: getattr(model, f.name) for f in fields(model)}
         # Its blocks are never dropped, so their number need not be stated.
         own = {"name": f"{model.name}_weak", "weights": weights, "network": {**model.network, **network}, "blocks": 0}
+        own["smaller"] = bool(network)
         weak = WeakConfig(**(inherited | own))
         weak.weights_file()
         return weak
+
+    @property
+    def _early(self) -> bool:
+        return not self.smaller
 
 
 DTYPES = ("fp32", "bf16", "fp16")

@@ -90,6 +90,14 @@ MODELS = Registry(
         "gmm": Entry("s2g.models.toy:ExactDenoiser", "the exact denoiser of a Gaussian mixture, in closed form"),
     },
 )
+STUDIES = Registry(
+    "study",
+    {
+        "directions": Entry("s2g.studies.directions:Directions", "where S2's correction points (Figure 2)"),
+        "uncertainty": Entry("s2g.studies.uncertainty:Uncertainty", "whether variance over masks marks error (Eq. 13, 14)"),
+        "estimator": Entry("s2g.studies.estimator:Estimator", "one mask as an estimate of the mean over masks (Eq. 26 to 29)"),
+    },
+)
 BENCHES = Registry(
     "bench",
     {

@@ -20,6 +20,7 @@ class Purpose(IntEnum):
     STEP_NOISE = 3
     SCENE = 4
     TRAINING = 5
+    STUDY = 6
 
 
 def philox(purpose: Purpose, seed: int, item: int = 0, step: int = 0, draw: int = 0) -> np.random.Philox:

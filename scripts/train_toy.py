@@ -1,12 +1,11 @@
-"""Train the toy networks on their Gaussian mixture: a minute and a half each on two cores.
+"""Train the toy networks on their Gaussian mixture: about a minute each.
 
-    python scripts/train_toy.py model=toy_1d [seed=0] [steps=4000] [out=training/toy] [threads=2] [NETWORK KEYS]
+    python scripts/train_toy.py model=toy_1d [seed=0] [steps=3000] [out=training/toy] [threads=1] [NETWORK KEYS]
 
-Writes OUT/MODEL.safetensors (the EMA), OUT/MODEL_weak.safetensors (the EMA after an eighth of the steps) and
-OUT/MODEL_small.safetensors (a network of a third of the depth and half the width, trained as long): the two ways in which
-a weak model is made. With another seed the names end in -SEED; `export` writes into the package. place, std, classes, width
-and depth can be given as key=value and go into the file's name as they differ from the model's YAML. Every batch depends
-on the seed and the step alone.
+Writes a network (the EMA), its earlier state ("_early": the EMA after an eighth of the steps) and, with `small`, a network of
+a third of the depth and half the width, trained as long: the two ways in which a weak model is made. place, std, classes,
+width, depth and seed go into the files' names (s2g/toy/shelf.py), where model.network finds them; `export` writes into the
+package. Every batch depends on the seed and the step alone.
 """
 
 from __future__ import annotations
@@ -25,15 +24,16 @@ from omegaconf import OmegaConf
 from safetensors.torch import save_file
 from torch import nn
 
-from s2g.config import TOYS, config_dir
-from s2g.models.toy import MIXTURE, ToyNetwork, initialise
+from s2g.config import config_dir
+from s2g.models.toy import ToyNetwork, initialise
 from s2g.streams import Purpose, philox
 from s2g.toy.mixture import Mixture
+from s2g.toy.shelf import DATA, SEED, SHIPPED, TRAINED, file_name
 
 LABEL_DROPOUT = 0.2
 EMA_DECAY = 0.998
 WEAK_AT = 8  # the weak network is the EMA after this part of the steps
-NETWORK = ("place", "std", "classes", "width", "depth")
+NETWORK = ("std", "classes", "width", "depth", "seed")
 
 
 @dataclass
@@ -41,12 +41,11 @@ class Settings:
     """What can be typed as key=value, beside the keys of a network."""
 
     model: str = "toy_2d"
-    seed: int = 0
-    steps: int = 4000
+    steps: int = 3000
     batch: int = 1024
     lr: float = 3e-3
-    out: str = "training/toy"
-    threads: int = 2
+    out: str = str(TRAINED)
+    threads: int = 1  # on which the last bits depend
     network: dict[str, Any] = field(default_factory=dict)
 
 
@@ -56,22 +55,16 @@ def of_model(settings: Settings) -> dict[str, Any]:
     return {**own["network"], **settings.network}
 
 
-def named(settings: Settings) -> str:
-    """The file's name: the model's, what differs from its YAML, and the seed where it is not 0."""
-    changed = "".join(f"-{key}{value}" for key, value in settings.network.items())
-    return f"{settings.model}{changed}" + (f"-{settings.seed}" if settings.seed else "")
-
-
 def small(network: dict[str, Any]) -> dict[str, Any]:
     """A network of a third of the depth and half the width."""
     return {**network, "width": network["width"] // 2, "depth": network["depth"] // 3}
 
 
-def build(network: dict[str, Any], seed: int) -> tuple[ToyNetwork, Mixture]:
+def build(network: dict[str, Any]) -> tuple[ToyNetwork, Mixture]:
     """A freshly initialised network and its data; the same numbers each time."""
-    own = {key: value for key, value in network.items() if key not in MIXTURE}
+    own = {key: value for key, value in network.items() if key not in (*DATA, SEED)}
     mixture = Mixture.named(network["place"], float(network["std"]), network["classes"])
-    torch.manual_seed(seed)
+    torch.manual_seed(network[SEED])
     made = ToyNetwork(mixture.dimensions, num_classes=mixture.num_classes, **own)
     initialise(made)
     return made, mixture
@@ -92,11 +85,11 @@ def batches(mixture: Mixture, seed: int, size: int, steps: int) -> Iterator[tupl
 def train(network: dict[str, Any], settings: Settings) -> tuple[nn.Module, nn.Module, float]:
     """The EMA at the end and after an eighth of the steps, and the seconds it took."""
     began = time.perf_counter()
-    model, mixture = build(network, settings.seed)
+    model, mixture = build(network)
     ema = copy.deepcopy(model).requires_grad_(False)
     weak = ema
     optim = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=0.0)
-    for step, (x, t, labels, velocity) in enumerate(batches(mixture, settings.seed, settings.batch, settings.steps)):
+    for step, (x, t, labels, velocity) in enumerate(batches(mixture, network[SEED], settings.batch, settings.steps)):
         for group in optim.param_groups:
             group["lr"] = settings.lr * min(1.0, (step + 1) / 100) * (1 - step / settings.steps)
         loss = (model(x, t, labels) - velocity).square().mean()
@@ -111,15 +104,15 @@ def train(network: dict[str, Any], settings: Settings) -> tuple[nn.Module, nn.Mo
     return ema, weak, time.perf_counter() - began
 
 
-def write(folder: Path, name: str, network: nn.Module) -> None:
+def write(path: Path, network: nn.Module) -> None:
     """Weights in half precision: kilobytes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.half().contiguous() for key, value in network.state_dict().items()}, folder / f"{name}.safetensors")
-    print("wrote", folder / f"{name}.safetensors", flush=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({key: value.half().contiguous() for key, value in network.state_dict().items()}, path)
+    print("wrote", path, flush=True)
 
 
 def main(arguments: list[str]) -> int:
-    """Parse key=value and the optional verb "export"."""
+    """Parse key=value and the verbs "export" and "small"."""
     kinds = {f.name: type(getattr(Settings(), f.name)) for f in fields(Settings) if f.name != "network"}
     settings = Settings()
     for argument in arguments:
@@ -127,19 +120,21 @@ def main(arguments: list[str]) -> int:
         if key in kinds and (key != "model" or (config_dir() / "model" / f"{value}.yaml").exists()):
             setattr(settings, key, kinds[key](value))
         elif key in NETWORK:
-            settings.network[key] = value if key in ("place", "classes") else float(value) if key == "std" else int(value)
-        elif argument != "export":
-            print(f"unknown: {argument}; keys: {', '.join([*kinds, *NETWORK])}", file=sys.stderr)
+            settings.network[key] = value if key == "classes" else float(value) if key == "std" else int(value)
+        elif argument not in ("export", "small"):
+            print(f"unknown: {argument}; keys: {', '.join([*kinds, *NETWORK])}; verbs: export, small", file=sys.stderr)
             return 2
     torch.set_num_threads(settings.threads)
-    folder = TOYS if "export" in arguments else Path(settings.out)
-    network, name = of_model(settings), named(settings)
+    folder = SHIPPED if "export" in arguments else Path(settings.out)
+    network = of_model(settings)
     ema, weak, seconds = train(network, settings)
-    write(folder, name, ema)
-    write(folder, f"{name}_weak", weak)
-    ema, _, less = train(small(network), settings)
-    write(folder, f"{name}_small", ema)
-    print(f"{name}: {seconds:.0f} s, the small one {less:.0f} s")
+    write(folder / file_name(network), ema)
+    write(folder / file_name(network, early=True), weak)
+    print(f"{file_name(network)}: {seconds:.0f} s")
+    if "small" in arguments:
+        ema, _, seconds = train(small(network), settings)
+        write(folder / file_name(small(network)), ema)
+        print(f"{file_name(small(network))}: {seconds:.0f} s")
     return 0
 
 

@@ -18,16 +18,15 @@ from s2g.models.base import Conditioning, Output
 from s2g.models.convention import Flow
 from s2g.models.weights import check_state, read_weights
 from s2g.toy.mixture import Mixture
-
-MIXTURE = ("place", "std", "classes")  # what of model.network says which data the model is of
+from s2g.toy.shelf import DATA, SEED
 
 
 def mixture_of(config: ModelConfig) -> Mixture:
     """The data a toy model is of; UserError for one that does not say."""
-    lacking = [name for name in MIXTURE if name not in config.network]
+    lacking = [name for name in DATA if name not in config.network]
     if lacking:
         raise UserError(f"model.network.{lacking[0]}: missing", todo="name place, std and classes of the mixture")
-    place, std, classes = (config.network[name] for name in MIXTURE)
+    place, std, classes = (config.network[name] for name in DATA)
     return Mixture.named(place, float(std), classes)
 
 
@@ -106,7 +105,7 @@ class ToyDenoiser:
 
     @staticmethod
     def _made(config: ModelConfig) -> ToyDenoiser:
-        mixture, own = mixture_of(config), {name: value for name, value in config.network.items() if name not in MIXTURE}
+        mixture, own = mixture_of(config), {key: value for key, value in config.network.items() if key not in (*DATA, SEED)}
         try:
             network = ToyNetwork(mixture.dimensions, num_classes=mixture.num_classes, **own)
         except TypeError as error:
@@ -172,6 +171,12 @@ class ExactNetwork(nn.Module):
 
 class ExactDenoiser(ToyDenoiser):
     """The exact denoiser of a mixture, with and without its class: what a perfect network would say. It has no weights."""
+
+    @staticmethod
+    def of(mixture: Mixture) -> ExactDenoiser:
+        """The closed form of a mixture, on the CPU."""
+        network = ExactNetwork(mixture)
+        return ExactDenoiser(network, [network.posterior], mixture, "batched")
 
     @staticmethod
     def load(config: ModelConfig, device: torch.device, dtype: torch.dtype) -> ExactDenoiser:

@@ -12,8 +12,9 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from s2g.benches.shapes import PROBE, REFERENCE
-from s2g.config import BUILTIN, TOYS, config_dir
+from s2g.config import BUILTIN, config_dir
 from s2g.report.table import console_table
+from s2g.toy.shelf import file_name, find
 
 PACKAGES = ("torch", "torchvision", "diffusers", "transformers", "timm", "hydra-core", "omegaconf", "numpy")
 
@@ -59,8 +60,8 @@ def _weights(path: Path) -> list[str]:
         return [f"model={path.stem}", "needs none: it is exact"]
     if config.weights != "builtin":
         return [f"model={path.stem}", f"not built yet; its weights: {config.weights}"]
-    file = f"{config.name}.safetensors"
-    return [f"model={path.stem}", _state(next((f / file for f in (BUILTIN, TOYS) if (f / file).exists()), BUILTIN / file))]
+    toy = config.family == "toy"
+    return [f"model={path.stem}", _state(find(file_name(config.network)) if toy else BUILTIN / f"{config.name}.safetensors")]
 
 
 def _state(file: Path) -> str:

@@ -4,6 +4,7 @@ title, source, notes                what it is, where it stands in the paper, wh
 columns: {NAME: {bench, metric}}    the paper's columns, as scores that a run of ours would have
 paper: {GROUP: {ROW: [numbers]}}    the paper's numbers in that order; null where it prints none
 rows: {NAME: {label, set}}          methods; `set` is what one would type after `python run.py`
+study                               what is computed of the rows' networks instead of sampling them (s2g/studies)
 profiles: {tiny, paper}             what is run: set, groups of rows (models), and what differs from the above
 printed                             instead of profiles: why there is nothing to run, only the paper's numbers to print
 """
@@ -11,7 +12,7 @@ printed                             instead of profiles: why there is nothing to
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -20,6 +21,7 @@ from s2g.errors import UserError, unknown
 from s2g.typed import at_least
 
 PROFILES = ("tiny", "paper")
+STUDY = "study."  # before the knobs of a study
 Setting = Mapping[str, Any]  # configuration key -> value, as typed on a command line
 
 
@@ -42,7 +44,7 @@ class Line:
 
     label: str
     set: Setting = field(default_factory=dict)
-    sweep: Setting = field(default_factory=dict)  # configuration key -> values; their product
+    sweep: Setting = field(default_factory=dict)  # key -> values; their product; "seed, mask_seed" is one value for both
     over: Setting = field(default_factory=dict)  # the same, but all of them are one row
     against: str = ""  # the row its differences are taken to, if not the profile's; of a sweep, the one of equal value
     footnote: str = ""
@@ -57,6 +59,7 @@ class Group:
 
     label: str
     set: Setting = field(default_factory=dict)
+    over: Setting = field(default_factory=dict)  # configuration key -> values: every row of it is several runs in one
     like: str = ""  # the paper's group whose numbers stand beside it, where it is another model
 
 
@@ -69,6 +72,7 @@ class Plot:
     x_label: str = ""  # else the column's own
     by: str = ""  # a configuration key that splits a sweep into series
     name: str = ""  # of points: a configuration key whose value is written beside them
+    at: Setting = field(default_factory=dict)  # row -> its place, where it has no such knob but belongs to the sweep's series
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,7 @@ class Profile:
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)  # group -> its rows, where they are not all
     plot: Plot | None = None
     grid: Grid | None = None
+    drawing: Setting | None = None  # a picture of something else than numbers: kind, and its own knobs (s2g/report/drawings)
 
     def reference(self, row: str) -> str:
         """The row that a row's differences are taken to."""
@@ -120,6 +125,7 @@ class Exhibit:
     profiles: Mapping[str, Profile]
     labels: Mapping[str, str] = field(default_factory=dict)  # of rows that stand in no profile
     only_printed: str = ""  # why nothing can be run
+    study: str = ""
 
     def profile(self, name: str) -> Profile:
         """What is run in a profile; UserError if there is none of that name, or nothing to run at all."""
@@ -154,6 +160,7 @@ class Wanted:
     bench: str
     set: Setting
     where: str = ""  # file and line of its row
+    study: Setting = field(default_factory=dict)  # knobs of the study, where the exhibit is one
 
     @property
     def overrides(self) -> list[str]:
@@ -168,12 +175,20 @@ def wanted(profile: Profile) -> list[Wanted]:
         for row in profile.only.get(group, list(profile.rows)):
             line = profile.rows[row]
             benches = dict.fromkeys(column.bench for column in profile.columns.values()) or {"": None}
-            for bench, values in itertools.product(benches, itertools.product(*line.over.values())):
-                point = dict(zip(line.over, values, strict=True))
+            own = about.set.get("bench")  # a group of one bench has the columns of that bench
+            benches = [bench for bench in benches if own is None or bench in ("", own)]
+            for bench, point in itertools.product(benches, points({**about.over, **line.over})):
                 given = {**profile.set, **about.set, **line.set, **point, **({"bench": bench} if bench else {})}
                 name = str(given.get("bench", "shapes"))
-                found.append(Wanted(group, row, line.label, name, given, line.where))
+                knobs = {key.removeprefix(STUDY): given.pop(key) for key in list(given) if key.startswith(STUDY)}
+                found.append(Wanted(group, row, line.label, name, given, line.where, knobs))
     return found
+
+
+def points(over: Setting) -> Iterator[dict[str, Any]]:
+    """Every combination of values, as settings; a key of several names, "seed, mask_seed", gives each of them the value."""
+    for values in itertools.product(*over.values()):
+        yield {name.strip(): value for keys, value in zip(over, values, strict=True) for name in keys.split(",")}
 
 
 def word(value: Any) -> str:

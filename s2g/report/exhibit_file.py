@@ -9,10 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from s2g.errors import UserError, unknown
-from s2g.report.exhibit import PROFILES, Column, Exhibit, Grid, Group, Line, Plot, Profile, Setting, word
+from s2g.report.drawing import read_drawing
+from s2g.report.exhibit import PROFILES, Column, Exhibit, Grid, Group, Line, Plot, Profile, Setting, points, word
 from s2g.report.located import Located
 from s2g.report.pooled import STATISTICS
 from s2g.typed import only
+
+KINDS = ("table", "fig", "eq")  # tables and figures of the paper, and equations put to the test
 
 
 def read_exhibit(path: Path) -> Exhibit:
@@ -20,7 +23,7 @@ def read_exhibit(path: Path) -> Exhibit:
     file = Located.of(path)
     raw = dict(file.content)
     with file.at():
-        only({"title", "source", "notes", "columns", "paper", "rows", "against", "profiles", "printed"}, raw, "")
+        only({"title", "source", "notes", "columns", "paper", "rows", "against", "profiles", "printed", "study"}, raw, "")
     columns = {name: _column(file, about, "columns", name) for name, about in (raw.get("columns") or {}).items()}
     rows = {str(name): dict(about) for name, about in (raw.get("rows") or {}).items()}
     paper = raw.get("paper") or {}
@@ -43,7 +46,9 @@ def read_exhibit(path: Path) -> Exhibit:
         if bool(profiles) == bool(reason):
             raise UserError("profiles, or printed with the reason why there is nothing to run: one of the two is needed")
     notes, labels = tuple(raw.get("notes") or ()), {row: str(about.get("label", row)) for row, about in rows.items()}
-    return Exhibit(path.stem, raw["title"], raw["source"], notes, columns, paper, profiles, labels, reason)
+    return Exhibit(
+        path.stem, raw["title"], raw["source"], notes, columns, paper, profiles, labels, reason, raw.get("study") or ""
+    )
 
 
 def find_exhibit(folder: Path, name: str) -> Exhibit:
@@ -65,8 +70,8 @@ def panels(folder: Path, name: str) -> list[str]:
 
 def exhibits(folder: Path) -> list[str]:
     """Names of the tables and figures there are, by number: table1, ..., fig7a, ..."""
-    names = (path.stem for pattern in ("table*.yaml", "fig*.yaml") for path in folder.glob(pattern))
-    return sorted(names, key=lambda name: (name.startswith("fig"), int(re.sub(r"\D", "", name) or 0), name))
+    names = (path.stem for pattern in ("table*.yaml", "fig*.yaml", "eq*.yaml") for path in folder.glob(pattern))
+    return sorted(names, key=lambda name: (KINDS.index(re.sub(r"\d.*", "", name)), int(re.sub(r"\D", "", name) or 0), name))
 
 
 def _profile(
@@ -74,7 +79,11 @@ def _profile(
 ) -> Profile:
     place = ("profiles", name)
     with file.at(*place):
-        only({"set", "groups", "columns", "rows", "without", "against", "only", "plot", "grid"}, about, f"profiles.{name}")
+        only(
+            {"set", "groups", "columns", "rows", "without", "against", "only", "plot", "grid", "drawing"},
+            about,
+            f"profiles.{name}",
+        )
     own = about.get("columns")
     shown = columns if own is None else {c: _column(file, a, *place, "columns", c) for c, a in own.items()}
     for column, values in shown.items():
@@ -100,12 +109,16 @@ def _profile(
     limited = about.get("only") or {}
     plot = file.read(Plot, about["plot"], *place, "plot") if about.get("plot") else None
     grid = file.read(Grid, about["grid"], *place, "grid") if about.get("grid") is not None else None
+    drawing = about.get("drawing")
+    if drawing is not None:
+        with file.at(*place, "drawing"):
+            read_drawing(drawing)
     for column in plot.y if plot else ():
         with file.at(*place, "plot"):
             if column not in shown:
                 raise unknown(f"profiles.{name}.plot.y", str(column), shown)
     with file.at(*place):
-        if against not in lines:
+        if against not in lines and not raw.get("study"):
             raise unknown("against", str(against), lines)
         for row, line in lines.items():
             if line.against and line.against not in lines:
@@ -116,7 +129,7 @@ def _profile(
         for row in itertools.chain(*limited.values()):
             if row not in lines:
                 raise unknown(f"profiles.{name}.only", str(row), lines)
-    return Profile(name, about.get("set") or {}, groups, shown, lines, against, limited, plot, grid)
+    return Profile(name, about.get("set") or {}, groups, shown, lines, against, limited, plot, grid, drawing)
 
 
 def _column(file: Located, about: Setting, *keys: str) -> Column:
@@ -128,11 +141,11 @@ def _swept(row: str, line: Line) -> dict[str, Line]:
     if not line.sweep:
         return {row: line}
     made = {}
-    for values in itertools.product(*line.sweep.values()):
-        point = dict(zip(line.sweep, values, strict=True))
+    for values, point in zip(itertools.product(*line.sweep.values()), points(line.sweep), strict=True):
         name = ",".join(word(value) for value in values)
         against = line.against and f"{line.against}@{name}"
-        said = f", {name}" if len(point) == 1 else "".join(f", {_short(key)} {word(value)}" for key, value in point.items())
+        named = zip(line.sweep, values, strict=True)
+        said = f", {name}" if len(values) == 1 else "".join(f", {_short(key)} {word(value)}" for key, value in named)
         if [len(value) for value in point.values() if isinstance(value, list)] == [1] == [len(point)]:  # block 3
             said = f" {values[0][0]}"
         place = {**line.set, **point}

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
 from rich.console import Console
 
 from s2g import __version__
@@ -24,6 +25,7 @@ from s2g.engine.store import Store
 from s2g.errors import NotBuiltError, UserError
 from s2g.interrupt import uninterrupted
 from s2g.report.composing import composed, composing, named
+from s2g.report.drawing import read_drawing, write_arrays
 from s2g.report.exhibit import Exhibit, Profile, Wanted, wanted
 from s2g.report.exhibit_file import find_exhibit
 from s2g.report.gallery import gallery_of, write_gallery
@@ -31,6 +33,7 @@ from s2g.report.measuring import columns_of, measure
 from s2g.report.page import Gallery
 from s2g.report.rendering import console_of, csv_of, markdown_of, only_printed, tex_of
 from s2g.report.results import NOT_BUILT, Results, counts_of
+from s2g.report.studied import measure_study, study_columns
 from s2g.report.table import console_table
 from s2g.report.wandb_exhibit import log_exhibit
 from s2g.report.wandb_log import WandbConfig
@@ -93,11 +96,14 @@ class Maker:
         except OSError as error:
             raise UserError(f"--out {self.out}: cannot be written ({error.strerror})", todo="--out FOLDER") from error
         rows, runs, why = self.resolved(profile)
-        columns = columns_of(profile, rows)  # before anything is sampled: a metric that is not there is a mistake
+        # Before anything is sampled: a metric that is not there is a mistake.
+        columns = study_columns(exhibit, profile, rows) if exhibit.study else columns_of(profile, rows)
         with ExitStack() as used:
-            pool = pool or used.enter_context(Pool(self.workers))
-            found = self.scores(list({run.key: run for run in runs.values()}.values()), pool, used, console)
-            scores = {place: found[run.key] for place, run in runs.items()}
+            scores: dict[int, Score] = {}
+            if not exhibit.study:
+                pool = pool or used.enter_context(Pool(self.workers))
+                found = self.scores(list({run.key: run for run in runs.values()}.values()), pool, used, console)
+                scores = {place: found[run.key] for place, run in runs.items()}
             made = {
                 "command": self.command,
                 "date": f"{datetime.now(UTC):%Y-%m-%d}",
@@ -105,10 +111,16 @@ class Maker:
                 "torch": version("torch"),
                 "s2g": __version__,
             }
-            measured = measure(profile, rows, scores, why, self.root)
+            if exhibit.study:
+                measured = measure_study(exhibit, profile, rows, runs, why)
+            else:
+                measured = measure(profile, rows, scores, why, self.root)
             results = Results(exhibit.name, profile.name, self.num, made, columns, measured)
             gallery = gallery_of_rows(profile, rows, scores, self.root)
-        endings = write(results, exhibit, gallery, self.out)
+            drawn = None
+            if profile.drawing is not None and runs:
+                drawn = read_drawing(profile.drawing).collect(profile, rows, runs, self.root)
+        endings = write(results, exhibit, gallery, self.out, drawn)
         console.print(console_of(exhibit, results, console.width))
         more = len(profile.columns) - 2
         if more > 0:
@@ -178,8 +190,17 @@ def gallery_of_rows(profile: Profile, rows: Sequence[Wanted], scores: Mapping[in
     return gallery_of(shown, labels, against or next(iter(shown)), chosen, root) if chosen else None
 
 
-def write(results: Results, exhibit: Exhibit, gallery: Gallery | None, out: Path) -> list[str]:
-    """NAME-PROFILE with these endings, which are returned: results, tables, plot, images; and which runs they speak of."""
+def write(
+    results: Results,
+    exhibit: Exhibit,
+    gallery: Gallery | None,
+    out: Path,
+    drawn: Mapping[str, np.ndarray] | None = None,
+) -> list[str]:
+    """NAME-PROFILE with these endings, which are returned: results, tables, plot, images; and which runs they speak of.
+
+    drawn: the arrays of its drawing; those that lie there already, if none are given.
+    """
     from s2g.report.plots import write_pictures  # matplotlib, which printing does not need
 
     stem = f"{results.exhibit}-{results.profile}"
@@ -195,4 +216,7 @@ def write(results: Results, exhibit: Exhibit, gallery: Gallery | None, out: Path
     if gallery is not None:
         write_gallery(out / f"{stem}.gallery.json", gallery)
         endings.append(".gallery.json")
+    if drawn is not None:
+        write_arrays(out / f"{stem}.drawing.npz", drawn)
+        endings.append(".drawing.npz")
     return endings + [path.name.removeprefix(stem) for path in write_pictures(exhibit, results, gallery, out)]

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from s2g.engine.bench import PlannedBench
+from s2g.engine.bench import Metric, PlannedBench
 from s2g.engine.run import Run, outline
-from s2g.engine.scoring import CHUNK, Score, difference, items_digest, remembered
+from s2g.engine.scoring import CHUNK, Score, difference, estimate, items_digest, remembered
 from s2g.engine.store import Store
 from s2g.errors import unknown
 from s2g.metrics.likeness import LIKENESS
+from s2g.metrics.paths import WAYS
 from s2g.metrics.statistics import Estimate, of_mean
 from s2g.report.composing import composed, composing, named
 from s2g.report.exhibit import Profile, Wanted
-from s2g.report.pooled import pooled
+from s2g.report.pooled import apart, pooled
 from s2g.report.results import RUN, Cell, Measured, numbers
 
 
@@ -31,7 +32,7 @@ def columns_of(profile: Profile, rows: Sequence[Wanted]) -> dict[str, dict[str, 
                 with named(want):
                     bench = outline(raw).bench
                 known = bench.columns if isinstance(bench, PlannedBench) else {m.name: m for m in bench.metrics}
-                benches[want.bench] = {**known, **LIKENESS}
+                benches[want.bench] = {**known, **LIKENESS, **WAYS}
     for name, column in profile.columns.items():
         known = benches[column.bench or rows[0].bench]
         if column.metric not in known:
@@ -54,11 +55,11 @@ def measure(
     for (group, row), at in places.items():
         first = rows[at[0]]
         have = [place for place in at if place in scores]
-        reference = {rows[p].bench: scores[p] for p in places.get((group, profile.reference(row)), []) if p in scores}
+        compared = [p for p in places.get((group, profile.reference(row)), []) if p in scores]
         cells: dict[str, Cell] = {}
         for bench in dict.fromkeys(rows[place].bench for place in have):
             runs = [scores[place] for place in have if rows[place].bench == bench]
-            cells |= cells_of(profile, bench, runs, reference.get(bench), root)
+            cells |= cells_of(profile, bench, runs, [scores[p] for p in compared if rows[p].bench == bench], root)
         status = RUN if len(have) == len(at) else why[next(place for place in at if place in why)]
         typed = [override for override in first.overrides if not override.startswith("bench=shapes")]
         line = Measured(group, row, first.label, " ".join(["python run.py", *typed]), status)
@@ -70,6 +71,7 @@ def measure(
                 against=profile.reference(row),
                 n=one.run.num,
                 units=len(one.run.units),
+                runs=sum(rows[place].bench == rows[have[0]].bench for place in have),
                 cells=cells,
                 effective_scale=None if one.effective.scale is None else numbers(one.effective.scale),
                 evaluations=one.cost.evaluations,
@@ -80,13 +82,16 @@ def measure(
     return tuple(found)
 
 
-def cells_of(profile: Profile, bench: str, runs: Sequence[Score], reference: Score | None, root: str) -> dict[str, Cell]:
-    """The cells of one row on one bench, by column; differences where both are one run of the same items."""
+def cells_of(profile: Profile, bench: str, runs: Sequence[Score], references: Sequence[Score], root: str) -> dict[str, Cell]:
+    """The cells of one row on one bench, by column; differences where both are as many runs of the same items."""
     metrics = {metric.name: metric for metric in runs[0].run.bench.metrics}
+    if any(column.metric in WAYS for column in profile.columns.values()):
+        runs, references = (with_ways(found, root) for found in (runs, references))
     own = runs[0].run
-    other = (
-        reference if len(runs) == 1 and reference and reference.run.num == own.num and reference.run.key != own.key else None
+    paired = len(runs) == len(references) and all(
+        a.run.num == b.run.num and a.run.key != b.run.key for a, b in zip(runs, references, strict=True)
     )
+    other = references[0] if paired and len(runs) == 1 else None
     cells = {}
     for name, column in profile.columns.items():
         if column.bench not in ("", bench):
@@ -95,15 +100,37 @@ def cells_of(profile: Profile, bench: str, runs: Sequence[Score], reference: Sco
             if other is not None:
                 cells[name] = Cell.of(alike(column.metric, own, other.run, root), None)
             continue
-        metric = metrics[column.metric]
+        metric = metrics[column.metric] if column.metric not in WAYS else way(column.metric)
         if column.over:
             found = pooled(column.over, metric, runs)
             if found is not None:
-                cells[name] = Cell.of(found, None)
+                cells[name] = Cell.of(found, apart(metric, runs, references) if paired and column.over == "mean" else None)
         else:
             delta = None if other is None else difference(metric, runs[0], other)
             cells[name] = Cell.of(runs[0].estimates[metric.name], delta)
     return cells
+
+
+def way(name: str) -> Metric:
+    """How the way from noise to data is measured, as a metric of its own arrays."""
+    return Metric(name, WAYS[name].label, WAYS[name].higher, WAYS[name].digits, items=lambda of: of[name])
+
+
+def with_ways(scores: Sequence[Score], root: str) -> list[Score]:
+    """Scores with what is measured of every item's way; it is sampled again for that, once."""
+    found = []
+    for one in scores:
+
+        def measure(run: Run = one.run) -> dict[str, np.ndarray]:
+            from s2g.engine.trajectory import trajectories
+
+            states = trajectories(run, run.num)
+            return {name: about.of(states) for name, about in WAYS.items()}
+
+        arrays = remembered(one.run, Store.of(one.run, root), {"ways": {n: w.version for n, w in WAYS.items()}}, measure)
+        values = {name: estimate(way(name), arrays, np.arange(one.run.num) // one.run.model.unit) for name in WAYS}
+        found.append(replace(one, arrays={**one.arrays, **arrays}, estimates={**one.estimates, **values}))
+    return found
 
 
 def alike(name: str, run: Run, other: Run, root: str) -> Estimate:

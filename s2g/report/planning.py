@@ -151,6 +151,11 @@ def show_plan_of(folder: Path, name: str, profile: str, num: int | None, root: s
     for panel in panels(folder, name):
         exhibit = find_exhibit(folder, panel)
         chosen = exhibit.profile(profile)
+        if exhibit.study:
+            console.print(
+                f"{exhibit.title}: computed of the networks themselves, seconds a row; nothing is sampled", soft_wrap=True
+            )
+            continue
         show_plan(exhibit, chosen, plan(exhibit, chosen, num, root), console)
 
 

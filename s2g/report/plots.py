@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from s2g.engine.atomic import write_bytes
+from s2g.report.drawing import read_arrays, read_drawing
 from s2g.report.exhibit import Exhibit, Plot, Profile, word
 from s2g.report.gallery import picture_of
 from s2g.report.page import Gallery
@@ -53,12 +54,17 @@ def figure_of(exhibit: Exhibit, results: Results) -> Figure:
 
 
 def write_pictures(exhibit: Exhibit, results: Results, gallery: Gallery | None, out: Path) -> list[Path]:
-    """NAME-PROFILE.svg and .png of what was measured and NAME-PROFILE.grid.svg and .png of its images, where there are such."""
+    """NAME-PROFILE.svg and .png of what was measured, .grid.* of its images and .drawing.* of what is drawn, where there are
+    such."""
     stem, figures = f"{results.exhibit}-{results.profile}", {}
     if exhibit.profile(results.profile).plot is not None and any(row.cells for row in results.rows):
         figures[stem] = figure_of(exhibit, results)
     if gallery is not None:
         figures[f"{stem}.grid"] = picture_of(gallery)
+    profile, kept = exhibit.profile(results.profile), out / f"{stem}.drawing.npz"
+    if profile.drawing is not None and kept.exists():
+        with matplotlib.rc_context(STYLE):
+            figures[f"{stem}.drawing"] = read_drawing(profile.drawing).figure(profile, read_arrays(kept))
     written = []
     for name, figure in figures.items():
         for ending in ("svg", "png"):
@@ -125,13 +131,17 @@ def series(profile: Profile, plot: Plot, results: Results, column: str, delta: b
             of = dict.fromkeys(("value", "low", "high"), 0.0) if profile.reference(row.row) == row.row else cell.delta
         if of is None or of["value"] is None:
             continue
-        label = line.point_of or line.label
+        joins = row.row in plot.at  # CFG is S2 with no sub-network
+        label = next(
+            (other.point_of for other in profile.rows.values() if joins and other.point_of), line.point_of or line.label
+        )
         if plot.by and plot.by in line.set:
             label += f", {plot.by.rpartition('.')[2].replace('_', ' ')} {word(line.set[plot.by])}"
         if len(profile.groups) > 1:
             label = f"{profile.groups[row.group].label}, {label}"
         low, high = (of["value"] if of[end] is None else of[end] for end in ("low", "high"))
-        found.setdefault(label, []).append(Point(_x(line.set, plot.x, row), of["value"], low, high))
+        x = float(plot.at[row.row]) if joins else _x(line.set, plot.x, row)
+        found.setdefault(label, []).append(Point(x, of["value"], low, high))
     return found
 
 

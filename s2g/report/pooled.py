@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from s2g.engine.bench import Metric
-from s2g.engine.scoring import Score
+from s2g.engine.scoring import Score, difference
 from s2g.metrics.statistics import Estimate, jackknife, over_seeds
 
 # The paper says "variance" without saying of what: of an image's score, or of the mean over images. Both are here.
@@ -42,6 +42,13 @@ def pooled(statistic: str, metric: Metric, scores: Sequence[Score]) -> Estimate 
     run = scores[0].run
     variance, mean = items.var(axis=0, ddof=1), items.mean(axis=0)
     return jackknife(lambda rows: _WHAT[what](variance[rows].mean(), mean[rows].mean()), np.arange(run.num) // run.model.unit)
+
+
+def apart(metric: Metric, scores: Sequence[Score], others: Sequence[Score]) -> Estimate:
+    """Mean over runs of the difference of each to its partner; of one run, paired on its items."""
+    if len(scores) == 1:
+        return difference(metric, scores[0], others[0])
+    return over_seeds([a - b for a, b in zip(_sets(metric, scores), _sets(metric, others), strict=True)])
 
 
 _WHAT: dict[str, Callable[[float, float], float]] = {

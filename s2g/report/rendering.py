@@ -46,6 +46,12 @@ def lines(exhibit: Exhibit, results: Results, bold: str = "**") -> list[list[str
     return made
 
 
+def filled(head: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """Without columns in which no row says anything, such as the cost of what is not sampled."""
+    kept = [at for at in range(len(head)) if at == 0 or any(row[at] for row in rows)]
+    return [head[at] for at in kept], [[row[at] for at in kept] for row in rows]
+
+
 def label_of(profile: Profile, row: Measured) -> str:
     """A row's label, with its group's where there are several, and a mark where it has a footnote."""
     line = profile.rows.get(row.row)
@@ -85,7 +91,7 @@ def cost_of(row: Measured, against: Measured | None, shown: bool) -> list[str]:
     shown: whether the table has columns, which would say why a row was not run; else its items do.
     """
     if row.evaluations is None or row.flops is None:
-        return ["", "", "", "" if row.cells or shown else row.status]
+        return ["", "", "", str(row.n or "") if row.cells else "" if shown else row.status]
     scale = "–" if row.effective_scale is None else f"{row.effective_scale['value']:.2f}"
     relative = f"{row.flops / against.flops:.2f}" if against is not None and against.flops else ""
     return [scale, f"{row.evaluations:g}", relative, str(row.n)]
@@ -139,7 +145,8 @@ def compared_with(profile: Profile) -> str:
     """The row that differences are taken to, in words."""
     own = {row.partition("@")[0]: line.against.partition("@")[0] for row, line in profile.rows.items() if line.against}
     labels = [f"of {row} to {against} of the same value" for row, against in own.items()]
-    return "; ".join([profile.rows[profile.against].label, *labels])
+    named = [profile.rows[profile.against].label] if profile.against else []  # a study need not compare
+    return "; ".join([*named, *labels])
 
 
 def how_to_read(exhibit: Exhibit, results: Results) -> list[str]:
@@ -149,7 +156,18 @@ def how_to_read(exhibit: Exhibit, results: Results) -> list[str]:
     ran = any(row.status == RUN for row in results.rows)
     if ran and results.profile == "tiny":
         said.append(f"Profile tiny: {TINY}.")
-    if ran and profile.columns:
+    if ran and exhibit.study:
+        said.append(
+            f"Computed of the networks, nothing is sampled: means over {counted(results)} with networks trained from other "
+            "seeds, ± half a 95 % t interval over them; n points each."
+        )
+    elif ran and profile.columns and any(row.runs > 1 for row in results.rows):
+        said.append(
+            f"Of {counted(results)} a row is the mean, ± half a 95 % t interval over runs; of a single run, over units of "
+            f"items. Δ is to {against}, run by run on the same noise, bold where it leaves out 0 (no correction for the "
+            "number of cells); FLOPs relative to the same row, calls per item."
+        )
+    elif ran and profile.columns:
         said.append(
             f"± is half a 95 % interval over units of items; Δ is to {against}, paired on the same noise, bold where it "
             "leaves out 0 (no correction for the number of cells); FLOPs relative to the same row, calls per item."
@@ -158,6 +176,12 @@ def how_to_read(exhibit: Exhibit, results: Results) -> list[str]:
         said.append(f"The same noises under every row; calls per item, FLOPs relative to {against}.")
     footnotes = {line.label: line.footnote for line in profile.rows.values() if line.footnote}
     return [*said, *(f"† {label}: {text}" for label, text in footnotes.items())]
+
+
+def counted(results: Results) -> str:
+    """How many runs the rows are of that are several."""
+    counts = sorted({row.runs for row in results.rows if row.runs > 1})
+    return f"{', '.join(map(str, counts))} runs"
 
 
 def notes(exhibit: Exhibit, results: Results) -> list[str]:
@@ -176,11 +200,12 @@ def made_by(made: Mapping[str, str]) -> str:
 def markdown_of(exhibit: Exhibit, results: Results) -> str:
     """The table, its pictures and its notes in Markdown."""
     profile, stem = profile_of(exhibit, results), f"{results.exhibit}-{results.profile}"
-    table = markdown_table(heads(exhibit, results), lines(exhibit, results))
+    table = markdown_table(*filled(heads(exhibit, results), lines(exhibit, results)))
     ran = any(row.status == RUN for row in results.rows)
     pictures = [
         (profile.plot, f"![{exhibit.title}: plot]({stem}.png)\n"),
         (profile.grid, f"![{exhibit.title}: images]({stem}.grid.png)\n"),
+        (profile.drawing, f"![{exhibit.title}]({stem}.drawing.png)\n"),
     ]
     shown = [text for described, text in pictures if described is not None and ran]
     return "\n".join([f"# {exhibit.title}", "", table, *shown, *(f"{note}\n" for note in notes(exhibit, results))])
@@ -248,7 +273,7 @@ def csv_of(exhibit: Exhibit, results: Results) -> str:
 
 def tex_of(exhibit: Exhibit, results: Results) -> str:
     """A booktabs tabular, with the notes as comments."""
-    head, rows = heads(exhibit, results), lines(exhibit, results, bold="")
+    head, rows = filled(heads(exhibit, results), lines(exhibit, results, bold=""))
     body = [" & ".join(tex(cell) for cell in row) + r" \\" for row in rows]
     comments = [f"% {note}" for note in notes(exhibit, results)]
     named = " & ".join(tex(name) for name in head) + r" \\"

@@ -4,7 +4,7 @@ schema, exhibit, profile, num                        what it is of
 made: {command, date, machine, torch, s2g}           how it was made
 columns: {column: {label, higher, digits}}           how they are shown
 rows: [{group, row, label, command, status,          a row of a group; status: run | not run | not built | why not
-        keys: {bench: key}, against, n, units, seeds,
+        keys: {bench: key}, against, n, units, runs,
         cells: {column: {value, low, high, delta: {value, low, high}}},
         effective_scale, evaluations, flops, seconds}]
 """
@@ -54,6 +54,7 @@ class Measured:
     against: str = ""  # the row its differences are taken to
     n: int = 0
     units: int = 0
+    runs: int = 1  # of which the row is a mean
     cells: Mapping[str, Any] = field(default_factory=dict)  # column -> a cell
     effective_scale: Mapping[str, Any] | None = None
     evaluations: float | None = None  # per item

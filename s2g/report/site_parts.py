@@ -10,6 +10,7 @@ from pathlib import Path
 from s2g.engine.run import outline
 from s2g.metrics.statistics import Estimate
 from s2g.report.composing import composed, composing
+from s2g.report.drawing import read_drawing
 from s2g.report.exhibit import Exhibit, Profile, wanted
 from s2g.report.judging import Judged
 from s2g.report.measuring import columns_of
@@ -31,6 +32,7 @@ from s2g.report.rendering import (
     value_of,
 )
 from s2g.report.results import NOT_BUILT, NOT_RUN, RUN, Measured, Results, counts_of
+from s2g.report.studied import study_columns
 from s2g.report.table import leaves_out_zero
 
 HEADINGS = {"tiny": "On the small built-in model", "paper": "As in the paper"}
@@ -50,6 +52,8 @@ class Part:
     plot: str  # a data URI; "" where nothing is drawn
     plot_text: str  # the same in words, for who cannot see it
     grid: str  # a data URI; "" where there is none, or the gallery shows the same
+    drawing: str  # a data URI; "" where there is none
+    drawing_text: str
     files: Sequence[tuple[str, str]]  # what can be fetched: name, place
     commands: Sequence[tuple[str, str, str]]  # row, command, page of its run or ""
 
@@ -111,7 +115,8 @@ def unmeasured(exhibit: Exhibit, profile: Profile) -> Results:
             command = " ".join(["python run.py", *want.overrides])
             status = NOT_RUN if built[of] else NOT_BUILT
             lines.setdefault((want.group, want.row), Measured(want.group, want.row, want.label, command, status))
-    return Results(exhibit.name, profile.name, None, {}, columns_of(profile, rows), tuple(lines.values()))
+    columns = study_columns(exhibit, profile, rows) if exhibit.study else columns_of(profile, rows)
+    return Results(exhibit.name, profile.name, None, {}, columns, tuple(lines.values()))
 
 
 def state_of(results: Results) -> str:
@@ -210,6 +215,8 @@ def part_of(
         plot=svg_uri(out / f"{stem}.svg") if measured else "",
         plot_text=f"{exhibit.title}: {y} against {x}; the numbers are in the table" if plot else "",
         grid="" if in_gallery or not measured else svg_uri(out / f"{stem}.grid.svg"),
+        drawing=svg_uri(out / f"{stem}.drawing.svg") if measured else "",
+        drawing_text=f"{exhibit.title}: {read_drawing(profile.drawing).alt}" if profile.drawing is not None else "",
         files=[(path.name, f"data/{path.name}") for path in result_files(out, stem)],
         commands=[
             (label_of(profile, row), row.command, next((page_of[k] for k in row.keys.values() if k in page_of), ""))
@@ -220,7 +227,7 @@ def part_of(
 
 def result_files(out: Path, stem: str) -> list[Path]:
     """What lies beside a result and is worth fetching, in a fixed order."""
-    endings = ("json", "csv", "md", "tex", "svg", "png", "grid.svg", "grid.png", "gallery.json")
+    endings = ("json", "csv", "md", "tex", "svg", "png", "grid.svg", "grid.png", "gallery.json", "drawing.svg", "drawing.png")
     return [path for ending in endings if (path := out / f"{stem}.{ending}").exists()]
 
 

@@ -14,7 +14,11 @@ from s2g.report.rendering import csv_of, heads, lines
 from s2g.report.results import Results
 from s2g.report.wandb_log import WandbConfig, log
 
-PICTURES = {"plot": "png", "images": "grid.png"}  # under which name what is logged; endings of NAME-PROFILE
+PICTURES = {
+    "plot": "png",
+    "images": "grid.png",
+    "drawing": "drawing.png",
+}  # under which name what is logged; endings of NAME-PROFILE
 
 
 def log_exhibit(config: WandbConfig, exhibit: Exhibit, results: Results, out: Path) -> str:

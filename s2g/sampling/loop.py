@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -45,13 +45,19 @@ def sample(
     conditioning: Mapping[str, Conditioning],
     unit: Unit,
     device: torch.device | str = "cpu",
+    watch: Callable[[Tensor], None] | None = None,
 ) -> Sampled:
-    """Latents of one unit; NotFiniteError as soon as a step leaves the finite numbers."""
+    """Latents of one unit; NotFiniteError as soon as a step leaves the finite numbers.
+
+    watch: is shown the state [B, ...] at the start and after every step.
+    """
     network = evaluator.network
     x = initial_noise(unit.seed, unit.items, network.latent_shape, unit.cycle).to(device)
     levels = sampler.levels()
     memory, solver = guidance.start(), sampler.start()
     masks, strength = [], Strength()
+    if watch is not None:
+        watch(x)
     for index, (level, next_level) in enumerate(pairwise(levels)):
         ends = StepEnds(index, len(levels) - 1, level, next_level)
         draws = Draws(unit.mask_seed, unit.index, index, len(network.blocks))
@@ -63,6 +69,8 @@ def sample(
 
         x = sampler.step(x, ends, predict, noise, solver)
         masks.append(dict(draws.drawn))
+        if watch is not None:
+            watch(x)
     return Sampled(x, masks, strength)
 
 

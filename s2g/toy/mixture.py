@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -84,5 +85,11 @@ def quantile(shares: np.ndarray, means: Sequence[float] | np.ndarray, std: float
     found = np.asarray(means, dtype=np.float64)
     if len(found) == 1:
         return found[0] + std * ndtri(shares)
-    x = np.linspace(found.min() - 8 * std, found.max() + 8 * std, GRID)
-    return np.interp(shares, ndtr((x[:, None] - found) / std).mean(1), x)
+    return np.interp(shares, *_looked_up(tuple(found.tolist()), std))
+
+
+@lru_cache(maxsize=256)
+def _looked_up(means: tuple[float, ...], std: float) -> tuple[np.ndarray, np.ndarray]:
+    """Distribution function [GRID] of a 1-D mixture, and the places [GRID] it is of."""
+    x = np.linspace(min(means) - 8 * std, max(means) + 8 * std, GRID)
+    return ndtr((x[:, None] - np.array(means)) / std).mean(1), x

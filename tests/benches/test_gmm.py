@@ -7,7 +7,7 @@ import pytest
 from scipy.special import erf, ndtri
 from scipy.stats import wasserstein_distance
 
-from s2g.benches.gmm import GMM, energy_distance, sliced
+from s2g.benches.gmm import GMM, sliced
 from s2g.toy.even import even
 from s2g.toy.mixture import Mixture
 
@@ -66,11 +66,22 @@ def test_sliced_is_the_mean_over_directions_and_w1_is_scipys() -> None:
 
 
 def test_the_energy_distance_of_shifted_normals() -> None:
-    mixture = Mixture.named("line", 1.0, "each")
-    points = mixture.draw(1, 512) + 1.0
+    bench = GMM(8, "line", 1.0, "each")
+    points = np.stack([bench.mixture.draw(label, 512) + 1.0 for label in (0, 1)], 1).reshape(-1, 1)
     # X - Y ~ N(1, 2): E|X - Y| = 2 sqrt(1 / pi) exp(-1/4) + erf(1/2), by the folded normal.
     expected = 2 * (2 / np.sqrt(np.pi) * np.exp(-0.25) + erf(0.5)) - 2 * 2 / np.sqrt(np.pi)
-    assert energy_distance(points, mixture, 1) == pytest.approx(expected, abs=0.01)
+    assert values(bench, points)["energy"] == pytest.approx(expected, abs=0.01)
+
+
+def test_the_energy_distance_is_the_mean_over_all_pairs() -> None:
+    bench = GMM(8, "square", 0.5, "each")
+    points = np.random.default_rng(0).normal(0, 4, (40, 2))
+    expected = []
+    for label in range(4):
+        own, true = points[label::4], bench.mixture.draw(label, 512)
+        mean = [np.linalg.norm(a[:, None] - b[None], axis=-1).mean() for a, b in ((own, true), (own, own), (true, true))]
+        expected.append(2 * mean[0] - mean[1] - mean[2])
+    assert values(bench, points)["energy"] == pytest.approx(np.mean(expected), rel=1e-12)
 
 
 def test_a_missing_mode_is_seen() -> None:

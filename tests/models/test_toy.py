@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,11 +80,16 @@ def test_a_class_of_two_modes_has_both() -> None:
 
 def test_a_toy_network_loads_what_the_script_writes_and_says_what_does_not_fit() -> None:
     made = ToyDenoiser.load(config("toy_2d"), torch.device("cpu"), torch.float32)
+    made_for = config("toy_2d").weights_file()
     assert len(made.blocks) == 12 and made.latent_shape == (2,)
     out = made.forward(torch.zeros(3, 2), 0.5, made.encode([0, 1, 2])["cond"]).prediction
     assert out.shape == (3, 2) and torch.isfinite(out).all()
+    with pytest.raises(
+        UserError, match=r"no file [\s\S]*train_toy.py model=toy_2d std=0.5 classes=each width=48 depth=12 seed=7"
+    ):
+        ToyDenoiser.load(config("toy_2d", width=48, seed=7), torch.device("cpu"), torch.float32)
     with pytest.raises(UserError, match="does not fit"):
-        ToyDenoiser.load(config("toy_2d", width=32), torch.device("cpu"), torch.float32)
+        ToyDenoiser.load(replace(config("toy_1d"), weights=str(made_for)), torch.device("cpu"), torch.float32)
     with pytest.raises(UserError, match="no such toy network"):
         ToyDenoiser.twin(config("toy_2d", heads=3))
     with pytest.raises(UserError, match=r"model\.network\.place"):

@@ -1,0 +1,128 @@
+"""Points of a mixture with the truth behind them: histograms on a line, dots in the plane (Figures 3 and 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from s2g.engine.run import Run
+from s2g.engine.store import Store
+from s2g.errors import UserError
+from s2g.report.drawing import Arrays, first_runs
+from s2g.report.exhibit import Profile, Wanted
+from s2g.toy.mixture import Mixture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BINS = 96
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The first `count` points of each row, classes apart."""
+
+    count: int = 2000
+
+    @property
+    def alt(self) -> str:
+        return "points of every row with the mixture behind them"
+
+    def collect(self, profile: Profile, rows: Sequence[Wanted], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
+        arrays: dict[str, np.ndarray] = {}
+        for (group, row), place in first_runs(rows, runs).items():
+            run = runs[place]
+            arrays[f"{group}/{row}/points"] = Store.of(run, root).items(range(min(self.count, run.num)))
+            arrays |= {f"{group}/{row}/{name}": value for name, value in truth_of(run).items()}
+        return arrays
+
+    def figure(self, profile: Profile, arrays: Arrays) -> Figure:
+        from matplotlib.figure import Figure
+
+        panels = placed(profile, arrays)
+        across = list(dict.fromkeys(column for _, column in panels))
+        down = list(dict.fromkeys(line for line, _ in panels))
+        figure = Figure(figsize=(1.95 * len(across) + 0.4, 1.95 * len(down) + 0.4), layout="constrained")
+        axes = figure.subplots(len(down), len(across), squeeze=False)
+        for axis in axes.flat:
+            axis.set_visible(False)
+        for (line, column), name in panels.items():
+            axis = axes[down.index(line), across.index(column)]
+            axis.set_visible(True)
+            mixture, points = mixture_of(arrays, name), arrays[f"{name}/points"]
+            (_density if mixture.dimensions == 1 else _scatter)(
+                axis, mixture, points, reach(arrays, panels, mixture.dimensions)
+            )
+            if down.index(line) == min(down.index(other) for other, of in panels if of == column):
+                axis.set_title(column, fontsize=8)
+            if across.index(column) == min(across.index(of) for other, of in panels if other == line):
+                axis.set_ylabel(line, fontsize=8)
+        return figure
+
+
+def truth_of(run: Run) -> dict[str, Any]:
+    """The mixture of a run's bench as arrays; UserError where its bench has none."""
+    mixture = getattr(run.bench, "mixture", None)
+    if not isinstance(mixture, Mixture):
+        raise UserError("drawing.kind: points of a mixture are drawn", allowed="bench=gmm")
+    return {"means": mixture.means, "std": np.array(mixture.std), "labels": mixture.labels}
+
+
+def mixture_of(arrays: Arrays, name: str) -> Mixture:
+    """What `truth_of` made arrays of."""
+    means, std, labels = (arrays[f"{name}/{part}"] for part in ("means", "std", "labels"))
+    return Mixture(means, float(std), labels)
+
+
+def placed(profile: Profile, arrays: Arrays) -> dict[tuple[str, str], str]:
+    """Line and column of each panel to its arrays' name: groups down and rows across, or a sweep's values down."""
+    found = {}
+    for group, about in profile.groups.items():
+        for row, line in profile.rows.items():
+            if f"{group}/{row}/points" not in arrays:
+                continue
+            value = line.label.removeprefix(line.point_of).lstrip(", ") if line.point_of else ""
+            said = [about.label] * (len(profile.groups) > 1) + [value] * bool(value)
+            found[" ".join(said) or about.label, line.point_of or line.label] = f"{group}/{row}"
+    return found
+
+
+def reach(arrays: Arrays, panels: Mapping[Any, str], dimensions: int) -> float:
+    """Half the width of every panel of points of so many dimensions: nearly all of them, and the modes, are inside."""
+    names = [name for name in panels.values() if arrays[f"{name}/points"].shape[1] == dimensions]
+    far = max(float(np.quantile(np.abs(arrays[f"{name}/points"]), 0.999)) for name in names)
+    return max(far, *(float(np.abs(arrays[f"{name}/means"]).max() + 3 * arrays[f"{name}/std"]) for name in names)) + 0.2
+
+
+def _density(axis: Axes, mixture: Mixture, points: np.ndarray, half: float) -> None:
+    from s2g.report.plots import COLOURS
+
+    x = np.linspace(-half, half, 801)
+    axis.fill_between(x, mixture.density(x[:, None]), color="#CCCCCC", linewidth=0)
+    axis.hist(points[:, 0], bins=np.linspace(-half, half, BINS + 1).tolist(), density=True, histtype="step", color=COLOURS[1])
+    for mean in mixture.means[:, 0]:
+        axis.axvline(mean, color="#000000", linewidth=0.6, linestyle=":")
+    axis.set(xlim=(-half, half), yticks=[], ylim=(0, 2.0 * mixture.density(mixture.means).max()))
+    axis.tick_params(labelsize=7)
+
+
+def _scatter(axis: Axes, mixture: Mixture, points: np.ndarray, half: float) -> None:
+    from s2g.report.plots import COLOURS
+
+    side = np.linspace(-half, half, 161)
+    grid = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
+    heights = mixture.density(grid).reshape(len(side), len(side))
+    top = mixture.density(mixture.means).max()
+    rings = [top * np.exp(-(k**2) / 2) for k in (3, 2, 1)]  # where one, two, three deviations from a mode lie
+    axis.contourf(side, side, heights, [*rings, 2 * top], colors=["#E4E4E4", "#CACACA", "#ABABAB"])
+    label = np.arange(len(points)) % mixture.num_classes
+    for at in range(mixture.num_classes):
+        own = points[label == at]
+        axis.plot(own[:, 0], own[:, 1], ".", color=COLOURS[1 + at], markersize=1.6, markeredgewidth=0, rasterized=True)
+    axis.plot(mixture.means[:, 0], mixture.means[:, 1], "+", color="#000000", markersize=6, markeredgewidth=0.8)
+    axis.set(xlim=(-half, half), ylim=(-half, half), aspect="equal")
+    axis.tick_params(labelsize=7)
