@@ -54,12 +54,12 @@ class Measured:
     against: str = ""  # the row its differences are taken to
     n: int = 0
     units: int = 0
-    runs: int = 1  # of which the row is a mean
     cells: Mapping[str, Any] = field(default_factory=dict)  # column -> a cell
     effective_scale: Mapping[str, Any] | None = None
     evaluations: float | None = None  # per item
     flops: float | None = None  # per item
     seconds: float | None = None  # per item, of the median unit
+    runs: int = 1  # of which the row is a mean
 
     def cell(self, column: str) -> Cell | None:
         """A cell, None where there is none."""

@@ -27,7 +27,7 @@ from s2g.report.experiment import Experiment, Knobs, Row, read_experiment
 from s2g.report.matching import brought_to, steps_of_equal_cost
 from s2g.report.table import console_table, heading, scale_of, with_interval
 
-NOTE = "# Written by make tune-methods: knobs chosen, and scales and costs measured, on the tuning seed. Not edited by hand.\n"
+NOTE = "# Written by make tune-{name}: knobs chosen, and scales and costs measured, on the tuning seed. Not edited by hand.\n"
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def chosen_path(path: Path) -> Path:
 def tune(path: Path, root: str, workers: int | None) -> None:
     """Choose what an experiment's YAML leaves open, print what was tried, and write NAME.chosen.yaml beside it."""
     experiment, console = read_experiment(path), Console(highlight=False)
+    console.width = max(console.width, 120)  # a pipe has no width of its own, and rich would fold at 80 columns
     chosen: dict[str, dict[str, Any]] = {}
     with LocalExecutor(ExecutorConfig(workers=workers)) as executor:
         laboratory = Laboratory(executor, root, console)
@@ -81,7 +82,7 @@ def tune(path: Path, root: str, workers: int | None) -> None:
         },
         "rows": chosen,
     }
-    write_bytes(chosen_path(path), (NOTE + OmegaConf.to_yaml(OmegaConf.create(about))).encode())
+    write_bytes(chosen_path(path), (NOTE.format(name=path.stem) + OmegaConf.to_yaml(OmegaConf.create(about))).encode())
     console.print(f"written: {chosen_path(path)}", soft_wrap=True)
 
 
@@ -166,7 +167,7 @@ def tried_table(row: Row, tried: list[dict[str, Any]], scores: list[Score], best
 
 def words(knobs: Knobs) -> str:
     """Knobs as one would type them."""
-    return " ".join(f"{name}={value}" for name, value in knobs.items() if name != "base_args")
+    return " ".join(f"{name}={value}" for name, value in knobs.items() if not isinstance(value, Mapping))
 
 
 def measured(score: Score) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import torch
 from s2g.engine.run import Run
 from s2g.engine.worker import load, prepare
 from s2g.errors import UserError
+from s2g.models.base import Denoiser
 from s2g.models.toy import ExactDenoiser, ToyDenoiser
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.evaluate import Evaluator
@@ -57,8 +58,9 @@ def probe(run: Run, x: np.ndarray, level: float, labels: np.ndarray) -> Probed:
     network: Any = load(run.model, "cpu")[0]
     if not isinstance(network, ToyDenoiser) or isinstance(network, ExactDenoiser):
         raise UserError(f"model = {run.model.name}: the truth is known for toys alone", allowed="toy_1d, toy_2d")
-    exact = ExactDenoiser.of(network.mixture)
-    found = _estimates(network, [COND, UNCOND, *masks], x, level, labels)
+    exact: Any = ExactDenoiser.of(network.mixture)
+    known: Any = network
+    found = _estimates(known, [COND, UNCOND, *masks], x, level, labels)
     truth = _estimates(exact, [COND, UNCOND], x, level, labels)
     return Probed(x, labels, found[0], found[1], np.stack(found[2:]), *truth)
 
@@ -68,13 +70,16 @@ def noised(run: Run, level: float, count: int, stream: int = 0) -> tuple[np.ndar
     mixture = ToyDenoiser.twin(run.model).mixture
     rng = np.random.Generator(philox(Purpose.STUDY, run.seed, stream))
     labels = np.arange(count) % mixture.num_classes
-    means = np.stack([mixture.of(label)[rng.integers(len(mixture.of(label)))] for label in labels])
+    means = np.empty((count, mixture.dimensions))
+    for label in range(mixture.num_classes):
+        own, of = labels == label, mixture.of(label)
+        means[own] = of[rng.integers(len(of), size=int(own.sum()))]
     data = means + mixture.std * rng.standard_normal(means.shape)
     return (1 - level) * data + level * rng.standard_normal(means.shape), labels
 
 
 def _estimates(
-    network: ToyDenoiser, branches: Sequence[Branch], x: np.ndarray, level: float, labels: np.ndarray
+    network: Denoiser, branches: Sequence[Branch], x: np.ndarray, level: float, labels: np.ndarray
 ) -> list[np.ndarray]:
     points = torch.from_numpy(x.astype(np.float32))
     prepare("cpu")  # bits do not depend on how many threads there are

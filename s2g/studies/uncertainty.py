@@ -71,5 +71,7 @@ def around(means: np.ndarray, count: int) -> np.ndarray:
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's rank correlation of [N] and [N]."""
+    """Spearman's rank correlation of [N] and [N]; nan where one of them is all the same."""
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
     return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])

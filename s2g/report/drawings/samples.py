@@ -27,6 +27,7 @@ class Samples:
     """The first `count` points of each row, classes apart."""
 
     count: int = 2000
+    rows: tuple[str, ...] = ()  # which rows; all, if none is named
 
     @property
     def alt(self) -> str:
@@ -35,6 +36,8 @@ class Samples:
     def collect(self, profile: Profile, rows: Sequence[Wanted], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
         arrays: dict[str, np.ndarray] = {}
         for (group, row), place in first_runs(rows, runs).items():
+            if self.rows and row not in self.rows:
+                continue
             run = runs[place]
             arrays[f"{group}/{row}/points"] = Store.of(run, root).items(range(min(self.count, run.num)))
             arrays |= {f"{group}/{row}/{name}": value for name, value in truth_of(run).items()}
