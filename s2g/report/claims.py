@@ -4,7 +4,8 @@ kinds, all on differences that the results hold, with their 95 % intervals (to t
 better, worse    the interval leaves out 0 on that side; for every row and column named
 equivalent       the interval lies within -margin and margin
 not_better       the interval lies on the worse side of margin
-value            a cell, or FLOPs relative to the compared row, at most `at_most`; with its interval where it has one
+value            a cell at most `at_most` or at least `at_least`, with its interval where it has one; or FLOPs relative to the
+                 compared row, at most
 ordering         each row of a tier is better than each of the next: their intervals do not overlap (which is stricter than
                  a test of their difference, since both are differences to one row)
 """
@@ -36,6 +37,7 @@ class Check:
     groups: Sequence[str] = field(default_factory=tuple)  # all that have the rows, if none is named
     margin: float | None = None
     at_most: float | None = None
+    at_least: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,13 @@ def read_claims(folder: Path) -> list[Claim]:
 
 
 def _check(raw: Mapping[str, Any], profile_name: str, folder: Path) -> Check:
-    only({"kind", "exhibit", "columns", "rows", "groups", "margin", "at_most"}, raw, "check")
+    only({"kind", "exhibit", "columns", "rows", "groups", "margin", "at_most", "at_least"}, raw, "check")
     check = Check(**raw)
     if check.kind not in KINDS:
         raise unknown("kind", check.kind, KINDS)
-    for kinds, needed in ((("equivalent", "not_better"), "margin"), (("value",), "at_most")):
-        if check.kind in kinds and getattr(check, needed) is None:
-            raise UserError(f"{needed}: missing", todo=f"kind {check.kind} needs it")
+    needed = {"equivalent": ("margin",), "not_better": ("margin",), "value": ("at_most", "at_least")}.get(check.kind, ())
+    if needed and all(getattr(check, name) is None for name in needed):
+        raise UserError(f"{' or '.join(needed)}: missing", todo=f"kind {check.kind} needs it")
     profile = find_exhibit(folder, check.exhibit).profile(profile_name)
     for column in check.columns:
         if column not in (*profile.columns, "flops"):

@@ -137,7 +137,7 @@ def _column(file: Located, about: Setting, *keys: str) -> Column:
 
 
 def _swept(row: str, line: Line) -> dict[str, Line]:
-    """A row for each point of its sweep, named ROW@VALUE."""
+    """A row for each point of its sweep, named ROW@VALUE; {} in its label stands for the value, which else comes after it."""
     if not line.sweep:
         return {row: line}
     made = {}
@@ -148,10 +148,9 @@ def _swept(row: str, line: Line) -> dict[str, Line]:
         said = f", {name}" if len(values) == 1 else "".join(f", {_short(key)} {word(value)}" for key, value in named)
         if [len(value) for value in point.values() if isinstance(value, list)] == [1] == [len(point)]:  # block 3
             said = f" {values[0][0]}"
-        place = {**line.set, **point}
-        made[f"{row}@{name}"] = replace(
-            line, label=f"{line.label}{said}", set=place, sweep={}, against=against, point_of=line.label
-        )
+        label = line.label.format(name.strip("[]")) if "{}" in line.label else f"{line.label}{said}"
+        of = line.label.replace("{}", "").strip()
+        made[f"{row}@{name}"] = replace(line, label=label, set={**line.set, **point}, sweep={}, against=against, point_of=of)
     return made
 
 

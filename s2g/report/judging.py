@@ -116,7 +116,7 @@ def compare(kind: str, low: float, high: float, higher: bool, margin: float = 0.
 
 
 def _value(check: Check, row: Measured, reference: Measured | None, column: str, results: Results, file: str) -> Found:
-    limit = check.at_most
+    limit = check.at_most if check.at_least is None else check.at_least
     assert limit is not None
     if column == "flops":
         if row.flops is None or reference is None or not reference.flops:
@@ -129,7 +129,10 @@ def _value(check: Check, row: Measured, reference: Measured | None, column: str,
         return Found(Verdict.NOT_RUN, f"{row.label}: {column} was not measured", file)
     low, high = (cell.value if end is None else end for end in (cell.low, cell.high))
     about = results.columns[column]
-    said = f"{row.label}: {about['label']} {_interval(vars(cell), about['digits'], '')} (at most {limit:g})"
+    word = "at most" if check.at_least is None else "at least"
+    said = f"{row.label}: {about['label']} {_interval(vars(cell), about['digits'], '')} ({word} {limit:g})"
+    if check.at_least is not None:
+        low, high, limit = -high, -low, -limit
     return Found(Verdict.HOLDS if high <= limit else Verdict.NOT if low > limit else Verdict.INCONCLUSIVE, said, file)
 
 

@@ -20,7 +20,7 @@ from s2g.engine.store import Store
 from s2g.engine.verify import DAMAGED, examine
 from s2g.errors import DamageError
 
-EXACT = ("model=exact_2d", "bench=gmm", "guidance=cfg", "sampler.steps=4", "num=100")
+EXACT = ("model=exact_2d", "bench=gmm", "guidance=cfg", "sampler.steps=4", "model.unit=64", "num=100")
 
 
 def made(run: Run, root: Path, workers: int = 1) -> Store:

@@ -117,6 +117,7 @@ def test_cost_is_relative_to_the_compared_row(tmp_path: Path, flops: float, verd
         ("columns: [fd]", "columns: [fid]", "Did you mean 'fd'"),
         ("exhibit: table2", "exhibit: tabel2", "Did you mean 'table2'"),
         ("kind: better", "kind: equivalent", "margin: missing"),
+        ("kind: better", "kind: value", "at_most or at_least: missing"),
     ],
 )
 def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -129,3 +130,16 @@ def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, old: str, new: st
         read_claims(tmp_path)
     assert str(raised.value).startswith("claims.yaml:4: ")
     assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("ends", "verdict"), [((0.4, 0.6), Verdict.HOLDS), ((0.1, 0.2), Verdict.NOT), ((0.2, 0.6), Verdict.INCONCLUSIVE)]
+)
+def test_a_value_that_should_be_large(tmp_path: Path, ends: tuple[float, float], verdict: Verdict) -> None:
+    rows = []
+    for group in ("toy_1d", "toy_2d", "early_1d", "early_2d"):
+        cell = Cell(sum(ends) / 2, *ends)
+        rows.append(Measured(group, "all", "all", "", "run", {}, "", 8, cells={"rank": cell}, runs=5))
+    about = {"rank": {"label": "rank", "higher": True, "digits": 3}}
+    Results("eq14", "tiny", None, {}, about, tuple(rows)).write(tmp_path / "eq14-tiny.json")
+    assert verdict_of("variance_marks_error", tmp_path) is verdict

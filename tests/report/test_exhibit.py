@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 from rich.console import Console
 
 from s2g.config import CHECKOUT
@@ -12,10 +13,12 @@ from s2g.engine.bench import PlannedBench
 from s2g.engine.run import outline
 from s2g.errors import UserError
 from s2g.metrics.likeness import LIKENESS
+from s2g.metrics.paths import WAYS
 from s2g.report.composing import composed, composing
 from s2g.report.exhibit import Exhibit, wanted
 from s2g.report.exhibit_file import exhibits, find_exhibit, read_exhibit
 from s2g.report.making import Maker
+from s2g.report.studied import study_columns
 
 FOLDER = CHECKOUT / "experiments"
 RUN = [name for name in exhibits(FOLDER) if not find_exhibit(FOLDER, name).only_printed]
@@ -49,10 +52,14 @@ def metrics_of(bench: object) -> set[str]:
 @pytest.mark.parametrize(("name", "profile"), EVERY)
 def test_every_row_composes_and_every_column_is_a_metric_of_its_bench(name: str, profile: str) -> None:
     found = find_exhibit(FOLDER, name).profiles[profile]
+    rows = wanted(found)
     with composing():
-        benches = {want.bench: outline(composed(want)).bench for want in wanted(found)}
+        benches = {want.bench: outline(composed(want)).bench for want in rows}
+    if find_exhibit(FOLDER, name).study:
+        assert list(study_columns(find_exhibit(FOLDER, name), found, rows)) == list(found.columns)
+        return
     for column in found.columns.values():
-        assert column.metric in metrics_of(benches[column.bench]) | set(LIKENESS), column
+        assert column.metric in metrics_of(benches[column.bench or rows[0].bench]) | set(LIKENESS) | set(WAYS), column
 
 
 def table(name: str) -> Exhibit:
@@ -168,3 +175,59 @@ def test_exhibits_come_by_number() -> None:
 def test_an_unknown_table_is_answered_with_the_nearest() -> None:
     with pytest.raises(UserError, match="Did you mean 'table1'"):
         find_exhibit(FOLDER, "tabel1")
+
+
+def small(tmp_path: Path, *changes: tuple[str, str]) -> Exhibit:
+    text = SMALL
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "table1.yaml").write_text(text)
+    return read_exhibit(tmp_path / "table1.yaml")
+
+
+def test_a_group_is_several_runs_and_one_value_may_be_of_two_keys(tmp_path: Path) -> None:
+    over = 'set: {model: tiny_sit}, over: {"seed, mask_seed": [3, 4]}}}'
+    rows = wanted(small(tmp_path, ("set: {model: tiny_sit}}}", over)).profiles["tiny"])
+    assert [(want.row, want.set["seed"], want.set["mask_seed"]) for want in rows] == [
+        ("cfg", 3, 3), ("cfg", 4, 4), ("s2", 3, 3), ("s2", 4, 4),
+    ]  # fmt: skip
+
+
+def test_a_group_of_one_bench_has_that_bench_alone(tmp_path: Path) -> None:
+    groups = (
+        "{tiny_sit: {label: tiny, set: {model: tiny_sit, bench: shapes}}, toy: {label: toy, set: {model: toy_1d, bench: gmm}}}"
+    )
+    found = small(
+        tmp_path,
+        ("{tiny_sit: {label: tiny, set: {model: tiny_sit}}}", groups),
+        ("metric: fd, beside: fid}", "metric: fd, beside: fid}, w1: {bench: gmm, metric: w1}"),
+    )
+    rows = wanted(found.profiles["tiny"])
+    assert [(want.group, want.bench) for want in rows] == [("tiny_sit", "shapes")] * 2 + [("toy", "gmm")] * 2
+
+
+def test_a_sweeps_value_stands_where_its_label_says(tmp_path: Path) -> None:
+    swept = 's2: {label: "ω of {} and no more", set: {guidance: s2}, sweep: {guidance.omega: [0.5]}}'
+    line = small(tmp_path, ("s2: {label: S², set: {guidance: s2}}", swept)).profiles["tiny"].rows["s2@0.5"]
+    assert line.label == "ω of 0.5 and no more"
+
+
+def test_knobs_of_a_study_are_no_configuration(tmp_path: Path) -> None:
+    found = small(
+        tmp_path,
+        ("columns: {fid", "study: directions\ncolumns: {fid"),
+        ("set: {guidance: s2}", "set: {guidance: s2, study.level: 0.3}"),
+    )
+    want = wanted(found.profiles["tiny"])[1]
+    assert want.study == {"level": 0.3} and want.overrides == ["model=tiny_sit", "guidance=s2", "bench=shapes"]
+
+
+@pytest.mark.parametrize("name", ["toy_1d", "toy_2d"])
+def test_own_choices_of_figure_3_are_those_of_the_tuning(name: str) -> None:
+    chosen = OmegaConf.to_container(OmegaConf.load(FOLDER / f"{name}.chosen.yaml"))["rows"]  # type: ignore[index,call-overload]
+    rows = find_exhibit(FOLDER, "fig3a").profiles["tiny"].rows
+    of = {"s2_own": "s2", "naive_own": "s2_naive", "cfg_own": "cfg", "early_own": "early", "small_own": "small"}
+    for row, tried in of.items():
+        own = {key.removeprefix("guidance."): value for key, value in rows[row].set.items() if key != "guidance"}
+        assert own == {key: value for key, value in chosen[tried]["knobs"].items() if key != "masks"}, row

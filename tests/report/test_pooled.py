@@ -10,7 +10,7 @@ import pytest
 
 from s2g.engine.bench import Metric
 from s2g.metrics.statistics import of_mean
-from s2g.report.pooled import STATISTICS, pooled
+from s2g.report.pooled import STATISTICS, apart, pooled
 
 METRIC = Metric("m", "m", True, 1, items=lambda of: of["value"])
 WHOLE = Metric("w", "w", True, 1, value=lambda of: float(of["value"].max()))
@@ -57,3 +57,11 @@ def test_one_run_has_a_mean_and_no_spread() -> None:
 def test_a_set_without_scores_of_images_has_no_spread_of_an_image() -> None:
     assert pooled("image_std", WHOLE, scores()) is None
     assert pooled("set_std", WHOLE, scores()) is not None
+
+
+def test_a_difference_of_rows_of_several_runs_is_taken_run_by_run() -> None:
+    units = np.arange(4) // 2
+    others = [SimpleNamespace(estimates={"m": of_mean(row - shift, units)}) for row, shift in zip(RUNS, (1, 2, 3), strict=True)]
+    found = apart(METRIC, scores(), others)
+    # Differences of 1, 2, 3: their mean is 2 and its t interval 4.303 / sqrt(3), however much the runs themselves differ.
+    assert found.value == pytest.approx(2) and found.high == pytest.approx(2 + 4.3027 / np.sqrt(3), abs=1e-3)

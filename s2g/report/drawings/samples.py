@@ -27,6 +27,7 @@ class Samples:
     """The first `count` points of each row, classes apart."""
 
     count: int = 2000
+    down: str = ""  # what a sweep's values are, for the labels at the side
     rows: tuple[str, ...] = ()  # which rows; all, if none is named
 
     @property
@@ -46,7 +47,7 @@ class Samples:
     def figure(self, profile: Profile, arrays: Arrays) -> Figure:
         from matplotlib.figure import Figure
 
-        panels = placed(profile, arrays)
+        panels = placed(profile, arrays, self.down)
         across = list(dict.fromkeys(column for _, column in panels))
         down = list(dict.fromkeys(line for line, _ in panels))
         figure = Figure(figsize=(1.95 * len(across) + 0.4, 1.95 * len(down) + 0.4), layout="constrained")
@@ -81,7 +82,7 @@ def mixture_of(arrays: Arrays, name: str) -> Mixture:
     return Mixture(means, float(std), labels)
 
 
-def placed(profile: Profile, arrays: Arrays) -> dict[tuple[str, str], str]:
+def placed(profile: Profile, arrays: Arrays, down: str = "") -> dict[tuple[str, str], str]:
     """Line and column of each panel to its arrays' name: groups down and rows across, or a sweep's values down."""
     found = {}
     for group, about in profile.groups.items():
@@ -89,7 +90,7 @@ def placed(profile: Profile, arrays: Arrays) -> dict[tuple[str, str], str]:
             if f"{group}/{row}/points" not in arrays:
                 continue
             value = line.label.removeprefix(line.point_of).lstrip(", ") if line.point_of else ""
-            said = [about.label] * (len(profile.groups) > 1) + [value] * bool(value)
+            said = [about.label] * (len(profile.groups) > 1) + [f"{down} {value}".strip()] * bool(value)
             found[" ".join(said) or about.label, line.point_of or line.label] = f"{group}/{row}"
     return found
 
