@@ -36,5 +36,5 @@ class Way:
 
 WAYS = {
     "detour": Way("length / distance", False, 3, detour),
-    "bend": Way("bend", None, 3, bend),
+    "bend": Way("bend", False, 3, bend),
 }

@@ -143,8 +143,13 @@ def profile_of(exhibit: Exhibit, results: Results) -> Profile:
 
 def compared_with(profile: Profile) -> str:
     """The row that differences are taken to, in words."""
-    own = {row.partition("@")[0]: line.against.partition("@")[0] for row, line in profile.rows.items() if line.against}
-    labels = [f"of {row} to {against} of the same value" for row, against in own.items()]
+    own = {}
+    for row, line in profile.rows.items():
+        if line.against:
+            of, to = (profile.rows[name] for name in (row, line.against))
+            same = " of the same value" if "@" in line.against else ""
+            own[f"of {of.point_of or of.label} to {to.point_of or to.label}{same}"] = None
+    labels = list(own)
     named = [profile.rows[profile.against].label] if profile.against else []  # a study need not compare
     return "; ".join([*named, *labels])
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from s2g.engine.run import Run
 from s2g.report.drawing import Arrays, first_runs
-from s2g.report.drawings.samples import mixture_of, truth_of
+from s2g.report.drawings.samples import mixture_of, ticks, truth_of
 from s2g.report.exhibit import Profile, Wanted
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Paths:
             for at in range(mixture.num_classes):
                 places = states[np.arange(len(states)) % mixture.num_classes == at, -1]
                 end.plot(places, np.zeros(len(places)), "|", color=COLOURS[1 + at], markersize=7, markeredgewidth=0.7)
-            end.set(yticks=[], ylim=(-0.08, None))
+            end.set(xticks=ticks(mixture), yticks=[], ylim=(-0.08, None))
             for axis in (top, end):
                 axis.tick_params(labelsize=7)
             if top is not tops[0]:

@@ -102,6 +102,11 @@ def reach(arrays: Arrays, panels: Mapping[Any, str], dimensions: int) -> float:
     return max(far, *(float(np.abs(arrays[f"{name}/means"]).max() + 3 * arrays[f"{name}/std"]) for name in names)) + 0.2
 
 
+def ticks(mixture: Mixture) -> list[float]:
+    """Where the modes are, and 0."""
+    return sorted({0.0, *mixture.means.flatten().tolist()})
+
+
 def _density(axis: Axes, mixture: Mixture, points: np.ndarray, half: float) -> None:
     from s2g.report.plots import COLOURS
 
@@ -110,7 +115,7 @@ def _density(axis: Axes, mixture: Mixture, points: np.ndarray, half: float) -> N
     axis.hist(points[:, 0], bins=np.linspace(-half, half, BINS + 1).tolist(), density=True, histtype="step", color=COLOURS[1])
     for mean in mixture.means[:, 0]:
         axis.axvline(mean, color="#000000", linewidth=0.6, linestyle=":")
-    axis.set(xlim=(-half, half), yticks=[], ylim=(0, 2.0 * mixture.density(mixture.means).max()))
+    axis.set(xlim=(-half, half), xticks=ticks(mixture), yticks=[], ylim=(0, 2.0 * mixture.density(mixture.means).max()))
     axis.tick_params(labelsize=7)
 
 
@@ -128,5 +133,5 @@ def _scatter(axis: Axes, mixture: Mixture, points: np.ndarray, half: float) -> N
         own = points[label == at]
         axis.plot(own[:, 0], own[:, 1], ".", color=COLOURS[1 + at], markersize=1.6, markeredgewidth=0, rasterized=True)
     axis.plot(mixture.means[:, 0], mixture.means[:, 1], "+", color="#000000", markersize=6, markeredgewidth=0.8)
-    axis.set(xlim=(-half, half), ylim=(-half, half), aspect="equal")
+    axis.set(xlim=(-half, half), ylim=(-half, half), xticks=ticks(mixture), yticks=ticks(mixture), aspect="equal")
     axis.tick_params(labelsize=7)
