@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -46,8 +47,10 @@ def composed(want: Wanted) -> dict[str, Any]:
     """
     try:
         chosen = {key: value for key, value in want.set.items() if key in GROUPS}
-        raw = copy.deepcopy(_groups(config_dir(), tuple(f"{key}={word(value)}" for key, value in chosen.items())))
-        rest = {key: value for key, value in want.set.items() if key not in GROUPS}
+        groups, read = _groups(config_dir(), tuple(f"{key}={word(value)}" for key, value in chosen.items()))
+        raw, rest = copy.deepcopy(groups), {key: value for key, value in want.set.items() if key not in GROUPS}
+        if read & set(rest):  # a benchmark that is of the model's own mixture would keep the old one
+            return _whole(want.overrides)
         return raw if all(_put(raw, key, value) for key, value in rest.items()) else _whole(want.overrides)
     except (HydraException, OmegaConfBaseException) as error:
         from s2g.app import explain
@@ -78,9 +81,10 @@ def _plain(value: Any) -> bool:
 
 
 @cache
-def _groups(place: Path, choices: tuple[str, ...]) -> dict[str, Any]:
-    """What the choice of groups alone comes to; `place` is where they are read from."""
-    return _whole(choices)
+def _groups(place: Path, choices: tuple[str, ...]) -> tuple[dict[str, Any], frozenset[str]]:
+    """What the choice of groups alone comes to, and the keys that others are made of; `place` is where they are read from."""
+    unresolved = OmegaConf.to_yaml(compose("run", overrides=list(choices)), resolve=False)
+    return _whole(choices), frozenset(re.findall(r"\$\{(?:[\w.]+:)?([\w.]+)", unresolved))
 
 
 def _whole(overrides: Sequence[str]) -> dict[str, Any]:

@@ -149,7 +149,8 @@ def _swept(row: str, line: Line) -> dict[str, Line]:
         if [len(value) for value in point.values() if isinstance(value, list)] == [1] == [len(point)]:  # block 3
             said = f" {values[0][0]}"
         label = line.label.format(name.strip("[]")) if "{}" in line.label else f"{line.label}{said}"
-        of = line.label.replace("{}", "").strip()
+        before = line.label.partition("{}")[0].rstrip(" =,")  # "S², seed {}" is a series "S²"
+        of = line.label if "{}" not in line.label else before.rpartition(",")[0] or before
         made[f"{row}@{name}"] = replace(line, label=label, set={**line.set, **point}, sweep={}, against=against, point_of=of)
     return made
 

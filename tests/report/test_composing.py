@@ -46,6 +46,13 @@ def test_a_value_is_what_hydra_makes_of_it(key: str, value: object) -> None:
         assert composed(want) == of._whole(want.overrides)
 
 
+@pytest.mark.parametrize(("key", "value"), [("model.network.std", 1), ("model.network.seed", 3)])
+def test_what_another_group_reads_is_read_there_too(key: str, value: object) -> None:
+    want = Wanted("g", "r", "label", "gmm", {"model": "toy_2d", "bench": "gmm", key: value})
+    with composing():
+        assert composed(want) == of._whole(want.overrides)
+
+
 def test_one_rows_values_are_not_the_next_ones() -> None:
     with composing():
         first = composed(replace(WANT, set={**WANT.set, "guidance.protect": [0, 1]}))

@@ -27,8 +27,7 @@ class Samples:
     """The first `count` points of each row, classes apart."""
 
     count: int = 2000
-    down: str = ""  # what a sweep's values are, for the labels at the side
-    rows: tuple[str, ...] = ()  # which rows; all, if none is named
+    rows: tuple[str, ...] = ()  # which rows; all, if none is named; the name of a sweep is all of its rows
 
     @property
     def alt(self) -> str:
@@ -37,7 +36,7 @@ class Samples:
     def collect(self, profile: Profile, rows: Sequence[Wanted], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
         arrays: dict[str, np.ndarray] = {}
         for (group, row), place in first_runs(rows, runs).items():
-            if self.rows and row not in self.rows:
+            if self.rows and row.partition("@")[0] not in self.rows:
                 continue
             run = runs[place]
             arrays[f"{group}/{row}/points"] = Store.of(run, root).items(range(min(self.count, run.num)))
@@ -47,7 +46,7 @@ class Samples:
     def figure(self, profile: Profile, arrays: Arrays) -> Figure:
         from matplotlib.figure import Figure
 
-        panels = placed(profile, arrays, self.down)
+        panels = placed(profile, arrays)
         across = list(dict.fromkeys(column for _, column in panels))
         down = list(dict.fromkeys(line for line, _ in panels))
         figure = Figure(figsize=(1.95 * len(across) + 0.4, 1.95 * len(down) + 0.4), layout="constrained")
@@ -82,7 +81,7 @@ def mixture_of(arrays: Arrays, name: str) -> Mixture:
     return Mixture(means, float(std), labels)
 
 
-def placed(profile: Profile, arrays: Arrays, down: str = "") -> dict[tuple[str, str], str]:
+def placed(profile: Profile, arrays: Arrays) -> dict[tuple[str, str], str]:
     """Line and column of each panel to its arrays' name: groups down and rows across, or a sweep's values down."""
     found = {}
     for group, about in profile.groups.items():
@@ -90,7 +89,7 @@ def placed(profile: Profile, arrays: Arrays, down: str = "") -> dict[tuple[str, 
             if f"{group}/{row}/points" not in arrays:
                 continue
             value = line.label.removeprefix(line.point_of).lstrip(", ") if line.point_of else ""
-            said = [about.label] * (len(profile.groups) > 1) + [f"{down} {value}".strip()] * bool(value)
+            said = [about.label] * (len(profile.groups) > 1) + [value] * bool(value)
             found[" ".join(said) or about.label, line.point_of or line.label] = f"{group}/{row}"
     return found
 
