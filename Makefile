@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ablations tables figures claims report methods test torture coverage-of-intervals lint train bench-reuse lock clean
+.PHONY: help setup demo ablations mixtures tables figures claims report methods test torture coverage-of-intervals lint train train-toys bench-reuse lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%-]+[a-z0-9% -]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -30,7 +30,7 @@ methods: .venv/ready ## every guidance method on the built-in model, at equal st
 tune-%: .venv/ready ## choose methods' knobs on the tuning seed (make tune-methods: an hour)
 	@$(BIN)/s2g tune $*
 
-table% fig%: .venv/ready ## a table of the paper (make table2 PROFILE=tiny NUM=128; OUT=FOLDER; LOGGER=wandb)
+table% fig% eq%: .venv/ready ## a table, figure or equation of the paper (make table2 PROFILE=tiny NUM=128; OUT=FOLDER; LOGGER=wandb)
 	@$(BIN)/s2g table $@ $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) \
 	  $(if $(LOGGER),--logger $(LOGGER)) --command "make $@$(if $(PROFILE), PROFILE=$(PROFILE))$(if $(NUM), NUM=$(NUM))"
 
@@ -38,6 +38,11 @@ ABLATIONS = table2 table4 table7 fig7 fig14 fig15
 ablations: .venv/ready ## Tables 2, 4, 7 and Figures 7, 14, 15 in one go (NUM=128: 25 minutes; again: half a minute)
 	@$(BIN)/s2g table $(ABLATIONS) $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) \
 	  $(if $(LOGGER),--logger $(LOGGER)) --command "make ablations$(if $(PROFILE), PROFILE=$(PROFILE))$(if $(NUM), NUM=$(NUM))"
+
+MIXTURES = fig2 fig3 fig4 fig8 fig9 fig10 eq14 eq29
+mixtures: .venv/ready ## Figures 2, 3, 4, 8, 9, 10 and Equations 14, 29 in one go: where the truth is known, and digits (ten minutes)
+	@$(BIN)/s2g table $(MIXTURES) $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) \
+	  $(if $(LOGGER),--logger $(LOGGER)) --command "make mixtures$(if $(PROFILE), PROFILE=$(PROFILE))$(if $(NUM), NUM=$(NUM))"
 
 tables: .venv/ready ## every measured table, from the committed results
 	@$(BIN)/s2g tables
@@ -76,6 +81,13 @@ train: .venv/ready ## train the built-in networks again (an hour or more) and wr
 	@$(BIN)/python scripts/train_shapes.py export model=probe
 	@$(BIN)/python scripts/train_shapes.py model=tiny_sit
 	@$(BIN)/python scripts/train_shapes.py export model=tiny_sit
+
+train-toys: .venv/ready ## train the toy networks that ship, five seeds and four other mixtures (a quarter of an hour)
+	@for seed in 0 1 2 3 4; do for model in toy_1d toy_2d; do \
+	  $(BIN)/python scripts/train_toy.py model=$$model seed=$$seed small export || exit 1; done; done
+	@$(BIN)/python scripts/train_toy.py model=toy_1d std=1 export
+	@for data in std=1 classes=sides "std=1 classes=sides"; do \
+	  $(BIN)/python scripts/train_toy.py model=toy_2d $$data export || exit 1; done
 
 lock: .venv/ready ## resolve requirements.lock anew
 	@$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --extra dev --python-version 3.11 \
