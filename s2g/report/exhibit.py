@@ -4,6 +4,7 @@ title, source, notes                what it is, where it stands in the paper, wh
 columns: {NAME: {bench, metric}}    the paper's columns, as scores that a run of ours would have
 paper: {GROUP: {ROW: [numbers]}}    the paper's numbers in that order; null where it prints none
 rows: {NAME: {label, set}}          methods; `set` is what one would type after `python run.py`
+remarks                             what is to be known of ours
 study                               what is computed of the rows' networks instead of sampling them (s2g/studies)
 profiles: {tiny, paper}             what is run: set, groups of rows (models), and what differs from the above
 printed                             instead of profiles: why there is nothing to run, only the paper's numbers to print
@@ -126,6 +127,7 @@ class Exhibit:
     labels: Mapping[str, str] = field(default_factory=dict)  # of rows that stand in no profile
     only_printed: str = ""  # why nothing can be run
     study: str = ""
+    remarks: tuple[str, ...] = ()  # what is to be known of ours
 
     def profile(self, name: str) -> Profile:
         """What is run in a profile; UserError if there is none of that name, or nothing to run at all."""

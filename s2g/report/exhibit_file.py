@@ -15,6 +15,7 @@ from s2g.report.located import Located
 from s2g.report.pooled import STATISTICS
 from s2g.typed import only
 
+PARTS = {"title", "source", "notes", "remarks", "columns", "paper", "rows", "against", "profiles", "printed", "study"}
 KINDS = ("table", "fig", "eq")  # tables and figures of the paper, and equations put to the test
 
 
@@ -23,7 +24,7 @@ def read_exhibit(path: Path) -> Exhibit:
     file = Located.of(path)
     raw = dict(file.content)
     with file.at():
-        only({"title", "source", "notes", "columns", "paper", "rows", "against", "profiles", "printed", "study"}, raw, "")
+        only(PARTS, raw, "")
     columns = {name: _column(file, about, "columns", name) for name, about in (raw.get("columns") or {}).items()}
     rows = {str(name): dict(about) for name, about in (raw.get("rows") or {}).items()}
     paper = raw.get("paper") or {}
@@ -45,9 +46,10 @@ def read_exhibit(path: Path) -> Exhibit:
         reason = raw.get("printed") or ""
         if bool(profiles) == bool(reason):
             raise UserError("profiles, or printed with the reason why there is nothing to run: one of the two is needed")
+    remarks = tuple(raw.get("remarks") or ())
     notes, labels = tuple(raw.get("notes") or ()), {row: str(about.get("label", row)) for row, about in rows.items()}
     return Exhibit(
-        path.stem, raw["title"], raw["source"], notes, columns, paper, profiles, labels, reason, raw.get("study") or ""
+        path.stem, raw["title"], raw["source"], notes, columns, paper, profiles, labels, reason, raw.get("study") or "", remarks
     )
 
 

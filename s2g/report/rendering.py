@@ -180,7 +180,7 @@ def how_to_read(exhibit: Exhibit, results: Results) -> list[str]:
     elif ran:
         said.append(f"The same noises under every row; calls per item, FLOPs relative to {against}.")
     footnotes = {line.label: line.footnote for line in profile.rows.values() if line.footnote}
-    return [*said, *(f"† {label}: {text}" for label, text in footnotes.items())]
+    return [*said, *exhibit.remarks, *(f"† {label}: {text}" for label, text in footnotes.items())]
 
 
 def counted(results: Results) -> str:
