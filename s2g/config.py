@@ -18,6 +18,8 @@ PACKAGE = Path(__file__).parent
 CHECKOUT = PACKAGE.parent
 BUILTIN = PACKAGE / "shapes" / "weights"
 TOYS = PACKAGE / "toy" / "weights"
+PAIRS = PACKAGE / "pairs" / "weights"
+SHIPPED = (BUILTIN, TOYS, PAIRS)
 T = TypeVar("T")
 
 
@@ -66,8 +68,8 @@ class ModelConfig:
         """Where the weights lie; UserError if nothing is there."""
         kind, _, name = self.weights.partition(":")
         if kind == "builtin":
-            places = [folder / f"{name or self.name}.safetensors" for folder in (BUILTIN, TOYS)]
-            path = next((place for place in places if place.is_file()), places[-1] if name else places[0])
+            places = [folder / f"{name or self.name}.safetensors" for folder in SHIPPED]
+            path = next((place for place in places if place.is_file()), places[1] if name else places[0])
         else:
             path = Path(self.weights).expanduser()
         if not path.is_file():

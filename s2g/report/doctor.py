@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from s2g.benches.shapes import PROBE, REFERENCE
-from s2g.config import BUILTIN, TOYS, config_dir
+from s2g.config import BUILTIN, SHIPPED, config_dir
 from s2g.report.table import console_table
 
 PACKAGES = ("torch", "torchvision", "diffusers", "transformers", "timm", "hydra-core", "omegaconf", "numpy")
@@ -60,7 +60,7 @@ def _weights(path: Path) -> list[str]:
     if config.weights != "builtin":
         return [f"model={path.stem}", f"not built yet; its weights: {config.weights}"]
     file = f"{config.name}.safetensors"
-    return [f"model={path.stem}", _state(next((f / file for f in (BUILTIN, TOYS) if (f / file).exists()), BUILTIN / file))]
+    return [f"model={path.stem}", _state(next((f / file for f in SHIPPED if (f / file).exists()), BUILTIN / file))]
 
 
 def _state(file: Path) -> str:
