@@ -38,7 +38,12 @@ class Digits(PairBench):
         wanted = np.array([int(name) for name in self.pair])
         return (
             Metric(
-                "accuracy", "right digit %", True, 1, items=lambda of: 100.0 * (of["digit"] == wanted[of["label"]]), bounds=PERCENT
+                "accuracy",
+                "right digit %",
+                True,
+                1,
+                items=lambda of: 100.0 * (of["digit"] == wanted[of["label"]]),
+                bounds=PERCENT,
             ),
             *metrics(self),
             # Root mean square grey levels. Of held-out images 30 (docs/digits.md): far below that, samples are copies.
@@ -67,7 +72,7 @@ class Digits(PairBench):
 
 
 def off_by(images: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Root mean square difference [B], in grey levels, of uint8 images [B, H, W, C] from the most alike of `known` [M, H, W, 1]."""
+    """Root mean square difference [B], in grey levels, of images [B, H, W, C] from the most alike of `known` [M, H, W, 1]."""
     flat, others = (grey[..., 0].reshape(len(grey), -1).astype(np.float64) for grey in (images, known))
     return nearest(others, flat) / np.sqrt(flat.shape[1])
 

@@ -51,7 +51,9 @@ def weights_file(architecture: str, weights: str, download: bool = False) -> Pat
     try:
         return Path(download_pretrained(about))
     except OSError as error:
-        raise UserError(f"{KEY} = {weights}: cannot be fetched ({error})", todo=f"make a network available; or {KEY}=FILE") from error
+        raise UserError(
+            f"{KEY} = {weights}: cannot be fetched ({error})", todo=f"make a network available; or {KEY}=FILE"
+        ) from error
 
 
 def _kept(about: dict[str, Any]) -> Path | None:
@@ -82,7 +84,7 @@ def _network(architecture: str, weights: str, download: bool) -> tuple[Any, Call
 
 
 def features_of(architecture: str, weights: str, images: np.ndarray, download: bool = False) -> np.ndarray:
-    """Image embeddings [B, D] of uint8 images [B, H, W, 3], resized as open_clip does; one thread, as a sum is by its parts."""
+    """Image embeddings [B, D] of uint8 images [B, H, W, 3], resized as open_clip does; one thread."""
     import torch
 
     model, prepare = _network(architecture, weights, download)

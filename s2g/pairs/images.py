@@ -73,4 +73,4 @@ def _moved(image: np.ndarray, draw: np.ndarray, wobble: Wobble) -> np.ndarray:
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / size
     centre = (np.array(image.shape[1:]) - 1) / 2
     offset = centre - turn @ (centre + wobble.shift * draw[:2])
-    return np.stack([affine_transform(plane, turn, offset, order=1, mode="constant", cval=-1.0) for plane in image])
+    return np.stack([affine_transform(plane, turn, offset, order=1, mode="grid-constant", cval=-1.0) for plane in image])

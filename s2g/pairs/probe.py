@@ -45,7 +45,7 @@ def shipped_probe() -> DigitsProbe:
 
 @torch.no_grad()
 def read_digits(pixels: np.ndarray, probe: DigitsProbe | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Digits read off uint8 images [B, 8, 8, 1 or 3] (grey), [B], and features [B, 64]; one thread, as a sum is by its parts."""
+    """Digits [B] and features [B, 64] of grey uint8 images [B, 8, 8, 1 or 3]; one thread: a sum depends on its parts."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -81,7 +81,8 @@ def embedding_figure(
                 _draw_contours(axis, contours[label], colour)
                 own = places[name][places[name][:, 2] == label]
                 size = 14 * min(1.0, (600 / max(1, len(places[name]))) ** 0.5)
-                axis.scatter(own[:, 0], own[:, 1], size, colour, MARKERS[1 + label % 6], alpha=0.55, linewidths=0)
+                marker = MARKERS[1 + label % 6]
+                axis.scatter(own[:, 0], own[:, 1], size, colour, marker=marker, alpha=0.55, linewidths=0)
             axis.set_title(labels.get(name, "real images" if name == REAL else name), fontsize=9)
             axis.set(xticks=[], yticks=[], xlim=(ends[0][0], ends[1][0]), ylim=(ends[0][1], ends[1][1]))
             axis.set_aspect("equal", adjustable="box")
