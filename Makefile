@@ -76,6 +76,10 @@ train: .venv/ready ## train the built-in networks again (an hour or more) and wr
 	@$(BIN)/python scripts/train_shapes.py export model=probe
 	@$(BIN)/python scripts/train_shapes.py model=tiny_sit
 	@$(BIN)/python scripts/train_shapes.py export model=tiny_sit
+	@$(BIN)/python scripts/train_shapes.py model=digits_probe threads=1
+	@$(BIN)/python scripts/train_shapes.py export model=digits_probe
+	@$(BIN)/python scripts/train_shapes.py model=digits_sit threads=1
+	@$(BIN)/python scripts/train_shapes.py export model=digits_sit
 
 lock: .venv/ready ## resolve requirements.lock anew
 	@$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --extra dev --python-version 3.11 \

@@ -20,7 +20,9 @@ from s2g.report.plots import COLOURS, MARKERS, STYLE
 REAL = "real"  # the name of the real images among the places
 PERPLEXITY = 30.0  # scikit-learn's own; a tenth of the points where they are fewer than 300
 ACROSS = 4  # panels in a row
+MARGIN = 0.1  # around the points, for the contours
 GRID = 100  # points of a side on which a density is drawn
+BANDWIDTH = 0.25  # of the density, in standard deviations of a class: clusters within a class stay apart
 INSIDE = (0.9, 0.6, 0.3)  # shares of a class's real images inside its contours
 CLASS_COLOURS = (COLOURS[1], COLOURS[2], *COLOURS[3:])  # black is for words
 
@@ -68,11 +70,12 @@ def embedding_figure(
     found = np.concatenate([places[name] for name in names])
     present = [int(label) for label in np.unique(found[:, 2])]
     low, high = found[:, :2].min(0), found[:, :2].max(0)
-    ends = low - 0.04 * (high - low), high + 0.04 * (high - low)
+    ends = low - MARGIN * (high - low), high + MARGIN * (high - low)
+    wide, tall = ends[1] - ends[0]
     across = min(ACROSS, len(names))
     down = -(-len(names) // across)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(2.5 * across, 0.9 + 2.6 * down), layout="constrained")
+        figure = Figure(figsize=(2.5 * across, 0.9 + (2.4 * tall / wide + 0.25) * down), layout="constrained")
         axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
         contours = {label: _contours(places[REAL], label, *ends) for label in present}
         for axis, name in zip(axes, names, strict=False):
@@ -80,9 +83,9 @@ def embedding_figure(
                 colour = CLASS_COLOURS[label % len(CLASS_COLOURS)]
                 _draw_contours(axis, contours[label], colour)
                 own = places[name][places[name][:, 2] == label]
-                size = 14 * min(1.0, (600 / max(1, len(places[name]))) ** 0.5)
+                size = 12 * min(1.0, (600 / max(1, len(places[name]))) ** 0.5)
                 marker = MARKERS[1 + label % 6]
-                axis.scatter(own[:, 0], own[:, 1], size, colour, marker=marker, alpha=0.55, linewidths=0)
+                axis.scatter(own[:, 0], own[:, 1], size, colour, marker=marker, alpha=0.6, linewidths=0, zorder=2)
             axis.set_title(labels.get(name, "real images" if name == REAL else name), fontsize=9)
             axis.set(xticks=[], yticks=[], xlim=(ends[0][0], ends[1][0]), ylim=(ends[0][1], ends[1][1]))
             axis.set_aspect("equal", adjustable="box")
@@ -100,7 +103,7 @@ def _contours(real: np.ndarray, label: int, low: np.ndarray, high: np.ndarray) -
     if own.shape[1] < 5:
         return None
     x, y = np.meshgrid(np.linspace(low[0], high[0], GRID), np.linspace(low[1], high[1], GRID))
-    density = gaussian_kde(own, bw_method=0.2)
+    density = gaussian_kde(own, bw_method=BANDWIDTH)
     levels = np.quantile(density(own), [1 - share for share in INSIDE])
     return x, y, density(np.stack([x.ravel(), y.ravel()])).reshape(x.shape), levels
 
@@ -110,7 +113,7 @@ def _draw_contours(axis: Axes, drawn: tuple[np.ndarray, ...] | None, colour: str
         return
     x, y, density, levels = drawn
     axis.contourf(x, y, density, [levels[0], density.max()], colors="#bbbbbb", alpha=0.25, zorder=0)
-    axis.contour(x, y, density, levels, colors=colour, linewidths=0.7, alpha=0.9, zorder=1)
+    axis.contour(x, y, density, levels, colors=colour, linewidths=0.6, alpha=0.8, zorder=1)
 
 
 def _legend(figure: Figure, present: Sequence[int], classes: Sequence[str], title: str) -> None:
