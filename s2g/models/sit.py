@@ -196,4 +196,4 @@ class SiTDenoiser:
 
     def decode(self, latents: Tensor) -> Tensor:
         pixels = (127.5 * latents.float() + 128).clamp(0, 255).to(torch.uint8)
-        return pixels.repeat(1, 3, 1, 1) if pixels.shape[1] == 1 else pixels  # grey: an image of equal channels
+        return pixels.repeat(1, 3, 1, 1) if self.latent_shape[0] == 1 else pixels  # grey: an image of equal channels
