@@ -81,6 +81,10 @@ train: .venv/ready ## train the built-in networks again (an hour or more) and wr
 	@$(BIN)/python scripts/train_shapes.py export model=probe
 	@$(BIN)/python scripts/train_shapes.py model=tiny_sit
 	@$(BIN)/python scripts/train_shapes.py export model=tiny_sit
+	@$(BIN)/python scripts/train_shapes.py model=digits_probe threads=1
+	@$(BIN)/python scripts/train_shapes.py export model=digits_probe
+	@$(BIN)/python scripts/train_shapes.py model=digits_sit threads=1
+	@$(BIN)/python scripts/train_shapes.py export model=digits_sit
 
 train-toys: .venv/ready ## train the toy networks that ship, five seeds, and other mixtures (20 minutes)
 	@for seed in 0 1 2 3 4; do for model in toy_1d toy_2d; do \

@@ -17,8 +17,10 @@ from s2g.typed import at_least, coerce, only
 
 PACKAGE = Path(__file__).parent
 CHECKOUT = PACKAGE.parent
-EARLY = "builtin:early"  # the state of a toy after an eighth of its training, as a model of its own
+EARLY = "builtin:early"  # an earlier state of the same training, as a model of its own
 BUILTIN = PACKAGE / "shapes" / "weights"
+PAIRS = PACKAGE / "pairs" / "weights"
+SHIPPED = (BUILTIN, PAIRS)  # toys have a shelf of their own
 T = TypeVar("T")
 
 
@@ -34,7 +36,7 @@ class ModelConfig:
 
     name: str
     family: str
-    weights: str  # "builtin", of a toy also "builtin:early", a file, or "none" for what has no weights
+    weights: str  # "builtin", "builtin:early", a file, or "none" for what has no weights
     blocks: int  # stated here so that masks can be checked without the weights; loading checks the statement
     unit: int  # items of a unit: the batch
     dtype: str
@@ -76,7 +78,9 @@ class ModelConfig:
         elif self.family == "toy":
             path, todo = shelf.find(shelf.file_name(self.network, self._early)), shelf.command(self.network)
         else:
-            path = BUILTIN / f"{self.name}.safetensors"
+            file = f"{self.name}{'_weak' * (self.weights == EARLY)}.safetensors"
+            places = [folder / file for folder in SHIPPED]
+            path = next((place for place in places if place.is_file()), places[0])
         if not path.is_file():
             raise UserError(f"{self.key} = {self.weights}: no file {path}", todo=todo)
         if not os.access(path, os.R_OK):

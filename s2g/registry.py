@@ -103,5 +103,7 @@ BENCHES = Registry(
     {
         "shapes": Entry("s2g.benches.shapes:Shapes", "the built-in world's 108 classes, read by its probe"),
         "gmm": Entry("s2g.benches.gmm:GMM", "points of a Gaussian mixture, held against the mixture itself"),
+        "digits": Entry("s2g.benches.digits:Digits", "two handwritten digits, read by a classifier of all ten (Figure 4)"),
+        "cifar": Entry("s2g.benches.cifar:Cifar", "CIFAR-10's automobiles and horses in CLIP's features (Figure 4)"),
     },
 )

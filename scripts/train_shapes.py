@@ -1,12 +1,14 @@
-"""Train the built-in networks on the shapes world.
+"""Train the networks of the shapes world and of Figure 4's two classes.
 
     python scripts/train_shapes.py model=probe
     python scripts/train_shapes.py model=tiny_sit [steps=3200] [device=cpu|cuda] [out=training]
+    python scripts/train_shapes.py model=digits_probe, model=digits_sit
+    python scripts/train_shapes.py model=cifar_sit device=cuda data=FOLDER [download=true]
 
 State is written to OUT/MODEL/state.pt every 250 steps and a run that was stopped goes on from there; the loss goes to
 OUT/MODEL/loss.csv. `python scripts/train_shapes.py export model=tiny_sit` writes the weights that ship with the
-package; for the probe also the moments of its features on true scenes. Every batch depends on the seed and the step
-alone, so a resumed run sees what a straight one would have seen.
+package (cifar_sit's, which do not, to OUT/cifar_sit), and for a probe its features of true images. Every batch depends on
+the seed and the step alone, so a resumed run sees what a straight one would have seen.
 """
 
 from __future__ import annotations
@@ -18,31 +20,26 @@ import sys
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from training_sources import Source, World, images_and_labels, of_cifar, of_digits
 
+from s2g.config import BUILTIN, PAIRS, config_dir
+from s2g.errors import UserError
 from s2g.metrics.frechet import Moments
 from s2g.models.sit import SiT, initialise
+from s2g.pairs.digits import digits, held_out, pair
+from s2g.pairs.probe import DigitsProbe, read_digits
 from s2g.shapes.probe import Probe
 from s2g.shapes.render import render
-from s2g.shapes.world import (
-    ATTRIBUTES,
-    EASY,
-    FULL,
-    HELD_OUT_SEED,
-    NUM_CLASSES,
-    REFERENCE_SEED,
-    TRAIN_SEED,
-    Ranges,
-    attributes_of,
-    scenes,
-)
+from s2g.shapes.world import ATTRIBUTES, HELD_OUT_SEED, REFERENCE_SEED, attributes_of, scenes
 
-TINY_SIT = dict(size=32, patch=4, channels=3, width=96, depth=12, heads=4, num_classes=NUM_CLASSES, learn_sigma=False)
-WEIGHTS = Path(__file__).parents[1] / "s2g" / "shapes" / "weights"
+WEIGHTS = BUILTIN
 
 
 @dataclass
@@ -55,6 +52,8 @@ class Settings:
     device: str = "cpu"
     out: str = "training"
     threads: int = 2
+    data: str = "data/cifar10"  # of cifar_sit
+    download: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,14 @@ class Recipe:
     weak_at: int | None = None  # step after which the EMA is kept as the weaker network
 
 
-RECIPES = {"probe": Recipe(800, 128, 2e-3), "tiny_sit": Recipe(3200, 96, 2e-3, easy=2000, weak_at=2300)}
+RECIPES = {
+    "probe": Recipe(800, 128, 2e-3),
+    "tiny_sit": Recipe(3200, 96, 2e-3, easy=2000, weak_at=2300),
+    "digits_probe": Recipe(1500, 128, 2e-3),
+    "digits_sit": Recipe(2000, 64, 2e-3, weak_at=500),
+    "cifar_sit": Recipe(60_000, 256, 1e-3, weak_at=15_000),  # ours, and not run: no data was at hand
+}
+PROBES = ("probe", "digits_probe")
 EMA_DECAY = 0.999
 LABEL_DROPOUT = 0.1
 
@@ -76,34 +82,47 @@ LABEL_DROPOUT = 0.1
 def build(name: str) -> nn.Module:
     """A freshly initialised network; the same numbers each time."""
     torch.manual_seed(0)
-    if name == "probe":
-        return Probe()
-    model = SiT(**TINY_SIT)
+    if name in PROBES:
+        return Probe() if name == "probe" else DigitsProbe()
+    model = SiT(**OmegaConf.load(config_dir() / "model" / f"{name}.yaml").network)
     initialise(model)
     return model
 
 
-def images_and_labels(seed: int, first: int, count: int, device: str, ranges: Ranges = FULL) -> tuple[Tensor, Tensor]:
-    """Images [B, 3, 32, 32] in [-1, 1] and classes [B] of scenes first .. first + count - 1."""
-    drawn = scenes(seed, np.arange(first, first + count), ranges=ranges)
-    return torch.from_numpy(render(drawn) * 2 - 1).to(device), torch.from_numpy(drawn.label).to(device)
+def source_of(settings: Settings) -> Source:
+    """What a model learns from; UserError where its data is not there."""
+    if settings.model == "cifar_sit":
+        return of_cifar(settings.device, settings.data, settings.download)
+    if settings.model in ("digits_probe", "digits_sit"):
+        return of_digits(settings.device, digits() if settings.model == "digits_probe" else pair())
+    return World(settings.device, RECIPES[settings.model].easy)
+
+
+def noisy(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Images with a little noise: samples are never as clean as scenes."""
+    noise = torch.randn(images.shape, generator=generator) * torch.rand(len(images), 1, 1, 1, generator=generator) * 0.15
+    return images + noise.to(images.device)
 
 
 def probe_loss(model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Cross entropy of the three heads, on images with a little noise: samples are never as clean as scenes."""
-    noise = torch.randn(images.shape, generator=generator) * torch.rand(len(images), 1, 1, 1, generator=generator) * 0.15
-    reading = model(images + noise.to(images.device))
+    """Cross entropy of the three heads."""
+    reading = model(noisy(images, generator))
     truth = attributes_of(labels)
     return sum(nn.functional.nll_loss(reading.logp[name], truth[name]) for name in ATTRIBUTES)
 
 
-def velocity_loss(model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+def digits_loss(model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Cross entropy of the ten digits."""
+    return nn.functional.nll_loss(model(noisy(images, generator))[0], labels)
+
+
+def velocity_loss(model: SiT, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
     """Flow matching at logit-normal times (arXiv 2403.03206); a tenth of the labels becomes "no class"."""
     noise = torch.randn(images.shape, generator=generator).to(images.device)
     t = torch.randn(len(images), generator=generator).sigmoid().to(images.device)
     dropped = (torch.rand(len(images), generator=generator) < LABEL_DROPOUT).to(images.device)
     at = t[:, None, None, None]
-    prediction = model(at * images + (1 - at) * noise, t, torch.where(dropped, NUM_CLASSES, labels))
+    prediction = model(at * images + (1 - at) * noise, t, torch.where(dropped, model.num_classes, labels))
     return (prediction - (images - noise)).square().mean()
 
 
@@ -123,13 +142,14 @@ def train(settings: Settings) -> None:
     """Train until the last step, from the stored state if there is one."""
     recipe = RECIPES[settings.model]
     steps, batch = settings.steps or recipe.steps, settings.batch or recipe.batch
+    source = source_of(settings)  # before anything is written: its data may not be there
     folder = Path(settings.out) / settings.model
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.threads)
     model = build(settings.model).to(settings.device).train()
     ema = copy.deepcopy(model).eval().requires_grad_(False)
-    loss_of = probe_loss if settings.model == "probe" else velocity_loss
-    optims = optimisers(model, recipe.lr, muon=settings.model != "probe")
+    loss_of = {"probe": probe_loss, "digits_probe": digits_loss}.get(settings.model, velocity_loss)
+    optims = optimisers(model, recipe.lr, muon=settings.model not in PROBES)
     step, seconds = 0, 0.0
     state_file = folder / "state.pt"
     if state_file.exists():
@@ -141,7 +161,7 @@ def train(settings: Settings) -> None:
         step, seconds = state["step"], state["seconds"]
         print(f"{settings.model}: going on from step {step} of {steps}", flush=True)
 
-    held_images, held_labels = images_and_labels(HELD_OUT_SEED, 0, 256, settings.device)
+    held_images, held_labels = source.held_out()
     log = (folder / "loss.csv").open("a+", newline="")
     log.seek(0)
     known = [row for row in csv.reader(log) if row and row[0].isdigit() and int(row[0]) <= step]
@@ -154,8 +174,7 @@ def train(settings: Settings) -> None:
         for optim in optims:
             for group in optim.param_groups:
                 group["lr"] = recipe.lr * warm * (1 - step / steps)
-        ranges = EASY if step < recipe.easy else FULL
-        images, labels = images_and_labels(TRAIN_SEED, step * batch, batch, settings.device, ranges)
+        images, labels = source.batch(step, batch)
         loss = loss_of(model, images, labels, torch.Generator().manual_seed(step))
         for optim in optims:
             optim.zero_grad(set_to_none=True)
@@ -188,6 +207,10 @@ def train(settings: Settings) -> None:
     log.close()
     if settings.model == "probe":
         report_probe(ema, settings.device)
+    if settings.model == "digits_probe":
+        with torch.no_grad():
+            right = ema(held_images)[0].argmax(-1) == held_labels
+        print(f"held out: {int(right.sum())} of {len(right)} digits right ({right.float().mean():.4f})")
 
 
 def report_probe(probe: nn.Module, device: str, count: int = 10_000) -> None:
@@ -208,7 +231,7 @@ def report_probe(probe: nn.Module, device: str, count: int = 10_000) -> None:
 
 def export(settings: Settings) -> None:
     """Write the EMA weights (and the weaker network's) into the package: fp16, but fp32 for what measures."""
-    dtype = torch.float32 if settings.model == "probe" else torch.float16
+    dtype = torch.float32 if settings.model in PROBES else torch.float16
     folder = Path(settings.out) / settings.model
     state = torch.load(folder / "state.pt", weights_only=True, map_location="cpu")
     if state["step"] < (settings.steps or RECIPES[settings.model].steps):
@@ -216,12 +239,15 @@ def export(settings: Settings) -> None:
     found = {settings.model: state["ema"]}
     if (folder / "weak.pt").exists():
         found[f"{settings.model}_weak"] = torch.load(folder / "weak.pt", weights_only=True, map_location="cpu")
-    WEIGHTS.mkdir(parents=True, exist_ok=True)
+    place = {"cifar_sit": folder, "digits_sit": PAIRS, "digits_probe": PAIRS}.get(settings.model, WEIGHTS)
+    place.mkdir(parents=True, exist_ok=True)
     for name, state in found.items():
-        save_file({k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}, WEIGHTS / f"{name}.safetensors")
-        print("wrote", WEIGHTS / f"{name}.safetensors")
+        save_file({k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}, place / f"{name}.safetensors")
+        print("wrote", place / f"{name}.safetensors")
     if settings.model == "probe":
         export_reference()
+    if settings.model == "digits_probe":
+        export_digits_reference(place / "digits_reference.npz")
 
 
 def export_reference(count: int = 10_000, kept: int = 2_000) -> None:
@@ -246,10 +272,18 @@ def export_reference(count: int = 10_000, kept: int = 2_000) -> None:
     print("wrote", WEIGHTS / "reference.npz")
 
 
+def export_digits_reference(path: Path) -> None:
+    """Write what the digits bench measures against: the shipped probe's features of the pair's real images, and these."""
+    real = pair()
+    known = dict(features=read_digits(real.pixels)[1], label=real.label.astype(np.int8), pixels=real.pixels)
+    np.savez_compressed(path, **known, held_out=held_out(real))
+    print("wrote", path)
+
+
 def main(arguments: list[str]) -> int:
     """Parse key=value and the optional verb "export"."""
     known = {field.name: field.type for field in fields(Settings)}
-    values: dict[str, int | str] = {}
+    values: dict[str, Any] = {}
     for argument in arguments:
         if argument == "export":
             continue
@@ -257,9 +291,13 @@ def main(arguments: list[str]) -> int:
         if key not in known or (key == "model" and value not in RECIPES):
             print(f"unknown: {argument}; keys: {', '.join(known)}; models: {', '.join(RECIPES)}", file=sys.stderr)
             return 2
-        values[key] = int(value) if known[key] == "int" else value
+        values[key] = int(value) if known[key] == "int" else value == "true" if known[key] == "bool" else value
     settings = Settings(**values)
-    export(settings) if "export" in arguments else train(settings)
+    try:
+        export(settings) if "export" in arguments else train(settings)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -31,7 +31,7 @@ class Manifold:
             raise ValueError(f"k = {k} for {len(points)} points: between 1 and one less than the points")
         points = points.astype(np.float64)
         squared = np.empty(len(points))
-        for rows, distances in _squared_distances(points, points):
+        for rows, distances in squared_distances(points, points):
             distances[np.arange(len(distances)), np.arange(rows.start, rows.start + len(distances))] = np.inf  # itself
             squared[rows] = np.partition(distances, k - 1, axis=1)[:, k - 1]
         return Manifold(points, squared)
@@ -39,14 +39,14 @@ class Manifold:
     def balls_of(self, queries: np.ndarray) -> np.ndarray:
         """How many balls hold each of queries [N, D]: [N] integers."""
         found = np.empty(len(queries), np.int64)
-        for rows, distances in _squared_distances(queries.astype(np.float64), self.points):
+        for rows, distances in squared_distances(queries.astype(np.float64), self.points):
             found[rows] = (distances <= self.squared_radii).sum(1)
         return found
 
     def reached_by(self, queries: np.ndarray) -> np.ndarray:
         """Which balls hold at least one of queries [N, D]: [M] booleans."""
         found = np.zeros(len(self.points), bool)
-        for _, distances in _squared_distances(queries.astype(np.float64), self.points):
+        for _, distances in squared_distances(queries.astype(np.float64), self.points):
             found |= (distances <= self.squared_radii).any(0)
         return found
 
@@ -83,7 +83,7 @@ def coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
     return float(Manifold.of(real, k).reached_by(fake).mean())
 
 
-def _squared_distances(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+def squared_distances(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Rows of a [N, D] with their squared distances to b [M, D], a chunk at a time.
 
     |a|^2 + |b|^2 - 2 ab is one matrix product, tens of times faster than differences; in float64 it is exact on

@@ -195,4 +195,5 @@ class SiTDenoiser:
         return Output(-out[:, : self.latent_shape[0]])
 
     def decode(self, latents: Tensor) -> Tensor:
-        return (127.5 * latents.float() + 128).clamp(0, 255).to(torch.uint8)
+        pixels = (127.5 * latents.float() + 128).clamp(0, 255).to(torch.uint8)
+        return pixels.repeat(1, 3, 1, 1) if self.latent_shape[0] == 1 else pixels  # grey: an image of equal channels

@@ -11,8 +11,8 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from s2g.benches.shapes import PROBE, REFERENCE
-from s2g.config import BUILTIN, config_dir
+from s2g.benches import digits, shapes
+from s2g.config import BUILTIN, SHIPPED, config_dir
 from s2g.report.table import console_table
 from s2g.toy.shelf import file_name, find
 
@@ -37,7 +37,8 @@ def show_doctor() -> int:
     console.print(console_table(["machine", ""], rows, left=True))
 
     found = [_weights(path) for path in sorted((config_dir() / "model").glob("*.yaml"))]
-    found += [[f"bench=shapes: {path.name}", _state(path)] for path in (PROBE, REFERENCE)]
+    for name, bench in (("shapes", shapes), ("digits", digits)):
+        found += [[f"bench={name}: {path.name}", _state(path)] for path in (bench.PROBE, bench.REFERENCE)]
     data = os.environ.get("S2G_DATA")
     prompts = f"S2G_DATA = {data}" + ("" if Path(data).is_dir() else ": no such folder") if data else "S2G_DATA is not set"
     found.append(["prompt files", f"{prompts}; bench=shapes needs none"])
@@ -58,10 +59,15 @@ def _weights(path: Path) -> list[str]:
     config = OmegaConf.load(path)
     if config.weights == "none":
         return [f"model={path.stem}", "needs none: it is exact"]
+    if config.weights.startswith("training/"):
+        there = "found" if Path(config.weights).is_file() else "not here"
+        return [f"model={path.stem}", f"made by scripts/train_shapes.py, {there}: {config.weights}"]
     if config.weights != "builtin":
         return [f"model={path.stem}", f"not built yet; its weights: {config.weights}"]
-    toy = config.family == "toy"
-    return [f"model={path.stem}", _state(find(file_name(config.network)) if toy else BUILTIN / f"{config.name}.safetensors")]
+    if config.family == "toy":
+        return [f"model={path.stem}", _state(find(file_name(config.network)))]
+    file = f"{config.name}.safetensors"
+    return [f"model={path.stem}", _state(next((f / file for f in SHIPPED if (f / file).exists()), BUILTIN / file))]
 
 
 def _state(file: Path) -> str:

@@ -100,8 +100,9 @@ def _curves(profile: Profile, plot: Plot, results: Results) -> Figure:
         axis.set_xlabel(plot.x_label or plot.x)
         if whole:
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)))
+    drawn = [axis.get_legend_handles_labels() for axis in axes.flat]
+    found = {label: handle for handles, labels in drawn for handle, label in zip(handles, labels, strict=True)}
+    figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=min(4, len(found)))
     return figure
 
 

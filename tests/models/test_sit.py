@@ -86,6 +86,16 @@ def test_the_adapter_flips_sign_and_time_and_sends_no_class(denoiser: SiTDenoise
     assert conditions["uncond"].tensors["labels"].tolist() == [108, 108]
 
 
+def test_one_channel_is_decoded_to_grey(run_of) -> None:
+    run: Run = run_of("model=digits_sit", "bench=digits")
+    grey = SiTDenoiser.load(run.model, torch.device("cpu"), DTYPES["fp32"])
+    values = torch.tensor([[-1.0, 0.0], [0.5, 2.0]])
+    decoded = grey.decode(values[None, None])
+    assert decoded.dtype == torch.uint8 and decoded.shape == (1, 3, 2, 2)
+    assert (decoded == torch.tensor([[0, 128], [191, 255]])).all()
+    assert grey.latent_shape == (1, 8, 8) and grey.token_grid == (4, 4) and len(grey.blocks) == 12
+
+
 def test_the_trained_network_denoises(denoiser: SiTDenoiser) -> None:
     """Its velocity explains most of what noise - data is, and the class helps."""
     from s2g.shapes.render import render

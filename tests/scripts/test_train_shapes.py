@@ -8,9 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 import train_shapes
-from train_shapes import Settings, images_and_labels, main, train
+from cifar_folder import write_cifar
+from omegaconf import OmegaConf
+from train_shapes import Settings, main, source_of, train
+from training_sources import Pictures, images_and_labels
 
+from s2g.config import config_dir
+from s2g.models.sit import SiT
 from s2g.shapes.world import EASY, FULL, TRAIN_SEED
+
+NETWORK = OmegaConf.load(config_dir() / "model" / "digits_sit.yaml").network
 
 
 def test_training_goes_on_from_its_stored_state(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -50,3 +57,36 @@ def test_an_unfinished_network_is_not_exported(tmp_path: Path, monkeypatch: pyte
 def test_unknown_keys_are_named(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["stpes=3"]) == 2
     assert "stpes=3" in capfd.readouterr().err
+
+
+def test_real_images_are_learned_from_with_the_same_loop(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for model, steps in (("digits_probe", 40), ("digits_sit", 2)):
+        assert main([f"model={model}", "batch=16", "threads=1", f"out={tmp_path}", f"steps={steps}"]) == 0
+        state = torch.load(tmp_path / model / "state.pt", weights_only=True)
+        assert state["step"] == steps
+    assert set(state["ema"]) == set(SiT(**NETWORK).state_dict()) and (state["ema"]["pos_embed"].shape) == (1, 16, 48)
+    said = capfd.readouterr().out
+    right = int(said.partition("held out: ")[2].partition(" of 355")[0])
+    assert right > 100  # of 355, 36 by chance
+
+
+def test_held_out_digits_are_never_learned_from() -> None:
+    source = source_of(Settings(model="digits_sit"))
+    assert isinstance(source, Pictures)
+    seen, kept = ({picture.tobytes() for picture in images.pixels} for images in (source.seen, source.kept))
+    assert (len(source.seen), len(source.kept)) == (286, 70) and not seen & kept
+    assert source.held_out()[0].shape == (70, 1, 8, 8) and source.batch(3, 5)[1].max() <= 1
+
+
+def test_cifar_is_learned_from_where_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    typed = ["model=cifar_sit", "batch=2", "threads=1", "steps=1", f"out={tmp_path / 'out'}"]
+    assert main([*typed, f"data={tmp_path / 'data'}"]) == 2
+    said = capfd.readouterr().err
+    assert f"data = {tmp_path / 'data'}: no file" in said and "download=true" in said
+    assert not (tmp_path / "out").exists()
+    write_cifar(tmp_path / "data", monkeypatch)
+    assert main([*typed, f"data={tmp_path / 'data'}"]) == 0
+    assert main(["export", *typed]) == 0  # what does not ship stays where it was made
+    assert (tmp_path / "out" / "cifar_sit" / "cifar_sit.safetensors").stat().st_size > 2 * 30e6

@@ -1,0 +1,80 @@
+"""What the built-in networks learn from: batches of images and classes that depend on the seed and the step alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s2g.pairs import cifar, digits
+from s2g.pairs.images import Images, Wobble, as_floats, batch
+from s2g.shapes.render import render
+from s2g.shapes.world import EASY, FULL, HELD_OUT_SEED, TRAIN_SEED, Ranges, scenes
+
+SEED = 1  # of the order in which images are drawn
+
+
+class Source(Protocol):
+    """Images [B, C, H, W] in [-1, 1] and classes [B]."""
+
+    def batch(self, step: int, count: int) -> tuple[Tensor, Tensor]:
+        """What step `step` learns from."""
+        ...
+
+    def held_out(self) -> tuple[Tensor, Tensor]:
+        """What is never learned from."""
+        ...
+
+
+@dataclass(frozen=True)
+class World:
+    """Scenes of the built-in world, large and upright ones for the first `easy` steps."""
+
+    device: str
+    easy: int = 0
+
+    def batch(self, step: int, count: int) -> tuple[Tensor, Tensor]:
+        return images_and_labels(TRAIN_SEED, step * count, count, self.device, EASY if step < self.easy else FULL)
+
+    def held_out(self) -> tuple[Tensor, Tensor]:
+        return images_and_labels(HELD_OUT_SEED, 0, 256, self.device)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Real images, drawn with replacement and moved a little."""
+
+    device: str
+    seen: Images
+    kept: Images
+    wobble: Wobble
+
+    def batch(self, step: int, count: int) -> tuple[Tensor, Tensor]:
+        return self._on_device(*batch(self.seen, self.wobble, SEED, step, count))
+
+    def held_out(self) -> tuple[Tensor, Tensor]:
+        return self._on_device(as_floats(self.kept.pixels), self.kept.label)
+
+    def _on_device(self, images: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
+        return torch.from_numpy(images).to(self.device), torch.from_numpy(labels).to(self.device)
+
+
+def images_and_labels(seed: int, first: int, count: int, device: str, ranges: Ranges = FULL) -> tuple[Tensor, Tensor]:
+    """Images [B, 3, 32, 32] in [-1, 1] and classes [B] of scenes first .. first + count - 1."""
+    drawn = scenes(seed, np.arange(first, first + count), ranges=ranges)
+    return torch.from_numpy(render(drawn) * 2 - 1).to(device), torch.from_numpy(drawn.label).to(device)
+
+
+def of_digits(device: str, images: Images) -> Pictures:
+    """scikit-learn's digits, every fifth of a class held out."""
+    kept = digits.held_out(images)
+    return Pictures(device, images.where(~kept), images.where(kept), digits.WOBBLE)
+
+
+def of_cifar(device: str, data: str, download: bool) -> Pictures:
+    """CIFAR-10's horses and automobiles: its training set, and its test set held out; UserError if it is not there."""
+    seen, kept = (cifar.pair(data, "data", download, train) for train in (True, False))
+    return Pictures(device, seen, kept, cifar.WOBBLE)
