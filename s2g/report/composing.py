@@ -47,16 +47,22 @@ def composed(want: Wanted) -> dict[str, Any]:
     """
     try:
         chosen = {key: value for key, value in want.set.items() if key in GROUPS}
-        groups, read = _groups(config_dir(), tuple(f"{key}={word(value)}" for key, value in chosen.items()))
-        raw, rest = copy.deepcopy(groups), {key: value for key, value in want.set.items() if key not in GROUPS}
-        if read & set(rest):  # a benchmark that is of the model's own mixture would keep the old one
-            return _whole(want.overrides)
+        rest = {key: value for key, value in want.set.items() if key not in GROUPS}
+        groups, read = _groups(config_dir(), _typed(chosen))
+        if read & set(rest):  # a bench that is of the model's own mixture would keep the old one
+            chosen |= {key: rest.pop(key) for key in list(rest) if key in read}
+            groups, read = _groups(config_dir(), _typed(chosen))
+        raw = copy.deepcopy(groups)
         return raw if all(_put(raw, key, value) for key, value in rest.items()) else _whole(want.overrides)
     except (HydraException, OmegaConfBaseException) as error:
         from s2g.app import explain
 
         with named(want):
             raise UserError(explain(error)) from error
+
+
+def _typed(chosen: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(f"{key}={word(value)}" for key, value in chosen.items())
 
 
 def _put(raw: dict[str, Any], key: str, value: Any) -> bool:

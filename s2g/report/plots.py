@@ -70,7 +70,13 @@ def write_pictures(exhibit: Exhibit, results: Results, gallery: Gallery | None, 
         for ending in ("svg", "png"):
             stream, path = io.BytesIO(), out / f"{name}.{ending}"
             with matplotlib.rc_context(STYLE):
-                figure.savefig(stream, format=ending, dpi=150, metadata={"Date": None} if ending == "svg" else None)
+                # Of a drawing only the dots are pixels.
+                figure.savefig(
+                    stream,
+                    format=ending,
+                    dpi=100 if ending == "svg" else 150,
+                    metadata={"Date": None} if ending == "svg" else None,
+                )
             write_bytes(path, stream.getvalue())
             written.append(path)
     return written

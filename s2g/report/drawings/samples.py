@@ -121,7 +121,7 @@ def _density(axis: Axes, mixture: Mixture, points: np.ndarray, half: float) -> N
 def _scatter(axis: Axes, mixture: Mixture, points: np.ndarray, half: float) -> None:
     from s2g.report.plots import COLOURS
 
-    side = np.linspace(-half, half, 161)
+    side = np.linspace(-half, half, 121)
     grid = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
     heights = mixture.density(grid).reshape(len(side), len(side))
     top = mixture.density(mixture.means).max()
