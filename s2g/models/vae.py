@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,7 @@ class Decoder:
 
     def __call__(self, latents: Tensor) -> Iterator[Tensor]:
         for part in latents.split(self.chunk):
-            yield self.vae.decode(part.float() / SCALE, return_dict=False)[0]
+            yield self.vae.decode(part.float() / SCALE, return_dict=False)[0]  # type: ignore[arg-type]
 
 
 def load_decoder(config: ModelConfig, channels: int, device: torch.device) -> Decoder | None:
@@ -53,7 +53,8 @@ def load_decoder(config: ModelConfig, channels: int, device: torch.device) -> De
     if known != channels:
         raise UserError(f"model.vae = {config.vae}: decodes {known} channels, and {config.name} has {channels}")
     del vae.encoder, vae.quant_conv
-    return Decoder(vae.to(device).eval())
+    nn.Module.to(vae, device)  # diffusers' own `to` says nothing of its types
+    return Decoder(vae.eval())
 
 
 def random_vae(seed: int, channels: int = 4) -> AutoencoderKL:
@@ -72,9 +73,10 @@ def _read(folder: Path, config: ModelConfig) -> AutoencoderKL:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     try:
-        vae, about = AutoencoderKL.from_pretrained(
+        read: Any = AutoencoderKL.from_pretrained(
             folder, local_files_only=True, torch_dtype=torch.float32, output_loading_info=True
         )
+        vae, about = read
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         said = str(error).splitlines()[0]
         raise UserError(f"model.vae = {config.vae}: no AutoencoderKL ({said})", allowed="diffusers' layout") from error

@@ -24,7 +24,11 @@ def show_registries() -> None:
     console.print(console_table(["model=", ""], models, left=True))
     registries = (("guidance=", GUIDANCE), ("sampler=", SAMPLERS), ("bench=", BENCHES), ("model.family=", MODELS))
     for name, registry in registries:
-        console.print(console_table([name, ""], _rows(registry), left=True))
+        presets = []
+        if registry is SAMPLERS:  # a solver with all its knobs set
+            named = sorted((config_dir() / "sampler").glob("*.yaml"))
+            presets = [[path.stem, _first_comment(path)] for path in named if path.stem not in (*registry, "model")]
+        console.print(console_table([name, ""], [*_rows(registry), *presets], left=True))
 
 
 def _rows(registry: Registry) -> list[list[str]]:
