@@ -25,19 +25,18 @@ def decoder_folder(typed: str, key: str) -> Path:
 
     Nothing is fetched; UserError says how to.
     """
-    folder = Path(typed).expanduser()
-    if not folder.is_dir() and REPOSITORY.fullmatch(typed):
-        folder = _cached(typed) or folder
-    lacking = [name for name in ("config.json",) if not (folder / name).is_file()]
+    folder, repository = Path(typed).expanduser(), REPOSITORY.fullmatch(typed) is not None
+    cached = None if folder.is_dir() or not repository else _cached(typed)
+    folder = cached or folder
+    lacking = [] if (folder / "config.json").is_file() else ["config.json"]
     if not any((folder / name).is_file() for name in DECODER_FILES):
         lacking.append(DECODER_FILES[0])
     if lacking:
+        where = f"in {folder}" if folder.is_dir() or not repository else "in the cache of the hub"
         raise UserError(
-            f"{key} = {typed}: no file {lacking[0]} {'in the cache of the hub' if not folder.is_dir() else f'in {folder}'}",
+            f"{key} = {typed}: no file {lacking[0]} {where}",
             allowed="a folder with config.json and weights in diffusers' layout, a repository of the hub, random, none",
-            todo=f"hf download {typed}"
-            if REPOSITORY.fullmatch(typed)
-            else f"give the folder of an AutoencoderKL: {key}=FOLDER",
+            todo=f"hf download {typed}" if repository else f"give the folder of an AutoencoderKL: {key}=FOLDER",
         )
     return folder
 

@@ -22,6 +22,7 @@ from s2g.engine.store import Store
 from s2g.errors import UserError
 from s2g.models.random_weights import DECODER, random_state
 from s2g.models.sit import made, position_table
+from s2g.models.vae import random_vae
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.evaluate import Evaluator
 from s2g.registry import MODELS
@@ -130,6 +131,22 @@ def test_a_random_decoder_alone_is_refused_too(small: Callable[..., Run], tmp_pa
     assert run.identity()["model"]["weights_sha256"] != "random:0"
     with pytest.raises(UserError, match="random weights never"):
         trained(run)
+
+
+def test_a_run_with_a_decoder_of_its_own_is_made_again_from_anywhere(
+    small: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random_vae(3).save_pretrained(tmp_path / "vae")
+    torch.save(random_state(made(SIZES), 0), tmp_path / "w.pt")
+    monkeypatch.chdir(tmp_path)
+    run = small("sit_xl", "guidance=cfg", weights="w.pt", vae="vae")
+    key = run.key
+    assert not run.random and str(tmp_path) not in str(run.identity())
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert restore(run.config, 2).key == key
+    other = small("sit_xl", "guidance=cfg", weights=str(tmp_path / "w.pt"), vae="random:3")
+    assert other.key != key
 
 
 def test_families_that_draw_no_weights_say_so(run_of: Callable[..., Run]) -> None:

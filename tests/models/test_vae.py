@@ -142,7 +142,7 @@ def test_what_is_missing_or_does_not_fit_is_named(
     assert "model.vae = stabilityai/sd-vae-ft-ema: no file config.json in the cache of the hub" in said
     assert "hf download stabilityai/sd-vae-ft-ema" in said and "random" in said
     said = said_of(model(f"model.vae={tmp_path}/nowhere").vae_sha256)
-    assert "nowhere: no file config.json" in said and "model.vae=FOLDER" in said
+    assert f"nowhere: no file config.json in {tmp_path}/nowhere" in said and "model.vae=FOLDER" in said
 
     none = model("model.vae=none")
     assert "latents of 4 channels" in said_of(lambda: load_decoder(none, 4, CPU)) and load_decoder(none, 3, CPU) is None

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from s2g.engine.run import outline
+from s2g.engine.run import Run, outline
 from s2g.guidance.cfg import CFG
 from s2g.guidance.channels import Channels
 from s2g.models.dit import DiTDenoiser
@@ -160,6 +160,17 @@ def test_presets_ask_as_often_as_the_published_numbers_did(
     if preset != "sit_ode_euler" and preset != "sit_sde":
         own = outline(composed(f"model={model}", "guidance=cfg", "bench=imagenet")).sampler
         assert own.levels() == about.sampler.levels() and type(own) is type(about.sampler)
+
+
+def test_a_preset_is_the_run_of_its_knobs_typed_one_by_one(run_of: Callable[..., Run]) -> None:
+    assert run_of("sampler=sit_ode_heun").key == run_of("sampler=heun", "sampler.steps=125").key
+    assert run_of("sampler=sit_sde").key == run_of("sampler=sde", "sampler.steps=250", "sampler.last_step=0.04").key
+
+
+@pytest.mark.parametrize(("typed", "guided"), [("model.channels=4", 4), ("guidance.channels=4", 4), ("seed=0", 3)])
+def test_three_or_four_channels_are_guided(typed: str, guided: int, composed: Callable[..., dict]) -> None:
+    method = outline(composed("model=sit_xl", "guidance=s2", "bench=imagenet", typed)).guidance
+    assert (method.channels or 4) == guided
 
 
 def test_dopri5_preset_has_the_sources_tolerances_and_refuses_masks(composed: Callable[..., dict]) -> None:
