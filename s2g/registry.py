@@ -86,6 +86,7 @@ MODELS = Registry(
     "model.family",
     {
         "sit": Entry("s2g.models.sit:SiTDenoiser", "SiT, class-conditional (arXiv 2401.08740)"),
+        "dit": Entry("s2g.models.dit:DiTDenoiser", "DiT, class-conditional, variance preserving (arXiv 2212.09748)"),
         "toy": Entry("s2g.models.toy:ToyDenoiser", "residual networks on points of a Gaussian mixture"),
         "gmm": Entry("s2g.models.toy:ExactDenoiser", "the exact denoiser of a Gaussian mixture, in closed form"),
     },

@@ -76,6 +76,8 @@ class Store:
             if begun is None:
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 begun = {"key": run.key, "identity": run.identity(), "fixed": {"reuse": reuse}, "begun": now, "num": 0}
+                if run.random:
+                    begun["random_weights"] = True
             begun |= {"num": max(run.num, begun["num"]), "config": run.config}
             write_json(file, {**begun, "check": checksum(begun)}, scratch)
         return begun
@@ -95,7 +97,10 @@ class Store:
                     place.rmdir()
 
     def read_run(self) -> dict[str, Any]:
-        """run.json: key, identity, config, fixed, num (the most items anybody asked for), begun; DamageError."""
+        """run.json: key, identity, config, fixed, num (the most items anybody asked for), begun; DamageError.
+
+        random_weights is there, and true, where any weights are random.
+        """
         path = self.folder / "run.json"
         todo = "move it away and type the run's command again"
         try:

@@ -127,8 +127,8 @@ def _load(kind: type[ModelConfig], config_json: str, device: str) -> tuple[Denoi
 def cost_of(twin: Denoiser) -> PassCost:
     """FLOPs of one item's pass, on a network without numbers."""
     x = torch.empty(1, *twin.latent_shape, device="meta")
-    conditioning = twin.encode([0])["cond"]
-    return measure(twin.network, twin.blocks, lambda: twin.forward(x, 0.5, conditioning))
+    conditioning, timestep = twin.encode([0])["cond"], torch.empty((), device="meta")
+    return measure(twin.network, twin.blocks, lambda: twin.forward(x, 0.5, conditioning, timestep))
 
 
 def do(task: Task, device: str) -> float:

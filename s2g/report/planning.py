@@ -194,7 +194,8 @@ def needed(plans: Sequence[Planned]) -> dict[str, list[str]]:
     for one in plans:
         if not one.model.ships:
             size = f", {one.model.download_gb:g} GB" if one.model.download_gb else ""
-            weights[f"{one.model.weights}{size}"] = None
+            decoder = f" and {one.model.vae}" if one.model.vae != "none" else ""
+            weights[f"{one.model.weights}{decoder}{size}"] = None
             licences[f"{one.model.name}: {one.model.licence}"] = None
         if isinstance(one.bench, PlannedBench):
             downloads.update(dict.fromkeys(one.bench.downloads))
