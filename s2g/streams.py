@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     SCENE = 4
     TRAINING = 5
     STUDY = 6
+    LABEL = 7
 
 
 def philox(purpose: Purpose, seed: int, item: int = 0, step: int = 0, draw: int = 0) -> np.random.Philox:

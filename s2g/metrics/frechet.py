@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,6 +30,29 @@ class Moments:
         mean = features.mean(0)
         centred = features - mean
         return Moments(len(features), mean, centred.T @ centred)
+
+    @staticmethod
+    def streamed(blocks: Iterable[np.ndarray]) -> Moments:
+        """Moments of features [n, D] a block at a time, in the memory of one scatter and one block.
+
+        The same update as `merge`; the shift of the mean joins the block as one more row, so that a block costs one
+        product. ValueError without any rows.
+        """
+        count, mean, scatter = 0, np.zeros(0), np.zeros((0, 0))
+        for block in blocks:
+            rows = np.asarray(block, np.float64)
+            own = rows.mean(0)
+            if not count:
+                mean, scatter = np.zeros_like(own), np.zeros((len(own), len(own)))
+            between = own - mean
+            shift = between * np.sqrt(count * len(rows) / (count + len(rows)))
+            rows = np.vstack([rows - own, shift])
+            scatter += rows.T @ rows
+            count += len(block)
+            mean = mean + between * (len(block) / count)
+        if not count:
+            raise ValueError("no features: moments need one row")
+        return Moments(count, mean, scatter)
 
     @staticmethod
     def stored(mean: np.ndarray, covariance: np.ndarray, count: int) -> Moments:
@@ -66,3 +90,15 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     overlap = np.linalg.svd(a.root @ b.root, compute_uv=False).sum()
     difference = a.mean - b.mean
     return float(difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * overlap)
+
+
+def transport(a: Moments, b: Moments) -> np.ndarray:
+    """The symmetric map [D, D] that takes the covariance of a to that of b; on what a spans alone, where a has few rows.
+
+    B^(1/2) (B^(1/2) A B^(1/2))^(-1/2) B^(1/2): the distance's derivative by A is 1 minus it.
+    """
+    values, vectors = np.linalg.eigh(b.root @ a.covariance @ b.root)
+    least = values.max() * len(values) * np.finfo(np.float64).eps
+    across = b.root @ vectors
+    across *= np.where(values > least, values.clip(least or 1.0), np.inf) ** -0.25
+    return across @ across.T
