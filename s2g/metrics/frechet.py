@@ -81,15 +81,29 @@ class Moments:
         return (vectors * np.sqrt(values.clip(0))) @ vectors.T
 
 
-def frechet_distance(a: Moments, b: Moments) -> float:
+def frechet_distance(a: Moments, b: Moments, root: np.ndarray | None = None) -> float:
     """|mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)).
 
     The trace of the root is the sum of the singular values of A^(1/2) B^(1/2): no complex part to throw away, and
-    fewer samples than dimensions do no harm.
+    fewer samples than dimensions do no harm. root: that of a, where it is known and not to be kept.
     """
-    overlap = np.linalg.svd(a.root @ b.root, compute_uv=False).sum()
+    overlap = np.linalg.svd((a.root if root is None else root) @ b.root, compute_uv=False).sum()
     difference = a.mean - b.mean
     return float(difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * overlap)
+
+
+def lean_root(moments: Moments) -> np.ndarray:
+    """`Moments.root` in half the memory, and not kept; equal to rounding."""
+    values, vectors = _eigh_in_place(moments.covariance)
+    vectors *= values.clip(0) ** 0.25
+    return vectors @ vectors.T
+
+
+def _eigh_in_place(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and vectors of a matrix that is overwritten: numpy's holds a copy of it and a workspace of two more."""
+    from scipy.linalg import eigh  # not before it is needed
+
+    return eigh(symmetric.T, overwrite_a=True, check_finite=False, driver="evr")
 
 
 def transport(a: Moments, b: Moments) -> np.ndarray:
@@ -97,8 +111,9 @@ def transport(a: Moments, b: Moments) -> np.ndarray:
 
     B^(1/2) (B^(1/2) A B^(1/2))^(-1/2) B^(1/2): the distance's derivative by A is 1 minus it.
     """
-    values, vectors = np.linalg.eigh(b.root @ a.covariance @ b.root)
+    values, vectors = _eigh_in_place(b.root @ a.covariance @ b.root)
     least = values.max() * len(values) * np.finfo(np.float64).eps
     across = b.root @ vectors
+    del vectors
     across *= np.where(values > least, values.clip(least or 1.0), np.inf) ** -0.25
     return across @ across.T

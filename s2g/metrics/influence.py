@@ -8,11 +8,10 @@ Jaeckel 1972; its mean over items is the distance to rounding.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 import numpy as np
 
-from s2g.metrics.frechet import Moments, frechet_distance, transport
+from s2g.metrics.frechet import Moments, frechet_distance, lean_root, transport
 
 
 def frechet_items(blocks: Callable[[], Iterable[np.ndarray]], reference: Moments) -> np.ndarray:
@@ -23,7 +22,7 @@ def frechet_items(blocks: Callable[[], Iterable[np.ndarray]], reference: Moments
     of A to B. With no more items than dimensions the distance is that of the same formula; the interval is then rough.
     """
     own = Moments.streamed(blocks())
-    distance = frechet_distance(replace(own), reference)  # a copy, whose root goes with it
+    distance = frechet_distance(own, reference, lean_root(own))
     slope = -transport(own, reference)
     slope[np.diag_indices_from(slope)] += 1
     towards = 2 * (own.mean - reference.mean)
