@@ -59,7 +59,7 @@ def read(weights: str, images: np.ndarray, device: str = "cpu") -> np.ndarray:
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
-            batches = torch.from_numpy(np.ascontiguousarray(images)).movedim(-1, 1).split(BATCH)
+            batches = torch.from_numpy(np.array(images)).movedim(-1, 1).split(BATCH)
             return np.concatenate([_rows(network, batch.contiguous().to(place)) for batch in batches])
     finally:
         torch.set_num_threads(threads)

@@ -81,13 +81,14 @@ class Moments:
         return (vectors * np.sqrt(values.clip(0))) @ vectors.T
 
 
-def frechet_distance(a: Moments, b: Moments, root: np.ndarray | None = None) -> float:
+def frechet_distance(a: Moments, b: Moments, roots: tuple[np.ndarray, np.ndarray] | None = None) -> float:
     """|mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)).
 
     The trace of the root is the sum of the singular values of A^(1/2) B^(1/2): no complex part to throw away, and
-    fewer samples than dimensions do no harm. root: that of a, where it is known and not to be kept.
+    fewer samples than dimensions do no harm. roots: the covariances' own, where they are not to be kept.
     """
-    overlap = np.linalg.svd((a.root if root is None else root) @ b.root, compute_uv=False).sum()
+    one, two = roots or (a.root, b.root)
+    overlap = np.linalg.svd(one @ two, compute_uv=False).sum()
     difference = a.mean - b.mean
     return float(difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * overlap)
 
@@ -106,14 +107,14 @@ def _eigh_in_place(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return eigh(symmetric.T, overwrite_a=True, check_finite=False, driver="evr")
 
 
-def transport(a: Moments, b: Moments) -> np.ndarray:
-    """The symmetric map [D, D] that takes the covariance of a to that of b; on what a spans alone, where a has few rows.
+def transport(a: Moments, root: np.ndarray) -> np.ndarray:
+    """The symmetric map [D, D] that takes the covariance of a to B, whose root is given; on what a spans alone.
 
     B^(1/2) (B^(1/2) A B^(1/2))^(-1/2) B^(1/2): the distance's derivative by A is 1 minus it.
     """
-    values, vectors = _eigh_in_place(b.root @ a.covariance @ b.root)
+    values, vectors = _eigh_in_place(root @ a.covariance @ root)
     least = values.max() * len(values) * np.finfo(np.float64).eps
-    across = b.root @ vectors
+    across = root @ vectors
     del vectors
     across *= np.where(values > least, values.clip(least or 1.0), np.inf) ** -0.25
     return across @ across.T

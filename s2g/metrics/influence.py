@@ -22,8 +22,10 @@ def frechet_items(blocks: Callable[[], Iterable[np.ndarray]], reference: Moments
     of A to B. With no more items than dimensions the distance is that of the same formula; the interval is then rough.
     """
     own = Moments.streamed(blocks())
-    distance = frechet_distance(own, reference, lean_root(own))
-    slope = -transport(own, reference)
+    root = lean_root(reference)
+    distance = frechet_distance(own, reference, (lean_root(own), root))
+    slope = -transport(own, root)
+    del root
     slope[np.diag_indices_from(slope)] += 1
     towards = 2 * (own.mean - reference.mean)
     parts = []

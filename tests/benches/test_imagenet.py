@@ -135,7 +135,7 @@ def test_what_is_wrong_is_said_before_sampling(weights: Path, tmp_path: Path, ru
     bare = statistics(tmp_path / "bare.npz")
     assert "holds no reference images" in said(here, f"bench.reference={bare}")
     small = statistics(tmp_path / "small.npz", mu=np.zeros(64))
-    assert "mu [64], not [2048]" in said(here, f"bench.reference={small}")
+    assert "mu is [64] instead of [2048]" in said(here, f"bench.reference={small}")
     other = statistics(tmp_path / "other.npz", images=2, side=64)
     assert "its images are 64 x 64" in said(here, f"bench.reference={other}")
     (tmp_path / "text.npz").write_text("no")

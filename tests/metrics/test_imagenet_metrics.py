@@ -58,7 +58,7 @@ def test_streamed_moments_are_those_of_the_whole() -> None:
 
 def test_transport_takes_one_covariance_to_the_other() -> None:
     a, b = Moments.of(features(400, 12, 0)), Moments.of(features(400, 12, 0, seed=1))
-    moved = transport(a, b)
+    moved = transport(a, b.root)
     assert np.allclose(moved @ a.covariance @ moved, b.covariance) and np.allclose(moved, moved.T)
 
 
