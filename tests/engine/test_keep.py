@@ -21,13 +21,16 @@ from s2g.engine.store import Store
 from s2g.engine.verify import examine
 from s2g.errors import DamageError, UserError
 from s2g.imagenet.batch import Batch
+from s2g.registry import BENCHES, MODELS
 from s2g.report import adm
 
 SMALL = (*MODEL, "model.unit=4", "num=10", "bench.score=[is]")
 
 
 @pytest.fixture(autouse=True)
-def _fakes() -> None:
+def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for registry in (BENCHES, MODELS):  # for these tests alone
+        monkeypatch.setattr(registry, "entries", dict(registry.entries))
     register()
 
 
