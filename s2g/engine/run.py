@@ -186,6 +186,8 @@ def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
     config = {key: raw[key] for key in ("model", "guidance", "sampler", "bench", "seed", "mask_seed")}
     weak = None if guidance.weaker is None else WeakConfig.of(model, guidance.weaker.weights, guidance.weaker.network)
     # The run is made again from anywhere.
+    if hasattr(bench, "placed"):
+        config["bench"] = bench.placed(raw["bench"])  # type: ignore[attr-defined]
     if not model.ships:
         config["model"] = {**raw["model"], "weights": str(model.weights_file().absolute())}
     if model.vae != "none" and not model.random and (folder := Path(model.vae).expanduser()).is_dir():
