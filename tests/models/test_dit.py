@@ -105,8 +105,8 @@ def test_it_is_diffusers_dit_once_that_ones_frequencies_are_the_official(dit: Di
             block.norm3.eps = 1e-6  # theirs is 1e-5: 2e-5 of these outputs, where the frequencies are a percent and more
         after = theirs(x, timestep=torch.full((2,), t), class_labels=labels).sample
     size = ours.norm()
-    assert (after - ours).norm() < 1e-5 * size
-    assert t < 500 or (before - ours).norm() > 1e-3 * size  # as it ships, it is another network
+    assert (after - ours).norm() < 1e-6 * size
+    assert t < 500 or (before - ours).norm() > 1e-2 * size  # as it ships, it is another network
 
 
 def test_it_is_told_the_timestep_and_gives_noise_and_variance(dit: DiTDenoiser) -> None:
