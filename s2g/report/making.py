@@ -151,8 +151,8 @@ class Maker:
                     if "no file" not in str(error):
                         raise
                     lacking = str(error).partition(": no file")[0]
-                    of_bench = lacking.startswith("bench.")  # what scores, not what samples
-                    why[place] = f"no file: {lacking}" if of_bench else f"no weights: {raw['model']['weights']}"
+                    _, of_bench, rest = lacking.rpartition("bench.")  # what scores, not what samples
+                    why[place] = f"no file: bench.{rest}" if of_bench else f"no weights: {raw['model']['weights']}"
         return rows, runs, why
 
     def scores(self, runs: Sequence[Run], pool: Pool, used: ExitStack, console: Console) -> dict[str, Score]:

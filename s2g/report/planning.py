@@ -87,8 +87,8 @@ def _planned(want: Wanted, raw: Mapping[str, Any], root: str) -> Planned:
         state = "not built"
     except UserError as error:  # built, but its weights are not here
         state = str(error).splitlines()[0]
-        if state.startswith("bench.") and ": no file" in state:  # key and value say it; the path would be the value again
-            state = f"no file: {state.partition(': no file')[0]}"
+        if state.startswith("bench.") and ": no file" in state:  # which one is listed below the table
+            state = f"no file: {state.partition(' = ')[0]}"
     expected = _expected(canonical(describe(run.model)), canonical([describe(run.guidance), describe(run.sampler)]), _Held(run))
     # A second network is counted as the model itself: how large it is, its weights will say.
     per_item = expected.flops + expected.weak * full(canonical(describe(run.model)), _Held(run)).total

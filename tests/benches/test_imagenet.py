@@ -186,3 +186,16 @@ def test_the_verdict_on_the_public_batch() -> None:
     said, code = adm.verdict(official | {"fid": 4.1}, 50_000)
     assert code == 1 and "another resize" in said
     assert adm.verdict(official | {"is": float("nan")}, 50_000)[1] == 1
+
+
+def test_a_plan_lists_what_scoring_fetches() -> None:
+    from types import SimpleNamespace
+
+    from s2g.report.planning import needed
+
+    one = SimpleNamespace(model=SimpleNamespace(ships=True), bench=ImageNet())
+    assert needed([one]) == {  # type: ignore[list-item]
+        "weights": [],
+        "scorers fetch": ["VIRTUAL_imagenet256_labeled.npz", "weights-inception-2015-12-05-6726825d.pth"],
+        "licences": ["ADM statistics: MIT", "ImageNet images behind the statistics: non-commercial research"],
+    }
