@@ -135,6 +135,7 @@ def one(composed: DictConfig, session: Session) -> None:
 
 def show_run(console: Console, result: Any, store: Any, made: int) -> None:
     """The scores of one run, its cost, and where it lies."""
+    from s2g.engine.run import RANDOM
     from s2g.report.table import console_table, cost_line, heading, scale_line, with_interval
 
     run = result.run
@@ -148,6 +149,8 @@ def show_run(console: Console, result: Any, store: Any, made: int) -> None:
         f"{made} items made now, {run.num} scored: {store.shown()}",
         soft_wrap=True,
     )
+    if run.random:
+        console.print(RANDOM, soft_wrap=True)
     if result.not_kept:
         console.print(f"the scores could not be kept there: {result.not_kept}")
 

@@ -218,6 +218,35 @@ def verify(
         raise typer.Exit(show_verify(run, runs, repair, workers, replace))
 
 
+@app.command(name="export-npz")
+def export_npz(
+    run: str = typer.Argument(help="A run's folder, its key, or the beginning of its key."),
+    file: Path = typer.Argument(help="Where the batch goes; .npz."),
+    runs: str = typer.Option("runs", help="Where samples are kept."),
+    num: int | None = typer.Option(None, min=1, help="Images from the first on; all that were asked for when not given."),
+) -> None:
+    """A run's images as the ADM evaluator reads them: arr_0, uint8 [N, H, W, 3], in item order."""
+    from s2g.report.adm import export_npz as export
+
+    with stoppable():
+        export(run, runs, file, num)
+
+
+@app.command(name="verify-fid")
+def verify_fid(
+    path: Path = typer.Argument(help="ADM's public batch of samples, or another npz of 256x256 images (--other)."),
+    inception: str = typer.Option("weights-inception-2015-12-05-6726825d.pth", help="bench.inception: the network's weights."),
+    reference: str = typer.Option("VIRTUAL_imagenet256_labeled.npz", help="bench.reference: ADM's statistics."),
+    device: str = typer.Option("auto", help="cpu, cuda, or auto."),
+    other: bool = typer.Option(False, "--other", help="It is another batch: print its numbers and compare nothing."),
+) -> None:
+    """Our FID, sFID, IS, precision and recall of a batch beside the official evaluator's (FID 3.94256, IS 215.837 of ADM's)."""
+    from s2g.report.adm import verify_fid as verify_batch
+
+    with stoppable():
+        raise typer.Exit(verify_batch(path, inception, reference, device, other))
+
+
 @app.command()
 def gc(
     runs: str = typer.Option("runs", help="Where samples are kept."),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_type_hints
 
 from s2g.errors import UserError
+from s2g.placed import decoder_folder, decoder_sha256, random_seed
 from s2g.toy import shelf
 from s2g.typed import at_least, coerce, only
 
@@ -36,7 +37,7 @@ class ModelConfig:
 
     name: str
     family: str
-    weights: str  # "builtin", "builtin:early", a file, or "none" for what has no weights
+    weights: str  # "builtin", "builtin:early", a file, "random[:SEED]", or "none" for what has no weights
     blocks: int  # stated here so that masks can be checked without the weights; loading checks the statement
     unit: int  # items of a unit: the batch
     dtype: str
@@ -46,10 +47,13 @@ class ModelConfig:
     sampler: Mapping[str, Any]
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     channels: int | None = None  # guided channels
+    vae: str = "none"  # what makes images of latents: a folder or repository in diffusers' layout, "random[:SEED]", or "none"
     noise: str = "random"  # initial noise: random, or an even sequence within each class (points of few dimensions)
+    source: str = ""  # where weights that do not ship are to be had, and how large they are
     licence: str = ""  # of weights that are fetched
     download_gb: float = 0.0  # everything the model needs, as it is fetched; 0: not known
 
+    RANDOM_FAMILIES: ClassVar[tuple[str, ...]] = ("sit", "dit")
     key: ClassVar[str] = "model.weights"  # under which a user types the weights
     network_key: ClassVar[str] = "model.network"  # and what the network is
 
@@ -59,11 +63,31 @@ class ModelConfig:
         for key, value, allowed in named:
             if value not in allowed:
                 raise UserError(f"model.{key} = {value}", allowed=", ".join(allowed))
+        if self.weights_seed is not None and self.family not in self.RANDOM_FAMILIES:
+            families = ", ".join(self.RANDOM_FAMILIES)
+            raise UserError(
+                f"{self.key} = {self.weights}: not for model.family = {self.family}", allowed=f"families {families}"
+            )
+
+    @property
+    def weights_seed(self) -> int | None:
+        """The seed of random weights; None for weights that somebody trained, or where there are none."""
+        return random_seed(self.weights)
+
+    @property
+    def decoder(self) -> str:
+        """What makes images of latents; random where the weights are, since latents of no meaning need no other."""
+        return self.vae if self.vae == "none" or self.weights_seed is None else self.weights
+
+    @property
+    def random(self) -> bool:
+        """Whether any of its weights are random: its samples show that the code runs, and nothing else."""
+        return self.weights_seed is not None or random_seed(self.decoder) is not None
 
     @property
     def ships(self) -> bool:
         """Whether its weights are part of the package, or there are none."""
-        return self.weights in ("none", "builtin", EARLY)
+        return self.weights in ("none", "builtin", EARLY) or self.weights_seed is not None
 
     @property
     def _early(self) -> bool:
@@ -71,8 +95,12 @@ class ModelConfig:
         return self.weights == EARLY
 
     def weights_file(self) -> Path:
-        """Where the weights lie; UserError if nothing is there."""
+        """Where the weights lie; UserError if nothing is there. Random weights lie nowhere."""
         todo = "give a .safetensors or .pt file, or builtin for the built-in models"
+        if self.source:
+            todo = f"get {self.source}; then {self.key}=FILE. {self.key}=random only shows that the code runs"
+        if self.weights_seed is not None:
+            raise ValueError(f"{self.key} = {self.weights}: random weights have no file")
         if not self.ships:
             path = Path(self.weights).expanduser()
         elif self.family == "toy":
@@ -88,8 +116,16 @@ class ModelConfig:
         return path
 
     def weights_sha256(self) -> str:
-        """The hash of the weights' bytes, "none" where there are none; UserError if they are not there."""
+        """The hash of the weights' bytes, "none" where there are none, "random:SEED"; UserError if they are not there."""
+        if self.weights_seed is not None:
+            return f"random:{self.weights_seed}"
         return "none" if self.weights == "none" else file_hash(self.weights_file())
+
+    def vae_sha256(self) -> str:
+        """As `weights_sha256`, of what makes images of latents."""
+        if (seed := random_seed(self.decoder)) is not None:
+            return f"random:{seed}"
+        return "none" if self.decoder == "none" else decoder_sha256(decoder_folder(self.decoder, "model.vae"), file_hash)
 
 
 @dataclass(frozen=True)
@@ -108,9 +144,10 @@ class WeakConfig(ModelConfig):
         inherited = {f.name: getattr(model, f.name) for f in fields(model)}
         # Its blocks are never dropped, so their number need not be stated.
         own = {"name": f"{model.name}_weak", "weights": weights, "network": {**model.network, **network}, "blocks": 0}
-        own["smaller"] = bool(network)
+        own |= {"smaller": bool(network), "vae": "none", "source": ""}  # its latents are never decoded
         weak = WeakConfig(**(inherited | own))
-        weak.weights_file()
+        if weak.weights_seed is None:
+            weak.weights_file()
         return weak
 
     @property

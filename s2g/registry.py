@@ -86,6 +86,7 @@ MODELS = Registry(
     "model.family",
     {
         "sit": Entry("s2g.models.sit:SiTDenoiser", "SiT, class-conditional (arXiv 2401.08740)"),
+        "dit": Entry("s2g.models.dit:DiTDenoiser", "DiT, class-conditional, variance preserving (arXiv 2212.09748)"),
         "toy": Entry("s2g.models.toy:ToyDenoiser", "residual networks on points of a Gaussian mixture"),
         "gmm": Entry("s2g.models.toy:ExactDenoiser", "the exact denoiser of a Gaussian mixture, in closed form"),
     },
@@ -105,5 +106,8 @@ BENCHES = Registry(
         "gmm": Entry("s2g.benches.gmm:GMM", "points of a Gaussian mixture, held against the mixture itself"),
         "digits": Entry("s2g.benches.digits:Digits", "two handwritten digits, read by a classifier of all ten (Figure 4)"),
         "cifar": Entry("s2g.benches.cifar:Cifar", "CIFAR-10's automobiles and horses in CLIP's features (Figure 4)"),
+        "imagenet": Entry(
+            "s2g.benches.imagenet:ImageNet", "ImageNet 256x256 by the ADM protocol: FID, sFID, IS, precision, recall"
+        ),
     },
 )

@@ -21,6 +21,8 @@ class Purpose(IntEnum):
     SCENE = 4
     TRAINING = 5
     STUDY = 6
+    WEIGHTS = 7
+    LABEL = 8
 
 
 def philox(purpose: Purpose, seed: int, item: int = 0, step: int = 0, draw: int = 0) -> np.random.Philox:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -20,13 +21,24 @@ def one_thread() -> None:
 
 
 @pytest.fixture
-def run_of() -> Callable[..., Run]:
+def composed() -> Callable[..., dict[str, Any]]:
+    """composed("guidance=s2", "guidance.omega=0.5"): the plain configuration that command line means."""
+
+    def make(*overrides: str) -> dict[str, Any]:
+        with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
+            found = OmegaConf.to_container(compose("run", overrides=list(overrides)), resolve=True)
+        assert isinstance(found, dict)
+        return {str(key): value for key, value in found.items()}
+
+    return make
+
+
+@pytest.fixture
+def run_of(composed: Callable[..., dict[str, Any]]) -> Callable[..., Run]:
     """run_of("guidance=s2", "guidance.omega=0.5"): the run that command line means."""
 
     def make(*overrides: str) -> Run:
-        with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
-            composed = compose("run", overrides=list(overrides))
-        return resolve(OmegaConf.to_container(composed, resolve=True))[0]  # type: ignore[arg-type]
+        return resolve(composed(*overrides))[0]
 
     return make
 

@@ -68,6 +68,7 @@ def environment(run: Run, device: str, workers: int) -> dict[str, Any]:
 
 
 def weights_of(model: ModelConfig) -> dict[str, str]:
-    """A weights file by name and hash; both "none" where there is none."""
-    name = "none" if model.weights == "none" else model.weights_file().name
-    return {"file": name, "sha256": model.weights_sha256()}
+    """A weights file by name and hash; both "none" where there is none, or "random:SEED"."""
+    hashed = model.weights_sha256()
+    fileless = model.weights == "none" or model.weights_seed is not None
+    return {"file": hashed if fileless else model.weights_file().name, "sha256": hashed}

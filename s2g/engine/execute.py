@@ -147,7 +147,7 @@ class _Schedule:
         if lock is None:
             self.busy.append((work, unit))
             return
-        if self.again is None and work.store.has(unit):  # another process made it since we looked
+        if self.again is None and work.store.serves(work.run, unit):  # another process made it since we looked
             work.locks.release(lock)
             self.bar.advance(work.run.model.unit)
             return

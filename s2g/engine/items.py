@@ -1,60 +1,114 @@
-"""An item as bytes: an image is a PNG of its own, a point a row of its unit's array file; its sha256 is of its own bytes."""
+"""An item as bytes: an image is a PNG of its own, a point a row of its unit's array file; its sha256 is of its own bytes.
+
+Where a bench reads images as they are made, an item may instead be a row of features, or of an array of images, or no
+file at all (s2g/engine/keep.py).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import re
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-Entry = Mapping[str, Any]  # of a unit's record: item, file, sha256, and of a point its row
-FILES = re.compile(r"(?P<item>\d{6,})\.png|unit-(?P<unit>\d{6,})\.npy")  # what lies in items/
+from s2g.engine.keep import Kept
+
+Entry = Mapping[str, Any]  # of a unit's record: item, file, sha256; its row where it shares the file; pixels' sha256
+FILES = re.compile(r"(?P<item>\d{6,})\.png|unit-(?P<unit>\d{6,})\.np[yz]")  # what lies in items/
 
 
-def packed(unit: int, items: Sequence[int], values: np.ndarray) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
-    """Files by name, and an entry for each item, of uint8 images [B, H, W, 3] or float32 points [B, ...]."""
-    if values.dtype == np.uint8:
-        files = {f"{item:06d}.png": png(image) for item, image in zip(items, values, strict=True)}
-        contents = list(files.values())
-        places = [{"file": name} for name in files]
+class Content:
+    """A file's bytes, and the array they hold."""
+
+    def __init__(self, content: bytes) -> None:
+        self.bytes = content
+
+    @cached_property
+    def array(self) -> np.ndarray:
+        """[B, ...]; ValueError if it holds none."""
+        try:
+            found = np.load(io.BytesIO(self.bytes), allow_pickle=False)
+            return found["arr_0"] if isinstance(found, np.lib.npyio.NpzFile) else found
+        except (EOFError, KeyError, OSError, zipfile.BadZipFile) as error:
+            raise ValueError(str(error)) from error
+
+
+def packed(
+    unit: int, items: Sequence[int], values: np.ndarray, kept: Kept | None = None
+) -> tuple[dict[str, bytes], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Files by name, and an entry for each item, of uint8 images [B, H, W, 3] or float32 points [B, ...].
+
+    Then entries of what is kept beside the images, where anything is.
+    """
+    if kept is None:
+        files, entries = _images(items, values) if values.dtype == np.uint8 else _points(unit, items, values)
+        return files, entries, []
+    files, entries, beside = {}, [], []
+    features = ({}, []) if kept.features is None else _points(unit, items, kept.features)
+    pixels = [hashlib.sha256(image.tobytes()).hexdigest() for image in values]
+    if kept.form == "none":
+        entries = [{"item": item, "sha256": own} for item, own in zip(items, pixels, strict=True)]
+    elif kept.form == "features":
+        files, entries = features
     else:
-        points = np.ascontiguousarray(values, dtype="<f4")
-        stream = io.BytesIO()
-        np.save(stream, points, allow_pickle=False)
-        name = f"unit-{unit:06d}.npy"
-        files = {name: stream.getvalue()}
-        contents = [point.tobytes() for point in points]
-        places = [{"file": name, "row": row} for row in range(len(points))]
-    entries = [
+        files, entries = _images(items, values) if kept.form == "png" else _array(unit, items, values)
+        files, beside = files | features[0], features[1]
+    return files, [{**entry, "pixels": own} for entry, own in zip(entries, pixels, strict=True)], beside
+
+
+def _images(items: Sequence[int], values: np.ndarray) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    files = {f"{item:06d}.png": png(image) for item, image in zip(items, values, strict=True)}
+    return files, _entries(items, [{"file": name} for name in files], files.values())
+
+
+def _points(unit: int, items: Sequence[int], values: np.ndarray) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    points, stream, name = np.ascontiguousarray(values, dtype="<f4"), io.BytesIO(), f"unit-{unit:06d}.npy"
+    np.save(stream, points, allow_pickle=False)
+    places = [{"file": name, "row": row} for row in range(len(points))]
+    return {name: stream.getvalue()}, _entries(items, places, [point.tobytes() for point in points])
+
+
+def _array(unit: int, items: Sequence[int], values: np.ndarray) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    stream, name = io.BytesIO(), f"unit-{unit:06d}.npz"
+    np.savez(stream, values)  # named arr_0, as the ADM evaluator has it
+    places = [{"file": name, "row": row} for row in range(len(values))]
+    return {name: stream.getvalue()}, _entries(items, places, [image.tobytes() for image in values])
+
+
+def _entries(items: Sequence[int], places: Sequence[dict[str, Any]], contents: Iterable[bytes]) -> list[dict[str, Any]]:
+    return [
         {"item": item, **place, "sha256": hashlib.sha256(content).hexdigest()}
         for item, place, content in zip(items, places, contents, strict=True)
     ]
-    return files, entries
 
 
 def name_of(entry: Entry) -> str:
     """An item's name within its run: its file, and the row where it shares one."""
+    if "file" not in entry:
+        return f"item {entry['item']}"
     return entry["file"] if "row" not in entry else f"{entry['file']} row {entry['row']}"
 
 
-def own_bytes(entry: Entry, content: bytes) -> bytes:
-    """The bytes an item's sha256 is of, from those of its file; ValueError if the file does not hold it."""
-    return content if "row" not in entry else _row(entry, content).tobytes()
+def own_bytes(entry: Entry, content: Content) -> bytes:
+    """The bytes an item's sha256 is of, from its file; ValueError if the file does not hold it."""
+    return content.bytes if "row" not in entry else _row(entry, content).tobytes()
 
 
-def value_of(entry: Entry, content: bytes) -> np.ndarray:
-    """An item from its file's bytes: uint8 [H, W, 3], or float32 [...]."""
-    return _row(entry, content) if "row" in entry else np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+def value_of(entry: Entry, content: Content) -> np.ndarray:
+    """An item from its file: uint8 [H, W, 3], or float32 [...]."""
+    return _row(entry, content) if "row" in entry else np.asarray(Image.open(io.BytesIO(content.bytes)).convert("RGB"))
 
 
-def _row(entry: Entry, content: bytes) -> np.ndarray:
+def _row(entry: Entry, content: Content) -> np.ndarray:
     try:
-        return np.load(io.BytesIO(content), allow_pickle=False)[entry["row"]]
-    except (EOFError, IndexError, OSError) as error:
+        return content.array[entry["row"]]
+    except IndexError as error:
         raise ValueError(str(error)) from error
 
 

@@ -60,7 +60,8 @@ def repair(store: Store, examined: Examined, console: Console, workers: int | No
 
 def _hashes(store: Store, unit: int) -> dict[str, str]:
     with contextlib.suppress(DamageError):
-        return {name_of(entry): entry["sha256"] for entry in store.record(unit)["items"]}
+        record = store.record(unit)
+        return {name_of(entry): entry["sha256"] for entry in [*record["items"], *record.get("beside", ())]}
     return {}
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from s2g.config import ExecutorConfig, ModelConfig, Settings, WeakConfig, canonical, read
@@ -24,9 +25,12 @@ ABOUT_MODEL = (
     "sampler",
     "weights",
     "channels",
+    "vae",
+    "source",
     "licence",
     "download_gb",
 )  # resolved elsewhere, or no part of what samples are
+RANDOM = "random weights: no number and no image of this run means anything"
 SAMPLES_VERSION = 1  # raised whenever the mathematics of sampling changes
 
 
@@ -50,6 +54,8 @@ class Run:
         model = {k: v for k, v in describe(self.model).items() if k not in ABOUT_MODEL}
         if self.model.noise == "random":  # as in keys from before there was another
             del model["noise"]
+        if self.model.vae != "none":
+            model["vae_sha256"] = self.model.vae_sha256()
         weak = {} if self.weak is None else {"weak": weak_identity(self.weak)}
         return {
             "version": SAMPLES_VERSION,
@@ -61,6 +67,11 @@ class Run:
             "seed": self.seed,
             "mask_seed": self.mask_seed,
         }
+
+    @property
+    def random(self) -> bool:
+        """Whether any of its weights are random: then no number of it means anything."""
+        return self.model.random or (self.weak is not None and self.weak.random)
 
     @property
     def key(self) -> str:
@@ -175,8 +186,12 @@ def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
     config = {key: raw[key] for key in ("model", "guidance", "sampler", "bench", "seed", "mask_seed")}
     weak = None if guidance.weaker is None else WeakConfig.of(model, guidance.weaker.weights, guidance.weaker.network)
     # The run is made again from anywhere.
+    if hasattr(bench, "placed"):
+        config["bench"] = bench.placed(raw["bench"])  # type: ignore[attr-defined]
     if not model.ships:
         config["model"] = {**raw["model"], "weights": str(model.weights_file().absolute())}
+    if model.vae != "none" and not model.random and (folder := Path(model.vae).expanduser()).is_dir():
+        config["model"] = {**config["model"], "vae": str(folder.absolute())}
     if weak is not None and not weak.ships:
         config["guidance"] = _placed(raw["guidance"], str(weak.weights_file().absolute()))
     run = Run(model, about.sampler, guidance, bench, about.name, about.num, settings.seed, settings.mask_seed, weak, config)

@@ -16,6 +16,7 @@ import numpy as np
 from s2g.config import canonical
 from s2g.engine.atomic import write_bytes, write_json
 from s2g.engine.bench import Arrays, Bench, Metric
+from s2g.engine.keep import IMAGES, WithSink, spooled, with_sink
 from s2g.engine.run import Run
 from s2g.engine.store import Store, checksum
 from s2g.metrics.statistics import Estimate, Paired, jackknife, jackknife_merged, of_mean
@@ -106,8 +107,8 @@ def score_name(bench: Bench, num: int) -> str:
 
 
 def items_digest(records: Sequence[dict[str, Any]], num: int) -> str:
-    """sha256 of the sha256 of the first `num` items, in order."""
-    listed = [entry["sha256"] for record in records for entry in record["items"]][:num]
+    """sha256 of the sha256 of the first `num` items, in order; of their pixels where those are known, whatever was kept."""
+    listed = [entry.get("pixels", entry["sha256"]) for record in records for entry in record["items"]][:num]
     return hashlib.sha256("".join(listed).encode()).hexdigest()
 
 
@@ -184,9 +185,26 @@ def _by_unit(arrays: Arrays, unit_of: np.ndarray) -> list[dict[str, np.ndarray]]
 
 
 def _measure(run: Run, store: Store) -> dict[str, np.ndarray]:
+    if not run.bench.metrics:  # nothing was kept but sums
+        return {}
+    bench = with_sink(run.bench)
+    if bench is not None:
+        return _gathered(run, store, bench)
     chunks = [range(start, min(start + CHUNK, run.num)) for start in range(0, run.num, CHUNK)]
     parts = [run.bench.measure(store.items(chunk), chunk) for chunk in chunks]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _gathered(run: Run, store: Store, bench: WithSink) -> dict[str, np.ndarray]:
+    """From features that were kept, a unit at a time; read now, off the images, where they are of another network."""
+    identity, records = bench.sink.identity(), list(store.records(run.units))
+    ends = [min(run.model.unit, run.num - unit * run.model.unit) for unit in run.units]
+    if all(record.get("sink") == identity for record in records):
+        return bench.gather(lambda: (store.features(unit)[:end] for unit, end in zip(run.units, ends, strict=True)), run.num)
+    assert all(record.get("kept", "png") in IMAGES for record in records)  # else the unit would have been made again
+    chunks = (range(start, min(start + CHUNK, run.num)) for start in range(0, run.num, CHUNK))
+    with spooled(bench.sink.read(store.items(chunk), "auto") for chunk in chunks) as features:
+        return bench.gather(features, run.num)
 
 
 def cost_of(records: Sequence[dict[str, Any]], unit: int) -> Cost:

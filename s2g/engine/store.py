@@ -24,7 +24,8 @@ import numpy as np
 
 from s2g.config import canonical
 from s2g.engine.atomic import flush_folder, write_bytes, write_json, write_together
-from s2g.engine.items import name_of, own_bytes, packed, value_of
+from s2g.engine.items import Content, name_of, own_bytes, packed, value_of
+from s2g.engine.keep import KEEPS, Kept, serves, with_sink
 from s2g.engine.locks import guard
 from s2g.engine.run import Run
 from s2g.errors import DamageError, UserError
@@ -69,14 +70,17 @@ class Store:
     def _begun(self, run: Run, reuse: bool) -> dict[str, Any]:
         """run.json, written if it is not there or says less items than are wanted now."""
         file = self.folder / "run.json"
-        if file.exists() and (begun := self.read_run())["num"] >= run.num:
+        if file.exists() and (begun := self.read_run())["num"] >= run.num and not _more(run.config, begun["config"]):
             return begun
         with self.alone("begin") as scratch:
             begun = self.read_run() if file.exists() else None
             if begun is None:
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 begun = {"key": run.key, "identity": run.identity(), "fixed": {"reuse": reuse}, "begun": now, "num": 0}
-            begun |= {"num": max(run.num, begun["num"]), "config": run.config}
+                if run.random:
+                    begun["random_weights"] = True
+            kept = begun.get("config", {}) if _more(begun.get("config", {}), run.config) else run.config
+            begun |= {"num": max(run.num, begun["num"]), "config": kept}
             write_json(file, {**begun, "check": checksum(begun)}, scratch)
         return begun
 
@@ -95,7 +99,10 @@ class Store:
                     place.rmdir()
 
     def read_run(self) -> dict[str, Any]:
-        """run.json: key, identity, config, fixed, num (the most items anybody asked for), begun; DamageError."""
+        """run.json: key, identity, config, fixed, num (the most items anybody asked for), begun; DamageError.
+
+        random_weights is there, and true, where any weights are random.
+        """
         path = self.folder / "run.json"
         todo = "move it away and type the run's command again"
         try:
@@ -135,8 +142,20 @@ class Store:
         return numbered(self.folder / "units", ".json")
 
     def missing(self, run: Run) -> list[int]:
-        """Indices of the units the run still lacks, ascending."""
-        return sorted(set(run.units) - self.stored())
+        """Indices of the units the run still lacks, ascending; those of which less was kept than its bench needs as well."""
+        stored = self.stored()
+        if with_sink(run.bench) is not None:
+            stored = {unit for unit in run.units if unit in stored and self.serves(run, unit)}
+        return sorted(set(run.units) - stored)
+
+    def serves(self, run: Run, unit: int) -> bool:
+        """Whether a unit is complete, and enough of it was kept for the run's bench."""
+        bench = with_sink(run.bench)
+        if bench is None or not self.has(unit):
+            return self.has(unit)
+        with contextlib.suppress(DamageError):  # what is damaged is said when it is read
+            return serves(self.record(unit), bench.sink)
+        return True
 
     def has(self, unit: int) -> bool:
         """Whether a unit is complete."""
@@ -173,13 +192,24 @@ class Store:
         facts: dict[str, Any],
         scratch: Path,
         keep: Mapping[str, str] | None = None,
+        kept: Kept | None = None,
     ) -> None:
         """Write uint8 images [B, H, W, 3] or float32 points [B, ...], then the record that makes them count.
 
         keep: sha256 by name of stored items that are whole; UserError, and nothing written, if one would change.
+        kept: what a bench's sink has kept, beside or instead of the images. UserError if the unit is made again because
+        more is to be kept, and its images would be others.
         """
-        files, listed = packed(unit, items, values)
-        changed = [name_of(entry) for entry in listed if keep and keep.get(name_of(entry), entry["sha256"]) != entry["sha256"]]
+        files, listed, beside = packed(unit, items, values, kept)
+        if kept is not None:
+            facts = {**facts, "kept": kept.form, "sink": kept.sink, **({"beside": beside} if beside else {})}
+            if keep is None:
+                self._same_images(unit, listed)
+        changed = [
+            name_of(entry)
+            for entry in [*listed, *beside]
+            if keep and keep.get(name_of(entry), entry["sha256"]) != entry["sha256"]
+        ]
         if changed:
             raise UserError(
                 f"unit {unit}: {len(changed)} whole items would be replaced by others ({changed[0]} …)",
@@ -190,6 +220,19 @@ class Store:
         write_bytes(self.record_path(unit), (canonical({**record, "check": checksum(record)}) + "\n").encode(), scratch)
         flush_folder(self.folder / "units")
         (self.folder / "failed" / f"{unit:06d}.json").unlink(missing_ok=True)
+
+    def _same_images(self, unit: int, listed: Sequence[Mapping[str, Any]]) -> None:
+        """UserError if a unit that is stored had other images than those that would take its place."""
+        if not self.has(unit):
+            return
+        with contextlib.suppress(DamageError):
+            before = {entry["item"]: entry.get("pixels") for entry in self.record(unit)["items"]}
+            changed = sum(before.get(entry["item"], entry["pixels"]) != entry["pixels"] for entry in listed)
+            if changed:
+                raise UserError(
+                    f"unit {unit}: more is to be kept of it, so it was made again, and {changed} of its images are others",
+                    todo="go on on the kind of machine and with the torch that made it (s2g show RUN), or use runs=FOLDER",
+                )
 
     def set_aside(self, unit: int, facts: dict[str, Any]) -> Path:
         """Note that a unit could not be made; where."""
@@ -205,42 +248,64 @@ class Store:
         return aside - self.stored() if aside else aside
 
     def items(self, items: Sequence[int]) -> np.ndarray:
-        """Stored items: uint8 images [len(items), H, W, 3] or float32 points; DamageError names one that is damaged."""
+        """Stored items: uint8 images [len(items), H, W, 3] or float32 points; DamageError names one that is damaged.
+
+        UserError where a bench had something else kept than images.
+        """
         size = self.read_run()["identity"]["model"]["unit"]
-        records = self.records(sorted({item // size for item in items}))
-        entries = {entry["item"]: entry for record in records for entry in record["items"]}
-        found, file, content = [], "", b""
-        for item in items:
-            entry = entries[item]
-            if entry["file"] != file:  # points share a file with their neighbours
-                file, content = entry["file"], self._read(entry)
-            self._check(entry, content)
-            found.append(value_of(entry, content))
-        return np.stack(found)
+        records = list(self.records(sorted({item // size for item in items})))
+        less = next((record["kept"] for record in records if record.get("kept") in ("none", "features")), "")
+        if less:
+            raise UserError(
+                f"{self.shown()}: its images were not kept (bench.keep={less})",
+                todo="the run's command with bench.keep=png makes them again",
+            )
+        return self._rows([entry for record in records for entry in record["items"]], items)
+
+    def features(self, unit: int) -> np.ndarray:
+        """What a bench's sink read of a unit's items: float32 [B, D]; DamageError if it is not what was written."""
+        record = self.record(unit)
+        entries = record["items"] if record["kept"] == "features" else record["beside"]
+        return self._rows(entries, [entry["item"] for entry in entries])
+
+    def _rows(self, entries: Sequence[dict[str, Any]], items: Sequence[int]) -> np.ndarray:
+        by_item, reader = {entry["item"]: entry for entry in entries}, Reader(self)
+        return np.stack([value_of(by_item[item], reader.whole(by_item[item])) for item in items])
 
     def read_item(self, entry: dict[str, Any]) -> bytes:
         """The bytes of an item's file by its entry in a record; DamageError if the item is not what was written."""
-        content = self._read(entry)
-        self._check(entry, content)
-        return content
+        return Reader(self).whole(entry).bytes
 
-    def _read(self, entry: Mapping[str, Any]) -> bytes:
-        path = self.folder / "items" / entry["file"]
-        try:
-            return path.read_bytes()
-        except FileNotFoundError as error:
-            raise DamageError(path, "is gone") from error
-        except OSError as error:
-            raise DamageError(path, f"cannot be read ({error.strerror})") from error
 
-    def _check(self, entry: Mapping[str, Any], content: bytes) -> None:
-        path, where = self.folder / "items" / entry["file"], f" in row {entry['row']}" if "row" in entry else ""
+class Reader:
+    """Items one after another; a file that several share is read once as long as they follow each other."""
+
+    def __init__(self, store: Store) -> None:
+        self.folder = store.folder / "items"
+        self._file, self._content = "", Content(b"")
+
+    def whole(self, entry: Mapping[str, Any]) -> Content:
+        """The file of an item that is what was written; DamageError if it is not."""
+        path, where = self.folder / entry["file"], f" in row {entry['row']}" if "row" in entry else ""
+        if entry["file"] != self._file:
+            self._file, self._content = "", _read(path)
+            self._file = entry["file"]
         try:
-            own = own_bytes(entry, content)
+            own = own_bytes(entry, self._content)
         except ValueError as error:
             raise DamageError(path, f"is not what was written{where}: it cannot be read as an array") from error
         if hashlib.sha256(own).hexdigest() != entry["sha256"]:
             raise DamageError(path, f"is not what was written{where}: its sha256 differs from the record's")
+        return self._content
+
+
+def _read(path: Path) -> Content:
+    try:
+        return Content(path.read_bytes())
+    except FileNotFoundError as error:
+        raise DamageError(path, "is gone") from error
+    except OSError as error:
+        raise DamageError(path, f"cannot be read ({error.strerror})") from error
 
 
 def numbered(folder: Path, end: str) -> set[int]:
@@ -251,6 +316,12 @@ def numbered(folder: Path, end: str) -> set[int]:
         return set()
     stems = (name.removesuffix(end) for name in names if name.endswith(end))
     return {int(stem) for stem in stems if stem.isascii() and stem.isdigit() and stem == f"{int(stem):06d}"}
+
+
+def _more(config: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether a run of `config` keeps more of its images than one of `other`: a repair is to make as much again."""
+    one, two = (about.get("bench", {}).get("keep", "none") for about in (config, other))
+    return one in KEEPS and two in KEEPS and KEEPS.index(one) > KEEPS.index(two)
 
 
 def _entries(path: Path) -> int:

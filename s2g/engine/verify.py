@@ -15,7 +15,7 @@ from s2g.engine.items import FILES, name_of
 from s2g.engine.locks import Locks
 from s2g.engine.run import key_of
 from s2g.engine.scoring import items_digest, read_arrays
-from s2g.engine.store import Store, numbered
+from s2g.engine.store import Reader, Store, numbered
 from s2g.errors import DamageError
 
 KNOWN = {"run.json", "env.json", "journal.jsonl", "items", "units", "scores", "failed", "locks", "tmp"}
@@ -119,9 +119,12 @@ def _unit(store: Store, unit: int, size: int) -> tuple[int, dict[str, Any] | Non
     if [entry["item"] for entry in record["items"]] != list(range(unit * size, (unit + 1) * size)):
         return unit, None, [Finding(DAMAGED, path, "lists other items than the unit's", unit)]
     found = []
-    for entry in record["items"]:
+    reader = Reader(store)
+    for entry in [*record["items"], *record.get("beside", ())]:
+        if "file" not in entry:  # nothing was kept of it but its sum
+            continue
         try:
-            store.read_item(entry)
+            reader.whole(entry)
         except DamageError as error:
             found.append(Finding(DAMAGED, f"items/{name_of(entry)}", error.problem, unit))
         except OSError as error:

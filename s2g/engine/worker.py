@@ -22,6 +22,7 @@ import torch
 from s2g.config import ModelConfig, canonical, read
 from s2g.engine.cost import PassCost, measure
 from s2g.engine.environment import THREADS
+from s2g.engine.keep import kept_of, with_sink
 from s2g.engine.memory import begin_peak, in_parts, peak
 from s2g.engine.run import Run
 from s2g.engine.store import Store
@@ -127,8 +128,8 @@ def _load(kind: type[ModelConfig], config_json: str, device: str) -> tuple[Denoi
 def cost_of(twin: Denoiser) -> PassCost:
     """FLOPs of one item's pass, on a network without numbers."""
     x = torch.empty(1, *twin.latent_shape, device="meta")
-    conditioning = twin.encode([0])["cond"]
-    return measure(twin.network, twin.blocks, lambda: twin.forward(x, 0.5, conditioning))
+    conditioning, timestep = twin.encode([0])["cond"], torch.empty((), device="meta")
+    return measure(twin.network, twin.blocks, lambda: twin.forward(x, 0.5, conditioning, timestep))
 
 
 def do(task: Task, device: str) -> float:
@@ -186,5 +187,10 @@ def do(task: Task, device: str) -> float:
     if len(sampled) > 1 or len(decoded) > 1:
         sizes = {"sampled": [len(part) for part, _ in sampled], "decoded": [len(part) for part, _ in decoded]}
         facts["split"] = {"reason": "out of memory", **sizes}
-    task.store.put(task.unit, unit.items, values, facts, task.scratch, task.keep)
+    bench, kept = with_sink(run.bench), None
+    if bench is not None:
+        began = time.perf_counter()
+        kept = kept_of(bench.sink, values, device)
+        facts["sink_seconds"] = round(time.perf_counter() - began, 4)  # no cost of sampling
+    task.store.put(task.unit, unit.items, values, facts, task.scratch, task.keep, kept)
     return seconds

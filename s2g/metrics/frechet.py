@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,6 +32,29 @@ class Moments:
         return Moments(len(features), mean, centred.T @ centred)
 
     @staticmethod
+    def streamed(blocks: Iterable[np.ndarray]) -> Moments:
+        """Moments of features [n, D] a block at a time, in the memory of one scatter and one block.
+
+        The same update as `merge`; the shift of the mean joins the block as one more row, so that a block costs one
+        product. ValueError without any rows.
+        """
+        count, mean, scatter = 0, np.zeros(0), np.zeros((0, 0))
+        for block in blocks:
+            rows = np.asarray(block, np.float64)
+            own = rows.mean(0)
+            if not count:
+                mean, scatter = np.zeros_like(own), np.zeros((len(own), len(own)))
+            between = own - mean
+            shift = between * np.sqrt(count * len(rows) / (count + len(rows)))
+            rows = np.vstack([rows - own, shift])
+            scatter += rows.T @ rows
+            count += len(block)
+            mean = mean + between * (len(block) / count)
+        if not count:
+            raise ValueError("no features: moments need one row")
+        return Moments(count, mean, scatter)
+
+    @staticmethod
     def stored(mean: np.ndarray, covariance: np.ndarray, count: int) -> Moments:
         """Moments of `count` rows from their mean [D] and unbiased covariance [D, D], as reference files hold them."""
         return Moments(int(count), mean.astype(np.float64), covariance.astype(np.float64) * (int(count) - 1))
@@ -57,12 +81,40 @@ class Moments:
         return (vectors * np.sqrt(values.clip(0))) @ vectors.T
 
 
-def frechet_distance(a: Moments, b: Moments) -> float:
+def frechet_distance(a: Moments, b: Moments, roots: tuple[np.ndarray, np.ndarray] | None = None) -> float:
     """|mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)).
 
     The trace of the root is the sum of the singular values of A^(1/2) B^(1/2): no complex part to throw away, and
-    fewer samples than dimensions do no harm.
+    fewer samples than dimensions do no harm. roots: the covariances' own, where they are not to be kept.
     """
-    overlap = np.linalg.svd(a.root @ b.root, compute_uv=False).sum()
+    one, two = roots or (a.root, b.root)
+    overlap = np.linalg.svd(one @ two, compute_uv=False).sum()
     difference = a.mean - b.mean
     return float(difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * overlap)
+
+
+def lean_root(moments: Moments) -> np.ndarray:
+    """`Moments.root` in half the memory, and not kept; equal to rounding."""
+    values, vectors = _eigh_in_place(moments.covariance)
+    vectors *= values.clip(0) ** 0.25
+    return vectors @ vectors.T
+
+
+def _eigh_in_place(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and vectors of a matrix that is overwritten: numpy's holds a copy of it and a workspace of two more."""
+    from scipy.linalg import eigh  # not before it is needed
+
+    return eigh(symmetric.T, overwrite_a=True, check_finite=False, driver="evr")
+
+
+def transport(a: Moments, root: np.ndarray) -> np.ndarray:
+    """The symmetric map [D, D] that takes the covariance of a to B, whose root is given; on what a spans alone.
+
+    B^(1/2) (B^(1/2) A B^(1/2))^(-1/2) B^(1/2): the distance's derivative by A is 1 minus it.
+    """
+    values, vectors = _eigh_in_place(root @ a.covariance @ root)
+    least = values.max() * len(values) * np.finfo(np.float64).eps
+    across = root @ vectors
+    del vectors
+    across *= np.where(values > least, values.clip(least or 1.0), np.inf) ** -0.25
+    return across @ across.T

@@ -8,7 +8,8 @@ Shapes: B batch, C channels, H W pixels or latents, N tokens, D width.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import torch
 from timm.layers.activations import GELUTanh
@@ -20,7 +21,9 @@ from torch import Tensor, nn
 from s2g.config import ModelConfig
 from s2g.errors import UserError
 from s2g.models.base import Conditioning, Output
-from s2g.models.convention import Flow
+from s2g.models.convention import Convention, Flow
+from s2g.models.random_weights import random_state
+from s2g.models.vae import Decoder, load_decoder
 from s2g.models.weights import check_state, read_weights
 
 
@@ -146,37 +149,59 @@ def initialise(model: SiT) -> None:
             nn.init.xavier_uniform_(parameter.data.view(parameter.shape[0], -1))
 
 
+def made(network: Mapping[str, Any]) -> SiT:
+    """The network without numbers, on the meta device; UserError for sizes that make none."""
+    try:
+        with torch.device("meta"):
+            return SiT(**network)
+    except (TypeError, AssertionError, ZeroDivisionError, RuntimeError) as error:
+        raise UserError(f"model.network = {dict(network)}: no such SiT ({error})") from error
+
+
+def fitting(network: Mapping[str, Any], state: Mapping[str, Tensor]) -> SiT:
+    """As `made`, with sigma channels if the head in `state` has rows for them, whatever `network` says.
+
+    Published SiT weights have them, although SiT does not use them, and its training script can be told to leave them out.
+    """
+    stated = made(network)
+    head, plain = state.get("final_layer.linear.weight"), stated.patch**2 * network["channels"]
+    if head is None or len(head) not in (plain, 2 * plain):
+        return stated  # check_state says what is wrong with it
+    return made({**network, "learn_sigma": len(head) == 2 * plain})
+
+
 class SiTDenoiser:
-    """A SiT behind its adapter; class labels as prompts, pixels or latents as they are."""
+    """A SiT behind its adapter; class labels as prompts, pixels as they are and latents through a decoder."""
 
     order = ("cond", "uncond")  # the official forward_with_cfg
+    convention: Convention = Flow()
 
-    def __init__(self, network: SiT, size: int, channels: int, passes: str) -> None:
+    def __init__(self, network: SiT, size: int, channels: int, passes: str, decoder: Decoder | None = None) -> None:
         self.network = network
-        self.convention = Flow()
         self.latent_shape = (channels, size, size)
         self.token_grid = (size // network.patch, size // network.patch)
         self.passes = passes
+        self.decoder = decoder
 
-    @staticmethod
-    def load(config: ModelConfig, device: torch.device, dtype: torch.dtype) -> SiTDenoiser:
+    @classmethod
+    def load(cls, config: ModelConfig, device: torch.device, dtype: torch.dtype) -> Self:
         """The network of `config` with its weights on `device`; UserError for a file that does not fit."""
-        try:
-            with torch.device("meta"):
-                network = SiT(**config.network)
-        except (TypeError, AssertionError, ZeroDivisionError, RuntimeError) as error:
-            raise UserError(f"model.network = {dict(config.network)}: no such SiT ({error})") from error
-        state = read_weights(config.weights_file(), config.key)
-        check_state(network, state, config)
+        if config.weights_seed is not None:
+            network = made(config.network)
+            positions = position_table(network.pos_embed.shape[2], config.network["size"] // network.patch)[None]
+            state = random_state(network, config.weights_seed, fixed={"pos_embed": positions})
+        else:
+            state = read_weights(config.weights_file(), config.key)
+            network = fitting(config.network, state)
+            check_state(network, state, config)
         network.load_state_dict({k: v.to(dtype) for k, v in state.items()}, strict=True, assign=True)
-        return SiTDenoiser(network.to(device).eval(), config.network["size"], config.network["channels"], config.passes)
+        decoder = load_decoder(config, config.network["channels"], device)
+        return cls(network.to(device).eval(), config.network["size"], config.network["channels"], config.passes, decoder)
 
-    @staticmethod
-    def twin(config: ModelConfig) -> SiTDenoiser:
+    @classmethod
+    def twin(cls, config: ModelConfig) -> Self:
         """The same network without numbers, on the meta device: for counting FLOPs."""
-        with torch.device("meta"):
-            network = SiT(**config.network).eval()
-        return SiTDenoiser(network, config.network["size"], config.network["channels"], config.passes)
+        return cls(made(config.network).eval(), config.network["size"], config.network["channels"], config.passes)
 
     @property
     def blocks(self) -> Sequence[nn.Module]:
@@ -195,5 +220,12 @@ class SiTDenoiser:
         return Output(-out[:, : self.latent_shape[0]])
 
     def decode(self, latents: Tensor) -> Tensor:
-        pixels = (127.5 * latents.float() + 128).clamp(0, 255).to(torch.uint8)
+        if self.decoder is not None:
+            return torch.cat([pixels_of(images) for images in self.decoder(latents)])
+        pixels = pixels_of(latents)
         return pixels.repeat(1, 3, 1, 1) if self.latent_shape[0] == 1 else pixels  # grey: an image of equal channels
+
+
+def pixels_of(images: Tensor) -> Tensor:
+    """uint8 from values in [-1, 1]: cut, never rounded up, as the official sample_ddp.py and ADM's evaluation have it."""
+    return (127.5 * images.float() + 128).clamp(0, 255).to(torch.uint8)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from s2g.config import ModelConfig
@@ -15,12 +15,15 @@ from s2g.errors import UserError
 
 
 def read_weights(path: Path, key: str = "model.weights") -> dict[str, Tensor]:
-    """Tensors by name from a .safetensors or .pt file (bare, or under "ema"); never memory-mapped, so that alignment
-    and with it the last bit of a sum does not depend on the file."""
+    """Tensors by name from a .safetensors or .pt file (bare, or under "ema"); copied out of it, so that alignment and
+    with it the last bit of a sum does not depend on the file. One at a time: gigabytes are held once."""
     try:
         if path.suffix == ".safetensors":
-            return {name: tensor.clone() for name, tensor in load(path.read_bytes()).items()}
-        state = torch.load(path, weights_only=True, map_location="cpu", mmap=False)
+            with safe_open(path, framework="pt") as file:
+                return {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        # A training script's checkpoint holds its command line beside the weights.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            state = torch.load(path, weights_only=True, map_location="cpu", mmap=False)
     except OSError as error:
         raise UserError(f"{key} = {path}: {error.strerror}", todo="give a readable .safetensors or .pt file") from error
     except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError) as error:

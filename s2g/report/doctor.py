@@ -13,6 +13,7 @@ from rich.console import Console
 
 from s2g.benches import digits, shapes
 from s2g.config import BUILTIN, SHIPPED, config_dir
+from s2g.registry import MODELS
 from s2g.report.table import console_table
 from s2g.toy.shelf import file_name, find
 
@@ -62,6 +63,9 @@ def _weights(path: Path) -> list[str]:
     if config.weights.startswith("training/"):
         there = "found" if Path(config.weights).is_file() else "not here"
         return [f"model={path.stem}", f"made by scripts/train_shapes.py, {there}: {config.weights}"]
+    if config.weights != "builtin" and config.family in MODELS.entries:
+        there = "found" if Path(config.weights).is_file() else "not here"
+        return [f"model={path.stem}", f"{there}: {config.weights}; from {config.source}"]
     if config.weights != "builtin":
         return [f"model={path.stem}", f"not built yet; its weights: {config.weights}"]
     if config.family == "toy":

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from s2g.config import config_dir, read
 from s2g.engine.run import Run, resolve
 from s2g.errors import UserError, unknown
+from s2g.report.trained import trained
 from s2g.typed import coerce, only
 
 Knobs = Mapping[str, Any]
@@ -69,7 +70,7 @@ class Experiment:
             raw: Any = OmegaConf.to_container(compose("run", overrides=overrides), resolve=True)
         raw["guidance"] |= knobs
         raw["sampler"] |= {**self.sampler, **(sampler or {})}
-        return resolve({**raw, "seed": part.seed, "num": num or part.num})[0]
+        return trained(resolve({**raw, "seed": part.seed, "num": num or part.num})[0])
 
 
 def read_experiment(path: Path) -> Experiment:

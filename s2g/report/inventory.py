@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from s2g.config import config_dir
+from s2g.engine.run import RANDOM
 from s2g.engine.scoring import cost_of, effective_of
 from s2g.engine.store import Store, checksum
 from s2g.errors import UserError
@@ -23,7 +24,11 @@ def show_registries() -> None:
     console.print(console_table(["model=", ""], models, left=True))
     registries = (("guidance=", GUIDANCE), ("sampler=", SAMPLERS), ("bench=", BENCHES), ("model.family=", MODELS))
     for name, registry in registries:
-        console.print(console_table([name, ""], _rows(registry), left=True))
+        presets = []
+        if registry is SAMPLERS:  # a solver with all its knobs set
+            named = sorted((config_dir() / "sampler").glob("*.yaml"))
+            presets = [[path.stem, _first_comment(path)] for path in named if path.stem not in (*registry, "model")]
+        console.print(console_table([name, ""], [*_rows(registry), *presets], left=True))
 
 
 def _rows(registry: Registry) -> list[list[str]]:
@@ -56,6 +61,8 @@ def show_run(name: str, root: str) -> None:
     store = Store(find_run(name, root).absolute())
     run = store.read_run()
     console.print(f"{run['key']}, begun {run['begun']}", soft_wrap=True)
+    if run.get("random_weights"):
+        console.print(RANDOM, soft_wrap=True)
     rows = [[key, json.dumps(value)] for key, value in sorted(flat(run["identity"] | {"fixed": run["fixed"]}))]
     console.print(console_table(["identity", ""], rows, left=True))
     records = list(store.records(sorted(store.stored())))

@@ -35,6 +35,7 @@ from s2g.report.rendering import console_of, csv_of, markdown_of, only_printed, 
 from s2g.report.results import NOT_BUILT, Results, counts_of
 from s2g.report.studied import measure_study, study_columns
 from s2g.report.table import console_table
+from s2g.report.trained import trained
 from s2g.report.wandb_exhibit import log_exhibit
 from s2g.report.wandb_log import WandbConfig
 
@@ -141,7 +142,7 @@ class Maker:
                     raw["num"] = self.num
                 try:
                     with named(want):
-                        run = resolve(raw)[0]
+                        run = trained(resolve(raw)[0])
                         _ = run.key  # asks for the weights
                     runs[place] = run
                 except NotBuiltError:
@@ -149,7 +150,9 @@ class Maker:
                 except UserError as error:
                     if "no file" not in str(error):
                         raise
-                    why[place] = f"no weights: {raw['model']['weights']}"
+                    lacking = str(error).partition(": no file")[0]
+                    _, of_bench, rest = lacking.rpartition("bench.")  # what scores, not what samples
+                    why[place] = f"no file: bench.{rest}" if of_bench else f"no weights: {raw['model']['weights']}"
         return rows, runs, why
 
     def scores(self, runs: Sequence[Run], pool: Pool, used: ExitStack, console: Console) -> dict[str, Score]:

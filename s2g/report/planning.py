@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 
 from s2g.config import ModelConfig, canonical
-from s2g.engine.bench import PlannedBench
 from s2g.engine.run import Outline, describe, outline, resolve
 from s2g.engine.store import Store
 from s2g.errors import NotBuiltError, UserError
@@ -88,13 +87,15 @@ def _planned(want: Wanted, raw: Mapping[str, Any], root: str) -> Planned:
         state = "not built"
     except UserError as error:  # built, but its weights are not here
         state = str(error).splitlines()[0]
+        if state.startswith("bench.") and ": no file" in state:  # which one is listed below the table
+            state = f"no file: {state.partition(' = ')[0]}"
     expected = _expected(canonical(describe(run.model)), canonical([describe(run.guidance), describe(run.sampler)]), _Held(run))
     # A second network is counted as the model itself: how large it is, its weights will say.
     per_item = expected.flops + expected.weak * full(canonical(describe(run.model)), _Held(run)).total
     flops = items * per_item
     dtype = run.model.dtype
     hours = {gpu: flops / (peak[dtype] * 1e12 * UTILISATION) / 3600 for gpu, peak in PEAK.items()}
-    kept = run.bench.kept_mb if isinstance(run.bench, PlannedBench) else PNG_MB
+    kept = getattr(run.bench, "kept_mb", PNG_MB)
     evaluations = items * (expected.evaluations + expected.weak)
     return Planned(want, state, key, items, evaluations, flops, hours, items * kept / 1000, run.model, run.bench)
 
@@ -194,11 +195,11 @@ def needed(plans: Sequence[Planned]) -> dict[str, list[str]]:
     for one in plans:
         if not one.model.ships:
             size = f", {one.model.download_gb:g} GB" if one.model.download_gb else ""
-            weights[f"{one.model.weights}{size}"] = None
+            decoder = f" and {one.model.vae}" if one.model.vae != "none" else ""
+            weights[f"{one.model.weights}{decoder}{size}"] = None
             licences[f"{one.model.name}: {one.model.licence}"] = None
-        if isinstance(one.bench, PlannedBench):
-            downloads.update(dict.fromkeys(one.bench.downloads))
-            licences.update(dict.fromkeys(one.bench.licences))
+        downloads.update(dict.fromkeys(getattr(one.bench, "downloads", ())))  # a built bench's as a planned one's
+        licences.update(dict.fromkeys(getattr(one.bench, "licences", ())))
     return {"weights": list(weights), "scorers fetch": list(downloads), "licences": list(licences)}
 
 

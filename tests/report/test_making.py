@@ -41,7 +41,7 @@ profiles:
       joint: {bench: shapes, metric: joint}
       fd: {bench: shapes, metric: fd, beside: fid}
   paper:
-    groups: {big: {label: SiT-XL/2, set: {model: sit_xl}}}
+    groups: {big: {label: SiT-XL/2, set: {model: wan_14b}}}
 """
 
 
@@ -98,6 +98,14 @@ def test_what_is_not_built_is_said_and_nothing_is_made_for_it(folder: Path) -> N
     assert [row.status for row in results.rows] == [NOT_BUILT] * 3
     assert not (folder / "runs").exists()
     assert "| CFG† | not built | 2.03 |" in (folder / "out" / "table9-paper.md").read_text()
+
+
+def test_what_scores_and_is_not_here_is_named_and_nothing_is_made(folder: Path) -> None:
+    file = folder / "table9.yaml"
+    file.write_text(file.read_text().replace("model: wan_14b", "model: sit_xl"))
+    results = maker(folder).make("table9", "paper", Console(quiet=True))
+    lacking = "no file: bench.inception = weights-inception-2015-12-05-6726825d.pth"
+    assert {row.status for row in results.rows} == {lacking} and not (folder / "runs").exists()
 
 
 def test_results_are_stale_when_a_row_would_be_another_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

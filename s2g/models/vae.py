@@ -1,0 +1,94 @@
+"""The decoder of latent models: diffusers' AutoencoderKL, of which the half that makes images is kept.
+
+Shapes: latents [B, 4, S, S] to images [B, 3, 8 S, 8 S] in about [-1, 1]. Always fp32, as in the official scripts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from s2g.config import ModelConfig
+from s2g.errors import UserError
+from s2g.models.random_weights import DECODER, random_state
+from s2g.placed import decoder_folder, random_seed
+
+if TYPE_CHECKING:
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+SCALE = 0.18215  # latents are this times the encoder's; SiT's and DiT's scripts, and diffusers' config of the same VAE
+CHUNK = 8  # images at once (ours): on a CPU one of 256x256 takes 0.34 GB beside the weights, a second 0.1 GB more
+# Ours, for random weights: as many stages as the real one, so the same sizes of images, and a thousandth of the work.
+STAGES = ("DownEncoderBlock2D",) * 4, ("UpDecoderBlock2D",) * 4
+NARROW = {"block_out_channels": (8, 8, 16, 16), "layers_per_block": 1, "norm_num_groups": 4}
+
+
+class Decoder:
+    """Latents to images, a few at a time, so that memory does not grow with their number; an iterator of parts."""
+
+    def __init__(self, vae: AutoencoderKL, chunk: int = CHUNK) -> None:
+        self.vae, self.chunk = vae, chunk
+
+    def __call__(self, latents: Tensor) -> Iterator[Tensor]:
+        for part in latents.split(self.chunk):
+            yield self.vae.decode(part.float() / SCALE, return_dict=False)[0]  # type: ignore[arg-type]
+
+
+def load_decoder(config: ModelConfig, channels: int, device: torch.device) -> Decoder | None:
+    """What `config` makes images of latents with; None where latents are pixels. UserError for one that does not fit."""
+    if config.decoder == "none":
+        if channels not in (1, 3):
+            raise UserError(
+                f"model.vae = none: {config.name} has latents of {channels} channels, which are no image",
+                todo="model.vae=FOLDER, or a repository of the hub",
+            )
+        return None
+    seed = random_seed(config.decoder)
+    vae = random_vae(seed, channels) if seed is not None else _read(decoder_folder(config.decoder, "model.vae"), config)
+    known = vae.config["latent_channels"]
+    if known != channels:
+        raise UserError(f"model.vae = {config.vae}: decodes {known} channels, and {config.name} has {channels}")
+    del vae.encoder, vae.quant_conv
+    nn.Module.to(vae, device)  # diffusers' own `to` says nothing of its types
+    return Decoder(vae.eval())
+
+
+def random_vae(seed: int, channels: int = 4) -> AutoencoderKL:
+    """A narrow autoencoder with random weights: images of the right size and no meaning."""
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    down, up = STAGES
+    with torch.device("meta"):
+        vae = AutoencoderKL(latent_channels=channels, down_block_types=down, up_block_types=up, **NARROW)  # type: ignore[arg-type]
+    vae.load_state_dict(random_state(vae, seed, DECODER), strict=True, assign=True)
+    return vae
+
+
+def _read(folder: Path, config: ModelConfig) -> AutoencoderKL:
+    """diffusers' own reader, since it renames the old layers of published files; what it would leave random is refused."""
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    try:
+        read: Any = AutoencoderKL.from_pretrained(
+            folder, local_files_only=True, torch_dtype=torch.float32, output_loading_info=True
+        )
+        vae, about = read
+    except (OSError, ValueError, RuntimeError, TypeError) as error:
+        said = str(error).splitlines()[0]
+        raise UserError(f"model.vae = {config.vae}: no AutoencoderKL ({said})", allowed="diffusers' layout") from error
+    wrong = [f"{kind.removesuffix('_keys')} {', '.join(map(str, list(about[kind])[:3]))}" for kind in about if about[kind]]
+    if wrong:
+        raise UserError(f"model.vae = {config.vae}: its weights do not fit its config.json; {'; '.join(wrong)}")
+    return _copied(vae)
+
+
+def _copied(network: AutoencoderKL) -> AutoencoderKL:
+    """With tensors of its own instead of views of a file, so that alignment and last bits do not depend on the file."""
+    for module in network.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            setattr(module, name, nn.Parameter(parameter.detach().clone(), requires_grad=False))
+    return network

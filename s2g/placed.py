@@ -1,0 +1,58 @@
+"""Where a network's weights are, as a user types it: a file, a folder, a repository on the hub, or drawn at random."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from s2g.errors import UserError
+
+RANDOM = re.compile(r"random(?::(\d{1,18}))?")  # "random" is seed 0
+REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+DECODER_FILES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")  # what diffusers looks for, in its order
+
+
+def random_seed(typed: str) -> int | None:
+    """The seed of "random" or "random:SEED"; None for anything else."""
+    found = RANDOM.fullmatch(typed)
+    return None if found is None else int(found[1] or 0)
+
+
+def decoder_folder(typed: str, key: str) -> Path:
+    """The folder of a decoder in diffusers' layout: `typed` itself, or where the hub's cache holds that repository.
+
+    Nothing is fetched; UserError says how to.
+    """
+    folder, repository = Path(typed).expanduser(), REPOSITORY.fullmatch(typed) is not None
+    cached = None if folder.is_dir() or not repository else _cached(typed)
+    folder = cached or folder
+    lacking = [] if (folder / "config.json").is_file() else ["config.json"]
+    if not any((folder / name).is_file() for name in DECODER_FILES):
+        lacking.append(DECODER_FILES[0])
+    if lacking:
+        where = f"in {folder}" if folder.is_dir() or not repository else "in the cache of the hub"
+        raise UserError(
+            f"{key} = {typed}: no file {lacking[0]} {where}",
+            allowed="a folder with config.json and weights in diffusers' layout, a repository of the hub, random, none",
+            todo=f"hf download {typed}" if repository else f"give the folder of an AutoencoderKL: {key}=FOLDER",
+        )
+    return folder
+
+
+def decoder_sha256(folder: Path, file_hash: Callable[[Path], str]) -> str:
+    """A hash of what determines what a decoder does: its config.json and its weights."""
+    weights = next(folder / name for name in DECODER_FILES if (folder / name).is_file())
+    both = "".join(file_hash(path) for path in (folder / "config.json", weights))
+    return hashlib.sha256(both.encode()).hexdigest()
+
+
+def _cached(repository: str) -> Path | None:
+    from huggingface_hub import snapshot_download  # only where a repository is named
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(repository, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None

@@ -1,0 +1,201 @@
+"""bench=imagenet: Inception of random weights against torch-fidelity's own, references, labels, what is refused early."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from inception_weights import extractor, write_inception
+from PIL import Image
+
+from s2g.benches.imagenet import ImageNet
+from s2g.errors import UserError
+from s2g.imagenet import inception
+from s2g.imagenet.inception import LOGITS, POOL, SPATIAL
+from s2g.imagenet.labels import labels_of
+from s2g.imagenet.reference import Reference
+from s2g.metrics.frechet import Moments, frechet_distance
+from s2g.metrics.manifold import precision, recall
+from s2g.report import adm
+
+SIT = ("model=sit_xl", "bench=imagenet", "guidance=none")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_inception(tmp_path_factory.mktemp("inception") / "random.pth")
+
+
+def pictures(count: int, seed: int = 0) -> np.ndarray:
+    small = np.random.default_rng(seed).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    return small.repeat(8, 1).repeat(8, 2)
+
+
+def statistics(path: Path, images: int = 0, side: int = 256, **more: np.ndarray) -> Path:
+    """A file as ADM's: standard normal features, and so many reference images."""
+    arrays = {"mu": np.zeros(2048), "sigma": np.eye(2048), "mu_s": np.zeros(2023), "sigma_s": np.eye(2023)}
+    if images:
+        arrays["arr_0"] = np.zeros((images, side, side, 3), np.uint8)
+    np.savez(path, **(arrays | more))
+    return path
+
+
+def test_features_are_torch_fidelitys_own(weights: Path) -> None:
+    images = pictures(3)
+    found = inception.read(str(weights), images)
+    own = extractor(weights)
+    with torch.inference_mode():
+        pool, logits = own(torch.from_numpy(images).movedim(-1, 1))
+    assert found.shape == (3, 5079) and found.dtype == np.float32
+    assert np.array_equal(found[:, POOL], pool.numpy()) and np.array_equal(found[:, LOGITS], logits.numpy())
+    assert np.ptp(found[:, POOL]) > 0 and np.abs(found[0] - found[1]).max() > 0
+    biased = extractor(weights, ("logits",))
+    with torch.inference_mode():
+        (with_bias,) = biased(torch.from_numpy(images).movedim(-1, 1))
+    assert np.abs(with_bias.numpy() - found[:, LOGITS]).max() > 1  # of these the Inception Score would be another
+
+
+def test_spatial_features_are_seven_channels_of_mixed_6_channels_last(weights: Path) -> None:
+    images, seen = pictures(2), []
+    own = extractor(weights)
+    own.Mixed_6d.register_forward_hook(lambda module, inputs, output: seen.append(output))  # the whole block, joined
+    with torch.inference_mode():
+        own(torch.from_numpy(images).movedim(-1, 1))
+    want = seen[0][:, :7].numpy()  # its first branch comes first
+    found = inception.read(str(weights), images)[:, SPATIAL].reshape(2, 17, 17, 7)
+    assert want.shape == (2, 7, 17, 17) and want.max() > 0
+    for channel in range(7):
+        assert np.array_equal(found[..., channel], want[:, channel])
+
+
+def test_images_of_another_size_are_refused(weights: Path) -> None:
+    sink = ImageNet(inception=str(weights)).sink
+    for images in (np.zeros((1, 32, 32, 4), np.uint8), np.zeros((1, 256, 256, 3), np.float32)):
+        with pytest.raises(UserError, match="uint8 images of 256 x 256"):
+            sink.read(images, "cpu")
+
+
+def test_numbers_from_images_are_those_of_the_formulas(weights: Path, tmp_path: Path) -> None:
+    """Four images against a folder of five: read, gathered, and the same from the features by other ways."""
+    (tmp_path / "real" / "n01").mkdir(parents=True)
+    real = pictures(5, seed=1)
+    for at, image in enumerate(real):
+        Image.fromarray(image).save(tmp_path / "real" / "n01" / f"{at}.png")
+    bench = ImageNet(inception=str(weights), reference=str(tmp_path / "real"))
+    images = pictures(4)
+    arrays = bench.measure(images, range(4))
+    found = {m.name: m.items(arrays).mean() if m.items else m.value(arrays) for m in bench.metrics}  # type: ignore[misc]
+    fake, true = (inception.read(str(weights), of) for of in (images, real))
+    for name, columns in (("fid", POOL), ("sfid", SPATIAL)):
+        want = frechet_distance(Moments.of(fake[:, columns]), Moments.of(true[:, columns]))
+        assert found[name] == pytest.approx(want, rel=1e-6)
+    assert found["precision"] == precision(true[:, POOL], fake[:, POOL])
+    assert found["recall"] == recall(true[:, POOL], fake[:, POOL])
+    (kept,) = tmp_path.glob("real.s2g-*.npz")
+    stamp = kept.stat().st_mtime_ns
+    with tarfile.open(tmp_path / "real.tar", "w") as archive:
+        archive.add(tmp_path / "real" / "n01", "n01")
+    tarred = Reference(str(tmp_path / "real.tar"), 256)
+    folder = Reference(str(tmp_path / "real"), 256)
+    assert tarred.identity() == folder.identity()
+
+    def never(images: np.ndarray) -> np.ndarray:
+        raise AssertionError("it was kept")
+
+    moments = folder.moments("pool", never, bench.sink.identity())
+    assert np.allclose(moments.mean, true[:, POOL].mean(0)) and kept.stat().st_mtime_ns == stamp
+
+
+def test_labels_are_drawn_or_balanced_and_part_of_the_key() -> None:
+    balanced = labels_of("balanced", 0, range(3000))
+    assert np.bincount(balanced).tolist() == [3] * 1000
+    drawn = labels_of("uniform", 0, range(3000))
+    assert drawn[100:200] == labels_of("uniform", 0, range(100, 200)) and drawn != labels_of("uniform", 1, range(3000))
+    assert len(set(drawn)) == pytest.approx(1000 * (1 - np.exp(-3)), abs=25) and min(drawn) >= 0 and max(drawn) < 1000
+    of = [ImageNet(labels="balanced"), ImageNet(), ImageNet(label_seed=1)]
+    assert len({str(bench.items_id()) for bench in of}) == 3
+    assert ImageNet(keep="png", score=("fid",)).items_id() == ImageNet().items_id()
+
+
+def test_what_is_wrong_is_said_before_sampling(weights: Path, tmp_path: Path, run_of) -> None:
+    def said(*typed: str) -> str:
+        with pytest.raises(UserError) as raised:
+            run_of(*SIT, *typed)
+        return str(raised.value)
+
+    here = f"bench.inception={weights}"
+    assert "bench.inception = weights-inception-2015-12-05-6726825d.pth: no file" in said() and "curl -LO" in said()
+    assert "bench.reference = VIRTUAL_imagenet256_labeled.npz: no file" in said(here)
+    samples = tmp_path / "samples.npz"
+    np.savez(samples, np.zeros((2, 256, 256, 3), np.uint8))
+    assert "a batch of samples" in said(here, f"bench.reference={samples}")
+    bare = statistics(tmp_path / "bare.npz")
+    assert "holds no reference images" in said(here, f"bench.reference={bare}")
+    small = statistics(tmp_path / "small.npz", mu=np.zeros(64))
+    assert "mu is [64] instead of [2048]" in said(here, f"bench.reference={small}")
+    other = statistics(tmp_path / "other.npz", images=2, side=64)
+    assert "its images are 64 x 64" in said(here, f"bench.reference={other}")
+    (tmp_path / "text.npz").write_text("no")
+    assert "is no npz" in said(here, f"bench.reference={tmp_path / 'text.npz'}")
+    assert "at 512 pixels" in said("model.resolution=512") and "bench = imagenet" in said("model=tiny_sit")
+    assert "Did you mean 'png'" in said("bench.keep=pgn") and "Did you mean 'fid'" in said("bench.score=[fiid]")
+    assert "Did you mean 'balanced'" in said("bench.labels=balancd")
+    # With what they need, it is the model's weights that lack.
+    assert "model.weights" in said_key(run_of, *SIT, here, f"bench.reference={bare}", "bench.score=[fid,is]")
+    assert "model.weights" in said_key(run_of, *SIT, "bench.keep=none")  # nothing is read
+
+
+def said_key(run_of, *typed: str) -> str:
+    with pytest.raises(UserError) as raised:
+        run_of(*typed).key  # noqa: B018
+    return str(raised.value)
+
+
+def test_a_file_that_is_no_inception_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.pth"
+    torch.save({"fc.weight": torch.zeros(2, 2)}, path)
+    with pytest.raises(UserError, match="is no such Inception"):
+        inception.read(str(path), pictures(1))
+    path = tmp_path / "text.pth"
+    path.write_text("no weights")
+    with pytest.raises(UserError, match="not a weights file"):
+        inception.read(str(path), pictures(1))
+
+
+def test_a_public_batch_is_held_against_the_official_numbers(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, reference = tmp_path / "batch.npz", statistics(tmp_path / "stats.npz", images=5, arr_0=pictures(5, seed=1))
+    np.savez_compressed(batch, pictures(6))
+    monkeypatch.setattr(adm, "PUBLIC", {name: adm.PUBLIC[name] for name in ("is", "precision")})  # without decompositions
+    assert adm.verify_fid(batch, str(weights), str(reference), "cpu", other=False) == 1
+    out = capsys.readouterr().out
+    assert "215.837" in out and "not the official file" in out and "not ADM's public batch of 50,000" in out
+    assert adm.verify_fid(batch, str(weights), str(reference), "cpu", other=True) == 0
+    assert "215.837" not in capsys.readouterr().out
+    with pytest.raises(UserError, match="holds no batch of images"):
+        adm.verify_fid(statistics(tmp_path / "none.npz"), str(weights), str(reference), "cpu", other=False)
+
+
+def test_the_verdict_on_the_public_batch() -> None:
+    official = {"fid": 3.94256, "sfid": 6.14043, "is": 215.837, "precision": 0.8265, "recall": 0.5309}
+    assert adm.verdict(official | {"fid": 3.94335, "recall": 0.5282}, 50_000) == ("as the official evaluator has them", 0)
+    said, code = adm.verdict(official | {"fid": 4.1}, 50_000)
+    assert code == 1 and "another resize" in said
+    assert adm.verdict(official | {"is": float("nan")}, 50_000)[1] == 1
+
+
+def test_a_plan_lists_what_scoring_fetches() -> None:
+    from types import SimpleNamespace
+
+    from s2g.report.planning import needed
+
+    one = SimpleNamespace(model=SimpleNamespace(ships=True), bench=ImageNet())
+    assert needed([one]) == {  # type: ignore[list-item]
+        "weights": [],
+        "scorers fetch": ["VIRTUAL_imagenet256_labeled.npz", "weights-inception-2015-12-05-6726825d.pth"],
+        "licences": ["ADM statistics: MIT", "ImageNet images behind the statistics: non-commercial research"],
+    }

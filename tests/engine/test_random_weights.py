@@ -1,0 +1,154 @@
+"""Random weights: the same for a seed, alive in every block, marked wherever their run is looked at, and in no table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import engine.plain_bench  # noqa: F401 (bench=plain)
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from s2g.app import show_run as say
+from s2g.config import ExecutorConfig
+from s2g.engine.execute import execute
+from s2g.engine.executor import LocalExecutor
+from s2g.engine.run import RANDOM, Run, resolve, restore
+from s2g.engine.scoring import score
+from s2g.engine.store import Store
+from s2g.errors import UserError
+from s2g.models.random_weights import DECODER, random_state
+from s2g.models.sit import made, position_table
+from s2g.models.vae import random_vae
+from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
+from s2g.network.evaluate import Evaluator
+from s2g.registry import MODELS
+from s2g.report.inventory import show_run
+from s2g.report.making import Maker
+
+SIZES = {"size": 8, "patch": 2, "channels": 4, "width": 32, "depth": 6, "heads": 2, "num_classes": 10, "learn_sigma": True}
+TABLE = """title: a table
+source: none
+columns: {fd: {bench: shapes, metric: fd}}
+against: cfg
+rows: {cfg: {label: CFG, set: {guidance: METHOD}}}
+profiles:
+  tiny:
+    set: {num: 16, sampler.steps: 2, MORE}
+    groups: {one: {label: tiny_sit, set: {model: tiny_sit}}}
+"""
+
+
+@pytest.fixture
+def small(composed: Callable[..., dict]) -> Callable[..., Run]:
+    """small("sit_xl", "guidance=cfg"): that model, small, with random weights, on a bench of nothing."""
+
+    def make(name: str, *typed: str, **model: Any) -> Run:
+        raw = composed(f"model={name}", "model.weights=random", "model.blocks=6", "model.unit=2", "sampler.steps=2", *typed)
+        raw |= {"num": 2, "bench": {"name": "plain"}}
+        raw["model"] |= {"network": SIZES, **model}
+        return resolve(raw)[0]
+
+    return make
+
+
+def test_tensors_are_streams_of_their_own_and_of_steady_size() -> None:
+    network = made(SIZES)
+    first, again, other = (random_state(network, seed) for seed in (0, 0, 1))
+    for name, tensor in first.items():
+        assert torch.equal(tensor, again[name]) and not torch.equal(tensor, other[name])
+    assert first["blocks.0.attn.qkv.weight"].std() == pytest.approx(32**-0.5, rel=0.05)
+    assert first["blocks.0.attn.qkv.bias"].std() == pytest.approx(0.02, rel=0.3)
+    assert not torch.equal(first["blocks.0.mlp.fc1.weight"], first["blocks.1.mlp.fc1.weight"])
+    assert not torch.equal(first["pos_embed"], random_state(network, 0, DECODER)["pos_embed"])
+
+
+@pytest.mark.parametrize("name", ["sit_xl", "dit_xl"])
+def test_every_block_and_the_class_show_in_what_is_predicted(name: str, small: Callable[..., Run]) -> None:
+    """Else a run would show nothing of what a method does: at the official initialisation all gates are closed."""
+    run = small(name, "guidance=cfg")
+    adapter = MODELS.load(run.model.family).load(run.model, torch.device("cpu"), torch.float32)
+    assert torch.equal(adapter.network.pos_embed[0], position_table(32, 4))
+    x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    branches = [COND, UNCOND, *(Branch("cond", DropBlocks({block})) for block in range(6))]
+    with Evaluator(adapter) as evaluator:
+        found = evaluator(branches, x, 0.5, adapter.encode([1, 2]), torch.tensor(500)).raw
+    assert 0.1 < found[COND].std() < 10
+    for branch in branches[1:]:
+        assert (found[branch] - found[COND]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["sit_xl", "dit_xl"])
+def test_a_run_is_made_and_says_what_it_is(
+    name: str, small: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = small(name, "guidance=s2")
+    assert run.random and run.identity()["model"]["weights_sha256"] == run.identity()["model"]["vae_sha256"] == "random:0"
+    assert run.key != small(name, "guidance=s2", "model.weights=random:1").key
+    with LocalExecutor(ExecutorConfig(workers=1)) as executor:
+        execute([run], str(tmp_path), executor, True, Console(quiet=True)).check(run)
+    store = Store.of(run, tmp_path)
+    assert store.read_run()["random_weights"] is True
+    images = store.items([0, 1])
+    assert images.shape == (2, 64, 64, 3) and images.dtype == np.uint8 and images.std() > 1
+    (surroundings,) = store.environments().values()
+    assert surroundings["weights"] == {"file": "random:0", "sha256": "random:0"}
+    say(Console(width=200), score(run, store), store, 2)
+    assert RANDOM in capsys.readouterr().out
+    show_run(run.key, str(tmp_path))
+    shown = capsys.readouterr().out
+    assert RANDOM in shown and '"random:0"' in shown
+    again = restore(store.read_run()["config"], 2)
+    assert again.key == run.key
+
+
+def test_trained_weights_are_not_marked(run_of: Callable[..., Run], tmp_path: Path) -> None:
+    run = run_of("num=16")
+    Store.of(run, tmp_path).begin(run, True)
+    assert not run.random and "random_weights" not in Store.of(run, tmp_path).read_run()
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [("cfg", "model.weights: random"), ("cfg", "model.weights: 'random:3'"), ("autoguidance", "guidance.weak: random")],
+)
+def test_no_table_takes_them(method: str, more: str, tmp_path: Path) -> None:
+    (tmp_path / "table9.yaml").write_text(TABLE.replace("METHOD", method).replace("MORE", more))
+    maker = Maker(tmp_path, tmp_path / "out", str(tmp_path / "runs"), None, 1, "make table9")
+    with pytest.raises(UserError, match="random weights never enter a results table"):
+        maker.make("table9", "tiny", Console(quiet=True))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_random_decoder_alone_is_refused_too(small: Callable[..., Run], tmp_path: Path) -> None:
+    from s2g.report.trained import trained
+
+    torch.save(random_state(made(SIZES), 0), tmp_path / "w.pt")
+    run = small("sit_xl", "guidance=cfg", weights=str(tmp_path / "w.pt"), vae="random")
+    assert run.identity()["model"]["weights_sha256"] != "random:0"
+    with pytest.raises(UserError, match="random weights never"):
+        trained(run)
+
+
+def test_a_run_with_a_decoder_of_its_own_is_made_again_from_anywhere(
+    small: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random_vae(3).save_pretrained(tmp_path / "vae")
+    torch.save(random_state(made(SIZES), 0), tmp_path / "w.pt")
+    monkeypatch.chdir(tmp_path)
+    run = small("sit_xl", "guidance=cfg", weights="w.pt", vae="vae")
+    key = run.key
+    assert not run.random and str(tmp_path) not in str(run.identity())
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert restore(run.config, 2).key == key
+    other = small("sit_xl", "guidance=cfg", weights=str(tmp_path / "w.pt"), vae="random:3")
+    assert other.key != key
+
+
+def test_families_that_draw_no_weights_say_so(run_of: Callable[..., Run]) -> None:
+    with pytest.raises(UserError, match=r"model.weights = random: not for model.family = toy(.|\n)*families sit, dit"):
+        run_of("model=toy_1d", "bench=gmm", "model.weights=random")
