@@ -140,13 +140,14 @@ def show_run(console: Console, result: Any, store: Any, made: int) -> None:
 
     run = result.run
     rows = [[heading(m), with_interval(result.estimates[m.name], m.digits)] for m in run.bench.metrics]
-    console.print(console_table([f"{run.model.name}, {run.name}, n = {run.num}", "value"], rows))
+    if rows:
+        console.print(console_table([f"{run.model.name}, {run.name}, n = {run.num}", "value"], rows))
     of_images = "; no number here is an ImageNet number" if run.config.get("bench", {}).get("name") == "shapes" else ""
     console.print(
-        f"± is half a 95 % interval over {len(run.units)} units{of_images}\n"
-        f"{cost_line(result.cost)}\n"
+        (f"± is half a 95 % interval over {len(run.units)} units{of_images}\n" if rows else "nothing is scored\n")
+        + f"{cost_line(result.cost)}\n"
         f"{scale_line(result.effective)}\n"
-        f"{made} items made now, {run.num} scored: {store.shown()}",
+        f"{made} items made now, {run.num if rows else 0} scored: {store.shown()}",
         soft_wrap=True,
     )
     if run.random:

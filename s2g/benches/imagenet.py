@@ -11,7 +11,7 @@ import numpy as np
 
 from s2g.config import ModelConfig
 from s2g.engine.bench import Arrays, Metric
-from s2g.engine.keep import KEEPS, Features
+from s2g.engine.keep import IMAGES, KEEPS, Features
 from s2g.errors import UserError, unknown
 from s2g.imagenet import inception
 from s2g.imagenet.inception import LOGITS, POOL, SPATIAL
@@ -53,9 +53,11 @@ class Reading:
 
     keep: str
     weights: str
+    scored: bool = True  # images that nothing is to be scored of need not be read
 
     def identity(self) -> str:
-        return "none" if self.keep == "none" else inception.identity(self.weights)
+        idle = self.keep == "none" or (self.keep in IMAGES and not self.scored)
+        return "none" if idle else inception.identity(self.weights)
 
     def read(self, images: np.ndarray, device: str = "auto") -> np.ndarray:
         if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE, 3):
@@ -106,7 +108,7 @@ class ImageNet:
     @property
     def sink(self) -> Reading:
         """What reads images as they are made."""
-        return Reading(self.keep, self.inception)
+        return Reading(self.keep, self.inception, bool(self.score))
 
     @property
     def kept_mb(self) -> float:

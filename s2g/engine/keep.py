@@ -33,7 +33,7 @@ class Sink(Protocol):
         ...
 
     def identity(self) -> str:
-        """Which network reads: features of another one are not mixed with its."""
+        """Which network reads: features of another one are not mixed with its. "none" where nothing is read."""
         ...
 
     def read(self, images: np.ndarray, device: str) -> np.ndarray:
@@ -70,7 +70,8 @@ def with_sink(bench: Bench) -> WithSink | None:
 
 def kept_of(sink: Sink, images: np.ndarray, device: str) -> Kept:
     """What a sink has kept of a unit's uint8 images [B, H, W, 3]."""
-    return Kept(sink.keep, sink.identity(), None if sink.keep == "none" else sink.read(images, device))
+    identity = sink.identity()
+    return Kept(sink.keep, identity, None if identity == "none" else sink.read(images, device))
 
 
 def serves(record: Mapping[str, Any], sink: Sink) -> bool:

@@ -12,6 +12,7 @@ from inception_weights import extractor, write_inception
 from PIL import Image
 
 from s2g.benches.imagenet import ImageNet
+from s2g.engine.keep import kept_of, serves
 from s2g.errors import UserError
 from s2g.imagenet import inception
 from s2g.imagenet.inception import LOGITS, POOL, SPATIAL
@@ -118,6 +119,17 @@ def test_labels_are_drawn_or_balanced_and_part_of_the_key() -> None:
     of = [ImageNet(labels="balanced"), ImageNet(), ImageNet(label_seed=1)]
     assert len({str(bench.items_id()) for bench in of}) == 3
     assert ImageNet(keep="png", score=("fid",)).items_id() == ImageNet().items_id()
+
+
+def test_images_that_nothing_is_scored_of_need_no_inception() -> None:
+    bench = ImageNet(keep="png", score=())
+    assert bench.metrics == () and bench.sink.identity() == "none"
+    images = np.zeros((2, 256, 256, 3), np.uint8)
+    kept = kept_of(bench.sink, images, "cpu")
+    assert kept.features is None and kept.form == "png"
+    # Scored later, features are read off the images then.
+    assert serves({"kept": "png", "sink": "none"}, ImageNet().sink)
+    assert ImageNet(keep="features", score=()).sink.keep == "features"
 
 
 def test_what_is_wrong_is_said_before_sampling(weights: Path, tmp_path: Path, run_of) -> None:
