@@ -1,4 +1,4 @@
-"""Imports point downwards only: report -> benches -> engine -> sampling -> guidance -> network -> models."""
+"""Imports point downwards only: report -> studies -> benches -> engine -> sampling -> guidance -> network -> models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import s2g
 
-LAYERS = ("models", "network", "guidance", "sampling", "engine", "benches", "report")
+LAYERS = ("models", "network", "guidance", "sampling", "engine", "benches", "studies", "report")
 ROOT = Path(s2g.__file__).parent
 
 

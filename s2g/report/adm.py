@@ -30,7 +30,7 @@ class Known:
     within: float  # a port in PyTorch is 0.001 off in FID (lavinal712/ADM-evaluation-suite-pytorch); the rest is ours
 
 
-# openai/guided-diffusion's ADM-G + ADM-U samples, 50,000 of 256 x 256: its README's evaluator on its own file.
+# openai/guided-diffusion's ADM-G + ADM-U samples, 50,000 of 256 x 256, by its evaluator; as published, not measured here.
 PUBLIC = {
     "fid": Known(3.94256, 0.01),
     "sfid": Known(6.14043, 0.02),
