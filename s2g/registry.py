@@ -103,6 +103,9 @@ BENCHES = Registry(
     "bench",
     {
         "shapes": Entry("s2g.benches.shapes:Shapes", "the built-in world's 108 classes, read by its probe"),
+        "shapes_t2i": Entry(
+            "s2g.benches.shapes_t2i:ShapesT2I", "captions of one and two objects of the built-in world, read by its reader"
+        ),
         "gmm": Entry("s2g.benches.gmm:GMM", "points of a Gaussian mixture, held against the mixture itself"),
         "digits": Entry("s2g.benches.digits:Digits", "two handwritten digits, read by a classifier of all ten (Figure 4)"),
         "cifar": Entry("s2g.benches.cifar:Cifar", "CIFAR-10's automobiles and horses in CLIP's features (Figure 4)"),

@@ -23,6 +23,7 @@ class Purpose(IntEnum):
     STUDY = 6
     WEIGHTS = 7
     LABEL = 8
+    CAPTION = 9
 
 
 def philox(purpose: Purpose, seed: int, item: int = 0, step: int = 0, draw: int = 0) -> np.random.Philox:

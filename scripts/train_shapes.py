@@ -2,6 +2,8 @@
 
     python scripts/train_shapes.py model=probe
     python scripts/train_shapes.py model=tiny_sit [steps=3200] [device=cpu|cuda] [out=training]
+    python scripts/train_shapes.py model=reader
+    python scripts/train_shapes.py model=tiny_sd3
     python scripts/train_shapes.py model=digits_probe, model=digits_sit
     python scripts/train_shapes.py model=cifar_sit device=cuda data=FOLDER [download=true]
 
@@ -27,15 +29,20 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from training_sources import Source, World, images_and_labels, of_cifar, of_digits
+from training_sources import NOTHING, Captions, Objects, Source, World, images_and_labels, of_cifar, of_digits
 
 from s2g.config import BUILTIN, PAIRS, config_dir
 from s2g.errors import UserError
 from s2g.metrics.frechet import Moments
+from s2g.models import tiny_sd3
 from s2g.models.sit import SiT, initialise
+from s2g.models.tiny_sd3 import TinySD3
 from s2g.pairs.digits import digits, held_out, pair
 from s2g.pairs.probe import DigitsProbe, read_digits
+from s2g.shapes import captioned
+from s2g.shapes.asked import COUNT, asked
 from s2g.shapes.probe import Probe
+from s2g.shapes.reader import Reader
 from s2g.shapes.render import render
 from s2g.shapes.world import ATTRIBUTES, HELD_OUT_SEED, REFERENCE_SEED, attributes_of, scenes
 
@@ -70,11 +77,14 @@ class Recipe:
 RECIPES = {
     "probe": Recipe(800, 128, 2e-3),
     "tiny_sit": Recipe(3200, 96, 2e-3, easy=2000, weak_at=2300),
+    "reader": Recipe(1500, 128, 2e-3),
+    "tiny_sd3": Recipe(4000, 64, 2e-3, easy=1800),
     "digits_probe": Recipe(1500, 128, 2e-3),
     "digits_sit": Recipe(2000, 64, 2e-3, weak_at=500),
     "cifar_sit": Recipe(60_000, 256, 1e-3, weak_at=15_000),  # ours, and not run: no data was at hand
 }
-PROBES = ("probe", "digits_probe")
+PROBES = {"probe": Probe, "digits_probe": DigitsProbe, "reader": Reader}
+BLOCKS = ("blocks.", "transformer.transformer_blocks.", "text.blocks.")
 EMA_DECAY = 0.999
 LABEL_DROPOUT = 0.1
 
@@ -83,8 +93,13 @@ def build(name: str) -> nn.Module:
     """A freshly initialised network; the same numbers each time."""
     torch.manual_seed(0)
     if name in PROBES:
-        return Probe() if name == "probe" else DigitsProbe()
-    model = SiT(**OmegaConf.load(config_dir() / "model" / f"{name}.yaml").network)
+        return PROBES[name]()
+    network = OmegaConf.load(config_dir() / "model" / f"{name}.yaml").network
+    if name == "tiny_sd3":
+        pair = TinySD3(network)
+        tiny_sd3.initialise(pair)
+        return pair
+    model = SiT(**network)
     initialise(model)
     return model
 
@@ -95,7 +110,10 @@ def source_of(settings: Settings) -> Source:
         return of_cifar(settings.device, settings.data, settings.download)
     if settings.model in ("digits_probe", "digits_sit"):
         return of_digits(settings.device, digits() if settings.model == "digits_probe" else pair())
-    return World(settings.device, RECIPES[settings.model].easy)
+    if settings.model == "reader":
+        return Objects(settings.device)
+    world = Captions if settings.model == "tiny_sd3" else World
+    return world(settings.device, RECIPES[settings.model].easy)
 
 
 def noisy(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -109,6 +127,17 @@ def probe_loss(model: nn.Module, images: Tensor, labels: Tensor, generator: torc
     reading = model(noisy(images, generator))
     truth = attributes_of(labels)
     return sum(nn.functional.nll_loss(reading.logp[name], truth[name]) for name in ATTRIBUTES)
+
+
+def reader_loss(model: Reader, images: Tensor, asked: Tensor, generator: torch.Generator) -> Tensor:
+    """Cross entropy of the layout and of the attributes of the objects that are there; asked: Captioned's columns [B, 3]."""
+    reading = model(noisy(images, generator))
+    loss = nn.functional.nll_loss(reading.layout, asked[:, 2] + 1)
+    for objects, label in zip(reading.objects, asked.T, strict=False):
+        there = label >= 0
+        truth = attributes_of(label[there])
+        loss = loss + sum(nn.functional.nll_loss(objects[name][there], truth[name]) for name in ATTRIBUTES)
+    return loss
 
 
 def digits_loss(model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
@@ -126,10 +155,20 @@ def velocity_loss(model: SiT, images: Tensor, labels: Tensor, generator: torch.G
     return (prediction - (images - noise)).square().mean()
 
 
+def caption_loss(model: TinySD3, images: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
+    """As `velocity_loss`, of captions, in SD3's own direction: noise - data at noise level s."""
+    noise = torch.randn(images.shape, generator=generator).to(images.device)
+    level = torch.randn(len(images), generator=generator).sigmoid().to(images.device)
+    dropped = (torch.rand(len(images), generator=generator) < LABEL_DROPOUT).to(images.device)
+    at = level[:, None, None, None]
+    given = torch.where(dropped[:, None], torch.tensor(NOTHING, device=tokens.device), tokens)
+    return (model((1 - at) * images + at * noise, level, given) - (noise - images)).square().mean()
+
+
 def optimisers(model: nn.Module, lr: float, muon: bool) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the blocks (the probe has none), AdamW for everything else."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    matrices = [p for name, p in named if muon and name.startswith("blocks.") and p.ndim == 2]
+    matrices = [p for name, p in named if muon and name.startswith(BLOCKS) and p.ndim == 2]
     chosen = {id(p) for p in matrices}
     others = [p for _, p in named if id(p) not in chosen]
     found: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, lr=lr, weight_decay=0.0, betas=(0.9, 0.99))]
@@ -148,7 +187,8 @@ def train(settings: Settings) -> None:
     torch.set_num_threads(settings.threads)
     model = build(settings.model).to(settings.device).train()
     ema = copy.deepcopy(model).eval().requires_grad_(False)
-    loss_of = {"probe": probe_loss, "digits_probe": digits_loss}.get(settings.model, velocity_loss)
+    losses = {"probe": probe_loss, "digits_probe": digits_loss, "reader": reader_loss, "tiny_sd3": caption_loss}
+    loss_of = losses.get(settings.model, velocity_loss)
     optims = optimisers(model, recipe.lr, muon=settings.model not in PROBES)
     step, seconds = 0, 0.0
     state_file = folder / "state.pt"
@@ -207,6 +247,8 @@ def train(settings: Settings) -> None:
     log.close()
     if settings.model == "probe":
         report_probe(ema, settings.device)
+    if settings.model == "reader":
+        report_reader(ema, settings.device)
     if settings.model == "digits_probe":
         with torch.no_grad():
             right = ema(held_images)[0].argmax(-1) == held_labels
@@ -229,6 +271,19 @@ def report_probe(probe: nn.Module, device: str, count: int = 10_000) -> None:
     )
 
 
+def report_reader(reader: nn.Module, device: str, count: int = 10_000) -> None:
+    """Share of held-out clean scenes of every class read without an error: of one object, and of two."""
+    images, asked = Objects(device).clean(HELD_OUT_SEED, 100_000, count)
+    with torch.no_grad():
+        readings = [reader(chunk) for chunk in images.split(500)]
+    right = torch.cat([r.layout for r in readings]).argmax(-1) == asked[:, 2] + 1
+    for number, label in enumerate(asked.T[:2]):
+        for name, truth in attributes_of(label).items():
+            right &= (torch.cat([r.objects[number][name] for r in readings]).argmax(-1) == truth) | (label < 0)
+    for words, chosen in (("one object", asked[:, 1] < 0), ("two objects", asked[:, 1] >= 0)):
+        print(f"held out, {words}: {int(right[chosen].sum())} of {int(chosen.sum())} read without an error")
+
+
 def export(settings: Settings) -> None:
     """Write the EMA weights (and the weaker network's) into the package: fp16, but fp32 for what measures."""
     dtype = torch.float32 if settings.model in PROBES else torch.float16
@@ -246,6 +301,8 @@ def export(settings: Settings) -> None:
         print("wrote", place / f"{name}.safetensors")
     if settings.model == "probe":
         export_reference()
+    if settings.model == "reader":
+        export_captioned()
     if settings.model == "digits_probe":
         export_digits_reference(place / "digits_reference.npz")
 
@@ -270,6 +327,23 @@ def export_reference(count: int = 10_000, kept: int = 2_000) -> None:
     known = dict(mean=moments.mean, covariance=moments.covariance, count=moments.count)
     np.savez_compressed(WEIGHTS / "reference.npz", **known, features=features[:kept].astype(np.float16))
     print("wrote", WEIGHTS / "reference.npz")
+
+
+def export_captioned(times: int = 40) -> None:
+    """Write the moments of the shipped reader's features on true scenes of bench=shapes_t2i's captions, `times` of each."""
+    reader = Reader()
+    reader.load_state_dict(load_file(WEIGHTS / "reader.safetensors"))
+    torch.set_num_threads(1)
+    of, found = captioned.Captioned(*asked().T), []
+    with torch.no_grad():
+        for first in range(0, times * COUNT, COUNT):
+            images = captioned.render(of, REFERENCE_SEED, np.arange(first, first + COUNT))
+            pixels = torch.from_numpy((images * 255 + 0.5).astype(np.uint8)).float() / 127.5 - 1
+            found.append(reader.eval()(pixels).features.numpy())
+    moments = Moments.of(np.concatenate(found))
+    known = dict(mean=moments.mean, covariance=moments.covariance, count=moments.count)
+    np.savez_compressed(WEIGHTS / "captioned.npz", **known)
+    print("wrote", WEIGHTS / "captioned.npz")
 
 
 def export_digits_reference(path: Path) -> None:

@@ -11,9 +11,12 @@ from torch import Tensor
 
 from s2g.pairs import cifar, digits
 from s2g.pairs.images import Images, Wobble, as_floats, batch
+from s2g.shapes import captioned
 from s2g.shapes.render import render
-from s2g.shapes.world import EASY, FULL, HELD_OUT_SEED, TRAIN_SEED, Ranges, scenes
+from s2g.shapes.words import tokens
+from s2g.shapes.world import EASY, FULL, HELD_OUT_SEED, NUM_CLASSES, TRAIN_SEED, Ranges, scenes
 
+NOTHING = tokens("")  # what "no caption" is
 SEED = 1  # of the order in which images are drawn
 
 
@@ -41,6 +44,48 @@ class World:
 
     def held_out(self) -> tuple[Tensor, Tensor]:
         return images_and_labels(HELD_OUT_SEED, 0, 256, self.device)
+
+
+@dataclass(frozen=True)
+class Captions:
+    """Scenes of one and two objects and the tokens of their captions, large objects for the first `easy` steps."""
+
+    device: str
+    easy: int = 0
+
+    def batch(self, step: int, count: int) -> tuple[Tensor, Tensor]:
+        return self._drawn(TRAIN_SEED, step * count, count, captioned.LARGE if step < self.easy else captioned.WHOLE)
+
+    def held_out(self) -> tuple[Tensor, Tensor]:
+        return self._drawn(HELD_OUT_SEED, 0, 256, captioned.WHOLE)
+
+    def _drawn(self, seed: int, first: int, count: int, places: captioned.Places) -> tuple[Tensor, Tensor]:
+        indices = np.arange(first, first + count)
+        of = captioned.drawn(seed, indices)
+        images = torch.from_numpy(captioned.render(of, seed, indices, places) * 2 - 1)
+        numbers = torch.tensor([tokens(caption) for caption in of.captions()])
+        return images.to(self.device), numbers.to(self.device)
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Scenes of one and two objects of every class, and what they hold: columns first, second, relation of `Captioned`."""
+
+    device: str
+
+    def batch(self, step: int, count: int) -> tuple[Tensor, Tensor]:
+        return self.clean(TRAIN_SEED, step * count, count)
+
+    def held_out(self) -> tuple[Tensor, Tensor]:
+        return self.clean(HELD_OUT_SEED, 0, 256)
+
+    def clean(self, seed: int, first: int, count: int) -> tuple[Tensor, Tensor]:
+        """Scenes first .. first + count - 1."""
+        indices = np.arange(first, first + count)
+        of = captioned.drawn(seed, indices, one=0.3, classes=np.arange(NUM_CLASSES))
+        images = torch.from_numpy(captioned.render(of, seed, indices) * 2 - 1)
+        asked = torch.from_numpy(np.stack([of.first, of.second, of.relation], axis=1))
+        return images.to(self.device), asked.to(self.device)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,15 @@ SHADE = 0.28  # the second tone of a texture is the colour at this brightness
 
 def render(scenes: Scenes, size: int = SIZE) -> np.ndarray:
     """Images [B, 3, size, size] in [0, 1], float32."""
+    cover, paint = layer(scenes, size)
+    return (scenes.grey[:, None, None, None] * (1 - cover) + paint * cover).astype(np.float32)
+
+
+def layer(scenes: Scenes, size: int = SIZE, fine: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """What of each pixel an object covers [B, 1, size, size], and its paint [B, 3, size, size].
+
+    fine: how wide stripes and checks are, as a multiple of their usual width.
+    """
     axis = (np.arange(size) + 0.5) * 2 / size - 1
     pixel = 2 / size
     cos, sin = np.cos(scenes.angle)[:, None, None], np.sin(scenes.angle)[:, None, None]
@@ -31,13 +40,12 @@ def render(scenes: Scenes, size: int = SIZE) -> np.ndarray:
     bands = np.ones_like(cover)
     for name, period in (("striped", STRIPE), ("checkered", CHECK)):
         chosen = scenes.texture == TEXTURES.index(name)
-        across = _band(point[chosen, :, :, 0], period, pixel)
+        across = _band(point[chosen, :, :, 0], fine * period, pixel)
         if name == "checkered":
-            down = _band(point[chosen, :, :, 1], period, pixel)
+            down = _band(point[chosen, :, :, 1], fine * period, pixel)
             across = across + down - 2 * across * down  # exclusive or, smooth at the edges
         bands[chosen, 0] = across
-    paint = scenes.rgb[:, :, None, None] * (SHADE + (1 - SHADE) * bands)
-    return (scenes.grey[:, None, None, None] * (1 - cover) + paint * cover).astype(np.float32)
+    return cover, scenes.rgb[:, :, None, None] * (SHADE + (1 - SHADE) * bands)
 
 
 def _band(u: np.ndarray, period: float, pixel: float) -> np.ndarray:
