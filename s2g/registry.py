@@ -87,6 +87,7 @@ MODELS = Registry(
     {
         "sit": Entry("s2g.models.sit:SiTDenoiser", "SiT, class-conditional (arXiv 2401.08740)"),
         "dit": Entry("s2g.models.dit:DiTDenoiser", "DiT, class-conditional, variance preserving (arXiv 2212.09748)"),
+        "captioned": Entry("s2g.models.tiny_sd3:TinySD3Denoiser", "SD3's transformer on captions of the built-in world"),
         "toy": Entry("s2g.models.toy:ToyDenoiser", "residual networks on points of a Gaussian mixture"),
         "gmm": Entry("s2g.models.toy:ExactDenoiser", "the exact denoiser of a Gaussian mixture, in closed form"),
     },

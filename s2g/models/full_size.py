@@ -100,12 +100,12 @@ def _wan(model: ModelConfig) -> MetaModel:
     return MetaModel(network, list(network.blocks), lambda: network(video, _zeros(1), words))
 
 
-def _toy(model: ModelConfig) -> MetaModel:
+def _built_in(model: ModelConfig) -> MetaModel:
     from s2g.models.base import Denoiser
     from s2g.registry import MODELS
 
     twin: Denoiser = MODELS.load(model.family).twin(model)
-    conditioning = twin.encode([0])["cond"]
+    conditioning = twin.encode([""] if model.family == "captioned" else [0])["cond"]
     return MetaModel(twin.network, twin.blocks, lambda: twin.forward(_zeros(1, *twin.latent_shape), 0.5, conditioning))
 
 
@@ -115,6 +115,7 @@ FAMILIES: dict[str, Callable[[ModelConfig], MetaModel]] = {
     "sd3": _sd3,
     "flux": _flux,
     "wan": _wan,
-    "toy": _toy,
-    "gmm": _toy,
+    "captioned": _built_in,
+    "toy": _built_in,
+    "gmm": _built_in,
 }

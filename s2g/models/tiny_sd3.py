@@ -1,14 +1,21 @@
-"""The built-in text-to-image network: diffusers' SD3 transformer beside the small text encoder that was trained with it."""
+"""The built-in text-to-image model: diffusers' SD3 transformer on pixels, beside the small text encoder trained with it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
+import torch
 from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 from torch import Tensor, nn
 
-from s2g.shapes.words import WordEncoder
+from s2g.config import ModelConfig
+from s2g.errors import UserError
+from s2g.models.sd3 import SD3Denoiser
+from s2g.models.sit import pixels_of
+from s2g.models.text import say_unread
+from s2g.models.weights import check_state, read_weights
+from s2g.shapes.words import WordEncoder, cut_off
 
 
 class TinySD3(nn.Module):
@@ -35,3 +42,40 @@ def initialise(model: TinySD3) -> None:
             nn.init.normal_(parameter, std=0.02)
         elif parameter.ndim > 1:
             nn.init.xavier_uniform_(parameter.data.view(parameter.shape[0], -1))
+
+
+def made(config: ModelConfig) -> TinySD3:
+    """The network without numbers, on the meta device; UserError for sizes that make none."""
+    try:
+        with torch.device("meta"):
+            return TinySD3(config.network)
+    except (TypeError, KeyError, AssertionError, ZeroDivisionError, RuntimeError, ValueError) as error:
+        raise UserError(f"{config.network_key} = {dict(config.network)}: no such SD3 ({error})") from error
+
+
+class TinySD3Denoiser(SD3Denoiser):
+    """As SD3's adapter, with captions of the built-in world as prompts, and pixels for latents."""
+
+    @classmethod
+    def load(cls, config: ModelConfig, device: torch.device, dtype: torch.dtype) -> Self:
+        """The network of `config` with its weights on `device`; UserError for a file that does not fit."""
+        pair, state = made(config), read_weights(config.weights_file(), config.key)
+        check_state(pair, state, config)
+        pair.load_state_dict({name: value.to(dtype) for name, value in state.items()}, strict=True, assign=True)
+        return cls.of(pair.to(device).eval(), config)
+
+    @classmethod
+    def twin(cls, config: ModelConfig) -> Self:
+        """The same network without numbers, on the meta device: for counting FLOPs."""
+        return cls.of(made(config).eval(), config)
+
+    @classmethod
+    def of(cls, pair: TinySD3, config: ModelConfig) -> Self:
+        """Around a network that is there."""
+        return cls(pair.transformer, pair.text.requires_grad_(False), pixels_of, config.resolution, config.passes)
+
+    @classmethod
+    def remember(cls, config: ModelConfig, prompts: Sequence[str], device: torch.device, dtype: torch.dtype) -> None:
+        """Tell of captions that are longer than what it reads; UserError for a word it does not know."""
+        WordEncoder.check(prompts)
+        say_unread({prompt: f"left out is {rest!r}" for prompt in dict.fromkeys(prompts) if (rest := cut_off(prompt))})

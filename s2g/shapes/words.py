@@ -66,6 +66,12 @@ class WordEncoder(nn.Module):
         x = self.norm(x)
         return x, x[:, 0]
 
+    @staticmethod
+    def check(captions: Sequence[str]) -> None:
+        """UserError for a word it does not know."""
+        for caption in captions:
+            tokens(caption)
+
     def encode(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         """As `forward`, of captions; UserError for a word it does not know."""
         numbers = torch.tensor([tokens(caption) for caption in captions], device=self.places.device)
