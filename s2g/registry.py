@@ -97,6 +97,7 @@ STUDIES = Registry(
     {
         "directions": Entry("s2g.studies.directions:Directions", "where S2's correction points (Figure 2)"),
         "uncertainty": Entry("s2g.studies.uncertainty:Uncertainty", "whether variance over masks marks error (Eq. 13, 14)"),
+        "cost": Entry("s2g.studies.cost:Cost", "what an image costs, counted on the meta device (Table 5)"),
         "estimator": Entry("s2g.studies.estimator:Estimator", "one mask as an estimate of the mean over masks (Eq. 26 to 29)"),
     },
 )

@@ -29,7 +29,7 @@ class Expected:
     """Per item, as a mean over the masks that were drawn."""
 
     evaluations: float  # of the model's own network
-    flops: float  # with prefix reuse
+    flops: float  # with prefix reuse, if not said otherwise
     weak: float  # evaluations of a second network
 
 
@@ -40,7 +40,7 @@ def full_pass(model: ModelConfig) -> PassCost:
         return measure(network.network, network.blocks, network.call)
 
 
-def rehearse(run: Outline, cost: PassCost) -> Expected:
+def rehearse(run: Outline, cost: PassCost, reuse: bool = True) -> Expected:
     """Evaluations and FLOPs of an item of a run, each pass at what `cost` says.
 
     A solver that chooses its own steps is counted with those it takes on the stand-in, which is smooth: a lower bound.
@@ -48,7 +48,7 @@ def rehearse(run: Outline, cost: PassCost) -> Expected:
     stand_in, account, weak = _stand_in(run.model), Account(), Account()
     other = Evaluator(_stand_in(run.model), account=weak) if run.guidance.weaker is not None else None
     steps, units = 0, 0
-    with Evaluator(stand_in, True, account, other) as evaluator, torch.inference_mode():
+    with Evaluator(stand_in, reuse, account, other) as evaluator, torch.inference_mode():
         conditioning = evaluator.encode([0])
         while True:
             unit = Unit(units, (units,), 0, run.settings.mask_seed)

@@ -5,7 +5,8 @@ columns: {NAME: {bench, metric}}    the paper's columns, as scores that a run of
 paper: {GROUP: {ROW: [numbers]}}    the paper's numbers in that order; null where it prints none
 rows: {NAME: {label, set}}          methods; `set` is what one would type after `python run.py`
 remarks                             what is to be known of ours
-study                               what is computed of the rows' networks instead of sampling them (s2g/studies)
+study                               what is computed of the rows' networks instead of sampling them (s2g/studies); a profile
+                                    may have one of its own, or none ("")
 profiles: {tiny, paper}             what is run: set, groups of rows (models), and what differs from the above
 printed                             instead of profiles: why there is nothing to run, only the paper's numbers to print
 """
@@ -107,6 +108,7 @@ class Profile:
     plot: Plot | None = None
     grid: Grid | None = None
     drawing: Setting | None = None  # a picture of something else than numbers: kind, and its own knobs (s2g/report/drawings)
+    study: str = ""  # what is computed of its rows instead of sampling them
 
     def reference(self, row: str) -> str:
         """The row that a row's differences are taken to."""
@@ -126,7 +128,6 @@ class Exhibit:
     profiles: Mapping[str, Profile]
     labels: Mapping[str, str] = field(default_factory=dict)  # of rows that stand in no profile
     only_printed: str = ""  # why nothing can be run
-    study: str = ""
     remarks: tuple[str, ...] = ()  # what is to be known of ours
 
     def profile(self, name: str) -> Profile:

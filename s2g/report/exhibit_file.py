@@ -48,9 +48,7 @@ def read_exhibit(path: Path) -> Exhibit:
             raise UserError("profiles, or printed with the reason why there is nothing to run: one of the two is needed")
     remarks = tuple(raw.get("remarks") or ())
     notes, labels = tuple(raw.get("notes") or ()), {row: str(about.get("label", row)) for row, about in rows.items()}
-    return Exhibit(
-        path.stem, raw["title"], raw["source"], notes, columns, paper, profiles, labels, reason, raw.get("study") or "", remarks
-    )
+    return Exhibit(path.stem, raw["title"], raw["source"], notes, columns, paper, profiles, labels, reason, remarks)
 
 
 def find_exhibit(folder: Path, name: str) -> Exhibit:
@@ -82,7 +80,7 @@ def _profile(
     place = ("profiles", name)
     with file.at(*place):
         only(
-            {"set", "groups", "columns", "rows", "without", "against", "only", "plot", "grid", "drawing"},
+            {"set", "groups", "columns", "rows", "without", "against", "only", "plot", "grid", "drawing", "study"},
             about,
             f"profiles.{name}",
         )
@@ -109,6 +107,7 @@ def _profile(
     groups = {g: file.read(Group, a, *place, "groups", g) for g, a in (about.get("groups") or {}).items()}
     against = about.get("against", raw.get("against", ""))
     limited = about.get("only") or {}
+    study = about.get("study", raw.get("study")) or ""
     plot = file.read(Plot, about["plot"], *place, "plot") if about.get("plot") else None
     grid = file.read(Grid, about["grid"], *place, "grid") if about.get("grid") is not None else None
     drawing = about.get("drawing")
@@ -120,7 +119,7 @@ def _profile(
             if column not in shown:
                 raise unknown(f"profiles.{name}.plot.y", str(column), shown)
     with file.at(*place):
-        if against not in lines and not raw.get("study"):
+        if against not in lines and not study:
             raise unknown("against", str(against), lines)
         for row, line in lines.items():
             if line.against and line.against not in lines:
@@ -131,7 +130,7 @@ def _profile(
         for row in itertools.chain(*limited.values()):
             if row not in lines:
                 raise unknown(f"profiles.{name}.only", str(row), lines)
-    return Profile(name, about.get("set") or {}, groups, shown, lines, against, limited, plot, grid, drawing)
+    return Profile(name, about.get("set") or {}, groups, shown, lines, against, limited, plot, grid, drawing, study)
 
 
 def _column(file: Located, about: Setting, *keys: str) -> Column:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from rich.console import Console
@@ -19,7 +19,7 @@ from s2g.config import ExecutorConfig
 from s2g.engine.atomic import write_bytes, write_json
 from s2g.engine.environment import machine
 from s2g.engine.locks import in_use
-from s2g.engine.run import Run, resolve
+from s2g.engine.run import Run, outline, resolve
 from s2g.engine.scoring import Score, score
 from s2g.engine.store import Store
 from s2g.errors import NotBuiltError, UserError
@@ -38,6 +38,7 @@ from s2g.report.table import console_table
 from s2g.report.trained import trained
 from s2g.report.wandb_exhibit import log_exhibit
 from s2g.report.wandb_log import WandbConfig
+from s2g.studies.study import asks_networks
 
 if TYPE_CHECKING:
     from s2g.engine.executor import LocalExecutor
@@ -98,10 +99,10 @@ class Maker:
             raise UserError(f"--out {self.out}: cannot be written ({error.strerror})", todo="--out FOLDER") from error
         rows, runs, why = self.resolved(profile)
         # Before anything is sampled: a metric that is not there is a mistake.
-        columns = study_columns(exhibit, profile, rows) if exhibit.study else columns_of(profile, rows)
+        columns = study_columns(exhibit, profile, rows) if profile.study else columns_of(profile, rows)
         with ExitStack() as used:
             scores: dict[int, Score] = {}
-            if not exhibit.study:
+            if not profile.study:
                 pool = pool or used.enter_context(Pool(self.workers))
                 found = self.scores(list({run.key: run for run in runs.values()}.values()), pool, used, console)
                 scores = {place: found[run.key] for place, run in runs.items()}
@@ -112,7 +113,7 @@ class Maker:
                 "torch": version("torch"),
                 "s2g": __version__,
             }
-            if exhibit.study:
+            if profile.study:
                 measured = measure_study(exhibit, profile, rows, runs, why)
             else:
                 measured = measure(profile, rows, scores, why, self.root)
@@ -132,9 +133,13 @@ class Maker:
             console.print(log_exhibit(self.logger, exhibit, results, self.out), soft_wrap=True)
         return results
 
-    def resolved(self, profile: Profile) -> tuple[list[Wanted], dict[int, Run], dict[int, str]]:
-        """Rows; by their place the runs of those that can be run, and why the others cannot."""
+    def resolved(self, profile: Profile) -> tuple[list[Wanted], dict[int, Any], dict[int, str]]:
+        """Rows; by their place the runs of those that can be run, and why the others cannot.
+
+        Of a study that asks no network the runs are outlines: they need no weights.
+        """
         rows, runs, why = wanted(profile), {}, {}
+        weights = not profile.study or asks_networks(profile.study)
         with composing():
             for place, want in enumerate(rows):
                 raw = composed(want)
@@ -142,6 +147,9 @@ class Maker:
                     raw["num"] = self.num
                 try:
                     with named(want):
+                        if not weights:
+                            runs[place] = outline(raw)
+                            continue
                         run = trained(resolve(raw)[0])
                         _ = run.key  # asks for the weights
                     runs[place] = run

@@ -152,7 +152,7 @@ def show_plan_of(folder: Path, name: str, profile: str, num: int | None, root: s
     for panel in panels(folder, name):
         exhibit = find_exhibit(folder, panel)
         chosen = exhibit.profile(profile)
-        if exhibit.study:
+        if chosen.study:
             console.print(
                 f"{exhibit.title}: computed of the networks themselves, seconds a row; nothing is sampled", soft_wrap=True
             )

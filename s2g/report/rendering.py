@@ -13,6 +13,7 @@ from s2g.metrics.statistics import Estimate
 from s2g.report.exhibit import Exhibit, Profile
 from s2g.report.results import RUN, Measured, Results
 from s2g.report.table import console_table, leaves_out_zero, markdown_table, stacked, with_interval
+from s2g.studies.study import asks_networks
 
 COST = ("eff. scale", "calls", "FLOPs", "n")
 TINY = "made on the small built-in model; no number of ours here is one of the paper's metrics"
@@ -161,7 +162,9 @@ def how_to_read(exhibit: Exhibit, results: Results) -> list[str]:
     ran = any(row.status == RUN for row in results.rows)
     if ran and results.profile == "tiny":
         said.append(f"Profile tiny: {TINY}.")
-    if ran and exhibit.study:
+    if ran and profile.study and not asks_networks(profile.study):
+        said.append("Counted on the meta device, an image each: no weights are read and nothing is sampled.")
+    elif ran and profile.study:
         said.append(
             f"Computed of the networks, nothing is sampled: means over {counted(results)} with networks trained from other "
             "seeds, ± half a 95 % t interval over them; n points each."

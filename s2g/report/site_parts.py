@@ -115,7 +115,7 @@ def unmeasured(exhibit: Exhibit, profile: Profile) -> Results:
             command = " ".join(["python run.py", *want.overrides])
             status = NOT_RUN if built[of] else NOT_BUILT
             lines.setdefault((want.group, want.row), Measured(want.group, want.row, want.label, command, status))
-    columns = study_columns(exhibit, profile, rows) if exhibit.study else columns_of(profile, rows)
+    columns = study_columns(exhibit, profile, rows) if profile.study else columns_of(profile, rows)
     return Results(exhibit.name, profile.name, None, {}, columns, tuple(lines.values()))
 
 

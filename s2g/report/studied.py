@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from s2g.engine.run import Run
+from s2g.engine.run import Outline, Run
 from s2g.errors import unknown
 from s2g.metrics.statistics import over_seeds
 from s2g.report.composing import named
@@ -17,7 +17,7 @@ from s2g.studies.study import read_study
 
 def study_columns(exhibit: Exhibit, profile: Profile, rows: Sequence[Wanted]) -> dict[str, dict[str, Any]]:
     """Label, direction and digits of each column; UserError for a quantity that the study has not."""
-    known = read_study(exhibit.study, rows[0].study).quantities
+    known = read_study(profile.study, rows[0].study).quantities
     found = {}
     for name, column in profile.columns.items():
         if column.metric not in known:
@@ -29,7 +29,7 @@ def study_columns(exhibit: Exhibit, profile: Profile, rows: Sequence[Wanted]) ->
 
 
 def measure_study(
-    exhibit: Exhibit, profile: Profile, rows: Sequence[Wanted], runs: Mapping[int, Run], why: Mapping[int, str]
+    exhibit: Exhibit, profile: Profile, rows: Sequence[Wanted], runs: Mapping[int, Run | Outline], why: Mapping[int, str]
 ) -> tuple[Measured, ...]:
     """A line for each row: the mean over its runs (networks trained from other seeds) with its t interval."""
     places: dict[tuple[str, str], list[int]] = {}
@@ -38,7 +38,7 @@ def measure_study(
     studies, values = {}, {}
     for place, run in runs.items():
         with named(rows[place]):
-            studies[place] = read_study(exhibit.study, rows[place].study)
+            studies[place] = read_study(profile.study, rows[place].study)
             values[place] = studies[place].measure(run)
     lines = []
     for (group, row), at in places.items():
@@ -59,11 +59,17 @@ def measure_study(
                 rows[at[0]].label,
                 f"make {exhibit.name}",
                 RUN if len(have) == len(at) else why[next(place for place in at if place in why)],
-                keys_of(rows, {place: runs[place] for place in have}),
+                keys_of(rows, {place: run for place in have if isinstance(run := runs[place], Run)}),
                 profile.reference(row),
                 studies[have[0]].count if have else 0,
                 runs=len(have),
                 cells=cells,
+                **costs(values[have[0]] if have else {}),
             )
         )
     return tuple(lines)
+
+
+def costs(values: Mapping[str, float]) -> dict[str, float]:
+    """What tables say of every row, where a study counts it: evaluations, and FLOPs of an item."""
+    return {"evaluations": values["evaluations"], "flops": 1e12 * values["tflops"]} if "evaluations" in values else {}

@@ -24,12 +24,12 @@ class Quantity:
 
 
 class Study(Protocol):
-    """A frozen dataclass of knobs."""
+    """A frozen dataclass of knobs; what counts instead of asking networks says so: `networks = False`."""
 
     quantities: ClassVar[Mapping[str, Quantity]]
     count: int  # points it looks at
 
-    def measure(self, run: Run) -> dict[str, float]:
+    def measure(self, run: Any) -> dict[str, float]:
         """Every quantity, of a run's network and method; nothing is sampled. UserError for a run it cannot be asked of."""
         ...
 
@@ -38,6 +38,11 @@ def read_study(name: str, knobs: Mapping[str, Any]) -> Study:
     """A study with its knobs; UserError for a name or knob that is not there."""
     kind: type[Study] = STUDIES.load(name)
     return read(kind, knobs, "study")
+
+
+def asks_networks(name: str) -> bool:
+    """Whether a study evaluates networks, and so needs their weights; UserError for a name that is not there."""
+    return getattr(STUDIES.load(name), "networks", True)
 
 
 def method_of(run: Run) -> S2:

@@ -55,7 +55,7 @@ def test_every_row_composes_and_every_column_is_a_metric_of_its_bench(name: str,
     rows = wanted(found)
     with composing():
         benches = {want.bench: outline(composed(want)).bench for want in rows}
-    if find_exhibit(FOLDER, name).study:
+    if found.study:
         assert list(study_columns(find_exhibit(FOLDER, name), found, rows)) == list(found.columns)
         return
     for column in found.columns.values():
