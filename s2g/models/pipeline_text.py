@@ -12,6 +12,7 @@ from torch import nn
 from s2g.config import ModelConfig
 from s2g.errors import UserError
 from s2g.models.prompt_cache import Embedded, PromptCache
+from s2g.models.quiet import quiet
 from s2g.models.text import CachedText, Encode
 from s2g.models.weights import fresh
 from s2g.pipelines import Located
@@ -84,22 +85,3 @@ def unread(stock: Any, prompt: str, limits: Mapping[str, int]) -> str:
             if tokens > most:
                 found.append(f"{name} reads {most} of {tokens} tokens")
     return ", ".join(found)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Neither progress bars nor advice of diffusers and transformers: what matters is said by us."""
-    from diffusers.utils import logging as of_diffusers
-    from transformers.utils import logging as of_transformers
-
-    both: tuple[Any, Any] = (of_diffusers, of_transformers)
-    levels = [module.get_verbosity() for module in both]
-    for module in both:
-        module.set_verbosity(module.CRITICAL)
-        module.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for module, level in zip(both, levels, strict=True):
-            module.set_verbosity(level)
-            module.enable_progress_bar()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from s2g.config import ModelConfig
 from s2g.errors import UserError
+from s2g.models.quiet import quiet
 from s2g.models.random_weights import DECODER, random_state
 from s2g.models.weights import fresh
 from s2g.placed import decoder_folder, random_seed
@@ -77,7 +78,8 @@ def read_autoencoder(folder: Path, named: str, dtype: torch.dtype = torch.float3
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     try:
-        read: Any = AutoencoderKL.from_pretrained(folder, local_files_only=True, torch_dtype=dtype, output_loading_info=True)
+        with quiet():
+            read: Any = AutoencoderKL.from_pretrained(folder, local_files_only=True, torch_dtype=dtype, output_loading_info=True)
         vae, about = read
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         said = str(error).splitlines()[0]
