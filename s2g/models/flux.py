@@ -21,7 +21,7 @@ from s2g.models.pipeline_network import made, network_config, random_network, re
 from s2g.models.pipeline_text import cached_text, unread
 from s2g.models.prompt_cache import Embedded
 from s2g.models.residence import Residence
-from s2g.models.text import CachedText, RandomText, TextFrontEnd, conditions, say_unread
+from s2g.models.text import CachedText, RandomText, TextFrontEnd, conditions
 from s2g.pipelines import DECODER, Located
 
 CLIP_TOKENS, T5_TOKENS = 77, 512  # of the stock pipeline, with its default max_sequence_length
@@ -79,7 +79,7 @@ class FluxDenoiser:
     def remember(cls, config: ModelConfig, prompts: Sequence[str], device: torch.device, dtype: torch.dtype) -> None:
         """Embed all prompts of a run before the network is loaded, so that text encoders and network are never both there."""
         if config.piped:
-            say_unread(text_of(config, config.pipeline(), device, dtype).remember([*prompts, ""]))
+            text_of(config, config.pipeline(), device, dtype).remember([*prompts, ""])
 
     @property
     def blocks(self) -> Sequence[nn.Module]:

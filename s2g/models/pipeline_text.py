@@ -41,7 +41,8 @@ def cached_text(
     @contextmanager
     def encoders() -> Iterator[Encode]:
         stock = load_text(config, located, device, dtype, pipeline)
-        yield lambda prompt: encoding(stock, prompt, device)
+        with quiet():
+            yield lambda prompt: encoding(stock, prompt, device)
 
     return CachedText(PromptCache(config.name, made_by), encoders, device)
 
@@ -76,12 +77,11 @@ def load_text(
 def unread(stock: Any, prompt: str, limits: Mapping[str, int]) -> str:
     """What of a prompt the tokenizers cut off, by how many tokens each of them reads; "" if nothing."""
     found = []
-    with quiet():
-        for name, most in limits.items():
-            tokenizer = getattr(stock, name, None)
-            if tokenizer is None:
-                continue
-            tokens = len(tokenizer(prompt, truncation=False).input_ids)
-            if tokens > most:
-                found.append(f"{name} reads {most} of {tokens} tokens")
+    for name, most in limits.items():
+        tokenizer = getattr(stock, name, None)
+        if tokenizer is None:
+            continue
+        tokens = len(tokenizer(prompt, truncation=False).input_ids)
+        if tokens > most:
+            found.append(f"{name} reads {most} of {tokens} tokens")
     return ", ".join(found)

@@ -35,6 +35,7 @@ def conditions(text: TextFrontEnd, prompts: Sequence[str]) -> dict[str, Conditio
     return {"cond": Conditioning(cond), "uncond": Conditioning(uncond)}
 
 
+SHOWN = 60  # characters of a prompt in a message
 Encode = Callable[[str], Embedded]  # one prompt: "tokens" [T, D] and "pooled" [P]
 
 
@@ -46,16 +47,18 @@ class CachedText:
 
     def __init__(self, cache: PromptCache, encoders: Callable[[], AbstractContextManager[Encode]], device: torch.device) -> None:
         self.cache, self.encoders, self.device = cache, encoders, device
+        self.said: set[str] = set()
 
     def encode(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         self.remember(prompts)
         found = {prompt: self.cache.get(prompt) for prompt in dict.fromkeys(prompts)}
+        self._say({prompt: row.remark for prompt, row in found.items() if row is not None and row.remark})
         rows = [row for prompt in prompts if (row := found[prompt]) is not None]
         tokens, pooled = (torch.stack([row.tensors[name] for row in rows]) for name in ("tokens", "pooled"))
         return tokens.to(self.device), pooled.to(self.device)
 
-    def remember(self, prompts: Sequence[str]) -> dict[str, str]:
-        """See to it that the cache holds every prompt; by prompt, what of it is not read."""
+    def remember(self, prompts: Sequence[str]) -> None:
+        """See to it that the cache holds every prompt."""
         wanted = dict.fromkeys(prompts)
         held = {prompt: self.cache.get(prompt) for prompt in wanted}
         if any(one is None for one in held.values()):
@@ -63,24 +66,23 @@ class CachedText:
                 missing = [prompt for prompt, one in held.items() if one is None and self.cache.get(prompt) is None]
                 if missing:
                     self._encode(missing)
-            held = {prompt: self.cache.get(prompt) for prompt in wanted}
-        return {prompt: one.remark for prompt, one in held.items() if one is not None and one.remark}
+
+    def _say(self, remarks: dict[str, str]) -> None:
+        """Tell, once and on stderr, of which prompts the encoders read a part alone."""
+        for prompt, remark in remarks.items():
+            if prompt not in self.said:
+                shown = prompt if len(prompt) <= SHOWN else f"{prompt[: SHOWN - 3]}..."
+                print(f"prompt '{shown}' is not read whole: {remark}", file=sys.stderr)
+            self.said.add(prompt)
 
     def _encode(self, prompts: Sequence[str]) -> None:
         with self.encoders() as encode:
             for prompt in prompts:
                 self.cache.put(prompt, encode(prompt))
-        del encode
+        del encode  # the last reference to the encoders
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def say_unread(remarks: dict[str, str]) -> None:
-    """Tell, on stderr, of which prompts the encoders read a part alone."""
-    for prompt, remark in remarks.items():
-        shown = prompt if len(prompt) <= 60 else f"{prompt[:57]}..."
-        print(f"prompt '{shown}' is not read whole: {remark}", file=sys.stderr)
 
 
 class RandomText:

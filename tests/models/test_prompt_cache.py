@@ -103,10 +103,15 @@ def test_a_damaged_file_is_named_and_made_anew(text, damage: str, capsys: pytest
     assert others.opened == 0
 
 
-def test_what_is_not_read_is_told_also_from_the_cache(text) -> None:
+def test_what_is_not_read_is_told_once_also_from_the_cache(text, capsys: pytest.CaptureFixture[str]) -> None:
     long = "a cat " * 334
     for _ in range(2):
-        assert text()[0].remember([long, "a cat"]) == {long: "tokenizer reads 77 of 900 tokens"}
+        front = text()[0]
+        front.remember([long, "a cat"])
+        front.encode([long, "a cat"])
+        front.encode([long])
+        said = capsys.readouterr().err.splitlines()
+        assert len(said) == 1 and said[0].startswith("prompt 'a cat a cat") and "reads 77 of 900 tokens" in said[0]
 
 
 def test_two_processes_do_not_both_encode(text) -> None:
