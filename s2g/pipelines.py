@@ -49,9 +49,7 @@ LAYOUTS = {
         ("tokenizer", "tokenizer_2", "tokenizer_3", "text_encoder", "text_encoder_2", "text_encoder_3"),
         optional=("tokenizer_3", "text_encoder_3"),
     ),
-    "flux": Layout(
-        "FluxPipeline", "FluxTransformer2DModel", ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2")
-    ),
+    "flux": Layout("FluxPipeline", "FluxTransformer2DModel", ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2")),
 }
 
 

@@ -30,7 +30,7 @@ DISTILLED = 3.5  # what a guidance-distilled network is told (the stock pipeline
 
 
 class FluxDenoiser:
-    """A Flux transformer behind its adapter: prompts in words, uncond is the empty prompt, cond and uncond in calls of their own."""
+    """A Flux transformer behind its adapter: prompts in words, uncond is the empty prompt, a call for each of the two."""
 
     order = ("cond", "uncond")  # the stock pipeline
     convention: Convention = Flow()  # its output is noise - data

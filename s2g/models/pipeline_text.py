@@ -62,8 +62,7 @@ def load_text(
         except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
             said = str(error).splitlines()[0]
             raise UserError(
-                f"{config.base and 'model.base' or config.key} = {config.base or config.weights}: "
-                f"its text encoders cannot be read ({said})",
+                f"{config.key} = {config.weights}: the text encoders in {located.root} cannot be read ({said})",
                 allowed=f"{located.layout.pipeline} in diffusers' layout",
                 todo="fetch the folder anew",
             ) from error

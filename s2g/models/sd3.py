@@ -57,7 +57,9 @@ class SD3Denoiser:
         """The pipeline of `config` without its text encoders, which are opened when a prompt is new; UserError for a misfit."""
         text: TextFrontEnd
         if config.weights_seed is not None:
-            network = random_network(SD3Transformer2DModel, config, dtype, {"pos_embed.pos_embed": positions(config.network, dtype)})
+            network = random_network(
+                SD3Transformer2DModel, config, dtype, {"pos_embed.pos_embed": positions(config.network, dtype)}
+            )
             text = random_text(config.network, dtype, device, config.weights_seed)
             vae = random_decoder(config.weights_seed, int(config.network["in_channels"]), dtype)
         else:

@@ -28,11 +28,11 @@ class TextFrontEnd(Protocol):
 
 
 def conditions(text: TextFrontEnd, prompts: Sequence[str]) -> dict[str, Conditioning]:
-    """"cond" of B prompts and "uncond", the empty prompt B times: "tokens" [B, T, D] and "pooled" [B, P]."""
-    names = ("tokens", "pooled")
-    cond, none = (dict(zip(names, text.encode(words), strict=True)) for words in (prompts, [""]))
-    uncond = {name: tensor.expand(len(prompts), *tensor.shape[1:]) for name, tensor in none.items()}
-    return {"cond": Conditioning(cond), "uncond": Conditioning(uncond)}
+    """ "cond" of B prompts and "uncond", the empty prompt B times: "tokens" [B, T, D] and "pooled" [B, P]."""
+    tokens, pooled = text.encode(prompts)
+    no_tokens, no_pooled = (tensor.expand(len(prompts), *tensor.shape[1:]) for tensor in text.encode([""]))
+    uncond = Conditioning({"tokens": no_tokens, "pooled": no_pooled})
+    return {"cond": Conditioning({"tokens": tokens, "pooled": pooled}), "uncond": uncond}
 
 
 SHOWN = 60  # characters of a prompt in a message
@@ -45,7 +45,9 @@ class CachedText:
     A prompt is encoded by itself, so that its embedding does not depend on which others it is asked for with.
     """
 
-    def __init__(self, cache: PromptCache, encoders: Callable[[], AbstractContextManager[Encode]], device: torch.device) -> None:
+    def __init__(
+        self, cache: PromptCache, encoders: Callable[[], AbstractContextManager[Encode]], device: torch.device
+    ) -> None:
         self.cache, self.encoders, self.device = cache, encoders, device
         self.said: set[str] = set()
 

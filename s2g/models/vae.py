@@ -79,7 +79,9 @@ def read_autoencoder(folder: Path, named: str, dtype: torch.dtype = torch.float3
 
     try:
         with quiet():
-            read: Any = AutoencoderKL.from_pretrained(folder, local_files_only=True, torch_dtype=dtype, output_loading_info=True)
+            read: Any = AutoencoderKL.from_pretrained(
+                folder, local_files_only=True, torch_dtype=dtype, output_loading_info=True
+            )
         vae, about = read
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         said = str(error).splitlines()[0]

@@ -22,7 +22,7 @@ def flow_levels(steps: int, shift: float = 1.0, last: float = 0.0) -> tuple[floa
 
 
 def shift_of_tokens(tokens: int) -> float:
-    """Flux's shift for an image of so many tokens: e^mu, mu linear from 0.5 at 256 to 1.15 at 4096 (its pipeline in diffusers)."""
+    """Flux's shift for an image of so many tokens: e^mu, mu linear from 0.5 at 256 to 1.15 at 4096 (diffusers' pipeline)."""
     rise = (1.15 - 0.5) / (4096 - 256)
     return math.exp(tokens * rise + 0.5 - rise * 256)
 

@@ -15,7 +15,9 @@ class Unit:
     seed: int
     mask_seed: int
     cycle: int = 0  # after how many items prompts repeat, where initial noise is an even sequence for each; else 0
-    streams: Mapping[int, tuple[int, int]] = field(default_factory=dict, hash=False)  # item -> (seed, number), where it is its own
+    streams: Mapping[int, tuple[int, int]] = field(
+        default_factory=dict, hash=False
+    )  # item -> (seed, number), where it is its own
 
     def stream(self, item: int) -> tuple[int, int]:
         """Seed and number of an item's noise."""

@@ -176,7 +176,9 @@ def test_a_run_is_made_kept_and_resumed_and_opens_encoders_once(
     assert main([*command, "num=4"]) == 0  # goes on, and only the new prompts are encoded
     second = capfd.readouterr()
     assert "2 items made now" in second.out and len(opened) == 2
-    assert second.err.count("is not read whole") == 1 and "tokenizer reads 77 of" in second.err and "Traceback" not in second.err
+    assert (
+        second.err.count("is not read whole") == 1 and "tokenizer reads 77 of" in second.err and "Traceback" not in second.err
+    )
     assert {name: (folder / "items" / name).read_bytes() for name in images} == images
 
     _forget()
@@ -212,5 +214,5 @@ def test_memory_is_no_part_of_the_key_and_tiling_is(composed: Callable[..., dict
         return resolve(composed("model=sd35", "model.weights=random", "bench=prompts", *typed))[0].key
 
     assert key() == key("model.memory=offload") != key("model.vae_tiling=true")
-    with pytest.raises(UserError, match="model.memory = disk(.|\n)*resident, offload"):
+    with pytest.raises(UserError, match=r"model.memory = disk(.|\n)*resident, offload"):
         outline(composed("model=sd35", "bench=prompts", "model.memory=disk"))

@@ -47,7 +47,14 @@ def folder(pipeline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 @pytest.fixture
 def model(composed: Callable[..., dict]) -> Callable[..., ModelConfig]:
     def make(*typed: str) -> ModelConfig:
-        small = ("model=flux", "model.blocks=8", f"model.resolution={SIDE}", "model.dtype=fp32", "bench=prompts", "guidance=none")
+        small = (
+            "model=flux",
+            "model.blocks=8",
+            f"model.resolution={SIDE}",
+            "model.dtype=fp32",
+            "bench=prompts",
+            "guidance=none",
+        )
         return outline(composed(*small, *typed)).model
 
     return make

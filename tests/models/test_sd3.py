@@ -54,7 +54,14 @@ def folder(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 @pytest.fixture
 def model(composed: Callable[..., dict]) -> Callable[..., ModelConfig]:
     def make(*typed: str) -> ModelConfig:
-        small = ("model=sd35", "model.blocks=6", f"model.resolution={SIDE}", "model.dtype=fp32", "bench=prompts", "guidance=none")
+        small = (
+            "model=sd35",
+            "model.blocks=6",
+            f"model.resolution={SIDE}",
+            "model.dtype=fp32",
+            "bench=prompts",
+            "guidance=none",
+        )
         return outline(composed(*small, *typed)).model
 
     return make
@@ -259,7 +266,12 @@ def test_the_hash_is_of_every_part_and_not_of_the_place(folder: Path, model: Any
 def test_random_weights_show_every_block(composed: Callable[..., dict]) -> None:
     raw = composed("model=sd35", "model.weights=random:3", f"model.resolution={SIDE}", "bench=prompts", "guidance=none")
     sizes = {"sample_size": 8, "num_layers": 6, "attention_head_dim": 8, "num_attention_heads": 4, "joint_attention_dim": 64}
-    sizes |= {"caption_projection_dim": 32, "pooled_projection_dim": 64, "pos_embed_max_size": 16, "dual_attention_layers": [0, 1]}
+    sizes |= {
+        "caption_projection_dim": 32,
+        "pooled_projection_dim": 64,
+        "pos_embed_max_size": 16,
+        "dual_attention_layers": [0, 1],
+    }
     raw["model"] |= {"blocks": 6, "network": {**raw["model"]["network"], **sizes}}
     loaded = SD3Denoiser.load(outline(raw).model, CPU, torch.float32)
     branches = [COND, UNCOND, *(Branch("cond", DropBlocks({block})) for block in range(6))]
