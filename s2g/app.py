@@ -111,7 +111,7 @@ def one(composed: DictConfig, session: Session) -> None:
         read_logger(raw["logger"])
         show_run_plan(raw, str(raw["runs"]), session.console)  # type: ignore[arg-type]
         return
-    run, executor_config, settings = resolve(raw)  # type: ignore[arg-type]
+    run, executor_config, settings = resolve(raw, fetching=True)  # type: ignore[arg-type]
     logger = read_logger(raw["logger"])
     store = Store.of(run, settings.runs)
     store.begin(run, executor_config.reuse)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_type_hints
 
 from s2g.errors import UserError
+from s2g.pipelines import LAYOUTS, Located, locate
 from s2g.placed import decoder_folder, decoder_sha256, random_seed
 from s2g.toy import shelf
 from s2g.typed import at_least, coerce, only
@@ -37,7 +38,7 @@ class ModelConfig:
 
     name: str
     family: str
-    weights: str  # "builtin", "builtin:early", a file, "random[:SEED]", or "none" for what has no weights
+    weights: str  # "builtin", "builtin:early", a file, "random[:SEED]", "none" for what has no weights; a pipeline's place
     blocks: int  # stated here so that masks can be checked without the weights; loading checks the statement
     unit: int  # items of a unit: the batch
     dtype: str
@@ -49,17 +50,22 @@ class ModelConfig:
     channels: int | None = None  # guided channels
     vae: str = "none"  # what makes images of latents: a folder or repository in diffusers' layout, "random[:SEED]", or "none"
     noise: str = "random"  # initial noise: random, or an even sequence within each class (points of few dimensions)
+    base: str = ""  # where weights are a network alone: the pipeline, folder or repository, of its other parts
+    memory: str = "resident"  # resident: a pipeline's parts stay on the device; offload: each is there while it is used
+    vae_tiling: bool = False  # a pipeline's decoder works in overlapping tiles, for large images on small devices
     source: str = ""  # where weights that do not ship are to be had, and how large they are
     licence: str = ""  # of weights that are fetched
     download_gb: float = 0.0  # everything the model needs, as it is fetched; 0: not known
 
-    RANDOM_FAMILIES: ClassVar[tuple[str, ...]] = ("sit", "dit")
+    RANDOM_FAMILIES: ClassVar[tuple[str, ...]] = ("sit", "dit", "sd3", "flux")
+    TEXT_FAMILIES: ClassVar[tuple[str, ...]] = ("sd3", "flux", "wan")  # whose prompts are words
     key: ClassVar[str] = "model.weights"  # under which a user types the weights
     network_key: ClassVar[str] = "model.network"  # and what the network is
 
     def __post_init__(self) -> None:
         at_least(self.unit, 1, "model.unit")
         named = (("dtype", self.dtype, DTYPES), ("passes", self.passes, PASSES), ("noise", self.noise, NOISES))
+        named = (*named, ("memory", self.memory, MEMORIES))
         for key, value, allowed in named:
             if value not in allowed:
                 raise UserError(f"model.{key} = {value}", allowed=", ".join(allowed))
@@ -83,6 +89,20 @@ class ModelConfig:
     def random(self) -> bool:
         """Whether any of its weights are random: its samples show that the code runs, and nothing else."""
         return self.weights_seed is not None or random_seed(self.decoder) is not None
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether its prompts are words."""
+        return self.family in self.TEXT_FAMILIES
+
+    @property
+    def piped(self) -> bool:
+        """Whether its weights are a pipeline in diffusers' layout, here or on the hub."""
+        return self.family in LAYOUTS and not self.ships
+
+    def pipeline(self, fetching: bool = False) -> Located:
+        """Where its pipeline's parts are; UserError if they are not here, or not of this model. fetching: get them first."""
+        return locate(self, fetching)
 
     @property
     def ships(self) -> bool:
@@ -119,6 +139,8 @@ class ModelConfig:
         """The hash of the weights' bytes, "none" where there are none, "random:SEED"; UserError if they are not there."""
         if self.weights_seed is not None:
             return f"random:{self.weights_seed}"
+        if self.piped:
+            return self.pipeline().sha256()
         return "none" if self.weights == "none" else file_hash(self.weights_file())
 
     def vae_sha256(self) -> str:
@@ -146,7 +168,9 @@ class WeakConfig(ModelConfig):
         own = {"name": f"{model.name}_weak", "weights": weights, "network": {**model.network, **network}, "blocks": 0}
         own |= {"smaller": bool(network), "vae": "none", "source": ""}  # its latents are never decoded
         weak = WeakConfig(**(inherited | own))
-        if weak.weights_seed is None:
+        if weak.piped:
+            weak.pipeline()
+        elif weak.weights_seed is None:
             weak.weights_file()
         return weak
 
@@ -158,6 +182,7 @@ class WeakConfig(ModelConfig):
 DTYPES = ("fp32", "bf16", "fp16")
 PASSES = ("batched", "separate")
 NOISES = ("random", "even")
+MEMORIES = ("resident", "offload")
 DEVICES = ("auto", "cpu", "cuda")
 
 

@@ -78,6 +78,7 @@ SAMPLERS = Registry(
         "flow_match_euler": Entry(
             "s2g.sampling.schedulers:FlowMatchEuler", "diffusers' FlowMatchEulerDiscrete, SD3's scheduler"
         ),
+        "flux_euler": Entry("s2g.sampling.schedulers:FluxEuler", "the same scheduler on Flux's grid"),
         "unipc": Entry("s2g.sampling.schedulers:UniPC", "diffusers' UniPC of order 2 on flow levels, Wan's scheduler"),
         "dpmpp": Entry("s2g.sampling.schedulers:DPMpp", "diffusers' DPM-Solver++(2M) on flow levels"),
     },
@@ -88,6 +89,8 @@ MODELS = Registry(
         "sit": Entry("s2g.models.sit:SiTDenoiser", "SiT, class-conditional (arXiv 2401.08740)"),
         "dit": Entry("s2g.models.dit:DiTDenoiser", "DiT, class-conditional, variance preserving (arXiv 2212.09748)"),
         "captioned": Entry("s2g.models.tiny_sd3:TinySD3Denoiser", "SD3's transformer on captions of the built-in world"),
+        "sd3": Entry("s2g.models.sd3:SD3Denoiser", "Stable Diffusion 3 and 3.5, text to image (arXiv 2403.03206)"),
+        "flux": Entry("s2g.models.flux:FluxDenoiser", "FLUX.1 with true CFG, text to image"),
         "toy": Entry("s2g.models.toy:ToyDenoiser", "residual networks on points of a Gaussian mixture"),
         "gmm": Entry("s2g.models.toy:ExactDenoiser", "the exact denoiser of a Gaussian mixture, in closed form"),
     },
@@ -111,6 +114,7 @@ BENCHES = Registry(
         "gmm": Entry("s2g.benches.gmm:GMM", "points of a Gaussian mixture, held against the mixture itself"),
         "digits": Entry("s2g.benches.digits:Digits", "two handwritten digits, read by a classifier of all ten (Figure 4)"),
         "cifar": Entry("s2g.benches.cifar:Cifar", "CIFAR-10's automobiles and horses in CLIP's features (Figure 4)"),
+        "prompts": Entry("s2g.benches.prompts:Prompts", "prompts of one's own, looked at rather than scored"),
         "imagenet": Entry(
             "s2g.benches.imagenet:ImageNet", "ImageNet 256x256 by the ADM protocol: FID, sFID, IS, precision, recall"
         ),

@@ -20,7 +20,8 @@ QUICK = ["sampler.steps=2", "num=16", "executor.workers=1"]
     ("typed", "said"),
     [
         (["guidance=s3"], ["guidance", "s3", "Did you mean 's2'?", "autoguidance, cfg, cfg_zero, cfgpp, none"]),
-        (["model=sd35"], ["model", "sd35", "no adapter", "model=tiny_sit"]),
+        (["model=wan_1_3b"], ["model", "wan_1_3b", "no adapter", "model=tiny_sit"]),
+        (["model=sd35"], ["bench = shapes", "sd35", "tiny_sit"]),
         (["guidance.omgea=0.3"], ["guidance.omgea", "Did you mean 'omega'?", "drop_ratio"]),
         (["guidance.omega=much"], ["guidance.omega", "'much'", "a number"]),
         (["guidance.omega=nan"], ["guidance.omega", "nan", "a number"]),

@@ -68,7 +68,12 @@ def environment(run: Run, device: str, workers: int) -> dict[str, Any]:
 
 
 def weights_of(model: ModelConfig) -> dict[str, str]:
-    """A weights file by name and hash; both "none" where there is none, or "random:SEED"."""
+    """A weights file by name and hash, a pipeline by its place and the revision of each part.
+
+    Both "none" where there is no file, or "random:SEED".
+    """
     hashed = model.weights_sha256()
+    if model.piped:
+        return {"file": model.weights, "sha256": hashed, **model.pipeline().revisions()}
     fileless = model.weights == "none" or model.weights_seed is not None
     return {"file": hashed if fileless else model.weights_file().name, "sha256": hashed}

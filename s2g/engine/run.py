@@ -16,6 +16,7 @@ from s2g.guidance.assemble import Fit, assemble
 from s2g.guidance.base import Guidance, Need
 from s2g.registry import BENCHES, MODELS, SAMPLERS
 from s2g.sampling.base import WITHOUT, Sampler
+from s2g.sampling.levels import shift_of_tokens
 from s2g.sampling.unit import Unit
 from s2g.typed import at_least
 
@@ -26,10 +27,13 @@ ABOUT_MODEL = (
     "weights",
     "channels",
     "vae",
+    "base",
+    "memory",
     "source",
     "licence",
     "download_gb",
 )  # resolved elsewhere, or no part of what samples are
+BY_TOKENS, TOKEN = "by_tokens", 16  # a shift that grows with the image; pixels of a token's side
 RANDOM = "random weights: no number and no image of this run means anything"
 SAMPLES_VERSION = 1  # raised whenever the mathematics of sampling changes
 
@@ -54,6 +58,8 @@ class Run:
         model = {k: v for k, v in describe(self.model).items() if k not in ABOUT_MODEL}
         if self.model.noise == "random":  # as in keys from before there was another
             del model["noise"]
+        if not self.model.vae_tiling:
+            del model["vae_tiling"]
         if self.model.vae != "none":
             model["vae_sha256"] = self.model.vae_sha256()
         weak = {} if self.weak is None else {"weak": weak_identity(self.weak)}
@@ -87,7 +93,9 @@ class Run:
         """The items of one unit."""
         first = index * self.model.unit
         items = tuple(range(first, first + self.model.unit))
-        return Unit(index, items, self.seed, self.mask_seed, self.bench.cycle if self.model.noise == "even" else 0)
+        own = self.bench.streams(items) if hasattr(self.bench, "streams") else {}  # type: ignore[attr-defined]
+        cycle = self.bench.cycle if self.model.noise == "even" else 0
+        return Unit(index, items, self.seed, self.mask_seed, cycle, own)
 
 
 def key_of(identity: Mapping[str, Any], name: str) -> str:
@@ -171,8 +179,10 @@ def outline(raw: Mapping[str, Any]) -> Outline:
     return Outline(model, sampler, guidance, bench, raw["guidance"]["name"], num, settings)
 
 
-def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
+def resolve(raw: Mapping[str, Any], fetching: bool = False) -> tuple[Run, ExecutorConfig, Settings]:
     """A composed configuration as a checked run; UserError for whatever can be known to be wrong before loading.
+
+    fetching: a pipeline that the hub's cache lacks is downloaded, once everything else is known to be right.
 
     NotBuiltError where model or bench have no code yet. The logger is not the engine's business: its name is asked for
     here, the rest where it is used.
@@ -188,14 +198,20 @@ def resolve(raw: Mapping[str, Any]) -> tuple[Run, ExecutorConfig, Settings]:
     # The run is made again from anywhere.
     if hasattr(bench, "placed"):
         config["bench"] = bench.placed(raw["bench"])  # type: ignore[attr-defined]
-    if not model.ships:
+    executor = read(ExecutorConfig, raw["executor"], "executor")
+    if model.piped:
+        model.pipeline(fetching)
+        folders = {key: Path(raw["model"].get(key) or "").expanduser() for key in ("weights", "base")}
+        config["model"] = {**raw["model"], **{k: str(f.absolute()) for k, f in folders.items() if str(f) != "." and f.is_dir()}}
+    elif not model.ships:
         config["model"] = {**raw["model"], "weights": str(model.weights_file().absolute())}
     if model.vae != "none" and not model.random and (folder := Path(model.vae).expanduser()).is_dir():
         config["model"] = {**config["model"], "vae": str(folder.absolute())}
-    if weak is not None and not weak.ships:
-        config["guidance"] = _placed(raw["guidance"], str(weak.weights_file().absolute()))
+    if weak is not None and not weak.ships and (not weak.piped or Path(weak.weights).expanduser().is_dir()):
+        place = Path(weak.weights).expanduser() if weak.piped else weak.weights_file()
+        config["guidance"] = _placed(raw["guidance"], str(place.absolute()))
     run = Run(model, about.sampler, guidance, bench, about.name, about.num, settings.seed, settings.mask_seed, weak, config)
-    return run, read(ExecutorConfig, raw["executor"], "executor"), settings
+    return run, executor, settings
 
 
 def _placed(guidance: Mapping[str, Any], weights: str) -> dict[str, Any]:
@@ -228,6 +244,8 @@ def read_sampler(typed: Mapping[str, Any], model: ModelConfig) -> Sampler:
         for k, v in model.sampler.items()
         if k != "name" and (name == model.sampler["name"] or (k in ("shift", "grid") and k in knobs))
     }
+    if preset.get("shift") == BY_TOKENS:
+        preset["shift"] = shift_of_tokens((model.resolution // TOKEN) ** 2)
     grid = model.sampler.get("grid", "flow")
     if grid != "flow" and "grid" not in knobs:
         raise UserError(

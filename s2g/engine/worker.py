@@ -113,6 +113,20 @@ def load(config: ModelConfig, device: str) -> tuple[Denoiser, PassCost]:
     return _load(type(config), canonical(asdict(config)), device)
 
 
+def remember(run: Run, device: str) -> None:
+    """What a model wants to do with all prompts of a run before its network is loaded; once a run and process."""
+    prompts = run.bench.prompts(range(len(run.units) * run.model.unit))
+    for config in (run.model, run.weak):
+        if config is not None and hasattr(MODELS.load(config.family), "remember"):
+            _remember(type(config), canonical(asdict(config)), tuple(prompts), device)
+
+
+@lru_cache(maxsize=3)
+def _remember(kind: type[ModelConfig], config_json: str, prompts: tuple[Any, ...], device: str) -> None:
+    config = read(kind, json.loads(config_json), "model")
+    MODELS.load(config.family).remember(config, prompts, torch.device(device), DTYPES[config.dtype])
+
+
 @lru_cache(maxsize=3)
 def _load(kind: type[ModelConfig], config_json: str, device: str) -> tuple[Denoiser, PassCost]:
     config = read(kind, json.loads(config_json), "model")
@@ -135,6 +149,7 @@ def cost_of(twin: Denoiser) -> PassCost:
 def do(task: Task, device: str) -> float:
     """Make and store one unit; returns the seconds it took."""
     run = task.run
+    remember(run, device)
     denoiser, cost = load(run.model, device)
     weak, weak_cost = (None, None) if run.weak is None else load(run.weak, device)
     unit = run.unit(task.unit)

@@ -15,16 +15,20 @@ NETWORK, DECODER = 0, 1  # which network of a model: one seed gives each its own
 
 
 def random_state(
-    network: nn.Module, seed: int, part: int = NETWORK, fixed: Mapping[str, Tensor] | None = None
+    network: nn.Module,
+    seed: int,
+    part: int = NETWORK,
+    fixed: Mapping[str, Tensor] | None = None,
+    dtype: torch.dtype | None = None,
 ) -> dict[str, Tensor]:
-    """A state for `network`, which may be on the meta device: tensor i of (seed, part) is its own stream, in fp32.
+    """A state for `network`, which may be on the meta device: tensor i of (seed, part) is its own stream, drawn in fp32.
 
     Matrices keep the size of what goes through them (std 1 / sqrt(fan in)), gates included, so that every block shows in
     the output; at the official initialisation all gates are 0. `fixed` tensors are not drawn.
     """
     fixed = fixed or {}
     return {
-        name: fixed[name] if name in fixed else _drawn(name, tuple(tensor.shape), seed, item, part)
+        name: fixed[name] if name in fixed else _drawn(name, tuple(tensor.shape), seed, item, part).to(dtype or torch.float32)
         for item, (name, tensor) in enumerate(network.state_dict().items())
     }
 

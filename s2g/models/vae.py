@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from s2g.config import ModelConfig
 from s2g.errors import UserError
+from s2g.models.quiet import quiet
 from s2g.models.random_weights import DECODER, random_state
+from s2g.models.weights import fresh
 from s2g.placed import decoder_folder, random_seed
 
 if TYPE_CHECKING:
@@ -48,7 +50,10 @@ def load_decoder(config: ModelConfig, channels: int, device: torch.device) -> De
             )
         return None
     seed = random_seed(config.decoder)
-    vae = random_vae(seed, channels) if seed is not None else _read(decoder_folder(config.decoder, "model.vae"), config)
+    if seed is not None:
+        vae = random_vae(seed, channels)
+    else:
+        vae = read_autoencoder(decoder_folder(config.decoder, "model.vae"), f"model.vae = {config.vae}")
     known = vae.config["latent_channels"]
     if known != channels:
         raise UserError(f"model.vae = {config.vae}: decodes {known} channels, and {config.name} has {channels}")
@@ -68,27 +73,20 @@ def random_vae(seed: int, channels: int = 4) -> AutoencoderKL:
     return vae
 
 
-def _read(folder: Path, config: ModelConfig) -> AutoencoderKL:
+def read_autoencoder(folder: Path, named: str, dtype: torch.dtype = torch.float32) -> AutoencoderKL:
     """diffusers' own reader, since it renames the old layers of published files; what it would leave random is refused."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     try:
-        read: Any = AutoencoderKL.from_pretrained(
-            folder, local_files_only=True, torch_dtype=torch.float32, output_loading_info=True
-        )
+        with quiet():
+            read: Any = AutoencoderKL.from_pretrained(
+                folder, local_files_only=True, torch_dtype=dtype, output_loading_info=True
+            )
         vae, about = read
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         said = str(error).splitlines()[0]
-        raise UserError(f"model.vae = {config.vae}: no AutoencoderKL ({said})", allowed="diffusers' layout") from error
+        raise UserError(f"{named}: no AutoencoderKL ({said})", allowed="diffusers' layout") from error
     wrong = [f"{kind.removesuffix('_keys')} {', '.join(map(str, list(about[kind])[:3]))}" for kind in about if about[kind]]
     if wrong:
-        raise UserError(f"model.vae = {config.vae}: its weights do not fit its config.json; {'; '.join(wrong)}")
-    return _copied(vae)
-
-
-def _copied(network: AutoencoderKL) -> AutoencoderKL:
-    """With tensors of its own instead of views of a file, so that alignment and last bits do not depend on the file."""
-    for module in network.modules():
-        for name, parameter in list(module.named_parameters(recurse=False)):
-            setattr(module, name, nn.Parameter(parameter.detach().clone(), requires_grad=False))
-    return network
+        raise UserError(f"{named}: its weights do not fit its config.json; {'; '.join(wrong)}")
+    return fresh(vae)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import pickle
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -32,6 +33,23 @@ def read_weights(path: Path, key: str = "model.weights") -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{key} = {path}: does not hold tensors by name", allowed=".safetensors, .pt")
     return state
+
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def fresh(network: M) -> M:
+    """With tensors of its own instead of views of a file, so that alignment and last bits do not depend on the file.
+
+    Parameters that several modules share stay shared.
+    """
+    own: dict[int, nn.Parameter] = {}
+    for module in network.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            if id(parameter) not in own:
+                own[id(parameter)] = nn.Parameter(parameter.detach().clone(), requires_grad=False)
+            setattr(module, name, own[id(parameter)])
+    return network
 
 
 def check_state(network: nn.Module, state: dict[str, Tensor], config: ModelConfig) -> None:

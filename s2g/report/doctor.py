@@ -13,6 +13,8 @@ from rich.console import Console
 
 from s2g.benches import digits, shapes
 from s2g.config import BUILTIN, SHIPPED, config_dir
+from s2g.hub import snapshot
+from s2g.pipelines import LAYOUTS
 from s2g.registry import MODELS
 from s2g.report.table import console_table
 from s2g.toy.shelf import file_name, find
@@ -63,6 +65,9 @@ def _weights(path: Path) -> list[str]:
     if config.weights.startswith("training/"):
         there = "found" if Path(config.weights).is_file() else "not here"
         return [f"model={path.stem}", f"made by scripts/train_shapes.py, {there}: {config.weights}"]
+    if config.weights != "builtin" and config.family in LAYOUTS:
+        there = "in the hub's cache" if snapshot(config.weights) else "not here"
+        return [f"model={path.stem}", f"{there}: {config.weights}, {config.download_gb:g} GB with all it needs"]
     if config.weights != "builtin" and config.family in MODELS.entries:
         there = "found" if Path(config.weights).is_file() else "not here"
         return [f"model={path.stem}", f"{there}: {config.weights}; from {config.source}"]

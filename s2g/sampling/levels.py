@@ -21,6 +21,12 @@ def flow_levels(steps: int, shift: float = 1.0, last: float = 0.0) -> tuple[floa
     return tuple(shift * s / (1 + (shift - 1) * s) for s in even)
 
 
+def shift_of_tokens(tokens: int) -> float:
+    """Flux's shift for an image of so many tokens: e^mu, mu linear from 0.5 at 256 to 1.15 at 4096 (diffusers' pipeline)."""
+    rise = (1.15 - 0.5) / (4096 - 256)
+    return math.exp(tokens * rise + 0.5 - rise * 256)
+
+
 @cache
 def linear_alpha_bars() -> tuple[float, ...]:
     """alpha_bar_t = prod (1 - beta_i) of the 1000 timesteps, beta evenly from 1e-4 to 0.02."""

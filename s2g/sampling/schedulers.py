@@ -6,6 +6,7 @@ given zero velocity: exact for Euler; UniPC and DPM++ keep a trace of it in thei
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,10 +33,14 @@ class Scheduled:
         """The stock scheduler as its pipeline configures it."""
         raise NotImplementedError
 
+    def set_timesteps(self, scheduler: Any) -> None:
+        """Give the scheduler its grid as the pipeline does."""
+        scheduler.set_timesteps(self.steps)
+
     def ready(self) -> Any:
         """A fresh scheduler at its first step."""
         scheduler = self.scheduler()
-        scheduler.set_timesteps(self.steps)
+        self.set_timesteps(scheduler)
         # As the Flux and Wan pipelines do: found by its timestep, the first step would be the second where floors coincide.
         scheduler.set_begin_index(0)
         return scheduler
@@ -71,6 +76,22 @@ class FlowMatchEuler(Scheduled):
         from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 
         return FlowMatchEulerDiscreteScheduler(shift=self.shift)
+
+
+@dataclass(frozen=True)
+class FluxEuler(FlowMatchEuler):
+    """The same scheduler as FluxPipeline drives it: its grid goes evenly from 1 to 1 / steps before the shift, then to 0."""
+
+    def scheduler(self) -> Any:
+        from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
+
+        return FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+
+    def set_timesteps(self, scheduler: Any) -> None:
+        import numpy as np
+
+        even = np.linspace(1.0, 1 / self.steps, self.steps)
+        scheduler.set_timesteps(sigmas=even, mu=math.log(self.shift))  # it shifts by e^mu
 
 
 @dataclass(frozen=True)

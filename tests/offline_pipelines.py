@@ -1,0 +1,203 @@
+"""Small text-to-image pipelines with random weights, built without a network: every component diffusers' and transformers' own.
+
+Weights are drawn anew, since the default initialisation has gates near zero and hides whether a block was dropped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import (
+    AutoencoderKL,
+    FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
+)
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from torch import nn
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5TokenizerFast,
+)
+
+from s2g.guidance.base import Guidance
+from s2g.models import flux, sd3
+from s2g.models.autoencoder import PipelineDecoder
+from s2g.models.flux import FluxDenoiser
+from s2g.models.residence import Residence
+from s2g.models.sd3 import SD3Denoiser
+from s2g.network.evaluate import Evaluator
+from s2g.sampling.base import Sampler
+from s2g.sampling.loop import Sampled, initial_noise, sample
+from s2g.sampling.unit import Unit
+from tests.small_networks import randomise
+
+SIDE = 64  # pixels of the images; 8 x 8 latents
+BEGIN, END = "<|startoftext|>", "<|endoftext|>"
+RESIDENT = Residence(torch.device("cpu"), "resident")
+PIECES = [" ", *(chr(c) for c in range(33, 127)), "▁a", "▁the", "▁cat", "▁dog", "ing", "ed"]
+
+
+def clip_tokenizer(folder: Path) -> CLIPTokenizer:
+    """Bytes as they are: 256 symbols, the same at a word's end, begin and end; it reads any Unicode."""
+    folder.mkdir(parents=True, exist_ok=True)
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    symbols = [chr(byte) for byte in printable] + [chr(256 + place) for place in range(len(others))]
+    vocabulary = [*symbols, *(f"{symbol}</w>" for symbol in symbols), BEGIN, END]
+    (folder / "vocab.json").write_text(json.dumps({symbol: place for place, symbol in enumerate(vocabulary)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    special = {"bos_token": BEGIN, "eos_token": END, "unk_token": END, "pad_token": END}
+    about = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, **special}
+    (folder / "tokenizer_config.json").write_text(json.dumps(about))
+    return CLIPTokenizer.from_pretrained(folder)
+
+
+def t5_tokenizer(folder: Path) -> T5TokenizerFast:
+    """Unigram over single characters and a few pieces, so that nothing is trained."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), *((piece, -3.0) for piece in PIECES if piece != " ")]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer.add_special_tokens(["<pad>", "</s>", "<unk>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    about = {"tokenizer_class": "T5Tokenizer", "extra_ids": 0, "model_max_length": 512, **special}
+    (folder / "tokenizer_config.json").write_text(json.dumps(about))
+    return T5TokenizerFast.from_pretrained(folder)
+
+
+def clip_config() -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=514, hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4, projection_dim=32,
+        bos_token_id=512, eos_token_id=513, pad_token_id=513,
+    )  # fmt: skip
+
+
+def t5_encoder(width: int) -> T5EncoderModel:
+    return T5EncoderModel(T5Config(vocab_size=128, d_model=width, d_kv=16, d_ff=64, num_layers=2, num_heads=2))
+
+
+def vae() -> AutoencoderKL:
+    """Narrow, 16 channels, 8 pixels a latent, with the scale and shift of SD3's."""
+    return AutoencoderKL(
+        latent_channels=16, block_out_channels=(8, 8, 16, 16), layers_per_block=1, norm_num_groups=4,
+        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+        scaling_factor=1.5305, shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False,
+    )  # fmt: skip
+
+
+def drawn(network: Any, std: float = 0.12) -> Any:
+    """All its weights anew, the same each time."""
+    found: nn.Module = randomise(network, std)
+    return found
+
+
+def sd3_network(second: bool = True) -> SD3Transformer2DModel:
+    kind = {"dual_attention_layers": (0, 1, 2), "qk_norm": "rms_norm"} if second else {}
+    return drawn(
+        SD3Transformer2DModel(
+            sample_size=8, patch_size=2, in_channels=16, out_channels=16, num_layers=6, num_attention_heads=4,
+            attention_head_dim=8, joint_attention_dim=64, caption_projection_dim=32, pooled_projection_dim=64,
+            pos_embed_max_size=16, **kind,
+        )  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def sd3_pipeline(tokenizers: Path, t5: bool = True, second: bool = True) -> StableDiffusion3Pipeline:
+    """A small SD3.5 (`second`: with second attentions and qk-norm) or SD3; without T5 its part of the text is zeros."""
+    pipeline = StableDiffusion3Pipeline(
+        transformer=sd3_network(second),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=drawn(vae()),
+        text_encoder=drawn(CLIPTextModelWithProjection(clip_config())),
+        tokenizer=clip_tokenizer(tokenizers / "1"),
+        text_encoder_2=drawn(CLIPTextModelWithProjection(clip_config()), 0.15),
+        tokenizer_2=clip_tokenizer(tokenizers / "2"),
+        text_encoder_3=drawn(t5_encoder(64)) if t5 else None,
+        tokenizer_3=t5_tokenizer(tokenizers / "3") if t5 else None,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def flux_network() -> FluxTransformer2DModel:
+    return drawn(
+        FluxTransformer2DModel(
+            in_channels=64, num_layers=3, num_single_layers=5, num_attention_heads=2, attention_head_dim=16,
+            joint_attention_dim=32, pooled_projection_dim=32, axes_dims_rope=(4, 6, 6),
+        )
+    )  # fmt: skip
+
+
+def flux_pipeline(tokenizers: Path) -> FluxPipeline:
+    """A small Flux without embedded guidance."""
+    pipeline = FluxPipeline(
+        transformer=flux_network(),
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0),
+        vae=drawn(vae()),
+        text_encoder=drawn(CLIPTextModel(clip_config())),
+        tokenizer=clip_tokenizer(tokenizers / "1"),
+        text_encoder_2=drawn(t5_encoder(32)),
+        tokenizer_2=t5_tokenizer(tokenizers / "2"),
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+class StockText:
+    """A text front-end that asks a pipeline in memory, prompt by prompt; `encoded` is the adapter's own."""
+
+    def __init__(self, pipeline: Any, encoded: Any) -> None:
+        self.pipeline, self.encoded = pipeline, encoded
+
+    def encode(self, prompts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = [self.encoded(self.pipeline, prompt, torch.device("cpu")).tensors for prompt in prompts]
+        tokens, pooled = (torch.stack([row[name] for row in rows]) for name in ("tokens", "pooled"))
+        return tokens, pooled
+
+
+def sd3_denoiser(pipeline: StableDiffusion3Pipeline) -> SD3Denoiser:
+    """Our adapter around the components of a pipeline in memory."""
+    decoder = PipelineDecoder(pipeline.vae, RESIDENT)
+    return SD3Denoiser(pipeline.transformer, StockText(pipeline, sd3.encoded), decoder, SIDE // 8)
+
+
+def flux_denoiser(pipeline: FluxPipeline) -> FluxDenoiser:
+    """Our adapter around the components of a pipeline in memory."""
+    decoder = PipelineDecoder(pipeline.vae, RESIDENT)
+    return FluxDenoiser(pipeline.transformer, StockText(pipeline, flux.encoded), decoder, SIDE // 16)
+
+
+def made(
+    denoiser: Any, method: Guidance, sampler: Sampler, prompts: Sequence[str], reuse: bool = True
+) -> tuple[Sampled, torch.Tensor]:
+    """What our own loop makes of prompts: latents, and uint8 images [B, 3, H, W]."""
+    with torch.inference_mode(), Evaluator(denoiser, reuse) as evaluator:
+        unit = Unit(0, tuple(range(len(prompts))), 3, 4)
+        sampled = sample(evaluator, method, sampler, evaluator.encode(prompts), unit)
+        return sampled, denoiser.decode(sampled.latents)
+
+
+def start(denoiser: Any, items: int) -> torch.Tensor:
+    """The noise that `made` begins from."""
+    return initial_noise(3, range(items), denoiser.latent_shape)
+
+
+def pixels(images: Any) -> torch.Tensor:
+    """uint8 [B, 3, H, W] of the PIL images that a pipeline gives."""
+    return torch.stack([torch.from_numpy(np.array(image)).movedim(-1, 0) for image in images])
