@@ -159,6 +159,11 @@ def outline(raw: Mapping[str, Any]) -> Outline:
     model = read(ModelConfig, raw["model"], "model")
     fit = Fit(model.blocks, model.presets, model.channels, model.network.get("channels"))
     guidance = assemble(raw["guidance"]["name"], raw["guidance"], fit)
+    if guidance.channels is not None and model.family in model.PACKED_FAMILIES:
+        raise UserError(
+            f"guidance.channels = {guidance.channels}: {model.name}'s latents are packed, four of each channel in a token",
+            allowed="null: all channels",
+        )
     sampler = read_sampler(raw["sampler"], model)
     lacking = [need for need in Need if need in guidance.needs - sampler.offers]
     if lacking:

@@ -196,7 +196,8 @@ def needed(plans: Sequence[Planned]) -> dict[str, list[str]]:
         if not one.model.ships:
             size = f", {one.model.download_gb:g} GB" if one.model.download_gb else ""
             decoder = f" and {one.model.vae}" if one.model.vae != "none" else ""
-            weights[f"{one.model.weights}{decoder}{size}"] = None
+            base = f" and {one.model.base}" if one.model.base else ""
+            weights[f"{one.model.weights}{base}{decoder}{size}"] = None
             licences[f"{one.model.name}: {one.model.licence}"] = None
         downloads.update(dict.fromkeys(getattr(one.bench, "downloads", ())))  # a built bench's as a planned one's
         licences.update(dict.fromkeys(getattr(one.bench, "licences", ())))

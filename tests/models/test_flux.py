@@ -179,6 +179,12 @@ def test_the_shift_follows_the_image(composed: Callable[..., dict]) -> None:
     assert other.sampler.shift == shift[1024]  # type: ignore[attr-defined]
 
 
+def test_channels_are_no_axis_here(composed: Callable[..., dict]) -> None:
+    for typed in (("guidance=cfg", "guidance.channels=3"), ("guidance=s2", "model.channels=3")):
+        with pytest.raises(UserError, match=r"guidance.channels = 3: flux's latents are packed"):
+            outline(composed("model=flux", "bench=prompts", *typed))
+
+
 def test_full_size_on_the_meta_device(composed: Callable[..., dict]) -> None:
     config = outline(composed("model=flux", "bench=prompts", "guidance=none", "model.weights=random")).model
     twin = FluxDenoiser.twin(config)
