@@ -58,7 +58,7 @@ class ModelConfig:
     download_gb: float = 0.0  # everything the model needs, as it is fetched; 0: not known
 
     RANDOM_FAMILIES: ClassVar[tuple[str, ...]] = ("sit", "dit", "sd3", "flux")
-    TEXT_FAMILIES: ClassVar[tuple[str, ...]] = ("sd3", "flux", "wan")  # whose prompts are words
+    TEXT_FAMILIES: ClassVar[tuple[str, ...]] = ("sd3", "flux", "wan", "captioned")  # whose prompts are words
     PACKED_FAMILIES: ClassVar[tuple[str, ...]] = ("flux",)  # whose latents have no axis of channels
     key: ClassVar[str] = "model.weights"  # under which a user types the weights
     network_key: ClassVar[str] = "model.network"  # and what the network is

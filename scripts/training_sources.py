@@ -13,7 +13,7 @@ from s2g.pairs import cifar, digits
 from s2g.pairs.images import Images, Wobble, as_floats, batch
 from s2g.shapes import captioned
 from s2g.shapes.render import render
-from s2g.shapes.words import tokens
+from s2g.shapes.vocabulary import tokens
 from s2g.shapes.world import EASY, FULL, HELD_OUT_SEED, NUM_CLASSES, TRAIN_SEED, Ranges, scenes
 
 NOTHING = tokens("")  # what "no caption" is

@@ -14,6 +14,7 @@ import numpy as np
 from s2g.config import ModelConfig, canonical
 from s2g.engine.bench import Arrays, Metric
 from s2g.errors import UserError
+from s2g.shapes.vocabulary import tokens
 from s2g.typed import at_least, coerce, only
 
 LEAST = 2  # items of a run
@@ -64,8 +65,11 @@ class Prompts:
         if not model.reads_text:
             raise UserError(
                 f"bench = prompts: {model.name} does not read prompts in words",
-                allowed=f"models of families {', '.join(model.TEXT_FAMILIES)}: sd3, sd35, flux",
+                allowed=f"models of families {', '.join(model.TEXT_FAMILIES)}: sd3, sd35, flux, tiny_sd3",
             )
+        if model.family == "captioned":
+            for prompt in self.text:
+                tokens(prompt)  # names a word that it does not know
 
     def placed(self, typed: Mapping[str, Any]) -> dict[str, Any]:
         """The bench as it was typed, with its prompts instead of the file, which may change."""

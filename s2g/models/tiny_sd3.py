@@ -13,9 +13,8 @@ from s2g.config import ModelConfig
 from s2g.errors import UserError
 from s2g.models.sd3 import SD3Denoiser
 from s2g.models.sit import pixels_of
-from s2g.models.text import say_unread
 from s2g.models.weights import check_state, read_weights
-from s2g.shapes.words import WordEncoder, cut_off
+from s2g.shapes.words import WordEncoder, WordText
 
 
 class TinySD3(nn.Module):
@@ -72,10 +71,9 @@ class TinySD3Denoiser(SD3Denoiser):
     @classmethod
     def of(cls, pair: TinySD3, config: ModelConfig) -> Self:
         """Around a network that is there."""
-        return cls(pair.transformer, pair.text.requires_grad_(False), pixels_of, config.resolution, config.passes)
+        text = WordText(pair.text.requires_grad_(False))
+        return cls(pair.transformer, text, pixels_of, config.resolution, config.passes)
 
     @classmethod
     def remember(cls, config: ModelConfig, prompts: Sequence[str], device: torch.device, dtype: torch.dtype) -> None:
-        """Tell of captions that are longer than what it reads; UserError for a word it does not know."""
-        WordEncoder.check(prompts)
-        say_unread({prompt: f"left out is {rest!r}" for prompt in dict.fromkeys(prompts) if (rest := cut_off(prompt))})
+        """Nothing: its text encoder is a part of its weights, and small."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import torch
@@ -9,28 +10,7 @@ from timm.layers.attention import Attention
 from timm.layers.mlp import Mlp
 from torch import Tensor, nn
 
-from s2g.errors import UserError
-from s2g.shapes.captioned import RELATIONS
-from s2g.shapes.world import COLORS, SHAPES, TEXTURES
-
-WORDS = ("a", *COLORS, *TEXTURES, *SHAPES, *dict.fromkeys(" ".join(RELATIONS).split()))
-START, PAD, FIRST = 0, 1, 2  # numbers of tokens; words from FIRST on, in the order of WORDS
-LENGTH = 12  # tokens of a caption: a start and eleven words, one more than the longest caption of the world
-
-
-def tokens(caption: str) -> list[int]:
-    """Numbers of a caption's words, [LENGTH]; words beyond are cut off. UserError names a word that is none of WORDS."""
-    words = caption.lower().replace(",", " ").replace(".", " ").split()
-    for word in words:
-        if word not in WORDS:
-            raise UserError(f"prompt {caption!r}: the built-in model does not know {word!r}", allowed=", ".join(WORDS))
-    found = [START, *(FIRST + WORDS.index(word) for word in words)][:LENGTH]
-    return found + [PAD] * (LENGTH - len(found))
-
-
-def cut_off(caption: str) -> str:
-    """The words of a caption that its tokens leave out; empty where it is short enough."""
-    return " ".join(caption.split()[LENGTH - 1 :])
+from s2g.shapes.vocabulary import FIRST, LENGTH, WORDS, cut_off, tokens
 
 
 class WordBlock(nn.Module):
@@ -66,13 +46,24 @@ class WordEncoder(nn.Module):
         x = self.norm(x)
         return x, x[:, 0]
 
-    @staticmethod
-    def check(captions: Sequence[str]) -> None:
-        """UserError for a word it does not know."""
-        for caption in captions:
-            tokens(caption)
 
-    def encode(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """As `forward`, of captions; UserError for a word it does not know."""
-        numbers = torch.tensor([tokens(caption) for caption in captions], device=self.places.device)
-        return self(numbers)
+class WordText:
+    """Captions to embeddings, as adapters ask for them; what of a caption is not read is told once, on stderr."""
+
+    def __init__(self, encoder: WordEncoder) -> None:
+        self.encoder = encoder
+        self.said: set[str] = set()
+
+    def encode(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Embeddings [B, LENGTH, D] and pooled vectors [B, D]; UserError for a word it does not know."""
+        numbers = torch.tensor([tokens(prompt) for prompt in prompts], device=self.encoder.places.device)
+        for prompt in dict.fromkeys(prompts):
+            if (rest := cut_off(prompt)) and prompt not in self.said:
+                print(f"prompt {shown(prompt)} is not read whole: left out is {shown(rest)}", file=sys.stderr)
+                self.said.add(prompt)
+        return self.encoder(numbers)
+
+
+def shown(text: str, most: int = 60) -> str:
+    """A text in quotes, cut where it is long."""
+    return repr(text if len(text) <= most else f"{text[: most - 3]}...")

@@ -9,7 +9,8 @@ import torch
 from s2g.errors import UserError
 from s2g.shapes.asked import COUNT, EIGHT, KIND, KIND_OF, asked
 from s2g.shapes.captioned import NONE, RELATIONS, SEEN, WHOLE, Captioned, caption, drawn, held_out, render
-from s2g.shapes.words import LENGTH, PAD, START, WORDS, WordEncoder, cut_off, tokens
+from s2g.shapes.vocabulary import LENGTH, PAD, START, WORDS, cut_off, tokens
+from s2g.shapes.words import WordEncoder, WordText
 from s2g.shapes.world import COLORS, NUM_CLASSES, TRAIN_SEED, attributes_of, label_of
 
 
@@ -81,7 +82,7 @@ def test_what_is_cut_off_is_told() -> None:
 
 def test_the_text_encoder_reads_order() -> None:
     torch.manual_seed(0)
-    encoder = WordEncoder().eval()
+    encoder = WordText(WordEncoder().eval())
     swapped = ["a red solid circle above a blue solid ring", "a blue solid ring above a red solid circle"]
     with torch.no_grad():
         words, pooled = encoder.encode(swapped)
