@@ -78,7 +78,7 @@ RECIPES = {
     "probe": Recipe(800, 128, 2e-3),
     "tiny_sit": Recipe(3200, 96, 2e-3, easy=2000, weak_at=2300),
     "reader": Recipe(1500, 128, 2e-3),
-    "tiny_sd3": Recipe(4000, 64, 2e-3, easy=1800),
+    "tiny_sd3": Recipe(3200, 64, 2e-3, easy=1800),
     "digits_probe": Recipe(1500, 128, 2e-3),
     "digits_sit": Recipe(2000, 64, 2e-3, weak_at=500),
     "cifar_sit": Recipe(60_000, 256, 1e-3, weak_at=15_000),  # ours, and not run: no data was at hand

@@ -32,7 +32,7 @@ class PassCost:
 def multiply_accumulates(network: nn.Module, call: Callable[[], object]) -> int:
     """What fvcore counts of `call()`: products of linear layers and convolutions, and 4 an element of a layer norm.
 
-    5 where the norm has weights. Attention is left out, as fvcore leaves it out. It is what the paper prints as TFLOPs (Table 5).
+    5 where the norm has weights. Attention is left out, as fvcore leaves it out. This is what the paper prints as TFLOPs.
     """
     found = 0
 

@@ -136,13 +136,13 @@ def _load(kind: type[ModelConfig], config_json: str, device: str) -> tuple[Denoi
         raise UserError(
             f"model.blocks = {config.blocks}: {config.name} has {len(denoiser.blocks)}", todo="correct the model's YAML"
         )
-    return denoiser, cost_of(adapter.twin(config))
+    return denoiser, cost_of(adapter.twin(config), "" if config.reads_text else 0)
 
 
-def cost_of(twin: Denoiser) -> PassCost:
-    """FLOPs of one item's pass, on a network without numbers."""
+def cost_of(twin: Denoiser, prompt: str | int = 0) -> PassCost:
+    """FLOPs of one item's pass, on a network without numbers; prompt: any that it takes."""
     x = torch.empty(1, *twin.latent_shape, device="meta")
-    conditioning, timestep = twin.encode([0])["cond"], torch.empty((), device="meta")
+    conditioning, timestep = twin.encode([prompt])["cond"], torch.empty((), device="meta")
     return measure(twin.network, twin.blocks, lambda: twin.forward(x, 0.5, conditioning, timestep))
 
 

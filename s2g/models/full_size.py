@@ -105,7 +105,7 @@ def _built_in(model: ModelConfig) -> MetaModel:
     from s2g.registry import MODELS
 
     twin: Denoiser = MODELS.load(model.family).twin(model)
-    conditioning = twin.encode([""] if model.family == "captioned" else [0])["cond"]
+    conditioning = twin.encode(["" if model.reads_text else 0])["cond"]
     return MetaModel(twin.network, twin.blocks, lambda: twin.forward(_zeros(1, *twin.latent_shape), 0.5, conditioning))
 
 

@@ -20,7 +20,7 @@ def tokens(caption: str) -> list[int]:
             raise UserError(
                 f"prompt {shown!r}: the built-in model does not know the word {word!r}",
                 allowed=", ".join(WORDS),
-                todo="bench.text=['a red striped circle left of a blue solid square'], or a model of any words: sd3, sd35, flux",
+                todo="bench.text=['a red striped circle left of a blue solid square'], or a model of any words: sd35, flux",
             )
     found = [START, *(FIRST + WORDS.index(word) for word in words)][:LENGTH]
     return found + [PAD] * (LENGTH - len(found))
