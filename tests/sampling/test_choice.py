@@ -26,6 +26,7 @@ OFFERS = {
     "ddim": ALL - {Need.FLOW},
     "ddpm": {Need.STEPS},
     "flow_match_euler": ALL,
+    "flux_euler": ALL,
     "unipc": ALL - {Need.EULER_LIKE},
     "dpmpp": ALL - {Need.EULER_LIKE},
 }
