@@ -76,11 +76,15 @@ lint: .venv/ready ## ruff and pyright
 bench-reuse: .venv/ready ## what prefix reuse saves: FLOPs and time relative to CFG
 	@$(BIN)/python scripts/bench_reuse.py
 
-train: .venv/ready ## train the built-in networks again (an hour or more) and write them into the package
+train: .venv/ready ## train the built-in networks again (three hours) and write them into the package
 	@$(BIN)/python scripts/train_shapes.py model=probe
 	@$(BIN)/python scripts/train_shapes.py export model=probe
 	@$(BIN)/python scripts/train_shapes.py model=tiny_sit
 	@$(BIN)/python scripts/train_shapes.py export model=tiny_sit
+	@$(BIN)/python scripts/train_shapes.py model=reader threads=1
+	@$(BIN)/python scripts/train_shapes.py export model=reader
+	@$(BIN)/python scripts/train_shapes.py model=tiny_sd3 threads=1
+	@$(BIN)/python scripts/train_shapes.py export model=tiny_sd3
 	@$(BIN)/python scripts/train_shapes.py model=digits_probe threads=1
 	@$(BIN)/python scripts/train_shapes.py export model=digits_probe
 	@$(BIN)/python scripts/train_shapes.py model=digits_sit threads=1

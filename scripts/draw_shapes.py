@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/shapes.md: the 108 classes, and the loss curves of training (docs/data/*_loss.csv)."""
+"""Draw the pictures of docs/shapes.md and docs/captions.md: the worlds, and the loss curves (docs/data/*_loss.csv)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from s2g.shapes import captioned
+from s2g.shapes.asked import asked
 from s2g.shapes.render import render
 from s2g.shapes.world import NUM_CLASSES, scenes
 
@@ -22,6 +24,18 @@ def draw_world() -> None:
     grid = images.reshape(6, 18, 3, 32, 32).transpose(0, 3, 1, 4, 2).reshape(6 * 32, 18 * 32, 3)
     picture = Image.fromarray((grid * 255 + 0.5).astype(np.uint8))
     picture.resize((picture.width * ZOOM, picture.height * ZOOM), Image.Resampling.NEAREST).save(DOCS / "images" / "world.png")
+
+
+def draw_captioned(columns: int = 16) -> None:
+    """True scenes of the first captions of bench=shapes_t2i, in order, row by row."""
+    rows = asked()[: 4 * columns]
+    images = captioned.render(captioned.Captioned(*rows.T), 0, np.arange(len(rows)))
+    framed = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=1)
+    grid = framed.reshape(-1, columns, 3, 34, 34).transpose(0, 3, 1, 4, 2).reshape(-1, columns * 34, 3)
+    picture = Image.fromarray((grid * 255 + 0.5).astype(np.uint8))
+    picture.resize((picture.width * ZOOM, picture.height * ZOOM), Image.Resampling.NEAREST).save(
+        DOCS / "images" / "captioned.png"
+    )
 
 
 def draw_loss(name: str) -> None:
@@ -41,4 +55,6 @@ def draw_loss(name: str) -> None:
 
 if __name__ == "__main__":
     draw_world()
-    draw_loss("tiny_sit")
+    draw_captioned()
+    for trained in ("tiny_sit", "tiny_sd3"):
+        draw_loss(trained)
