@@ -144,14 +144,14 @@ def test_random_weights_are_sampled_without_inception_and_scored_with_it(
     assert (run.model.unit, run.bench.keep) == (2, "png") and run.bench.sink.identity() == "none"
     with pytest.raises(UserError, match=r"bench.inception = weights-inception(.|\n)*curl -LO"):
         run.bench.version()
-    with pytest.raises(UserError, match="bench.reference = VIRTUAL"):  # not an OSError, which would be exit code 1
+    with pytest.raises(UserError, match=r"bench\.reference = VIRTUAL"):  # not an OSError, which would be exit code 1
         run_of("model=sit_xl", "model.weights=random", "bench=imagenet", f"bench.inception={weights}").bench.version()
     again = restore(run.config, 2)
     assert (again.key, again.model.unit, again.bench.keep) == (run.key, 2, "png")
     # What is typed is as typed, and features need the network that reads them.
     assert run_of("model=sit_xl", "model.weights=random", "model.unit=5", "bench=imagenet").model.unit == 5
     assert run_of("model=sit_xl", "model.weights=random", "bench=imagenet", "bench.keep=npz").bench.keep == "npz"
-    with pytest.raises(UserError, match="bench.inception"):
+    with pytest.raises(UserError, match=r"bench\.inception"):
         run_of("model=sit_xl", "model.weights=random", "bench=imagenet", "bench.keep=features")
     given = replace(run.bench, inception=str(weights))
     kept = {"kept": "png", "sink": "none"}
@@ -162,7 +162,7 @@ def test_trained_weights_keep_their_units_and_ask_early(run_of, tmp_path: Path, 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "SiT-XL-2-256x256.pt").write_bytes(b"")
     for keep in ("null", "features", "npz", "png"):
-        with pytest.raises(UserError, match="bench.inception"):
+        with pytest.raises(UserError, match=r"bench\.inception"):
             run_of(*SIT, f"bench.keep={keep}")
     run = run_of(*SIT, "bench.score=[]")
     assert (run.model.unit, run.bench.keep) == (64, "features")
