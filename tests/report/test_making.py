@@ -111,7 +111,11 @@ def test_what_scores_and_is_not_here_is_named_and_nothing_is_made(folder: Path) 
 def test_a_missing_decoder_is_named_and_so_is_the_network_it_belongs_to(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "SiT.pt").write_bytes(b"whatever: its place is asked for, its content when it is loaded")
     file = folder / "table9.yaml"
-    more = f"{{model: sit_xl, model.weights: {tmp_path / 'SiT.pt'}, model.vae: {tmp_path / 'vae'}, bench.score: []}}"
+    (tmp_path / "real").mkdir()
+    for name in ("real/a.png", "real/b.png", "inception.pth"):
+        (tmp_path / name).write_bytes(b"likewise")
+    there = f"bench.inception: {tmp_path / 'inception.pth'}, bench.reference: {tmp_path / 'real'}, bench.score: [fid]"
+    more = f"{{model: sit_xl, model.weights: {tmp_path / 'SiT.pt'}, model.vae: {tmp_path / 'vae'}, {there}}}"
     file.write_text(file.read_text().replace("{model: wan_14b}", more))
     results = maker(folder).make("table9", "paper", Console(quiet=True))
     (status,) = {row.status for row in results.rows}
