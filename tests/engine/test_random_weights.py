@@ -165,10 +165,10 @@ def test_the_command_samples_without_inception_and_ends_at_scoring(
     network = ", ".join(f"{name}: {value}" for name, value in (SIZES | {"size": 32, "patch": 8, "num_classes": 1000}).items())
     typed = ["model=sit_xl", "model.weights=random", "bench=imagenet", "num=2", "sampler.steps=2", "executor.workers=1"]
     typed += [f"model.network={{{network}}}", "model.blocks=6"]
-    for made in (2, 0):
+    for count in (2, 0):
         assert main(typed) == 2
         said = capfd.readouterr()
-        assert f"{made} items made now, 2 kept, none scored: runs/sit_xl-s2-" in said.out and RANDOM in said.out
+        assert f"{count} items made now, 2 kept, none scored: runs/sit_xl-s2-" in said.out and RANDOM in said.out
         assert said.err.startswith("error: bench.inception = weights-inception") and "curl -LO" in said.err
     (folder,) = (tmp_path / "runs").iterdir()
     assert Store(folder).read_run()["random_weights"] is True
