@@ -98,7 +98,7 @@ def job(composed: DictConfig, session: Session) -> None:
 def one(composed: DictConfig, session: Session) -> None:
     """One run of the command: plan, make what is missing, score, show."""
     from s2g.engine.locks import in_use
-    from s2g.engine.run import resolve
+    from s2g.engine.run import RANDOM, resolve
     from s2g.engine.scoring import score
     from s2g.engine.store import Store
     from s2g.report.wandb_log import log_run, read_logger
@@ -125,7 +125,13 @@ def one(composed: DictConfig, session: Session) -> None:
             done = execute([run], settings.runs, executor, executor_config.reuse, session.console)
             done.check(run)
             made = done.items
-        result = score(run, store)
+        try:
+            result = score(run, store)
+        except UserError:  # what a run of random weights lacks is said now, not before it
+            session.console.print(f"{made} items made now, {run.num} kept, none scored: {store.shown()}", soft_wrap=True)
+            if run.random:
+                session.console.print(RANDOM, soft_wrap=True)
+            raise
     overrides = dict(text.split("=", 1) for text in HydraConfig.get().overrides.task if "=" in text)
     session.rows.append((overrides, result))
     show_run(session.console, result, store, made)

@@ -33,6 +33,14 @@ def config_dir() -> Path:
 
 
 @dataclass(frozen=True)
+class Units:
+    """Items of a unit where nobody says otherwise: samples of random weights mean nothing, so few of them do."""
+
+    trained: int
+    random: int
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """One model: which network, which weights, and what is known of it before they are loaded."""
 
@@ -75,6 +83,16 @@ class ModelConfig:
             raise UserError(
                 f"{self.key} = {self.weights}: not for model.family = {self.family}", allowed=f"families {families}"
             )
+
+    @staticmethod
+    def settled(values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Values with `unit`, where it is null, as `units` has it for weights that are trained or random; UserError."""
+        if "units" not in values:
+            return values
+        sizes = read(Units, coerce(Mapping[str, Any], values["units"], "model.units"), "model.units")
+        drawn = any(random_seed(str(values.get(key))) is not None for key in ("weights", "vae"))
+        rest = {name: value for name, value in values.items() if name != "units"}
+        return rest if rest.get("unit") is not None else {**rest, "unit": sizes.random if drawn else sizes.trained}
 
     @property
     def weights_seed(self) -> int | None:
@@ -223,7 +241,11 @@ class Settings:
 
 
 def read(cls: type[T], values: Mapping[str, Any], key: str) -> T:
-    """A dataclass from a mapping: types coerced, unknown keys named, missing ones left to their defaults."""
+    """A dataclass from a mapping: types coerced, unknown keys named, missing ones left to their defaults.
+
+    A class may have `settled`, which is given the values first.
+    """
+    values = getattr(cls, "settled", dict)(values)
     kinds = get_type_hints(cls)
     known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
     only(known, values, key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from s2g.errors import UserError, unknown
 from s2g.imagenet import inception
 from s2g.imagenet.inception import LOGITS, POOL, SPATIAL
 from s2g.imagenet.labels import CLASSES, LABELS, described, labels_of
-from s2g.imagenet.reference import Reference
+from s2g.imagenet.reference import OFFICIAL, Reference
 from s2g.metrics.inception_score import inception_score_items, splits
 from s2g.metrics.influence import frechet_items
 from s2g.metrics.kernel_distance import kernel_items
@@ -27,6 +27,9 @@ SIDE = 256
 NEAREST = 3  # k of precision and recall; openai/guided-diffusion, evaluations
 BLOCK = 1024  # rows of features a matrix product takes at once
 OF_IMAGES = ("precision", "recall", "kid")  # what needs the reference images' own features
+DOWNLOADS = (f"{OFFICIAL}, 2 GB", f"{inception.OFFICIAL}, 91 MB")
+LICENCES = ("ADM statistics: MIT", "ImageNet images behind the statistics: non-commercial research")
+KEEP = "features"  # where nobody says
 KEPT_MB = {"none": 0.0, "features": 0.0203, "npz": 0.217, "png": 0.15}  # an item; 5,079 numbers of 4 bytes; a PNG about 0.13
 
 
@@ -56,8 +59,16 @@ class Reading:
     scored: bool = True  # images that nothing is to be scored of need not be read
 
     def identity(self) -> str:
-        idle = self.keep == "none" or (self.keep in IMAGES and not self.scored)
-        return "none" if idle else inception.identity(self.weights)
+        return "none" if self.idle else inception.identity(self.weights)
+
+    @property
+    def idle(self) -> bool:
+        """Whether images go unread: none are kept to score, or they are kept themselves, to be read when they are scored.
+
+        Only runs of random weights come here without Inception (`ImageNet.check`).
+        """
+        later = not self.scored or not Path(self.weights).expanduser().is_file()
+        return self.keep == "none" or (self.keep in IMAGES and later)
 
     def read(self, images: np.ndarray, device: str = "auto") -> np.ndarray:
         if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE, 3):
@@ -75,21 +86,16 @@ class ImageNet:
     num: int = 50_000
     labels: str = "uniform"
     label_seed: int = 0
-    keep: str = "features"
+    keep: str | None = None  # what images are kept for; None: `fitted` chooses by the model
     score: tuple[str, ...] = NAMES
     inception: str = inception.OFFICIAL
-    reference: str = "VIRTUAL_imagenet256_labeled.npz"
+    reference: str = OFFICIAL
 
-    downloads: ClassVar[tuple[str, ...]] = ("VIRTUAL_imagenet256_labeled.npz", "weights-inception-2015-12-05-6726825d.pth")
-    licences: ClassVar[tuple[str, ...]] = (
-        "ADM statistics: MIT",
-        "ImageNet images behind the statistics: non-commercial research",
-    )
     protocol: ClassVar[str] = "openai/guided-diffusion, folder evaluations (MIT)"
 
     def __post_init__(self) -> None:
         for key, allowed in (("labels", LABELS), ("keep", KEEPS)):
-            if getattr(self, key) not in allowed:
+            if getattr(self, key) not in (*allowed, None):
                 raise unknown(f"bench.{key}", getattr(self, key), allowed)
         for name in self.score:
             if name not in NAMES:
@@ -102,18 +108,32 @@ class ImageNet:
         return () if self.keep == "none" else tuple(metric for metric in METRICS if metric.name in self.score)
 
     @property
+    def downloads(self) -> tuple[str, ...]:
+        """What scoring has to have fetched, with sizes."""
+        return DOWNLOADS if self.metrics else ()
+
+    @property
+    def licences(self) -> tuple[str, ...]:
+        """Of what is fetched."""
+        return LICENCES if self.metrics else ()
+
+    @property
     def cycle(self) -> int:
         return CLASSES if self.labels == "balanced" else 0
 
     @property
     def sink(self) -> Reading:
         """What reads images as they are made."""
-        return Reading(self.keep, self.inception, bool(self.score))
+        return Reading(self.keep or KEEP, self.inception, bool(self.score))
 
     @property
     def kept_mb(self) -> float:
         """An item as it is stored."""
-        return KEPT_MB[self.keep]
+        return KEPT_MB[self.keep or KEEP]
+
+    def fitted(self, model: ModelConfig) -> ImageNet:
+        """With what is kept of a model's images, where nobody says: images if its weights are random, to be looked at."""
+        return self if self.keep is not None else replace(self, keep="png" if model.random else KEEP)
 
     def check(self, model: ModelConfig) -> None:
         classes = model.network.get("num_classes")
@@ -122,18 +142,20 @@ class ImageNet:
                 f"bench = imagenet: {model.name} makes {classes} classes at {model.resolution} pixels",
                 allowed=f"models of {CLASSES} classes at {SIDE} pixels: sit_xl, dit_xl",
             )
-        if self.metrics:
-            inception.weights_file(self.inception)
-            self._reference.check(any(metric.name in OF_IMAGES for metric in self.metrics))
+        # That a network runs can be seen without them; scoring asks then.
+        if not (model.random and self.keep in IMAGES):
+            self._files()
 
     def placed(self, typed: Mapping[str, Any]) -> dict[str, Any]:
         """The bench as it was typed, with its files at their absolute places."""
-        return {**typed, **{key: str(Path(getattr(self, key)).expanduser().absolute()) for key in ("inception", "reference")}}
+        places = {key: str(Path(getattr(self, key)).expanduser().absolute()) for key in ("inception", "reference")}
+        return {**typed, "keep": self.keep, **places}
 
     def items_id(self) -> Any:
         return described(self.labels, self.label_seed)
 
     def version(self) -> dict[str, Any]:
+        self._files()
         if not self.metrics:
             return {"bench": "imagenet", "version": 1, "score": []}
         about = {"inception": inception.identity(self.inception), "reference": self._reference.identity()}
@@ -193,6 +215,12 @@ class ImageNet:
     def reference_features(self) -> np.ndarray:
         """Pool features [M, 2048] of the reference images."""
         return self._reference.features(self.sink.read, self.sink.identity())
+
+    def _files(self) -> None:
+        """UserError for what scoring needs and is not there, or is not what it should be."""
+        if self.metrics:
+            inception.weights_file(self.inception)
+            self._reference.check(any(metric.name in OF_IMAGES for metric in self.metrics))
 
     @property
     def _reference(self) -> Reference:

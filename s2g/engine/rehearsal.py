@@ -45,6 +45,15 @@ def rehearse(run: Outline, cost: PassCost, reuse: bool = True) -> Expected:
 
     A solver that chooses its own steps is counted with those it takes on the stand-in, which is smooth: a lower bound.
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # of thousands of tiny products; on a machine that is busy, threads wait for each other
+    try:
+        return _rehearsed(run, cost)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _rehearsed(run: Outline, cost: PassCost) -> Expected:
     stand_in, account, weak = _stand_in(run.model), Account(), Account()
     other = Evaluator(_stand_in(run.model), account=weak) if run.guidance.weaker is not None else None
     steps, units = 0, 0

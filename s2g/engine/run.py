@@ -179,6 +179,8 @@ def outline(raw: Mapping[str, Any]) -> Outline:
         bench = read(kind, {k: v for k, v in raw["bench"].items() if k != "name"}, "bench")
     else:
         bench = read(PlannedBench, raw["bench"], "bench")
+    if hasattr(bench, "fitted"):
+        bench = bench.fitted(model)  # type: ignore[attr-defined]
     num = bench.num if settings.num is None else settings.num
     at_least(num, 2, "num" if settings.num is not None else "bench.num")  # a Fréchet distance of one item is none
     return Outline(model, sampler, guidance, bench, raw["guidance"]["name"], num, settings)
@@ -204,12 +206,13 @@ def resolve(raw: Mapping[str, Any], fetching: bool = False) -> tuple[Run, Execut
     if hasattr(bench, "placed"):
         config["bench"] = bench.placed(raw["bench"])  # type: ignore[attr-defined]
     executor = read(ExecutorConfig, raw["executor"], "executor")
+    config["model"] = {**raw["model"], "unit": model.unit}  # whatever another version has for its default
     if model.piped:
         model.pipeline(fetching)
         folders = {key: Path(raw["model"].get(key) or "").expanduser() for key in ("weights", "base")}
-        config["model"] = {**raw["model"], **{k: str(f.absolute()) for k, f in folders.items() if str(f) != "." and f.is_dir()}}
+        config["model"] |= {k: str(f.absolute()) for k, f in folders.items() if str(f) != "." and f.is_dir()}
     elif not model.ships:
-        config["model"] = {**raw["model"], "weights": str(model.weights_file().absolute())}
+        config["model"]["weights"] = str(model.weights_file().absolute())
     if model.vae != "none" and not model.random and (folder := Path(model.vae).expanduser()).is_dir():
         config["model"] = {**config["model"], "vae": str(folder.absolute())}
     if weak is not None and not weak.ships and (not weak.piped or Path(weak.weights).expanduser().is_dir()):

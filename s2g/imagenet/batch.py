@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ import numpy as np
 from s2g.errors import UserError
 
 MEMBER = "arr_0.npy"
+# What a file raises that is not what was written: cut short, bits that changed, a way of packing that zipfile does not know.
+BROKEN = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,10 @@ class Batch:
         """The batch in a file, from its header alone; UserError naming `key` if there is none."""
         try:
             with zipfile.ZipFile(path) as archive, archive.open(MEMBER) as stream:
-                shape, fortran, dtype = _header(stream)
+                shape, fortran, dtype = header(stream)
         except FileNotFoundError as error:
             raise UserError(f"{key} = {path}: no such file", allowed="an npz with arr_0, uint8 [N, H, W, 3]") from error
-        except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        except (KeyError, *BROKEN) as error:
             raise UserError(
                 f"{key} = {path}: holds no batch of images ({error})", allowed="an npz with arr_0, uint8 [N, H, W, 3]"
             ) from error
@@ -49,10 +52,14 @@ class Batch:
         """uint8 [n, H, W, 3] in order, `size` at a time; UserError where the file ends early."""
         item = self.shape[1] * self.shape[2] * 3
         with zipfile.ZipFile(self.path) as archive, archive.open(MEMBER) as stream:
-            _header(stream)
+            header(stream)
             for start in range(0, len(self), size):
                 count = min(size, len(self) - start)
-                content = stream.read(count * item)
+                try:
+                    content = stream.read(count * item)
+                except BROKEN as error:
+                    what = f"{self.path}: is damaged near image {start} ({error})"
+                    raise UserError(what, todo="copy or fetch it again") from error
                 if len(content) != count * item:
                     raise UserError(f"{self.path}: ends in image {start + len(content) // item}", todo="copy or fetch it again")
                 yield np.frombuffer(content, np.uint8).reshape(count, *self.shape[1:])
@@ -80,7 +87,8 @@ def write_batch(path: Path, num: int, chunks: Iterable[np.ndarray]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+def header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether in Fortran's order, and dtype of the array that begins here; ValueError if none does."""
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     return read(stream)

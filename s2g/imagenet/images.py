@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -37,7 +38,7 @@ class Images:
             else:
                 with tarfile.open(path) as archive:
                     found = [(member.name, member.size) for member in archive if member.isfile()]
-        except (OSError, tarfile.TarError) as error:
+        except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
             raise UserError(f"{key} = {path}: cannot be read ({error})", allowed="a folder or .tar of images") from error
         listed = sorted(about for about in found if about[0].lower().endswith(ENDINGS))
         if len(listed) < 2:
@@ -63,6 +64,12 @@ class Images:
             yield np.stack(held)
 
     def _contents(self) -> Iterator[tuple[str, bytes]]:
+        try:
+            yield from self._files()
+        except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+            raise UserError(f"{self.key} = {self.path}: cannot be read to its end ({error})", todo="copy it again") from error
+
+    def _files(self) -> Iterator[tuple[str, bytes]]:
         if self.path.is_dir():
             for name, _ in self.listed:
                 yield name, (self.path / name).read_bytes()
@@ -76,7 +83,7 @@ class Images:
     def _pixels(self, name: str, content: bytes) -> np.ndarray:
         try:
             pixels = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
-        except (UnidentifiedImageError, OSError) as error:
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:  # Pillow's words for damage
             raise UserError(f"{self.key} = {self.path}: {name} is no image ({error})") from error
         if pixels.shape[:2] != (self.side, self.side):
             raise UserError(

@@ -54,6 +54,8 @@ def read(weights: str, images: np.ndarray, device: str = "cpu") -> np.ndarray:
         import torch
 
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if place.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"device = {device}: torch sees no CUDA GPU on this machine", allowed="auto, cpu")
     network = _network(str(weights_file(weights).absolute()), identity(weights), place)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

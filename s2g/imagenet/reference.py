@@ -12,6 +12,7 @@ import io
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from s2g.config import file_hash
 from s2g.engine.atomic import write_bytes
 from s2g.engine.keep import spooled
 from s2g.errors import UserError
-from s2g.imagenet.batch import Batch
+from s2g.imagenet.batch import BROKEN, Batch, header
 from s2g.imagenet.images import Images
 from s2g.imagenet.inception import POOL, SPATIAL
 from s2g.metrics.frechet import Moments
@@ -30,6 +31,7 @@ OFFICIAL = "VIRTUAL_imagenet256_labeled.npz"
 SOURCE = f"https://openaipublic.blob.core.windows.net/diffusion/jul-2021/ref_batches/imagenet/256/{OFFICIAL}"
 STATISTICS = {"mu": (2048,), "sigma": (2048, 2048), "mu_s": (2023,), "sigma_s": (2023, 2023)}
 NAMES = {"pool": ("mu", "sigma"), "spatial": ("mu_s", "sigma_s")}
+LEAST = 4  # reference images of which each has three others beside it
 MOST = 10_000  # reference images for precision, recall and KID
 CHUNK = 64
 Read = Callable[[np.ndarray], np.ndarray]  # uint8 [B, H, W, 3] -> float32 [B, 5079]
@@ -61,7 +63,7 @@ class Reference:
                 todo=f"curl -LO {SOURCE} and {KEY}=FILE",
             )
         if self.of_images:
-            Images.of(self.path, self.side, KEY)
+            self._enough(len(Images.of(self.path, self.side, KEY)), images)
             return
         shapes = self._shapes()
         lacking = [name for name in STATISTICS if name not in shapes]
@@ -79,6 +81,7 @@ class Reference:
         ]
         if wrong:
             raise UserError(f"{KEY} = {self.place}: {'; '.join(wrong)}", allowed=f"the layout of {OFFICIAL}")
+        _whole(self.path, self.place)
         if not images:
             return
         if "arr_0" not in shapes:
@@ -91,6 +94,14 @@ class Reference:
             raise UserError(
                 f"{KEY} = {self.place}: its images are {batch.shape[1]} x {batch.shape[2]}",
                 allowed=f"{self.side} x {self.side}",
+            )
+        self._enough(len(batch), images)
+
+    def _enough(self, count: int, needed: bool) -> None:
+        if needed and count < LEAST:
+            raise UserError(
+                f"{KEY} = {self.place}: holds {count} images; precision and recall look at each one's three nearest",
+                allowed=f"{LEAST} or more, or bench.score=[fid,sfid,is]",
             )
 
     def identity(self) -> str:
@@ -136,13 +147,26 @@ class Reference:
                 found = {}
                 for name in archive.namelist():
                     with archive.open(name) as stream:
-                        np.lib.format.read_magic(stream)
-                        found[name.removesuffix(".npy")] = np.lib.format.read_array_header_1_0(stream)[0]
+                        found[name.removesuffix(".npy")] = header(stream)[0]
                 return found
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except BROKEN as error:
             raise UserError(
-                f"{KEY} = {self.place}: is no npz ({error})", allowed=f"{OFFICIAL}, or a folder or .tar of images"
+                f"{KEY} = {self.place}: is no npz, or one that was cut short ({error})",
+                allowed=f"{OFFICIAL}, or a folder or .tar of images",
+                todo=f"curl -LO {SOURCE} again",
             ) from error
+
+
+@cache
+def _whole(path: Path, place: str) -> None:
+    """UserError if the statistics are not numbers all through: found out before sampling, and in a fifth of a second."""
+    try:
+        with np.load(path) as stored:
+            bad = [name for name in STATISTICS if not np.isfinite(stored[name]).all()]
+    except (TypeError, *BROKEN) as error:
+        raise UserError(f"{KEY} = {place}: is damaged ({error})", todo=f"curl -LO {SOURCE} again") from error
+    if bad:
+        raise UserError(f"{KEY} = {place}: {', '.join(bad)} holds numbers that are not finite", todo=f"curl -LO {SOURCE}")
 
 
 def _built(reference: Reference, read: Read, kept: Path) -> dict[str, np.ndarray]:

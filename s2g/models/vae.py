@@ -57,6 +57,11 @@ def load_decoder(config: ModelConfig, channels: int, device: torch.device) -> De
     known = vae.config["latent_channels"]
     if known != channels:
         raise UserError(f"model.vae = {config.vae}: decodes {known} channels, and {config.name} has {channels}")
+    if (scale := vae.config["scaling_factor"]) != SCALE:  # SDXL's has four channels too
+        raise UserError(
+            f"model.vae = {config.vae}: its latents are {scale} times its encoder's, and {config.name}'s are {SCALE} times",
+            allowed="Stable Diffusion 1's decoder: stabilityai/sd-vae-ft-ema or -mse",
+        )
     del vae.encoder, vae.quant_conv
     nn.Module.to(vae, device)  # diffusers' own `to` says nothing of its types
     return Decoder(vae.eval())

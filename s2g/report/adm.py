@@ -10,11 +10,13 @@ import numpy as np
 from rich.console import Console
 
 from s2g.benches.imagenet import METRICS, SIDE, ImageNet
+from s2g.config import DEVICES
 from s2g.engine.keep import spooled
 from s2g.engine.progress import progress
+from s2g.engine.run import RANDOM
 from s2g.engine.scoring import CHUNK, estimate
 from s2g.engine.store import Store
-from s2g.errors import UserError
+from s2g.errors import UserError, unknown
 from s2g.imagenet import inception
 from s2g.imagenet.batch import Batch, write_batch
 from s2g.imagenet.reference import OFFICIAL, Reference
@@ -72,6 +74,8 @@ def export_npz(name: str, root: str, file: Path, num: int | None) -> None:
         raise UserError(f"{file}: there is no folder {file.absolute().parent}", todo="make it, or give another FILE")
     write_batch(file, count, chunks())
     console.print(f"{file}: {count:,} images, {file.stat().st_size / 1e6:,.1f} MB", soft_wrap=True)
+    if about.get("random_weights"):
+        console.print(RANDOM, soft_wrap=True)
 
 
 def scores_of(batch: Batch, bench: ImageNet, device: str, console: Console) -> dict[str, float]:
@@ -98,6 +102,10 @@ def verify_fid(file: Path, weights: str, reference: str, device: str, other: boo
     batch = Batch.of(file, "PATH")
     if batch.shape[1:3] != (SIDE, SIDE):
         raise UserError(f"PATH = {file}: images of {batch.shape[1]} x {batch.shape[2]}", allowed=f"{SIDE} x {SIDE}")
+    if len(batch) < 2:
+        raise UserError(f"PATH = {file}: {len(batch)} images", allowed="two or more, of which there is a covariance")
+    if device not in DEVICES:
+        raise unknown("--device", device, DEVICES)
     bench = ImageNet(num=len(batch), keep="features", score=tuple(PUBLIC), inception=weights, reference=reference)
     if not inception.identity(weights).startswith(inception.BEGINS):
         console.print(f"{weights}: not the official file, whose sha256 begins with {inception.BEGINS}", soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -42,6 +43,9 @@ from s2g.studies.study import asks_networks
 
 if TYPE_CHECKING:
     from s2g.engine.executor import LocalExecutor
+
+
+LACKING = re.compile(r"((?:model|guidance|bench)\.[\w.]+) = (.+?): no file")
 
 
 class Pool:
@@ -158,9 +162,7 @@ class Maker:
                 except UserError as error:
                     if "no file" not in str(error):
                         raise
-                    lacking = str(error).partition(": no file")[0]
-                    _, of_bench, rest = lacking.rpartition("bench.")  # what scores, not what samples
-                    why[place] = f"no file: bench.{rest}" if of_bench else f"no weights: {raw['model']['weights']}"
+                    why[place] = what_lacks(str(error), raw["model"])
         return rows, runs, why
 
     def scores(self, runs: Sequence[Run], pool: Pool, used: ExitStack, console: Console) -> dict[str, Score]:
@@ -176,6 +178,19 @@ class Maker:
             for run in runs:
                 made.check(run)
         return {run.key: score(run, stores[run.key]) for run in runs}
+
+
+def what_lacks(said: str, model: Mapping[str, Any]) -> str:
+    """A row's status where a file is not here, from the error that says so: which, and for a network from where."""
+    found = LACKING.search(said)
+    key, value = found.groups() if found is not None else ("model.weights", str(model["weights"]))
+    if key.startswith("bench."):  # what scores, not what samples
+        return f"no file: {key} = {value}"
+    source = str(model.get("source", ""))  # most name the file themselves
+    network = source if source.startswith(model["weights"]) else f"{model['weights']}{f' ({source})' * bool(source)}"
+    if key == "model.vae":
+        return f"no decoder: {value}; the network: {network}"
+    return f"no weights: {network if key == 'model.weights' else f'{key} = {value}'}"
 
 
 def gallery_of_rows(profile: Profile, rows: Sequence[Wanted], scores: Mapping[int, Score], root: str) -> Gallery | None:

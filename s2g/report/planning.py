@@ -87,7 +87,7 @@ def _planned(want: Wanted, raw: Mapping[str, Any], root: str) -> Planned:
         state = "not built"
     except UserError as error:  # built, but its weights are not here
         state = str(error).splitlines()[0]
-        if state.startswith("bench.") and ": no file" in state:  # which one is listed below the table
+        if state.startswith(("bench.", "model.vae")) and ": no file" in state:  # which one is listed below the table
             state = f"no file: {state.partition(' = ')[0]}"
     expected = _expected(canonical(describe(run.model)), canonical([describe(run.guidance), describe(run.sampler)]), _Held(run))
     # A second network is counted as the model itself: how large it is, its weights will say.
@@ -195,9 +195,9 @@ def needed(plans: Sequence[Planned]) -> dict[str, list[str]]:
     for one in plans:
         if not one.model.ships:
             size = f", {one.model.download_gb:g} GB" if one.model.download_gb else ""
-            decoder = f" and {one.model.vae}" if one.model.vae != "none" else ""
-            base = f" and {one.model.base}" if one.model.base else ""
-            weights[f"{one.model.weights}{base}{decoder}{size}"] = None
+            decoder = [one.model.vae] if one.model.vae != "none" and not one.model.random else []
+            fetched = [one.model.weights, *([one.model.base] if one.model.base else []), *decoder]
+            weights[f"{' and '.join(fetched)}{size}"] = None
             licences[f"{one.model.name}: {one.model.licence}"] = None
         downloads.update(dict.fromkeys(getattr(one.bench, "downloads", ())))  # a built bench's as a planned one's
         licences.update(dict.fromkeys(getattr(one.bench, "licences", ())))

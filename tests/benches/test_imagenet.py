@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,11 @@ from PIL import Image
 
 from s2g.benches.imagenet import ImageNet
 from s2g.engine.keep import kept_of, serves
+from s2g.engine.run import restore
 from s2g.errors import UserError
 from s2g.imagenet import inception
+from s2g.imagenet.batch import Batch
+from s2g.imagenet.images import Images
 from s2g.imagenet.inception import LOGITS, POOL, SPATIAL
 from s2g.imagenet.labels import labels_of
 from s2g.imagenet.reference import Reference
@@ -132,6 +136,40 @@ def test_images_that_nothing_is_scored_of_need_no_inception() -> None:
     assert ImageNet(keep="features", score=()).sink.keep == "features"
 
 
+def test_random_weights_are_sampled_without_inception_and_scored_with_it(
+    run_of, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = run_of("model=sit_xl", "model.weights=random", "bench=imagenet", "num=2")
+    assert (run.model.unit, run.bench.keep) == (2, "png") and run.bench.sink.identity() == "none"
+    with pytest.raises(UserError, match=r"bench.inception = weights-inception(.|\n)*curl -LO"):
+        run.bench.version()
+    with pytest.raises(UserError, match=r"bench\.reference = VIRTUAL"):  # not an OSError, which would be exit code 1
+        run_of("model=sit_xl", "model.weights=random", "bench=imagenet", f"bench.inception={weights}").bench.version()
+    again = restore(run.config, 2)
+    assert (again.key, again.model.unit, again.bench.keep) == (run.key, 2, "png")
+    # What is typed is as typed, and features need the network that reads them.
+    assert run_of("model=sit_xl", "model.weights=random", "model.unit=5", "bench=imagenet").model.unit == 5
+    assert run_of("model=sit_xl", "model.weights=random", "bench=imagenet", "bench.keep=npz").bench.keep == "npz"
+    with pytest.raises(UserError, match=r"bench\.inception"):
+        run_of("model=sit_xl", "model.weights=random", "bench=imagenet", "bench.keep=features")
+    given = replace(run.bench, inception=str(weights))
+    kept = {"kept": "png", "sink": "none"}
+    assert serves(kept, run.bench.sink) and serves(kept, given.sink) and given.sink.identity() != "none"
+
+
+def test_trained_weights_keep_their_units_and_ask_early(run_of, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "SiT-XL-2-256x256.pt").write_bytes(b"")
+    for keep in ("null", "features", "npz", "png"):
+        with pytest.raises(UserError, match=r"bench\.inception"):
+            run_of(*SIT, f"bench.keep={keep}")
+    run = run_of(*SIT, "bench.score=[]")
+    assert (run.model.unit, run.bench.keep) == (64, "features")
+    with pytest.raises(UserError, match=r"model.units.trained = 'many'"):
+        run_of(*SIT, "model.units.trained=many")
+
+
 def test_what_is_wrong_is_said_before_sampling(weights: Path, tmp_path: Path, run_of) -> None:
     def said(*typed: str) -> str:
         with pytest.raises(UserError) as raised:
@@ -152,6 +190,17 @@ def test_what_is_wrong_is_said_before_sampling(weights: Path, tmp_path: Path, ru
     assert "its images are 64 x 64" in said(here, f"bench.reference={other}")
     (tmp_path / "text.npz").write_text("no")
     assert "is no npz" in said(here, f"bench.reference={tmp_path / 'text.npz'}")
+    whole = bare.read_bytes()
+    (tmp_path / "short.npz").write_bytes(whole[: len(whole) // 2])
+    text = said(here, f"bench.reference={tmp_path / 'short.npz'}")
+    assert "was cut short" in text and "curl -LO" in text
+    middle = len(whole) // 2
+    (tmp_path / "bits.npz").write_bytes(whole[:middle] + b"\xff" * 8 + whole[middle + 8 :])
+    assert "is damaged" in said(here, f"bench.reference={tmp_path / 'bits.npz'}")
+    endless = statistics(tmp_path / "endless.npz", mu=np.full(2048, np.nan))
+    assert "mu holds numbers that are not finite" in said(here, f"bench.reference={endless}")
+    few = statistics(tmp_path / "few.npz", images=3)
+    assert "holds 3 images" in said(here, f"bench.reference={few}")
     assert "at 512 pixels" in said("model.resolution=512") and "bench = imagenet" in said("model=tiny_sit")
     assert "Did you mean 'png'" in said("bench.keep=pgn") and "Did you mean 'fid'" in said("bench.score=[fiid]")
     assert "Did you mean 'balanced'" in said("bench.labels=balancd")
@@ -192,6 +241,40 @@ def test_a_public_batch_is_held_against_the_official_numbers(
         adm.verify_fid(statistics(tmp_path / "none.npz"), str(weights), str(reference), "cpu", other=False)
 
 
+def test_a_batch_that_is_damaged_or_too_small_is_said_to_be(weights: Path, tmp_path: Path) -> None:
+    reference = statistics(tmp_path / "stats.npz", images=4)
+    path = tmp_path / "batch.npz"
+    np.savez(path, pictures(3))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="is damaged near image 0"):
+        list(Batch.of(path, "PATH").chunks(64))
+    np.savez(path, pictures(1))
+    with pytest.raises(UserError, match="two or more"):
+        adm.verify_fid(path, str(weights), str(reference), "cpu", other=True)
+    np.savez(path, pictures(2))
+    with pytest.raises(UserError, match=r"--device = gpu(.|\n)*auto, cpu, cuda"):
+        adm.verify_fid(path, str(weights), str(reference), "gpu", other=True)
+    if not torch.cuda.is_available():
+        with pytest.raises(UserError, match="no CUDA GPU"):
+            inception.read(str(weights), pictures(1), "cuda")
+
+
+def test_a_tar_that_was_cut_short_is_said_to_be(tmp_path: Path) -> None:
+    for name in "abcd":
+        Image.fromarray(pictures(1)[0]).save(tmp_path / f"{name}.bmp")
+    with tarfile.open(tmp_path / "real.tar", "w") as archive:
+        for name in "abcd":
+            archive.add(tmp_path / f"{name}.bmp", f"{name}.bmp")
+    images = Images.of(tmp_path / "real.tar", 256, "bench.reference")
+    assert len(list(images.chunks(3))) == 2
+    content = (tmp_path / "real.tar").read_bytes()
+    (tmp_path / "real.tar").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=r"bench.reference = .*real.tar: "):
+        list(images.chunks(3))
+
+
 def test_the_verdict_on_the_public_batch() -> None:
     official = {"fid": 3.94256, "sfid": 6.14043, "is": 215.837, "precision": 0.8265, "recall": 0.5309}
     assert adm.verdict(official | {"fid": 3.94335, "recall": 0.5282}, 50_000) == ("as the official evaluator has them", 0)
@@ -208,6 +291,20 @@ def test_a_plan_lists_what_scoring_fetches() -> None:
     one = SimpleNamespace(model=SimpleNamespace(ships=True), bench=ImageNet())
     assert needed([one]) == {  # type: ignore[list-item]
         "weights": [],
-        "scorers fetch": ["VIRTUAL_imagenet256_labeled.npz", "weights-inception-2015-12-05-6726825d.pth"],
+        "scorers fetch": ["VIRTUAL_imagenet256_labeled.npz, 2 GB", "weights-inception-2015-12-05-6726825d.pth, 91 MB"],
         "licences": ["ADM statistics: MIT", "ImageNet images behind the statistics: non-commercial research"],
     }
+    none = SimpleNamespace(model=SimpleNamespace(ships=True), bench=ImageNet(score=()))
+    assert not any(needed([none]).values())  # type: ignore[list-item]
+
+
+def test_a_plan_lists_network_and_decoder(run_of) -> None:
+    from types import SimpleNamespace
+
+    from s2g.report.planning import needed
+
+    run = run_of(*SIT, "bench.score=[]", "model.weights=random")
+    trained = replace(run.model, weights="SiT-XL-2-256x256.pt")
+    (line,) = needed([SimpleNamespace(model=trained, bench=run.bench)])["weights"]  # type: ignore[list-item]
+    assert line == "SiT-XL-2-256x256.pt and stabilityai/sd-vae-ft-ema, 3 GB"
+    assert not needed([SimpleNamespace(model=run.model, bench=run.bench)])["weights"]  # type: ignore[list-item]

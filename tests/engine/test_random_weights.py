@@ -10,8 +10,11 @@ import engine.plain_bench  # noqa: F401 (bench=plain)
 import numpy as np
 import pytest
 import torch
+from inception_weights import write_inception
+from PIL import Image
 from rich.console import Console
 
+from s2g.app import main
 from s2g.app import show_run as say
 from s2g.config import ExecutorConfig
 from s2g.engine.execute import execute
@@ -152,3 +155,29 @@ def test_a_run_with_a_decoder_of_its_own_is_made_again_from_anywhere(
 def test_families_that_draw_no_weights_say_so(run_of: Callable[..., Run]) -> None:
     with pytest.raises(UserError, match=r"model.weights = random: not for model.family = toy(.|\n)*families sit, dit"):
         run_of("model=toy_1d", "bench=gmm", "model.weights=random")
+
+
+def test_the_command_samples_without_inception_and_ends_at_scoring(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As typed, but for the network's size: images are kept and marked, exit code 2, nothing is made twice, and then scored."""
+    monkeypatch.chdir(tmp_path)
+    network = ", ".join(f"{name}: {value}" for name, value in (SIZES | {"size": 32, "patch": 8, "num_classes": 1000}).items())
+    typed = ["model=sit_xl", "model.weights=random", "bench=imagenet", "num=2", "sampler.steps=2", "executor.workers=1"]
+    typed += [f"model.network={{{network}}}", "model.blocks=6"]
+    for count in (2, 0):
+        assert main(typed) == 2
+        said = capfd.readouterr()
+        assert f"{count} items made now, 2 kept, none scored: runs/sit_xl-s2-" in said.out and RANDOM in said.out
+        assert said.err.startswith("error: bench.inception = weights-inception") and "curl -LO" in said.err
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert Store(folder).read_run()["random_weights"] is True
+    assert [path.name for path in sorted((folder / "items").iterdir())] == ["000000.png", "000001.png"]
+    write_inception(tmp_path / "inception.pth")
+    (tmp_path / "real").mkdir()
+    for seed in range(2):
+        noise = np.random.default_rng(seed).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / "real" / f"{seed}.png")
+    assert main([*typed, "bench.inception=inception.pth", "bench.reference=real", "bench.score=[is]"]) == 0
+    said = capfd.readouterr()
+    assert "0 items made now, 2 scored" in said.out and RANDOM in said.out and not said.err

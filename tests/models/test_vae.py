@@ -158,3 +158,14 @@ def test_what_is_missing_or_does_not_fit_is_named(
     assert "no AutoencoderKL" in said_of(lambda: load_decoder(model(f"model.vae={folder}"), 4, CPU))
     weights.unlink()
     assert f"no file {weights.name} in {folder}" in said_of(model(f"model.vae={folder}").vae_sha256)
+
+
+def test_a_decoder_of_another_scale_is_refused(folder: Path, model: Any) -> None:
+    """SDXL's has four channels too, and would decode in silence."""
+    about = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(about | {"scaling_factor": 0.13025}))
+    with pytest.raises(UserError, match=r"model\.vae = .*0\.13025 times(.|\n)*sd-vae-ft-ema"):
+        load_decoder(model(f"model.vae={folder}"), 4, torch.device("cpu"))
+    del about["scaling_factor"]  # as sd-vae-ft-ema's own: diffusers takes the usual one
+    (folder / "config.json").write_text(json.dumps(about))
+    assert load_decoder(model(f"model.vae={folder}"), 4, torch.device("cpu")) is not None

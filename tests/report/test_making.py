@@ -16,7 +16,7 @@ from s2g.errors import UserError
 from s2g.report.committed import print_results, stale
 from s2g.report.exhibit import PROFILES
 from s2g.report.exhibit_file import exhibits, find_exhibit
-from s2g.report.making import Maker
+from s2g.report.making import Maker, what_lacks
 from s2g.report.rendering import console_of
 from s2g.report.results import NOT_BUILT, Results
 
@@ -106,6 +106,25 @@ def test_what_scores_and_is_not_here_is_named_and_nothing_is_made(folder: Path) 
     results = maker(folder).make("table9", "paper", Console(quiet=True))
     lacking = "no file: bench.inception = weights-inception-2015-12-05-6726825d.pth"
     assert {row.status for row in results.rows} == {lacking} and not (folder / "runs").exists()
+
+
+def test_a_missing_decoder_is_named_and_so_is_the_network_it_belongs_to(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "SiT.pt").write_bytes(b"whatever: its place is asked for, its content when it is loaded")
+    file = folder / "table9.yaml"
+    (tmp_path / "real").mkdir()
+    for name in ("real/a.png", "real/b.png", "inception.pth"):
+        (tmp_path / name).write_bytes(b"likewise")
+    there = f"bench.inception: {tmp_path / 'inception.pth'}, bench.reference: {tmp_path / 'real'}, bench.score: [fid]"
+    more = f"{{model: sit_xl, model.weights: {tmp_path / 'SiT.pt'}, model.vae: {tmp_path / 'vae'}, {there}}}"
+    file.write_text(file.read_text().replace("{model: wan_14b}", more))
+    results = maker(folder).make("table9", "paper", Console(quiet=True))
+    (status,) = {row.status for row in results.rows}
+    assert status.startswith(f"no decoder: {tmp_path / 'vae'}; the network: {tmp_path / 'SiT.pt'} (SiT-XL-2-256x256.pt from")
+    for said, status in (
+        ("model.weights = SiT-XL-2-256x256.pt: no file", "no weights: SiT-XL-2-256x256.pt from somewhere"),
+        ("t.yaml:3: row x: guidance.weak = a b.pt: no file a b.pt", "no weights: guidance.weak = a b.pt"),
+    ):
+        assert what_lacks(said, {"weights": "SiT-XL-2-256x256.pt", "source": "SiT-XL-2-256x256.pt from somewhere"}) == status
 
 
 def test_results_are_stale_when_a_row_would_be_another_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
