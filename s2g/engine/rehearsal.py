@@ -48,12 +48,12 @@ def rehearse(run: Outline, cost: PassCost, reuse: bool = True) -> Expected:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # of thousands of tiny products; on a machine that is busy, threads wait for each other
     try:
-        return _rehearsed(run, cost)
+        return _rehearsed(run, cost, reuse)
     finally:
         torch.set_num_threads(threads)
 
 
-def _rehearsed(run: Outline, cost: PassCost) -> Expected:
+def _rehearsed(run: Outline, cost: PassCost, reuse: bool) -> Expected:
     stand_in, account, weak = _stand_in(run.model), Account(), Account()
     other = Evaluator(_stand_in(run.model), account=weak) if run.guidance.weaker is not None else None
     steps, units = 0, 0
