@@ -87,7 +87,9 @@ class Run:
         """The items of one unit."""
         first = index * self.model.unit
         items = tuple(range(first, first + self.model.unit))
-        return Unit(index, items, self.seed, self.mask_seed, self.bench.cycle if self.model.noise == "even" else 0)
+        own = self.bench.streams(items) if hasattr(self.bench, "streams") else {}  # type: ignore[attr-defined]
+        cycle = self.bench.cycle if self.model.noise == "even" else 0
+        return Unit(index, items, self.seed, self.mask_seed, cycle, own)
 
 
 def key_of(identity: Mapping[str, Any], name: str) -> str:

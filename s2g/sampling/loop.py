@@ -38,6 +38,13 @@ def initial_noise(seed: int, items: Sequence[int], shape: tuple[int, ...], cycle
     return torch.stack([torch.from_numpy(normal(Purpose.INITIAL_NOISE, seed, item, shape)) for item in items])
 
 
+def noise_of(unit: Unit, shape: tuple[int, ...]) -> Tensor:
+    """Starting points [B, *shape] of a unit's items."""
+    if unit.streams:
+        return torch.cat([initial_noise(seed, [item], shape) for seed, item in map(unit.stream, unit.items)])
+    return initial_noise(unit.seed, unit.items, shape, unit.cycle)
+
+
 def sample(
     evaluator: Evaluator,
     guidance: Guidance,
@@ -52,7 +59,7 @@ def sample(
     watch: is shown the state [B, ...] at the start and after every step.
     """
     network = evaluator.network
-    x = initial_noise(unit.seed, unit.items, network.latent_shape, unit.cycle).to(device)
+    x = noise_of(unit, network.latent_shape).to(device)
     levels = sampler.levels()
     memory, solver = guidance.start(), sampler.start()
     masks, strength = [], Strength()
@@ -64,7 +71,8 @@ def sample(
         predict = GuidedNetwork(evaluator, guidance, conditioning, ends, draws, memory, strength, unit)
 
         def noise(step: int = index) -> Tensor:
-            drawn = [normal(Purpose.STEP_NOISE, unit.seed, item, network.latent_shape, step) for item in unit.items]
+            streams = map(unit.stream, unit.items)
+            drawn = [normal(Purpose.STEP_NOISE, seed, item, network.latent_shape, step) for seed, item in streams]
             return torch.stack([torch.from_numpy(values) for values in drawn]).to(device)
 
         x = sampler.step(x, ends, predict, noise, solver)

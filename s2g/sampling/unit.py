@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -14,3 +15,10 @@ class Unit:
     seed: int
     mask_seed: int
     cycle: int = 0  # after how many items prompts repeat, where initial noise is an even sequence for each; else 0
+    streams: Mapping[int, tuple[int, int]] = field(
+        default_factory=dict, hash=False
+    )  # item -> (seed, number), where it is its own
+
+    def stream(self, item: int) -> tuple[int, int]:
+        """Seed and number of an item's noise."""
+        return self.streams.get(item, (self.seed, item))
