@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from s2g.config import ExecutorConfig, config_dir
-from s2g.errors import KNOWN, DamageError, UnitsFailedError, UserError, no_such_key, unknown
+from s2g.errors import KNOWN, DamageError, IsolatedError, UnitsFailedError, UserError, no_such_key, unknown
 from s2g.interrupt import STOPPED, uninterrupted
 
 
@@ -158,7 +158,7 @@ def show_run(console: Console, result: Any, store: Any, made: int) -> None:
 
 def explain(error: Exception) -> str:
     """Hydra's and OmegaConf's errors in our form: key, value, what is allowed, what to do."""
-    if isinstance(error, UserError | UnitsFailedError):
+    if isinstance(error, UserError | UnitsFailedError | IsolatedError):
         return str(error)
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
         where = error.filename or "writing"

@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from s2g import __version__
+from s2g.cli_env import app as env_app
 from s2g.config import CHECKOUT
 from s2g.errors import KNOWN
 from s2g.interrupt import STOPPED, uninterrupted
@@ -21,6 +22,7 @@ app = typer.Typer(
     help="S2-Guidance and the bench for training-free guidance of diffusion models.",
     epilog="One run: s2g run model=tiny_sit guidance=s2 guidance.omega=0.5 (the same as python run.py ...).",
 )
+app.add_typer(env_app, name="env")
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 

@@ -40,12 +40,16 @@ class UnitsFailedError(Exception):
     """Units that could not be made; the others are stored."""
 
 
+class IsolatedError(Exception):
+    """A scorer in an environment of its own that could not be built, failed or hung; with all it said."""
+
+
 class NotFiniteError(ArithmeticError):
     """NaN or infinity while sampling, with the step, branch and item at fault."""
 
 
 # What a user can do something about: said in one message, never as a traceback.
-KNOWN = (UserError, UnitsFailedError, OSError)
+KNOWN = (UserError, UnitsFailedError, IsolatedError, OSError)
 
 
 def unknown(key: str, value: str, known: Iterable[str], todo: str = "") -> UserError:
