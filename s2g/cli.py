@@ -227,11 +227,43 @@ def export_npz(
     runs: str = typer.Option("runs", help="Where samples are kept."),
     num: int | None = typer.Option(None, min=1, help="Images from the first on; all that were asked for when not given."),
 ) -> None:
-    """A run's images as the ADM evaluator reads them: arr_0, uint8 [N, H, W, 3], in item order."""
+    """The same as s2g export RUN FILE --to adm: arr_0, uint8 [N, H, W, 3], in item order."""
     from s2g.report.adm import export_npz as export
 
     with stoppable():
         export(run, runs, file, num)
+
+
+@app.command()
+def export(
+    run: str = typer.Argument(help="A run's folder, its key, or the beginning of its key."),
+    out: Path = typer.Argument(help="Where the images go: an empty folder; for adm, a .npz."),
+    to: str = typer.Option(..., help="adm, compbench or hps: whose names the files get."),
+    runs: str = typer.Option("runs", help="Where samples are kept."),
+    num: int | None = typer.Option(None, min=1, help="Images from the first on; all that were asked for when not given."),
+) -> None:
+    """A run's images under the names of an official evaluator; refused while any of them is missing."""
+    from s2g.report.export import export as export_run
+
+    with stoppable():
+        export_run(run, runs, to, out, num)
+
+
+@app.command()
+def score(
+    run: str = typer.Argument(help="A run's folder, its key, or the beginning of its key."),
+    keys: list[str] = typer.Argument(None, help="Keys of its bench to change: bench.score=[blip,qalign]"),
+    runs: str = typer.Option("runs", help="Where samples are kept."),
+    num: int | None = typer.Option(None, min=2, help="Items from the first on; all that were asked for when not given."),
+    allow_missing: bool = typer.Option(False, "--allow-missing", help="Score the images that are there, and label the score."),
+) -> None:
+    """Scores of stored images, without the model that made them; goes on where it was stopped."""
+    with stoppable():
+        with uninterrupted():
+            from rich.console import Console
+
+            from s2g.report.score import score_stored
+        score_stored(run, runs, keys or [], num, allow_missing, Console(highlight=False))
 
 
 @app.command(name="verify-fid")

@@ -109,5 +109,8 @@ BENCHES = Registry(
         "imagenet": Entry(
             "s2g.benches.imagenet:ImageNet", "ImageNet 256x256 by the ADM protocol: FID, sFID, IS, precision, recall"
         ),
+        "compbench": Entry(
+            "s2g.benches.compbench:CompBench", "T2I-CompBench's colours, shapes and textures by BLIP-VQA; Q-Align"
+        ),
     },
 )

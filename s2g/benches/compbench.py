@@ -54,6 +54,7 @@ class CompBench:
     device: str = "auto"
     allow_missing: bool = False
 
+    TYPED: ClassVar[Mapping[str, str]] = {"prompts": "prompt_list"}
     cycle: ClassVar[int] = 0
     kept_mb: ClassVar[float] = 1.6  # a PNG of 1024x1024
     protocol: ClassVar[str] = "Karine-Huang/T2I-CompBench, BLIPvqa_eval (MIT)"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
+import PIL.Image
 
 from s2g.engine.bench import Bench
 from s2g.engine.items import FILES
@@ -31,6 +32,11 @@ class Image:
     item: int
     path: Path
     sha256: str  # of the file's bytes
+
+    def pixels(self) -> np.ndarray:
+        """uint8 [H, W, 3], whatever the file's mode: transparency is dropped, as PIL's RGB does."""
+        with PIL.Image.open(self.path) as opened:
+            return np.asarray(opened.convert("RGB"))
 
 
 class Judging(Bench, Protocol):
