@@ -235,6 +235,17 @@ def export_npz(
 
 
 @app.command()
+def fetch(name: str = typer.Argument(help="A bench whose files are published: compbench.")) -> None:
+    """A bench's prompt files from their official place into the cache, each held against its sha256."""
+    from s2g.compbench.fetching import FETCHES
+    from s2g.errors import unknown
+
+    if name not in FETCHES:
+        raise unknown("fetch", name, FETCHES)
+    FETCHES[name](print)
+
+
+@app.command()
 def export(
     run: str = typer.Argument(help="A run's folder, its key, or the beginning of its key."),
     out: Path = typer.Argument(help="Where the images go: an empty folder; for adm, a .npz."),

@@ -54,7 +54,7 @@ class CompBench:
     device: str = "auto"
     allow_missing: bool = False
 
-    TYPED: ClassVar[Mapping[str, str]] = {"prompts": "prompt_list"}
+    TYPED: ClassVar[Mapping[str, str]] = {"prompts": "prompt_list"}  # `prompts` is what every bench has to answer
     cycle: ClassVar[int] = 0
     kept_mb: ClassVar[float] = 1.6  # a PNG of 1024x1024
     protocol: ClassVar[str] = "Karine-Huang/T2I-CompBench, BLIPvqa_eval (MIT)"
@@ -111,7 +111,7 @@ class CompBench:
         return [(category, place) for category, place in places if place < len(self._lists[category].prompts)]
 
     def check(self, model: ModelConfig) -> None:
-        if "num_classes" in model.network or model.family in ("toy", "gmm"):
+        if model.network.get("num_classes") or model.family in ("toy", "gmm"):
             raise UserError(f"bench = compbench: {model.name} makes no images of texts", allowed="sd3, sd35, flux")
         lacking = self.lacking()
         if lacking:
@@ -121,7 +121,11 @@ class CompBench:
         """Everything that is not here and will be needed, each with what to do."""
         needs: list[Any] = [lambda: self._lists]
         if "blip" in self.score:
-            needs += [lambda: blip.weights_folder(self.blip), lambda: phrases.model_place(self.spacy), phrases.environment().check]
+            needs += [
+                lambda: blip.weights_folder(self.blip),
+                lambda: phrases.model_place(self.spacy),
+                phrases.environment().check,
+            ]
         if "qalign" in self.score:
             needs += [lambda: qalign.weights_folder(self.qalign), qalign.environment().check]
         found = []
@@ -195,7 +199,9 @@ class CompBench:
             why.append(f"{here:,} of {num:,} images were there")
         said = [f"not comparable with published T2I-CompBench numbers: {'; '.join(why)}"] if why else []
         if self.prompt_list == "before":
-            said.append("the list of colours from before 2025-09-03, with five repeats: not strictly comparable with the newer one")
+            said.append(
+                "the list of colours from before 2025-09-03, with five repeats: not strictly comparable with the newer one"
+            )
         return said
 
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:

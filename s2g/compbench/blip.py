@@ -78,21 +78,19 @@ class Blip:
 
         if not questions:
             return []
-        asked = self.tokenizer(list(questions), padding="longest", truncation=True, max_length=TOKENS, return_tensors="pt")
         device = self.network.device
-        ids, mask = asked.input_ids.to(device), asked.attention_mask.to(device)
-        ids[:, 0] = self.first
+        found = []
         with torch.inference_mode():
             seen = self.network.vision_model(pixels_of(image).to(device), interpolate_pos_encoding=True).last_hidden_state
-            seen = seen.expand(len(questions), -1, -1)
-            everywhere = torch.ones(seen.shape[:2], dtype=torch.long, device=device)
-            read = self.network.text_encoder(
-                input_ids=ids, attention_mask=mask, encoder_hidden_states=seen, encoder_attention_mask=everywhere
-            )[0]
-            begun = torch.full((len(questions), 1), self.start, device=device)
-            said = self.network.text_decoder(input_ids=begun, encoder_hidden_states=read, encoder_attention_mask=mask)
-            pair = said.logits[:, 0, [self.yes, self.no]].float()
-        return torch.softmax(pair, dim=-1)[:, 0].tolist()
+            begun = torch.tensor([[self.start]], device=device)
+            for question in questions:  # one by one: no padding, so that no mask and no neighbour can change an answer
+                ids = self.tokenizer(question, truncation=True, max_length=TOKENS, return_tensors="pt").input_ids.to(device)
+                ids[:, 0] = self.first
+                read = self.network.text_encoder(input_ids=ids, encoder_hidden_states=seen)[0]
+                logits = self.network.text_decoder(input_ids=begun, encoder_hidden_states=read).logits
+                pair = logits[0, 0, [self.yes, self.no]].float()
+                found.append(float(torch.softmax(pair, dim=-1)[0]))
+        return found
 
 
 def pixels_of(image: np.ndarray) -> Any:
@@ -111,13 +109,15 @@ def load(typed: str, device: str) -> Blip:
     folder = weights_folder(typed)
     with uninterrupted():
         import torch
+        from safetensors import SafetensorError
         from transformers import AutoTokenizer, BlipForQuestionAnswering
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        network, about = BlipForQuestionAnswering.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        loaded: Any = BlipForQuestionAnswering.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+        network, about = loaded
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         said = str(error).splitlines()[0]
         raise UserError(f"{KEY} = {typed}: cannot be loaded ({said})", allowed=OFFICIAL) from error
     lacking = sorted(about["missing_keys"])

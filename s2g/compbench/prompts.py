@@ -20,7 +20,7 @@ LISTS = ("2025-09", "before", "own")  # which list of colours; own: files of one
 COUNT = 300  # prompts of a category
 SOURCE = "Karine-Huang/T2I-CompBench, examples/dataset (MIT)"
 COMMIT = "1b7094991a57f3c22abdd4f6e8ba6c1a15517073"
-BEFORE = "3310c2f^"  # the commit that changed the list of colours, and its parent
+BEFORE = "3310c2f^"  # the parent of the commit that changed the list of colours
 # Of the files' bytes, CRLF included, as the repository has them.
 SHAPE = "37e1a276906c7ea9516cbd7ac8501be896006c0c17ca7344f260562834455bae"
 TEXTURE = "fbb5363515b4a28009e360afaaaf389d2dd2289e50dbb0c6ef4ea0c7fe4f3d4f"

@@ -140,15 +140,13 @@ def todo_of(store: Store) -> str:
     )
 
 
-def asked_once(
-    file: Path, keys: Sequence[str], ask: Callable[[Sequence[int]], Iterable[tuple[int, Any]]]
-) -> dict[str, Any]:
+def asked_once(file: Path, keys: Sequence[str], ask: Callable[[Sequence[int]], Iterable[tuple[int, Any]]]) -> dict[str, Any]:
     """Values by key: read from a JSONL file, and asked for where they are not in it, a line appended for each.
 
     ask: gives (place in `keys`, value) for the places it is given, in any order, as they become known.
     """
     found = read_lines(file)
-    places = [place for place, key in enumerate(keys) if key not in found]
+    places = [place for key, place in {key: place for place, key in enumerate(keys)}.items() if key not in found]
     if places:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a") as stream:

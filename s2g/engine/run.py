@@ -165,8 +165,7 @@ def outline(raw: Mapping[str, Any]) -> Outline:
     bench: Bench | PlannedBench
     if raw["bench"]["name"] in BENCHES.entries:
         kind = BENCHES.load(raw["bench"]["name"])
-        as_field = getattr(kind, "TYPED", {})  # keys that would be methods of the bench
-        bench = read(kind, {as_field.get(k, k): v for k, v in raw["bench"].items() if k != "name"}, "bench")
+        bench = read(kind, {k: v for k, v in raw["bench"].items() if k != "name"}, "bench")
     else:
         bench = read(PlannedBench, raw["bench"], "bench")
     num = bench.num if settings.num is None else settings.num

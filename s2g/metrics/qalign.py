@@ -70,13 +70,15 @@ def weights_folder(typed: str) -> Path:
 
 def identity(typed: str, variant: str) -> dict[str, str]:
     """What determines a score: environment, child script, every file of the model's folder, and the prompt."""
-    files = sorted(path for path in weights_folder(typed).iterdir() if path.suffix in (".bin", ".safetensors", ".json", ".py", ".model"))
+    files = sorted(
+        path for path in weights_folder(typed).iterdir() if path.suffix in (".bin", ".safetensors", ".json", ".py", ".model")
+    )
     digest = hashlib.sha256("".join(f"{path.name} {content_hash(path)}" for path in files).encode()).hexdigest()[:12]
     return {**environment().identity(), "weights": digest, "variant": variant}
 
 
 def scores(images: Sequence[File], typed: str, variant: str, place: Path, device: str) -> list[float]:
-    """1 to 5 of each image; what is known is kept below `place`. IsolatedError if its child fails or a score is out of range."""
+    """1 to 5 of each image; what is known is kept below `place`. IsolatedError if its child fails."""
     about: dict[str, Any] = identity(typed, variant)
     items = [{"key": image.sha256, "path": str(image.path.absolute())} for image in images]
     settings = {"weights": str(weights_folder(typed).absolute()), "prompt": VARIANTS[variant], "device": device}

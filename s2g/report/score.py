@@ -20,7 +20,7 @@ from s2g.report.inventory import find_run
 def score_stored(name: str, root: str, typed: Sequence[str], num: int | None, allow_missing: bool, console: Any) -> None:
     """Print a stored run's scores; typed: keys of its bench to be changed, bench.KEY=VALUE. UserError as for the run itself."""
     store = Store(find_run(name, root).resolve())
-    changed = bench_keys(typed) | ({"allow_missing": True} if allow_missing else {})
+    changed = {**bench_keys(typed), **({"allow_missing": True} if allow_missing else {})}
     run = stored_run(store, changed, num)
     run.bench.check(run.model)
     with in_use(store.folder):

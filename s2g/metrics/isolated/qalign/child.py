@@ -20,13 +20,13 @@ def score_of(logits):
     """The mean worth of the five words under the softmax of their five logits."""
     top = max(logits)
     weights = [math.exp(logit - top) for logit in logits]
-    return sum(weight * worth for weight, worth in zip(weights, WORTH)) / sum(weights)
+    return sum(weight * worth for weight, worth in zip(weights, WORTH, strict=True)) / sum(weights)
 
 
 def tokens_of(tokenizer, prompt):
     """The prompt's ids with one mark where the image goes; its second part without a beginning of its own."""
     before, after = (list(tokenizer(part).input_ids) for part in prompt.split(IMAGE))
-    return before + [IMAGE_TOKEN] + after[1 if after[0] == tokenizer.bos_token_id else 0 :]
+    return [*before, IMAGE_TOKEN, *after[1 if after[0] == tokenizer.bos_token_id else 0 :]]
 
 
 def words_of(tokenizer):
