@@ -135,6 +135,7 @@ def one(composed: DictConfig, session: Session) -> None:
 
 def show_run(console: Console, result: Any, store: Any, made: int) -> None:
     """The scores of one run, its cost, and where it lies."""
+    from s2g.engine.judged import judging
     from s2g.engine.run import RANDOM
     from s2g.report.table import console_table, cost_line, heading, scale_line, with_interval
 
@@ -150,6 +151,9 @@ def show_run(console: Console, result: Any, store: Any, made: int) -> None:
         f"{made} items made now, {run.num if rows else 0} scored: {store.shown()}",
         soft_wrap=True,
     )
+    if (judges := judging(run.bench)) is not None:
+        for remark in judges.remarks(run.num, result.arrays):
+            console.print(remark, soft_wrap=True, markup=False)
     if run.random:
         console.print(RANDOM, soft_wrap=True)
     if result.not_kept:
