@@ -153,7 +153,7 @@ def show_run(console: Console, result: Any, store: Any, made: int) -> None:
     if run.random:
         console.print(RANDOM, soft_wrap=True)
     for remark in result.remarks:
-        console.print(remark, soft_wrap=True)
+        console.print(remark, soft_wrap=True, markup=False)
     if result.not_kept:
         console.print(f"the scores could not be kept there: {result.not_kept}")
 

@@ -235,17 +235,6 @@ def export_npz(
 
 
 @app.command()
-def fetch(name: str = typer.Argument(help="A bench whose files are published: compbench.")) -> None:
-    """A bench's prompt files from their official place into the cache, each held against its sha256."""
-    from s2g.compbench.fetching import FETCHES
-    from s2g.errors import unknown
-
-    if name not in FETCHES:
-        raise unknown("fetch", name, FETCHES)
-    FETCHES[name](print)
-
-
-@app.command()
 def export(
     run: str = typer.Argument(help="A run's folder, its key, or the beginning of its key."),
     out: Path = typer.Argument(help="Where the images go: an empty folder; for adm, a .npz."),
@@ -290,6 +279,44 @@ def verify_fid(
 
     with stoppable():
         raise typer.Exit(verify_batch(path, inception, reference, device, other))
+
+
+@app.command()
+def fetch(
+    name: str = typer.Argument(help="A bench whose prompts and scorers are fetched: compbench, hps."),
+    prompts_only: bool = typer.Option(False, "--prompts-only", help="Leave out what is large."),
+) -> None:
+    """Get what a bench needs from where it is published; sha256 are recorded at the first fetch and required ever after."""
+    from s2g.report.fetching import fetch_shown
+
+    with stoppable():
+        fetch_shown(name, prompts_only)
+
+
+@app.command(name="score-folder")
+def score_folder(
+    folder: Path = typer.Argument(help="Images in HPSv2's official layout: FOLDER/STYLE/NNNNN.jpg."),
+    typed: list[str] = typer.Argument(None, help="Knobs of bench=hps: bench.path=FOLDER, bench.antialias=false, ..."),
+    allow_missing: bool = typer.Option(False, "--allow-missing", help="Score the images that are there, and label the score."),
+) -> None:
+    """HPS v2.1 of images that anybody made; missing, extra and unreadable ones are named and stop it."""
+    from s2g.report.hps_scores import score_folder as score_images
+
+    with stoppable():
+        score_images(folder, typed or [], allow_missing)
+
+
+@app.command(name="compare-scorers")
+def compare_scorers(
+    run: str = typer.Argument(help="A run of bench=hps: its folder, its key, or the beginning of its key."),
+    runs: str = typer.Option("runs", help="Where samples are kept."),
+    num: int | None = typer.Option(None, min=1, help="Images from the first on; all that were asked for when not given."),
+) -> None:
+    """Our HPS scorer beside the official hpsv2 package on the same images (s2g env build hpsv2)."""
+    from s2g.report.hps_scores import compare_scorers as compare
+
+    with stoppable():
+        compare(run, runs, num)
 
 
 @app.command()

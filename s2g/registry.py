@@ -106,6 +106,7 @@ BENCHES = Registry(
         "gmm": Entry("s2g.benches.gmm:GMM", "points of a Gaussian mixture, held against the mixture itself"),
         "digits": Entry("s2g.benches.digits:Digits", "two handwritten digits, read by a classifier of all ten (Figure 4)"),
         "cifar": Entry("s2g.benches.cifar:Cifar", "CIFAR-10's automobiles and horses in CLIP's features (Figure 4)"),
+        "hps": Entry("s2g.benches.hps:HPS21", "HPSv2's prompts in four styles, scored by HPS v2.1 (docs/scores.md)"),
         "imagenet": Entry(
             "s2g.benches.imagenet:ImageNet", "ImageNet 256x256 by the ADM protocol: FID, sFID, IS, precision, recall"
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from s2g.compbench.questions import image_score, questions_of
 from s2g.config import ModelConfig
 from s2g.engine.bench import Arrays, Metric
 from s2g.engine.judged import Image, asked_once
-from s2g.errors import UserError, unknown
+from s2g.errors import SeveralError, UserError, gathered, unknown
 from s2g.metrics import qalign
 from s2g.metrics.part import part_items
 from s2g.typed import at_least
@@ -111,30 +111,25 @@ class CompBench:
         return [(category, place) for category, place in places if place < len(self._lists[category].prompts)]
 
     def check(self, model: ModelConfig) -> None:
+        errors = self.lacking()
         if model.network.get("num_classes") or model.family in ("toy", "gmm"):
-            raise UserError(f"bench = compbench: {model.name} makes no images of texts", allowed="sd3, sd35, flux")
-        lacking = self.lacking()
-        if lacking:
-            raise UserError(*_joined(lacking))
+            errors.insert(0, UserError(f"bench = compbench: {model.name} makes no images of texts", allowed="sd3, sd35, flux"))
+        if errors:
+            raise SeveralError.of(errors)
 
     def lacking(self) -> list[UserError]:
         """Everything that is not here and will be needed, each with what to do."""
-        needs: list[Any] = [lambda: self._lists]
+        needs: list[Callable[[], object]] = [lambda: self._lists]
         if "blip" in self.score:
-            needs += [
-                lambda: blip.weights_folder(self.blip),
-                lambda: phrases.model_place(self.spacy),
-                phrases.environment().check,
-            ]
+            needs += [lambda: blip.weights_folder(self.blip), lambda: phrases.model_place(self.spacy)]
+            needs.append(lambda: phrases.environment().check())
         if "qalign" in self.score:
-            needs += [lambda: qalign.weights_folder(self.qalign), qalign.environment().check]
-        found = []
+            needs += [lambda: qalign.weights_folder(self.qalign), lambda: qalign.environment().check()]
+        errors: list[UserError] = []
         for need in needs:
-            try:
+            with gathered(errors):
                 need()
-            except UserError as error:
-                found.append(error)
-        return found
+        return errors
 
     def placed(self, typed: Mapping[str, Any]) -> dict[str, Any]:
         """The bench as it was typed, with its files at their absolute places."""
@@ -243,8 +238,3 @@ def _filled(num: int, images: Sequence[Image], values: Sequence[float]) -> np.nd
     found = np.full(num, np.nan)
     found[[image.item for image in images]] = values
     return found
-
-
-def _joined(errors: Sequence[UserError]) -> tuple[str]:
-    """One message of several: each with its own advice."""
-    return ("bench = compbench: " + "\n".join(str(error) for error in errors),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from s2g.cached import put
 from s2g.compbench import phrases
@@ -35,35 +35,24 @@ def download(address: str) -> bytes:
             return answer.read()
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise UserError(
-            f"{address}: cannot be fetched ({error})", todo="make a network available, or get it by hand"
+            f"{address}: cannot be fetched ({error})", todo="make a network available; or get it by hand: bench.path=FOLDER bench.spacy=WHEEL"
         ) from error
 
 
-def fetch(say: Callable[[str], None], get: Callable[[str], bytes] = download) -> None:
-    """Put what is not there yet into the cache's folder; UserError naming every file that cannot be had or is another."""
-    folder, wrong = fetched(), []
-    for name, (address, sha256) in addresses().items():
-        noted = folder / f"{name}.sha256"
-        wanted = sha256 or (noted.read_text().strip() if noted.is_file() else None)
-        if (folder / name).is_file() and hashlib.sha256((folder / name).read_bytes()).hexdigest() == wanted:
-            say(f"{name}: there")
-            continue
-        try:
-            content = get(address)
-            found = hashlib.sha256(content).hexdigest()
-            if wanted is not None and found != wanted:
-                raise UserError(f"{address}: not what it was (sha256 {found}, not {wanted})")
-        except UserError as error:
-            wrong.append(str(error))
-            continue
-        put(folder / name, content)
-        if sha256 is None:
-            put(noted, f"{found}\n".encode())
-        say(f"{name}: fetched, {len(content):,} bytes, sha256 {found}")
-    if wrong:
+def fetch_file(name: str, get: Callable[[str], bytes] = download) -> str:
+    """Put one of the files into the cache's folder unless it is there; what was done. UserError if it is not what it is to be."""
+    folder, (address, sha256) = fetched(), addresses()[name]
+    noted = folder / f"{name}.sha256"
+    wanted = sha256 or (noted.read_text().strip() if noted.is_file() else None)
+    if (folder / name).is_file() and hashlib.sha256((folder / name).read_bytes()).hexdigest() == wanted:
+        return f"{name}: there"
+    content = get(address)
+    found = hashlib.sha256(content).hexdigest()
+    if wanted is not None and found != wanted:
         raise UserError(
-            "\n".join(wrong), todo=f"put the files into {folder}, or name them: bench.path=FOLDER bench.spacy=WHEEL"
+            f"{address}: not what it was (sha256 {found}, not {wanted})", todo=f"get {name} elsewhere, and put it into {folder}"
         )
-
-
-FETCHES: Mapping[str, Callable[[Callable[[str], None]], None]] = {"compbench": fetch}
+    put(folder / name, content)
+    if sha256 is None:
+        put(noted, f"{found}\n".encode())
+    return f"{name}: fetched, {len(content):,} bytes, sha256 {found}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -20,7 +20,7 @@ from s2g.engine.atomic import write_bytes, write_json
 from s2g.engine.environment import machine
 from s2g.engine.locks import in_use
 from s2g.engine.run import Run, resolve
-from s2g.engine.scoring import Score, score
+from s2g.engine.scoring import Score, score, score_name
 from s2g.engine.store import Store
 from s2g.errors import NotBuiltError, UserError
 from s2g.interrupt import uninterrupted
@@ -41,6 +41,9 @@ from s2g.report.wandb_log import WandbConfig
 
 if TYPE_CHECKING:
     from s2g.engine.executor import LocalExecutor
+
+
+K = TypeVar("K")
 
 
 class Pool:
@@ -103,8 +106,10 @@ class Maker:
             scores: dict[int, Score] = {}
             if not exhibit.study:
                 pool = pool or used.enter_context(Pool(self.workers))
-                found = self.scores(list({run.key: run for run in runs.values()}.values()), pool, used, console)
-                scores = {place: found[run.key] for place, run in runs.items()}
+                # The same samples may be scored in several ways: by one bench's two scorers.
+                ways = {place: (run.key, score_name(run.bench, run.num)) for place, run in runs.items()}
+                found = self.scores({ways[place]: run for place, run in runs.items()}, pool, used, console)
+                scores = {place: found[way] for place, way in ways.items()}
             made = {
                 "command": self.command,
                 "date": f"{datetime.now(UTC):%Y-%m-%d}",
@@ -155,8 +160,9 @@ class Maker:
                     why[place] = f"no file: bench.{rest}" if of_bench else f"no weights: {raw['model']['weights']}"
         return rows, runs, why
 
-    def scores(self, runs: Sequence[Run], pool: Pool, used: ExitStack, console: Console) -> dict[str, Score]:
-        """Scores by key, sampled where the store lacks them; the runs are said to be in use until `used` ends."""
+    def scores(self, ways: Mapping[K, Run], pool: Pool, used: ExitStack, console: Console) -> dict[K, Score]:
+        """Scores by the same names, sampled where the store lacks them; the runs are said to be in use until `used` ends."""
+        runs = list(ways.values())
         stores = {run.key: Store.of(run, self.root) for run in runs}
         for run in runs:
             stores[run.key].begin(run, True)
@@ -167,7 +173,7 @@ class Maker:
             made = execute(runs, self.root, pool.executor, True, console)
             for run in runs:
                 made.check(run)
-        return {run.key: score(run, stores[run.key]) for run in runs}
+        return {way: score(run, stores[run.key]) for way, run in ways.items()}
 
 
 def gallery_of_rows(profile: Profile, rows: Sequence[Wanted], scores: Mapping[int, Score], root: str) -> Gallery | None:

@@ -103,15 +103,29 @@ def test_one_character_more_is_another_list(tmp_path: Path) -> None:
 
 
 def test_fetched_files_are_held_against_their_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from s2g.compbench.fetching import addresses, fetch
+    from s2g.compbench.fetching import addresses, fetch_file
 
     monkeypatch.setenv("S2G_CACHE", str(tmp_path))
-    said: list[str] = []
-    with pytest.raises(UserError) as caught:
-        fetch(said.append, lambda address: b"something else")
-    assert str(caught.value).count("not what it was") == 4 and len(said) == 1 and said[0].startswith("en_core_web_sm-3.5.0")
-    assert [path.name for path in prompts.fetched().glob("*.whl")] == [list(addresses())[-1]]
-    with pytest.raises(UserError):  # the model's hash was noted, and is required from then on
-        (prompts.fetched() / list(addresses())[-1]).write_bytes(b"spoiled")
-        fetch(said.append, lambda address: b"something new")
-    assert (prompts.fetched() / list(addresses())[-1]).read_bytes() == b"spoiled" and len(said) == 1
+    lists, model = list(addresses())[:4], list(addresses())[-1]
+    for name in lists:
+        with pytest.raises(UserError, match="not what it was"):
+            fetch_file(name, lambda address: b"something else")
+    assert "fetched, 14 bytes" in fetch_file(model, lambda address: b"something else") and "there" in fetch_file(model)
+    assert [path.name for path in prompts.fetched().iterdir() if not path.name.endswith(".sha256")] == [model]
+    (prompts.fetched() / model).write_bytes(b"spoiled")
+    with pytest.raises(UserError, match="not what it was"):  # its hash was noted, and is required from then on
+        fetch_file(model, lambda address: b"something new")
+    assert "fetched" in fetch_file(model, lambda address: b"something else")
+
+
+@real
+def test_the_real_lists_are_taken_when_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from s2g.compbench.fetching import addresses, fetch_file
+
+    monkeypatch.setenv("S2G_CACHE", str(tmp_path))
+    monkeypatch.delenv("S2G_DATA")
+    load.cache_clear()
+    for name in list(addresses())[:4]:
+        assert "fetched" in fetch_file(name, lambda address, name=name: (DATA / name).read_bytes())
+    assert load("", "before", CATEGORIES)["color"].repeated == 5 and load("", "2025-09", CATEGORIES)["color"].repeated == 0
+    load.cache_clear()
