@@ -20,7 +20,27 @@ from s2g.metrics import qalign
 from s2g.models.base import Conditioning
 from s2g.registry import MODELS
 
-WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] yes no ? , ' a an the red green blue bench bowl cube round wooden and on top".split()
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "yes",
+    "no",
+    "?",
+    ",",
+    "'",
+    "a",
+    "an",
+    "the",
+    "red",
+    "green",
+    "blue",
+    "bench",
+    "bowl",
+]
+WORDS += ["cube", "round", "wooden", "and", "on", "top"]
 LISTS = {
     "color": ["a red bench and a blue bowl", "a green bowl: it reads 11:44.", "a red bench and a blue bowl"],
     "shape": ["a round bowl", "a round bowl."],
@@ -59,15 +79,11 @@ class FakeTexts(FakeDenoiser):
 
 def small_blip(folder: Path, seed: int = 0, side: int = 480) -> BlipForQuestionAnswering:
     """A random network of two layers, written with a tokenizer of a few words."""
-    text = {
-        "vocab_size": len(WORDS) + 2, "hidden_size": 32, "encoder_hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-        "num_attention_heads": 2, "max_position_embeddings": 64, "bos_token_id": len(WORDS), "sep_token_id": 3, "pad_token_id": 0,
-        "eos_token_id": 3, "projection_dim": 32, "initializer_range": 0.3,
-    }  # fmt: skip
-    vision = {
-        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": side,
-        "patch_size": 96, "projection_dim": 32, "initializer_range": 0.3,
-    }  # fmt: skip
+    both = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "projection_dim": 32}
+    both |= {"initializer_range": 0.3}
+    text = {**both, "vocab_size": len(WORDS) + 2, "encoder_hidden_size": 32, "max_position_embeddings": 64, "pad_token_id": 0}
+    text |= {"bos_token_id": len(WORDS), "sep_token_id": 3, "eos_token_id": 3}
+    vision = {**both, "image_size": side, "patch_size": 96}
     torch.manual_seed(seed)
     network = BlipForQuestionAnswering(BlipConfig(text_config=text, vision_config=vision, projection_dim=32)).eval()
     with torch.no_grad():

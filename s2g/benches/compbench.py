@@ -1,4 +1,4 @@
-"""bench=compbench: T2I-CompBench's colours, shapes and textures by BLIP-VQA, and Q-Align on the same images (docs/scores.md)."""
+"""bench=compbench: colours, shapes and textures of T2I-CompBench by BLIP-VQA; Q-Align on the same images (docs/scores.md)."""
 
 from __future__ import annotations
 

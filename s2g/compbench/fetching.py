@@ -35,12 +35,13 @@ def download(address: str) -> bytes:
             return answer.read()
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise UserError(
-            f"{address}: cannot be fetched ({error})", todo="make a network available; or get it by hand: bench.path=FOLDER bench.spacy=WHEEL"
+            f"{address}: cannot be fetched ({error})",
+            todo="make a network available; or get it by hand: bench.path=FOLDER bench.spacy=WHEEL",
         ) from error
 
 
 def fetch_file(name: str, get: Callable[[str], bytes] = download) -> str:
-    """Put one of the files into the cache's folder unless it is there; what was done. UserError if it is not what it is to be."""
+    """Put a file into the cache's folder unless it is there; what was done. UserError if it is not what it is to be."""
     folder, (address, sha256) = fetched(), addresses()[name]
     noted = folder / f"{name}.sha256"
     wanted = sha256 or (noted.read_text().strip() if noted.is_file() else None)

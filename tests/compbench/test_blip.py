@@ -78,5 +78,5 @@ def test_an_empty_network_is_refused(tmp_path: Path) -> None:
     state = load_file(tmp_path / "model.safetensors")
     del state["vision_model.post_layernorm.weight"]
     save_file(state, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(UserError, match="its weights lack 1 tensors, the first vision_model.post_layernorm.weight"):
+    with pytest.raises(UserError, match=r"its weights lack 1 tensors, the first vision_model\.post_layernorm\.weight"):
         blip.load(str(tmp_path), "cpu")

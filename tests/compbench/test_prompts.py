@@ -1,4 +1,4 @@
-"""The prompt files: official ones by their hash whatever their line endings, edited ones refused, all that is wrong in one message."""
+"""The prompt files: official ones whatever their line endings, edited ones refused, all that is wrong in one message."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_without_a_folder_the_message_says_where_to_get_them(tmp_path: Path, mon
 
 def test_too_few_prompts_are_counted(tmp_path: Path) -> None:
     folder = write_lists(tmp_path / "short", {**LISTS, "shape": ["a bowl"] * 299})
-    with pytest.raises(UserError, match="shape_val.txt is not the official file \\(it has 299 prompts, not 300"):
+    with pytest.raises(UserError, match=r"shape_val\.txt is not the official file \(it has 299 prompts, not 300"):
         load(str(folder), "2025-09", ("shape",))
 
 

@@ -85,7 +85,7 @@ def test_the_models_version_has_to_be_spacys(tmp_path: Path) -> None:
     child = child_of("phrases")
     meta = {"lang": "en", "name": "core_web_sm", "version": "3.5.0"}
     child.check_version(meta, "3.5.3")
-    with pytest.raises(SystemExit, match="en_core_web_sm 3.6.0 is not of spaCy 3.5.3"):
+    with pytest.raises(SystemExit, match=r"en_core_web_sm 3\.6\.0 is not of spaCy 3\.5\.3"):
         child.check_version(meta | {"version": "3.6.0"}, "3.5.3")
     inner = tmp_path / "en_core_web_sm" / "en_core_web_sm-3.5.0"
     inner.mkdir(parents=True)

@@ -90,7 +90,7 @@ class File:
 def test_scores_come_by_content_and_must_be_on_the_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = tmp_path / "weights"
     weights.mkdir()
-    with pytest.raises(UserError, match="config.json"):
+    with pytest.raises(UserError, match=r"config\.json"):
         qalign.weights_folder(str(weights))
     (weights / "config.json").write_text("{}")
     before = qalign.identity(str(weights), "scorer")

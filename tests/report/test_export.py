@@ -56,7 +56,7 @@ def test_incomplete_runs_and_other_benches_are_refused_and_nothing_is_written(ru
     (store.folder / "items" / "notes.txt").write_text("")
     with pytest.raises(UserError, match=r"1 missing: items/000040\.png(.|\n)*1 not among them: items/notes\.txt"):
         export(run.key, root, "compbench", out, None)
-    with pytest.raises(UserError, match="is a run of bench=compbench(.|\n)*runs of bench=hps"):
+    with pytest.raises(UserError, match=r"is a run of bench=compbench(.|\n)*runs of bench=hps"):
         export(run.key, root, "hps", out, None)
     with pytest.raises(UserError, match="Did you mean 'compbench'"):
         export(run.key, root, "compbnch", out, None)
