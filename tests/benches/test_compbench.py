@@ -13,6 +13,7 @@ from compbench_fake import LISTS, fakes, split_phrases, write_lists  # noqa: F40
 from PIL import Image
 from rich.console import Console
 
+from s2g.app import main
 from s2g.benches.compbench import CompBench
 from s2g.compbench import blip, phrases
 from s2g.compbench.prompts import OFFICIAL
@@ -166,6 +167,16 @@ def test_everything_that_is_lacking_is_in_one_message(composed, tmp_path: Path, 
     for words in ("no file color_val.txt", "no file texture_val.txt", "bench.blip", "bench.spacy", "s2g env build phrases",
                   "bench.qalign", "s2g env build qalign"):  # fmt: skip
         assert words in said
+
+
+def test_the_command_prints_scores_with_their_label(fakes: Typed, tmp_path: Path, capfd) -> None:  # noqa: F811
+    typed = fakes("num=10", "executor.workers=1", "executor.device=cpu", f"runs={tmp_path / 'runs'}")
+    assert main(typed) == 0
+    said = capfd.readouterr().out
+    assert "Color" in said and "over 8 prompts" in said and "not comparable with published T2I-CompBench numbers" in said
+    assert main([*typed, f"bench.path={tmp_path / 'no'}", f"bench.blip={tmp_path / 'no'}"]) == 2
+    err = capfd.readouterr().err
+    assert "no file color_val.txt" in err and "bench.blip" in err and "Traceback" not in err
 
 
 def test_mistakes_are_named(run_of, fakes: Typed) -> None:  # noqa: F811

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,8 @@ import pytest
 
 import s2g.metrics.isolated
 from s2g.compbench.questions import cleaned, image_score, questions_of, rounded
-from s2g.metrics.isolated.environment import known
+from s2g.errors import IsolatedError
+from s2g.metrics.isolated.environment import build, known
 
 ISOLATED = Path(s2g.metrics.isolated.__file__).parent
 
@@ -47,13 +49,39 @@ def test_places_are_left_out_by_their_exact_words() -> None:
     assert child_of("phrases").phrases_of(doc) == ["The red bench", "a bowl", "The left", "the top", "a side"]
 
 
-def test_a_real_spacy_doc_where_spacy_is_here() -> None:
-    spacy = pytest.importorskip("spacy", reason="spaCy lives in an environment of its own")
-    words = ["A", "red", "bench", "on", "top", "of", "a", "bowl"]
-    pos = ["DET", "ADJ", "NOUN", "ADP", "NOUN", "ADP", "DET", "NOUN"]
-    heads, deps = [2, 2, 2, 2, 3, 4, 7, 5], ["det", "amod", "ROOT", "prep", "pobj", "prep", "det", "pobj"]
-    doc = spacy.tokens.Doc(spacy.blank("en").vocab, words=words, pos=pos, heads=heads, deps=deps)
-    assert child_of("phrases").phrases_of(doc) == ["A red bench", "a bowl"]
+DOCS = """
+import importlib.util, json, sys
+import spacy
+spec = importlib.util.spec_from_file_location("child", sys.argv[1])
+child = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(child)
+vocab = spacy.blank("en").vocab
+words = ["A", "red", "bench", "on", "top", "of", "a", "bowl", "to", "the", "left"]
+pos = ["DET", "ADJ", "NOUN", "ADP", "NOUN", "ADP", "DET", "NOUN", "ADP", "DET", "NOUN"]
+heads = [2, 2, 2, 2, 3, 4, 7, 5, 2, 10, 8]
+deps = ["det", "amod", "ROOT", "prep", "pobj", "prep", "det", "pobj", "prep", "det", "pobj"]
+doc = spacy.tokens.Doc(vocab, words=words, pos=pos, heads=heads, deps=deps)
+print(json.dumps([spacy.__version__, [chunk.text for chunk in doc.noun_chunks], child.phrases_of(doc)]))
+"""
+
+
+@pytest.mark.slow
+def test_docs_of_spacys_own_in_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Built for real; and what goes wrong in it is shown in full."""
+    from s2g.compbench import phrases
+
+    monkeypatch.setenv("S2G_CACHE", str(tmp_path))
+    isolated = phrases.environment()
+    build(isolated)
+    command = [str(isolated.interpreter), "-I", "-c", DOCS, str(isolated.child)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    version, chunks, kept = json.loads(said)
+    assert version == "3.5.3" and chunks == ["A red bench", "top", "a bowl", "the left"] and kept == ["A red bench", "a bowl"]
+    write = f"import spacy; nlp = spacy.blank('en'); nlp.meta['version'] = '{{}}'; nlp.to_disk('{tmp_path}/model')"
+    for stated, words in (("3.5.0", "E029"), ("3.6.0", "is not of spaCy 3.5.3")):
+        subprocess.run([str(isolated.interpreter), "-I", "-c", write.format(stated)], check=True)
+        with pytest.raises(IsolatedError, match=words):
+            phrases.phrases_of(["a red bench"], str(tmp_path / "model"))
 
 
 def test_questions_are_lower_case_eight_and_without_some_characters() -> None:
