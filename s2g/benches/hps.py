@@ -182,7 +182,9 @@ class HPS21:
 
     def remarks(self, num: int, arrays: Arrays | None = None) -> list[str]:
         """Why a score is not comparable, and what it was made with; the count of images that were there if not all were."""
-        why = []
+        why: list[str] = []
+        if not self.score:
+            return why
         if self.prompt_list == "own":
             why.append("prompts of one's own")
         elif num != self.num:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from s2g.cached import content_hash
-from s2g.errors import UserError, unknown
+from s2g.errors import UserError
 from s2g.hps import known
 from s2g.interrupt import uninterrupted
 
@@ -72,7 +72,10 @@ def sizes(architecture: str) -> Mapping[str, Any]:
     if path.suffix != ".json":
         found = open_clip.get_model_config(architecture)
         if found is None:
-            raise unknown("bench.architecture", architecture, open_clip.list_models())
+            raise UserError(
+                f"bench.architecture = {architecture}: open_clip knows no network of that name",
+                allowed=f"{ARCHITECTURE}, another of open_clip's names, or a .json of sizes in its form",
+            )
         return found
     try:
         return json.loads(path.read_text())

@@ -38,7 +38,7 @@ class Clip:
         return {
             "network": dict(checkpoint.sizes(self.architecture)),
             "weights_sha256": content_hash(checkpoint.file_of(self.weights)),
-            "resize": "bicubic on tensors, short side, then centre crop",
+            "resize": "bicubic on tensors, long side, black beside",
             "antialias": self.antialias,
             "dtype": self.dtype,
         }
@@ -73,14 +73,22 @@ class Clip:
         return found
 
     def prepared(self, image: np.ndarray, side: int) -> Any:
-        """float32 [3, side, side] of a uint8 image [H, W, 3]: to 0..1, short side to `side`, centre, CLIP's scale."""
+        """float32 [3, side, side] of a uint8 image [H, W, 3]: long side to `side`, black beside, CLIP's mean and deviation.
+
+        Not the centre crop that CLIP is usually given: hpsv2 asks for "light augmentation", and that is ResizeMaxSize.
+        """
         import torch
         from torchvision.transforms import InterpolationMode
         from torchvision.transforms.v2 import functional as v2
 
         pixels = torch.from_numpy(np.array(image)).movedim(-1, 0).float() / 255
-        small = v2.resize(pixels, [side], interpolation=InterpolationMode.BICUBIC, antialias=self.antialias)
-        return v2.normalize(v2.center_crop(small, [side, side]), list(MEAN), list(STD))
+        scale = side / max(pixels.shape[1:])
+        if scale != 1:
+            height, width = (round(length * scale) for length in pixels.shape[1:])
+            pixels = v2.resize(pixels, [height, width], interpolation=InterpolationMode.BICUBIC, antialias=self.antialias)
+            beside, above = side - width, side - height
+            pixels = v2.pad(pixels, [beside // 2, above // 2, beside - beside // 2, above - above // 2])
+        return v2.normalize(pixels, list(MEAN), list(STD))
 
 
 def _device(typed: str) -> str:

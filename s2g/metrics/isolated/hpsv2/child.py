@@ -13,6 +13,7 @@ from pathlib import Path
 sys.modules.setdefault("turtle", types.SimpleNamespace(forward=None))
 
 import torch
+import torchvision
 from hpsv2.src.open_clip import create_model_and_transforms, get_tokenizer
 from PIL import Image
 
@@ -28,7 +29,7 @@ if lines:
     network.load_state_dict(held["state_dict"])
     network.eval()
     tokens = get_tokenizer("ViT-H-14")
-    print(f"torch {torch.__version__}, {device}, resize antialias {prepare.transforms[2].antialias}", flush=True)
+    print(f"torch {torch.__version__}, torchvision {torchvision.__version__}, {device}; {prepare}", flush=True)
     with open(values, "a") as out, torch.no_grad():
         for item in lines:
             image = prepare(Image.open(item["path"])).unsqueeze(0).to(device)
