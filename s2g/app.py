@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from s2g.config import ExecutorConfig, config_dir
-from s2g.errors import KNOWN, DamageError, UnitsFailedError, UserError, no_such_key, unknown
+from s2g.errors import KNOWN, DamageError, IsolatedError, UnitsFailedError, UserError, no_such_key, unknown
 from s2g.interrupt import STOPPED, uninterrupted
 
 
@@ -150,7 +150,7 @@ def show_run(console: Console, result: Any, store: Any, made: int) -> None:
         console.print(console_table([f"{run.model.name}, {run.name}, n = {run.num}", "value"], rows))
     of_images = "; no number here is an ImageNet number" if run.config.get("bench", {}).get("name") == "shapes" else ""
     console.print(
-        (f"± is half a 95 % interval over {len(run.units)} units{of_images}\n" if rows else "nothing is scored\n")
+        (f"± is half a 95 % interval over {over(result)}{of_images}\n" if rows else "nothing is scored\n")
         + f"{cost_line(result.cost)}\n"
         f"{scale_line(result.effective)}\n"
         f"{made} items made now, {run.num if rows else 0} scored: {store.shown()}",
@@ -158,13 +158,22 @@ def show_run(console: Console, result: Any, store: Any, made: int) -> None:
     )
     if run.random:
         console.print(RANDOM, soft_wrap=True)
+    for remark in result.remarks:
+        console.print(remark, soft_wrap=True, markup=False)
     if result.not_kept:
         console.print(f"the scores could not be kept there: {result.not_kept}")
 
 
+def over(result: Any) -> str:
+    """What its intervals are over, in words."""
+    if hasattr(result.run.bench, "clusters"):
+        return f"{next(iter(result.estimates.values())).units} prompts"
+    return f"{len(result.run.units)} units"
+
+
 def explain(error: Exception) -> str:
     """Hydra's and OmegaConf's errors in our form: key, value, what is allowed, what to do."""
-    if isinstance(error, UserError | UnitsFailedError):
+    if isinstance(error, UserError | UnitsFailedError | IsolatedError):
         return str(error)
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
         where = error.filename or "writing"

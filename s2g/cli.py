@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from s2g import __version__
+from s2g.cli_env import app as env_app
 from s2g.config import CHECKOUT
 from s2g.errors import KNOWN
 from s2g.interrupt import STOPPED, uninterrupted
@@ -21,6 +22,7 @@ app = typer.Typer(
     help="S2-Guidance and the bench for training-free guidance of diffusion models.",
     epilog="One run: s2g run model=tiny_sit guidance=s2 guidance.omega=0.5 (the same as python run.py ...).",
 )
+app.add_typer(env_app, name="env")
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -225,11 +227,43 @@ def export_npz(
     runs: str = typer.Option("runs", help="Where samples are kept."),
     num: int | None = typer.Option(None, min=1, help="Images from the first on; all that were asked for when not given."),
 ) -> None:
-    """A run's images as the ADM evaluator reads them: arr_0, uint8 [N, H, W, 3], in item order."""
+    """The same as s2g export RUN FILE --to adm: arr_0, uint8 [N, H, W, 3], in item order."""
     from s2g.report.adm import export_npz as export
 
     with stoppable():
         export(run, runs, file, num)
+
+
+@app.command()
+def export(
+    run: str = typer.Argument(help="A run's folder, its key, or the beginning of its key."),
+    out: Path = typer.Argument(help="Where the images go: an empty folder; for adm, a .npz."),
+    to: str = typer.Option(..., help="adm, compbench or hps: whose names the files get."),
+    runs: str = typer.Option("runs", help="Where samples are kept."),
+    num: int | None = typer.Option(None, min=1, help="Images from the first on; all that were asked for when not given."),
+) -> None:
+    """A run's images under the names of an official evaluator; refused while any of them is missing."""
+    from s2g.report.export import export as export_run
+
+    with stoppable():
+        export_run(run, runs, to, out, num)
+
+
+@app.command()
+def score(
+    run: str = typer.Argument(help="A run's folder, its key, or the beginning of its key."),
+    keys: list[str] = typer.Argument(None, help="Keys of its bench to change: bench.score=[blip,qalign]"),
+    runs: str = typer.Option("runs", help="Where samples are kept."),
+    num: int | None = typer.Option(None, min=2, help="Items from the first on; all that were asked for when not given."),
+    allow_missing: bool = typer.Option(False, "--allow-missing", help="Score the images that are there, and label the score."),
+) -> None:
+    """Scores of stored images, without the model that made them; goes on where it was stopped."""
+    with stoppable():
+        with uninterrupted():
+            from rich.console import Console
+
+            from s2g.report.score import score_stored
+        score_stored(run, runs, keys or [], num, allow_missing, Console(highlight=False))
 
 
 @app.command(name="verify-fid")
@@ -245,6 +279,44 @@ def verify_fid(
 
     with stoppable():
         raise typer.Exit(verify_batch(path, inception, reference, device, other))
+
+
+@app.command()
+def fetch(
+    name: str = typer.Argument(help="A bench whose prompts and scorers are fetched: compbench, hps."),
+    prompts_only: bool = typer.Option(False, "--prompts-only", help="Leave out what is large."),
+) -> None:
+    """Get what a bench needs from where it is published; sha256 are recorded at the first fetch and required ever after."""
+    from s2g.report.fetching import fetch_shown
+
+    with stoppable():
+        fetch_shown(name, prompts_only)
+
+
+@app.command(name="score-folder")
+def score_folder(
+    folder: Path = typer.Argument(help="Images in HPSv2's official layout: FOLDER/STYLE/NNNNN.jpg."),
+    typed: list[str] = typer.Argument(None, help="Knobs of bench=hps: bench.path=FOLDER, bench.antialias=false, ..."),
+    allow_missing: bool = typer.Option(False, "--allow-missing", help="Score the images that are there, and label the score."),
+) -> None:
+    """HPS v2.1 of images that anybody made; missing, extra and unreadable ones are named and stop it."""
+    from s2g.report.hps_scores import score_folder as score_images
+
+    with stoppable():
+        score_images(folder, typed or [], allow_missing)
+
+
+@app.command(name="compare-scorers")
+def compare_scorers(
+    run: str = typer.Argument(help="A run of bench=hps: its folder, its key, or the beginning of its key."),
+    runs: str = typer.Option("runs", help="Where samples are kept."),
+    num: int | None = typer.Option(None, min=1, help="Images from the first on; all that were asked for when not given."),
+) -> None:
+    """Our HPS scorer beside the official hpsv2 package on the same images (s2g env build hpsv2)."""
+    from s2g.report.hps_scores import compare_scorers as compare
+
+    with stoppable():
+        compare(run, runs, num)
 
 
 @app.command()

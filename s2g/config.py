@@ -243,15 +243,22 @@ class Settings:
 def read(cls: type[T], values: Mapping[str, Any], key: str) -> T:
     """A dataclass from a mapping: types coerced, unknown keys named, missing ones left to their defaults.
 
-    A class may have `settled`, which is given the values first.
+    A class may have `settled`, which is given the values first. A class whose TYPED says so has fields under other names
+    than users type: {typed: field}.
     """
     values = getattr(cls, "settled", dict)(values)
-    kinds = get_type_hints(cls)
-    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+    typed: Mapping[str, str] = getattr(cls, "TYPED", {})
+    names = {field: name for name, field in typed.items()}
+    kinds = {names.get(name, name): kind for name, kind in get_type_hints(cls).items()}
+    known = {names.get(f.name, f.name) for f in fields(cls)}  # type: ignore[arg-type]
     only(known, values, key)
     dot = f"{key}." if key else ""
-    read_values = {name: coerce(kinds[name], value, dot + name) for name, value in values.items()}
-    lacking = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING and f.name not in values]  # type: ignore[arg-type]
+    read_values = {typed.get(name, name): coerce(kinds[name], value, dot + name) for name, value in values.items()}
+    lacking = [
+        f.name
+        for f in fields(cls)  # type: ignore[arg-type]
+        if f.default is MISSING and f.default_factory is MISSING and f.name not in read_values
+    ]
     if lacking:
         raise UserError(f"{dot}{lacking[0]}: missing", todo="give it a value in the YAML of its group")
     return cls(**read_values)

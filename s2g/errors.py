@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,33 @@ class UserError(Exception):
         if todo:
             lines.append(f"  do: {todo}")
         super().__init__("\n".join(lines))
+
+
+class SeveralError(UserError):
+    """Everything that has to be put right, in one message, each with what to do."""
+
+    def __init__(self, errors: Sequence[UserError]) -> None:
+        self.errors = tuple(errors)
+        said = [str(error).replace("\n", "\n  ") for error in self.errors]
+        super().__init__(f"{len(said)} things are missing or wrong:\n" + "\n".join(f"- {words}" for words in said))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SeveralError, (self.errors,)
+
+    @staticmethod
+    def of(errors: Iterable[UserError]) -> UserError:
+        """One error for all: the only one as it is; those of several are taken apart first."""
+        flat = [one for error in errors for one in (error.errors if isinstance(error, SeveralError) else (error,))]
+        return flat[0] if len(flat) == 1 else SeveralError(flat)
+
+
+@contextmanager
+def gathered(errors: list[UserError]) -> Iterator[None]:
+    """A mistake is kept in `errors`, so that what else is wrong is found as well; `SeveralError.of` makes one of them."""
+    try:
+        yield
+    except UserError as error:
+        errors.append(error)
 
 
 class NotBuiltError(UserError):
@@ -40,12 +68,16 @@ class UnitsFailedError(Exception):
     """Units that could not be made; the others are stored."""
 
 
+class IsolatedError(Exception):
+    """A scorer in an environment of its own that could not be built, failed or hung; with all it said."""
+
+
 class NotFiniteError(ArithmeticError):
     """NaN or infinity while sampling, with the step, branch and item at fault."""
 
 
 # What a user can do something about: said in one message, never as a traceback.
-KNOWN = (UserError, UnitsFailedError, OSError)
+KNOWN = (UserError, UnitsFailedError, IsolatedError, OSError)
 
 
 def unknown(key: str, value: str, known: Iterable[str], todo: str = "") -> UserError:

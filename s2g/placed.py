@@ -48,6 +48,14 @@ def decoder_sha256(folder: Path, file_hash: Callable[[Path], str]) -> str:
     return hashlib.sha256(both.encode()).hexdigest()
 
 
+def folder_of(typed: str) -> Path | None:
+    """A folder, or where the hub's cache holds the repository of that name; None where neither is. Nothing is fetched."""
+    folder = Path(typed).expanduser()
+    if folder.is_dir():
+        return folder
+    return _cached(typed) if REPOSITORY.fullmatch(typed) else None
+
+
 def _cached(repository: str) -> Path | None:
     from huggingface_hub import snapshot_download  # only where a repository is named
     from huggingface_hub.errors import LocalEntryNotFoundError

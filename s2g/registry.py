@@ -115,8 +115,12 @@ BENCHES = Registry(
         "digits": Entry("s2g.benches.digits:Digits", "two handwritten digits, read by a classifier of all ten (Figure 4)"),
         "cifar": Entry("s2g.benches.cifar:Cifar", "CIFAR-10's automobiles and horses in CLIP's features (Figure 4)"),
         "prompts": Entry("s2g.benches.prompts:Prompts", "prompts of one's own, looked at rather than scored"),
+        "hps": Entry("s2g.benches.hps:HPS21", "HPSv2's prompts in four styles, scored by HPS v2.1 (docs/scores.md)"),
         "imagenet": Entry(
             "s2g.benches.imagenet:ImageNet", "ImageNet 256x256 by the ADM protocol: FID, sFID, IS, precision, recall"
+        ),
+        "compbench": Entry(
+            "s2g.benches.compbench:CompBench", "T2I-CompBench's colours, shapes and textures by BLIP-VQA; Q-Align"
         ),
     },
 )

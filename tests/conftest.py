@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -44,9 +45,9 @@ def run_of(composed: Callable[..., dict[str, Any]]) -> Callable[..., Run]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked gpu are skipped, and said to be, where torch sees no CUDA device."""
-    if torch.cuda.is_available():
-        return
+    """Tests marked gpu are skipped, and said to be, where torch sees no CUDA device; those marked slow unless S2G_SLOW=1."""
     for item in items:
-        if item.get_closest_marker("gpu"):
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA GPU on this machine"))
+        if item.get_closest_marker("slow") and os.environ.get("S2G_SLOW") != "1":
+            item.add_marker(pytest.mark.skip(reason="slow: S2G_SLOW=1 runs it"))

@@ -11,7 +11,7 @@ from typing import Any
 
 from s2g.config import ExecutorConfig, ModelConfig, Settings, WeakConfig, canonical, read
 from s2g.engine.bench import Bench, PlannedBench
-from s2g.errors import NotBuiltError, UserError, unknown
+from s2g.errors import NotBuiltError, SeveralError, UserError, gathered, unknown
 from s2g.guidance.assemble import Fit, assemble
 from s2g.guidance.base import Guidance, Need
 from s2g.registry import BENCHES, MODELS, SAMPLERS
@@ -199,7 +199,15 @@ def resolve(raw: Mapping[str, Any], fetching: bool = False) -> tuple[Run, Execut
         raise about.unbuilt
     model, guidance, bench, settings = about.model, about.guidance, about.bench, about.settings
     assert not isinstance(bench, PlannedBench)
-    bench.check(model)
+    # What the bench needs and what the model needs are said together.
+    errors: list[UserError] = []
+    with gathered(errors):
+        bench.check(model)
+    with gathered(errors):
+        if not model.ships:
+            model.weights_file()
+    if errors:
+        raise SeveralError.of(errors)
     config = {key: raw[key] for key in ("model", "guidance", "sampler", "bench", "seed", "mask_seed")}
     weak = None if guidance.weaker is None else WeakConfig.of(model, guidance.weaker.weights, guidance.weaker.network)
     # The run is made again from anywhere.

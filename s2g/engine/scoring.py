@@ -16,9 +16,11 @@ import numpy as np
 from s2g.config import canonical
 from s2g.engine.atomic import write_bytes, write_json
 from s2g.engine.bench import Arrays, Bench, Metric
+from s2g.engine.judged import PLACE, judging, look, todo_of
 from s2g.engine.keep import IMAGES, WithSink, spooled, with_sink
 from s2g.engine.run import Run
 from s2g.engine.store import Store, checksum
+from s2g.errors import DamageError
 from s2g.metrics.statistics import Estimate, Paired, jackknife, jackknife_merged, of_mean
 
 CHUNK = 64  # items measured at once
@@ -59,29 +61,38 @@ class Score:
     cost: Cost
     effective: Effective
     not_kept: str = ""  # why they could not be written beside the samples
+    remarks: tuple[str, ...] = ()  # what must be said beside them, such as that they are not comparable
 
 
 def score(run: Run, store: Store) -> Score:
     """Scores of the run's first `num` items, measured now or read back if they were measured before.
 
     What is kept depends on the items and the protocol alone, to the byte, and is measured again if items have changed.
-    A store that cannot be written gives its scores all the same. DamageError if an item is not what was written.
+    A store that cannot be written gives its scores all the same. DamageError if an item is not what was written; UserError
+    with the whole list, before any is judged, where a bench judges images one by one and they are not all there.
     """
-    records = list(store.records(run.units))
+    judge = judging(run.bench)
+    some = judge is not None and judge.allow_missing  # what is there may change without its records: always looked at
+    if judge is not None and not some and not store.stored() >= set(run.units):
+        look(store, run.num).check(store.shown(), run.num, False, todo_of(store))
+    records = _readable(run, store) if some else list(store.records(run.units))
     name = score_name(run.bench, run.num)
     items = items_digest(records, run.num)
-    arrays = read_arrays(store, name, items)
+    arrays = None if some else read_arrays(store, name, items)
     measured = arrays is None
     if arrays is None:
         arrays = _measure(run, store)
     estimates = {metric.name: estimate(metric, arrays, _units(run)) for metric in run.bench.metrics}
+    remarks = [] if judge is None else judge.remarks(run.num, arrays)
     not_kept = ""
     if measured:
+        about = {"protocol": run.bench.version(), "n": run.num, "items": items, **({"remarks": remarks} if remarks else {})}
         try:
-            _keep(store, name, arrays, estimates, {"protocol": run.bench.version(), "n": run.num, "items": items})
+            _keep(store, name, arrays, estimates, about)
         except OSError as error:
             not_kept = error.strerror or str(error)
-    return Score(run, estimates, arrays, cost_of(records, run.model.unit), effective_of(records), not_kept)
+    cost, effective = cost_of(records, run.model.unit), effective_of(records)
+    return Score(run, estimates, arrays, cost, effective, not_kept, tuple(remarks))
 
 
 def remembered(
@@ -172,7 +183,19 @@ def _value(metric: Metric) -> Callable[[Any], float]:
     return metric.value
 
 
+def _readable(run: Run, store: Store) -> list[dict[str, Any]]:
+    """The records there are of a run that need not be whole."""
+    found = []
+    for unit in sorted(store.stored() & set(run.units)):
+        with contextlib.suppress(DamageError):
+            found.append(store.record(unit))
+    return found
+
+
 def _units(run: Run) -> np.ndarray:
+    """What an interval is over: units, or what a bench says is alike."""
+    if hasattr(run.bench, "clusters"):
+        return run.bench.clusters(run.num)  # type: ignore[attr-defined]
     return np.arange(run.num) // run.model.unit
 
 
@@ -187,6 +210,11 @@ def _by_unit(arrays: Arrays, unit_of: np.ndarray) -> list[dict[str, np.ndarray]]
 def _measure(run: Run, store: Store) -> dict[str, np.ndarray]:
     if not run.bench.metrics:  # nothing was kept but sums
         return {}
+    judge = judging(run.bench)
+    if judge is not None:
+        found = look(store, run.num)
+        images = found.check(store.shown(), run.num, judge.allow_missing, todo_of(store))
+        return judge.judge(images, run.num, store.folder / PLACE)
     bench = with_sink(run.bench)
     if bench is not None:
         return _gathered(run, store, bench)

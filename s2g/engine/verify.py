@@ -18,7 +18,7 @@ from s2g.engine.scoring import items_digest, read_arrays
 from s2g.engine.store import Reader, Store, numbered
 from s2g.errors import DamageError
 
-KNOWN = {"run.json", "env.json", "journal.jsonl", "items", "units", "scores", "failed", "locks", "tmp"}
+KNOWN = {"run.json", "env.json", "journal.jsonl", "items", "units", "scores", "failed", "locks", "tmp", "judged"}
 SCORE = re.compile(r"[0-9a-f]{12}\.(json|npz)")
 DAMAGED, INCOMPLETE, LEFT_OVER, SET_ASIDE, FOREIGN, AT_WORK, LOST = (
     "damaged",  # not what was written; made anew by --repair

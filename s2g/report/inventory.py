@@ -94,6 +94,8 @@ def show_run(name: str, root: str) -> None:
             [metric, "–" if v["value"] is None else f"{v['value']:g}", _interval(v)] for metric, v in score["values"].items()
         ]
         console.print(console_table([f"n = {score['n']}", "value", "95 % interval"], values))
+        for remark in score.get("remarks", ()):
+            console.print(remark, soft_wrap=True)
 
 
 def _interval(value: dict) -> str:

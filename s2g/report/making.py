@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -21,7 +21,7 @@ from s2g.engine.atomic import write_bytes, write_json
 from s2g.engine.environment import machine
 from s2g.engine.locks import in_use
 from s2g.engine.run import Run, outline, resolve
-from s2g.engine.scoring import Score, score
+from s2g.engine.scoring import Score, score, score_name
 from s2g.engine.store import Store
 from s2g.errors import NotBuiltError, UserError
 from s2g.interrupt import uninterrupted
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 
 LACKING = re.compile(r"((?:model|guidance|bench)\.[\w.]+) = (.+?): no file")
+K = TypeVar("K")
 
 
 class Pool:
@@ -108,8 +109,10 @@ class Maker:
             scores: dict[int, Score] = {}
             if not profile.study:
                 pool = pool or used.enter_context(Pool(self.workers))
-                found = self.scores(list({run.key: run for run in runs.values()}.values()), pool, used, console)
-                scores = {place: found[run.key] for place, run in runs.items()}
+                # The same samples may be scored in several ways: by one bench's two scorers.
+                ways = {place: (run.key, score_name(run.bench, run.num)) for place, run in runs.items()}
+                found = self.scores({ways[place]: run for place, run in runs.items()}, pool, used, console)
+                scores = {place: found[way] for place, way in ways.items()}
             made = {
                 "command": self.command,
                 "date": f"{datetime.now(UTC):%Y-%m-%d}",
@@ -165,8 +168,9 @@ class Maker:
                     why[place] = what_lacks(str(error), raw["model"])
         return rows, runs, why
 
-    def scores(self, runs: Sequence[Run], pool: Pool, used: ExitStack, console: Console) -> dict[str, Score]:
-        """Scores by key, sampled where the store lacks them; the runs are said to be in use until `used` ends."""
+    def scores(self, ways: Mapping[K, Run], pool: Pool, used: ExitStack, console: Console) -> dict[K, Score]:
+        """Scores by the same names, sampled where the store lacks them; the runs are said to be in use until `used` ends."""
+        runs = list(ways.values())
         stores = {run.key: Store.of(run, self.root) for run in runs}
         for run in runs:
             stores[run.key].begin(run, True)
@@ -177,7 +181,7 @@ class Maker:
             made = execute(runs, self.root, pool.executor, True, console)
             for run in runs:
                 made.check(run)
-        return {run.key: score(run, stores[run.key]) for run in runs}
+        return {way: score(run, stores[run.key]) for way, run in ways.items()}
 
 
 def what_lacks(said: str, model: Mapping[str, Any]) -> str:

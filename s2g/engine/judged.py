@@ -1,0 +1,176 @@
+"""Benches that judge stored images one by one, from their files: what is there first, then an image at a time.
+
+Judging takes hours, so what is known of an image is kept as it becomes known, under a key that names the image's content:
+a stopped scoring goes on, a longer run asks only about what is new, and an image that has changed is asked about again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import PIL.Image
+
+from s2g.engine.bench import Bench
+from s2g.engine.items import FILES
+from s2g.engine.store import Reader, Store
+from s2g.errors import DamageError, UserError
+
+PLACE = "judged"  # beside the samples: a folder for each judge
+LISTED = 20  # of what is wrong, named one by one
+LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")  # of file managers; never read, so never in the way
+
+
+@dataclass(frozen=True)
+class Image:
+    """A stored image that is whole."""
+
+    item: int
+    path: Path
+    sha256: str  # of the file's bytes
+
+    def pixels(self) -> np.ndarray:
+        """uint8 [H, W, 3], whatever the file's mode: transparency is dropped, as PIL's RGB does."""
+        with PIL.Image.open(self.path) as opened:
+            return np.asarray(opened.convert("RGB"))
+
+
+class Judging(Bench, Protocol):
+    """A bench that reads image files one by one."""
+
+    @property
+    def allow_missing(self) -> bool:
+        """Whether images may be lacking; the score is then labelled."""
+        ...
+
+    def judge(self, images: Sequence[Image], num: int, place: Path) -> dict[str, np.ndarray]:
+        """Per-item arrays [num, ...], nan for what is not among `images`; what becomes known is kept below `place`."""
+        ...
+
+    def remarks(self, num: int, arrays: Mapping[str, np.ndarray] | None = None) -> list[str]:
+        """What must be said beside a score of the first `num` items: above all, why it is not comparable."""
+        ...
+
+
+def judging(bench: Any) -> Judging | None:
+    """The bench as one that judges files, None if it is none."""
+    return cast(Judging, bench) if hasattr(bench, "judge") else None
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a look at images found."""
+
+    images: list[Image]
+    missing: list[str]
+    unreadable: list[str]
+    extra: list[str]
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all that is wanted and nothing else."""
+        return not (self.missing or self.unreadable or self.extra)
+
+    def told(self) -> str:
+        """What is wrong, in words: counts and names."""
+        kinds = {"missing": self.missing, "unreadable": self.unreadable, "not among them": self.extra}
+        return "\n".join(f"  {len(names)} {kind}: {_some(names)}" for kind, names in kinds.items() if names)
+
+    def check(self, where: str, num: int, allow_missing: bool, todo: str) -> list[Image]:
+        """The images; UserError with the list if they are not all, and that is not allowed, or if there are none."""
+        if self.images and (self.whole or allow_missing):
+            return self.images
+        raise UserError(
+            f"{where}: {len(self.images):,} of {num:,} images can be scored\n{self.told()}",
+            todo=todo if self.images else "make them first: the run's command",
+        )
+
+
+def look(store: Store, num: int) -> Looked:
+    """Every file of the run's first `num` items read once and held against its sha256; and what else lies beside them."""
+    size = store.read_run()["identity"]["model"]["unit"]
+    images: list[Image] = []
+    missing, unreadable = [], []
+    reader = Reader(store)
+    for unit in range(-(-num // size)):
+        items = range(unit * size, min((unit + 1) * size, num))
+        try:
+            entries = {entry["item"]: entry for entry in store.record(unit)["items"]}
+        except DamageError as error:
+            gone = not store.record_path(unit).exists()
+            (missing if gone else unreadable).extend(
+                f"item {item}" if gone else f"item {item} (its record {error.problem})" for item in items
+            )
+            continue
+        for item in items:
+            entry = entries[item]
+            path = store.folder / "items" / entry.get("file", "")
+            if not path.is_file():
+                missing.append(f"items/{entry.get('file', f'item {item}, not kept')}")
+                continue
+            try:
+                reader.whole(entry)
+                images.append(Image(item, path, entry["sha256"]))
+            except DamageError as error:
+                unreadable.append(f"items/{path.name} ({error.problem})")
+    return Looked(images, missing, unreadable, _extra(store))
+
+
+def _extra(store: Store) -> list[str]:
+    """Files among the items that no item of the run can have."""
+    folder = store.folder / "items"
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return [f"items/{name}" for name in names if not FILES.fullmatch(name) and not is_litter(name)]
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file manager wrote it."""
+    return name in LITTER or name.startswith("._")
+
+
+def todo_of(store: Store) -> str:
+    """What to do about images that are not all there."""
+    return (
+        f"s2g verify {store.shown()} --repair makes them anew, what does not belong there is to be moved away; "
+        "or bench.allow_missing=true (s2g score RUN --allow-missing) scores those that are there, labelled"
+    )
+
+
+def asked_once(file: Path, keys: Sequence[str], ask: Callable[[Sequence[int]], Iterable[tuple[int, Any]]]) -> dict[str, Any]:
+    """Values by key: read from a JSONL file, and asked for where they are not in it, a line appended for each.
+
+    ask: gives (place in `keys`, value) for the places it is given, in any order, as they become known.
+    """
+    found = read_lines(file)
+    places = [place for key, place in {key: place for place, key in enumerate(keys)}.items() if key not in found]
+    if places:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a") as stream:
+            for place, value in ask(places):
+                found[keys[place]] = value
+                stream.write(json.dumps({"key": keys[place], "value": value}) + "\n")
+                stream.flush()
+    return {key: found[key] for key in keys}
+
+
+def read_lines(file: Path) -> dict[str, Any]:
+    """Values by key; a last line that was not finished is cut off the file, so that the next one begins a line."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return {}
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        with file.open("r+b") as stream:
+            stream.truncate(len(whole))
+    lines = (json.loads(line) for line in whole.splitlines())
+    return {line["key"]: line["value"] for line in lines}
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more

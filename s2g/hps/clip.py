@@ -1,0 +1,144 @@
+"""The scorer: 100 times the cosine of CLIP's image and text embeddings, with every choice of the preprocessing stated.
+
+tgxs002/HPSv2 (Apache-2.0) states none: its resize acts on tensors, and whether that smooths first ("antialias") changed
+with torchvision 0.17; its precision is CUDA's autocast, which does nothing on a CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s2g.cached import content_hash
+from s2g.errors import UserError
+from s2g.hps import checkpoint
+from s2g.interrupt import uninterrupted
+
+MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's (arXiv 2103.00020)
+DTYPES = ("fp32", "fp16")
+BATCH = 8  # images at once
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A CLIP with its weights, and how images are brought to its size."""
+
+    weights: str
+    architecture: str = checkpoint.ARCHITECTURE
+    antialias: bool = True
+    dtype: str = "fp32"
+
+    def identity(self) -> dict[str, Any]:
+        """All that a score depends on."""
+        return {
+            "network": dict(checkpoint.sizes(self.architecture)),
+            "weights_sha256": content_hash(checkpoint.file_of(self.weights)),
+            "resize": "bicubic on tensors, long side, black beside",
+            "antialias": self.antialias,
+            "dtype": self.dtype,
+        }
+
+    def scores(self, pairs: Sequence[tuple[np.ndarray, str]], device: str) -> list[float]:
+        """100 cos of each uint8 image [H, W, 3] with its prompt; one thread on a CPU.
+
+        ValueError for values that no cosine has. Half precision is autocast's, as the official package on a GPU, but for
+        the cosine itself, which is taken in float32: in half precision a score near 30 moves in steps of 1/64.
+        """
+        import torch
+
+        network, tokens, side = _loaded(self, _device(device))
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            found: list[float] = []
+            with torch.inference_mode():
+                for start in range(0, len(pairs), BATCH):
+                    part = pairs[start : start + BATCH]
+                    images = torch.stack([self.prepared(image, side) for image, _ in part]).to(_device(device))
+                    words = tokens([prompt for _, prompt in part]).to(_device(device))
+                    half = self.dtype == "fp16"
+                    with torch.autocast(_device(device).partition(":")[0], dtype=torch.float16, enabled=half):
+                        seen, read = network.encode_image(images), network.encode_text(words)
+                    seen, read = (torch.nn.functional.normalize(values.float(), dim=-1) for values in (seen, read))
+                    found += (100.0 * (seen * read).sum(-1)).tolist()
+        finally:
+            torch.set_num_threads(threads)
+        if not all(abs(value) <= 100.001 for value in found):
+            raise ValueError(f"{checkpoint.KEY} = {self.weights}: a score is {found}")
+        return found
+
+    def prepared(self, image: np.ndarray, side: int) -> Any:
+        """float32 [3, side, side] of a uint8 image [H, W, 3]: long side to `side`, black beside, CLIP's mean and deviation.
+
+        Not the centre crop that CLIP is usually given: hpsv2 asks for "light augmentation", and that is ResizeMaxSize.
+        """
+        import torch
+        from torchvision.transforms import InterpolationMode
+        from torchvision.transforms.v2 import functional as v2
+
+        pixels = torch.from_numpy(np.array(image)).movedim(-1, 0).float() / 255
+        scale = side / max(pixels.shape[1:])
+        if scale != 1:
+            height, width = (round(length * scale) for length in pixels.shape[1:])
+            pixels = v2.resize(pixels, [height, width], interpolation=InterpolationMode.BICUBIC, antialias=self.antialias)
+            beside, above = side - width, side - height
+            pixels = v2.pad(pixels, [beside // 2, above // 2, beside - beside // 2, above - above // 2])
+        return v2.normalize(pixels, list(MEAN), list(STD))
+
+
+def _device(typed: str) -> str:
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if typed == "auto" else typed
+
+
+@cache
+def _loaded(clip: Clip, device: str) -> tuple[Any, Any, int]:
+    """Network in evaluation mode, tokenizer, image size."""
+    with uninterrupted():
+        import torch
+        from open_clip.tokenizer import SimpleTokenizer
+    network, about = checkpoint.empty(clip.architecture), checkpoint.sizes(clip.architecture)
+    state = checkpoint.read(clip.weights, clip.architecture)
+    network.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+    length = about["text_cfg"]["context_length"]
+    # The one buffer that checkpoints do not hold: a word sees itself and what stands before it.
+    network.attn_mask = torch.full((length, length), float("-inf")).triu(1)
+    return network.to(device), SimpleTokenizer(context_length=length), int(about["vision_cfg"]["image_size"])
+
+
+def in_batches(
+    places: Sequence[int], pairs: Iterable[tuple[np.ndarray, str]], clip: Clip, device: str
+) -> Iterator[tuple[int, float]]:
+    """(place, score) as they become known; images are read a batch at a time."""
+    held: list[tuple[int, tuple[np.ndarray, str]]] = []
+    for place, pair in zip(places, pairs, strict=True):
+        held.append((place, pair))
+        if len(held) == BATCH:
+            yield from _of(held, clip, device)
+            held = []
+    yield from _of(held, clip, device)
+
+
+def _of(held: Sequence[tuple[int, tuple[np.ndarray, str]]], clip: Clip, device: str) -> Iterator[tuple[int, float]]:
+    if held:
+        yield from zip([place for place, _ in held], clip.scores([pair for _, pair in held], device), strict=True)
+
+
+def check(clip: Clip) -> None:
+    """UserError if weights are not there, are version 2.0, or do not fit; gigabytes are mapped, not read."""
+    if clip.dtype not in DTYPES:
+        raise UserError(f"bench.dtype = {clip.dtype}", allowed=", ".join(DTYPES))
+    checkpoint.file_of(clip.weights)
+    checkpoint.check_version(clip.weights)
+    checkpoint.read(clip.weights, clip.architecture, mapped=True)
+
+
+def absolute(architecture: str) -> str:
+    """An architecture's file at its absolute place; a name as it is."""
+    return str(Path(architecture).expanduser().absolute()) if architecture.endswith(".json") else architecture

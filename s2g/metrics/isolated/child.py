@@ -1,0 +1,180 @@
+"""Items to values through a child process in an isolated environment, item by item, so that a stopped scoring resumes.
+
+The child script is called as  child.py ITEMS VALUES SETTINGS:
+  ITEMS     JSONL, {"key": ..., "path": ..., "prompt": ...} each, and whatever else the scorer is given
+  VALUES    JSONL, to be appended to: {"key": ..., "value": ...}, a line for each item, in order, flushed when it is known
+  SETTINGS  one JSON object: weights by their absolute paths, and knobs
+It imports what it needs at its top, so that no items at all show whether that can be imported. It reaches no network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from s2g.cached import put
+from s2g.errors import IsolatedError
+from s2g.metrics.isolated.environment import Isolated, locked, only_variables
+
+LAUNCH = Path(__file__).with_name("launch.py")
+TIMEOUT = 1800.0  # seconds without a new value; the first one waits for the weights to load
+POLL = 0.1
+# What a child may know of the parent's surroundings. Everything else, tokens and keys above all, stays outside; HOME is a
+# folder of its own, because tokens lie in files there as well.
+VARIABLES = ("PATH", "TMPDIR", "LANG", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # a sum's last bits depend on how it is split
+
+Item = Mapping[str, Any]  # key, path, prompt, and what else a scorer is given
+
+
+def values_of(
+    isolated: Isolated,
+    items: Sequence[Item],
+    place: Path,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    timeout: float = TIMEOUT,
+    told: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Values by key, scored now or found in `place` from an earlier time, finished or not.
+
+    items: `key` names the content that is scored, not the file: what was known of a key is not asked again.
+    place: the folder of this scorer's items.jsonl, values.jsonl and log.txt; values are dropped when the scorer or its
+    settings are others. timeout: seconds without a new value after which the child is ended. told: how many values there
+    are, now and then. UserError if the environment is not built; IsolatedError with the whole log if the child fails,
+    hangs, or leaves items out. Values that were written stay.
+    """
+    isolated.check()
+    place.mkdir(parents=True, exist_ok=True)
+    asked = {str(item["key"]): item for item in items}
+    about = {**isolated.identity(), "settings": dict(settings or {})}
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    with locked(place / "lock") as lock:
+        _same(place, about, digest)
+        found = read_values(place / "values.jsonl")
+        missing = [item for key, item in asked.items() if key not in found]
+        if missing:
+            _run(isolated, missing, place, settings or {}, timeout, told or (lambda count: None), lock)
+            found = read_values(place / "values.jsonl")
+    lacking = [key for key in asked if key not in found]
+    if lacking:
+        raise _failure(isolated, place, f"it ended without a value for {len(lacking)} items, the first {lacking[0]}")
+    return {key: found[key] for key in asked}
+
+
+def try_imports(isolated: Isolated, place: Path, timeout: float = 300.0) -> None:
+    """Start the child without any item: IsolatedError with its log if it cannot import what it needs."""
+    place.mkdir(parents=True, exist_ok=True)
+    with locked(place / "lock") as lock:
+        _run(isolated, [], place, {}, timeout, lambda count: None, lock)
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """Values by key; a last line that was not finished is cut off the file, so that the next one begins a line."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        with path.open("r+b") as stream:
+            stream.truncate(len(whole))
+    found: dict[str, Any] = {}
+    for line in whole.splitlines():
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # a line that a loss of power has left: asked again
+            entry = json.loads(line)
+            found[str(entry["key"])] = entry["value"]
+    return found
+
+
+def _same(place: Path, about: Mapping[str, Any], digest: str) -> None:
+    """Values of another scorer, or other settings, go."""
+    note = place / "about.json"
+    try:
+        before = json.loads(note.read_text())["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        before = ""
+    if before != digest:
+        (place / "values.jsonl").unlink(missing_ok=True)
+        put(note, (json.dumps({**about, "digest": digest}, indent=1) + "\n").encode())
+
+
+def _run(
+    isolated: Isolated,
+    items: Sequence[Item],
+    place: Path,
+    settings: Mapping[str, Any],
+    timeout: float,
+    told: Callable[[int], None],
+    lock: int,
+) -> None:
+    """One life of the child. It holds the lock too: whoever comes after a parent that was killed waits for its end."""
+    files = {name: place / name for name in ("items.jsonl", "values.jsonl", "settings.json", "log.txt", "home")}
+    put(files["items.jsonl"], "".join(json.dumps(dict(item)) + "\n" for item in items).encode())
+    put(files["settings.json"], json.dumps(dict(settings)).encode())
+    files["home"].mkdir(exist_ok=True)
+    arguments = [str(path.absolute()) for path in (isolated.child, *list(files.values())[:3])]
+    command = [str(isolated.interpreter), "-I", str(LAUNCH), *arguments]
+    variables = {**only_variables(VARIABLES, ("LC_",)), **OFFLINE, **ONE_THREAD, "HOME": str(files["home"].absolute())}
+    began = f"\n== {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: {isolated.name}, {len(items)} items\n".encode()
+    with files["log.txt"].open("ab") as log:
+        log.write(began)
+        log.flush()
+        child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=variables, cwd=files["home"], pass_fds=(lock,)
+        )
+        try:
+            hung = not _watched(child, files["values.jsonl"], timeout, told)
+        finally:
+            child.kill()  # it has ended, or hangs, or we were interrupted
+            child.wait()
+            assert child.stdin is not None
+            child.stdin.close()
+    if hung:
+        done = read_values(files["values.jsonl"])
+        at = next((item["key"] for item in items if str(item["key"]) not in done), "its end")
+        raise _failure(isolated, place, f"no new value came for {timeout:g} s, at {at}; it was ended")
+    if child.returncode:
+        raise _failure(isolated, place, _ended(child.returncode))
+
+
+def _watched(child: subprocess.Popen[bytes], values: Path, timeout: float, told: Callable[[int], None]) -> bool:
+    """Wait for the child's end; False once its values have not grown for `timeout` seconds."""
+    size, since, seen = -1, time.monotonic(), 0
+    while child.poll() is None:
+        grown = values.stat().st_size if values.exists() else 0
+        if grown != size:
+            with contextlib.suppress(FileNotFoundError), values.open("rb") as stream:
+                stream.seek(max(size, 0))
+                seen += stream.read(grown - max(size, 0)).count(b"\n")
+            size, since = grown, time.monotonic()
+            told(seen)
+        if time.monotonic() - since > timeout:
+            return False
+        time.sleep(POLL)
+    return True
+
+
+def _ended(code: int) -> str:
+    if code == -9:
+        return "its process was killed (signal 9); a machine that runs out of memory does that"
+    return f"its process ended with code {code}" if code > 0 else f"its process ended by signal {-code}"
+
+
+def _failure(isolated: Isolated, place: Path, what: str) -> IsolatedError:
+    log = (place / "log.txt").read_text(errors="replace")
+    last = log[log.rfind("\n== ") + 1 :].rstrip()
+    said = "\n".join(f"  | {line}" for line in last.splitlines())
+    return IsolatedError(
+        f"scorer {isolated.name}: {what}\n  its log in full ({os.path.relpath(place / 'log.txt')}):\n{said}\n"
+        f"  do: s2g env doctor {isolated.name}; the same command goes on from the values that are there"
+    )

@@ -1,0 +1,90 @@
+"""Q-Align's aesthetic score, 1 to 5, of stored images, through its environment of its own.
+
+Three prompts are in use under this one name, and each gives other numbers; which one it was is part of the score's key.
+Code: Q-Future/Q-Align (S-Lab licence, non-commercial); weights: q-future/one-align (LLaMA-2's terms besides).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from s2g.cached import content_hash
+from s2g.errors import UserError, unknown
+from s2g.metrics.isolated.child import values_of
+from s2g.metrics.isolated.environment import Isolated, find
+from s2g.placed import folder_of
+
+KEY = "bench.qalign"
+OFFICIAL = "q-future/one-align"
+DOWNLOADS = (f"{OFFICIAL}, about 16 GB", "the environment qalign, about 6 GB")
+LICENCES = ("Q-Align: S-Lab, non-commercial; LLaMA-2 terms for its weights",)
+_ASK = "USER: How would you rate the {} of this image?\n<|image|>\nASSISTANT: "
+VARIANTS = {
+    # The repository's scorer classes, whose 0 to 1 is here 4x + 1.
+    "scorer": f"{_ASK}The {{}} of the image is".format("aesthetics", "aesthetics"),
+    # Its model.score(): the words of the last sentence are exchanged.
+    "method": f"{_ASK}The image of the {{}} is".format("aesthetics", "aesthetics"),
+    # pyiqa's port: another word for the task.
+    "pyiqa": f"{_ASK}The {{}} of the image is".format("aesthetic", "aesthetic"),
+}
+
+
+class File(Protocol):
+    """A stored image."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of its bytes."""
+        ...
+
+
+def check_variant(name: str) -> None:
+    """UserError if there is no such variant."""
+    if name not in VARIANTS:
+        raise unknown("bench.qalign_variant", name, VARIANTS)
+
+
+def environment() -> Isolated:
+    """Its environment, built or not."""
+    return find("qalign")
+
+
+def weights_folder(typed: str) -> Path:
+    """The folder of the model: `typed` itself, or the hub's cache; UserError if it is not there."""
+    folder = folder_of(typed)
+    if folder is None or not (folder / "config.json").is_file():
+        raise UserError(
+            f"{KEY} = {typed}: no folder with its config.json here, nor in the cache of the hub",
+            todo=f"hf download {OFFICIAL} (16 GB; {LICENCES[0]}), or leave qalign out of bench.score",
+        )
+    return folder
+
+
+def identity(typed: str, variant: str) -> dict[str, str]:
+    """What determines a score: environment, child script, every file of the model's folder, and the prompt."""
+    files = sorted(
+        path for path in weights_folder(typed).iterdir() if path.suffix in (".bin", ".safetensors", ".json", ".py", ".model")
+    )
+    digest = hashlib.sha256("".join(f"{path.name} {content_hash(path)}" for path in files).encode()).hexdigest()[:12]
+    return {**environment().identity(), "weights": digest, "variant": variant}
+
+
+def scores(images: Sequence[File], typed: str, variant: str, place: Path, device: str) -> list[float]:
+    """1 to 5 of each image; what is known is kept below `place`. IsolatedError if its child fails."""
+    about: dict[str, Any] = identity(typed, variant)
+    items = [{"key": image.sha256, "path": str(image.path.absolute())} for image in images]
+    settings = {"weights": str(weights_folder(typed).absolute()), "prompt": VARIANTS[variant], "device": device}
+    found = values_of(environment(), items, place / f"qalign-{variant}-{about['weights']}", settings)
+    values = [float(found[image.sha256]) for image in images]
+    wrong = [(image.path.name, value) for image, value in zip(images, values, strict=True) if not 1 <= value <= 5]
+    if wrong:
+        raise UserError(f"{KEY}: {len(wrong)} scores are beyond 1 to 5 ({wrong[0][0]}: {wrong[0][1]})", allowed=OFFICIAL)
+    return values

@@ -1,0 +1,74 @@
+"""s2g export RUN --to LAYOUT: a run's images under the names that an official evaluator expects."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from s2g.engine.judged import Image, look, todo_of
+from s2g.engine.progress import progress
+from s2g.engine.store import Store
+from s2g.engine.stored import StoredRun, stored_run
+from s2g.errors import UserError, unknown
+from s2g.report.adm import export_npz
+from s2g.report.inventory import find_run
+
+LAYOUTS = {
+    "adm": "OUT is one .npz: arr_0, uint8 [N, H, W, 3], in item order (openai/guided-diffusion)",
+    "compbench": "OUT/CATEGORY/samples/PROMPT_NNNNNN.png (Karine-Huang/T2I-CompBench)",
+    "hps": "OUT/STYLE/NNNNN.jpg, PNG inside (tgxs002/HPSv2)",
+}
+LONGEST = 255  # bytes of a file's name
+
+
+def export(name: str, root: str, to: str, out: Path, num: int | None) -> None:
+    """Write a run's images; UserError, before anything is written, where they are not all there or are of another bench."""
+    if to not in LAYOUTS:
+        raise unknown("--to", to, LAYOUTS)
+    if to == "adm":
+        export_npz(name, root, out, num)
+        return
+    store = Store(find_run(name, root).resolve())
+    run = stored_run(store, num=num)
+    bench: Any = run.bench
+    if run.config["bench"]["name"] != to or not hasattr(bench, "official_name"):
+        own = run.config["bench"]["name"]
+        raise UserError(f"--to {to}: {store.shown()} is a run of bench={own}", allowed=f"{LAYOUTS[to]}: runs of bench={to}")
+    images = whole_set(run, store)
+    names = {image.item: bench.official_name(image.item) for image in images}
+    long = [one for one in names.values() if len(Path(one).name.encode()) > LONGEST]
+    if long:
+        raise UserError(f"--to {to}: {len(long)} names are longer than {LONGEST} bytes ({long[0]})")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"OUT = {out}: it is there, and what is in it would be scored too", todo="give a folder that is empty")
+    console = Console(highlight=False)
+    with progress(console, len(images), "writing") as bar:
+        for image in images:
+            target = out / names[image.item]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _place(image.path, target)
+            bar.advance(1)
+    console.print(f"{out}: {len(images):,} images, {LAYOUTS[to]}", soft_wrap=True)
+    for remark in bench.remarks(run.num):
+        console.print(remark, soft_wrap=True)
+
+
+def whole_set(run: StoredRun, store: Store) -> list[Image]:
+    """The images of a run that is complete; UserError naming what is missing of the official set."""
+    if run.num < run.bench.num:
+        raise UserError(
+            f"{store.shown()}: {run.num:,} images were asked for, and the official set is {run.bench.num:,}: "
+            f"images {run.num:,} to {run.bench.num - 1:,} are missing",
+            todo=f"the run's command with num={run.bench.num} makes the rest",
+        )
+    return look(store, run.num).check(store.shown(), run.num, False, todo_of(store).partition("; or ")[0])
+
+
+def _place(source: Path, target: Path) -> None:
+    """The same bytes under another name, whole or not at all."""
+    temporary = target.with_name(f".{os.getpid()}.tmp")
+    temporary.write_bytes(source.read_bytes())
+    os.replace(temporary, target)

@@ -1,0 +1,38 @@
+"""`s2g fetch NAME`: what a bench needs, from where it is published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.console import Console
+
+from s2g.errors import SeveralError, UserError, gathered, unknown
+
+
+def _hps(prompts_only: bool) -> list[Callable[[], list[str]]]:
+    from s2g.hps.fetching import fetch_checkpoint, fetch_prompts
+
+    return [fetch_prompts, *([] if prompts_only else [fetch_checkpoint])]
+
+
+def _compbench(prompts_only: bool) -> list[Callable[[], list[str]]]:
+    from s2g.compbench.fetching import addresses, fetch_file
+
+    names = [name for name in addresses() if name.endswith(".txt") or not prompts_only]
+    return [lambda name=name: [fetch_file(name)] for name in names]
+
+
+FETCHED = {"compbench": _compbench, "hps": _hps}
+
+
+def fetch_shown(name: str, prompts_only: bool) -> None:
+    """Fetch what a bench needs, and say what came; UserError with all that could not be had."""
+    if name not in FETCHED:
+        raise unknown("fetch", name, FETCHED)
+    console, errors = Console(highlight=False), list[UserError]()
+    for step in FETCHED[name](prompts_only):
+        with gathered(errors):
+            for line in step():
+                console.print(line, soft_wrap=True)
+    if errors:
+        raise SeveralError.of(errors)

@@ -1,0 +1,41 @@
+"""s2g score RUN: scores of images that are stored, without the model that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from s2g.app import show_run
+from s2g.engine.locks import in_use
+from s2g.engine.scoring import score
+from s2g.engine.store import Store
+from s2g.engine.stored import stored_run
+from s2g.errors import UserError
+from s2g.report.inventory import find_run
+
+
+def score_stored(name: str, root: str, typed: Sequence[str], num: int | None, allow_missing: bool, console: Any) -> None:
+    """Print a stored run's scores; typed: keys of its bench to be changed, bench.KEY=VALUE. UserError as for the run itself."""
+    store = Store(find_run(name, root).resolve())
+    changed = {**bench_keys(typed), **({"allow_missing": True} if allow_missing else {})}
+    run = stored_run(store, changed, num)
+    run.bench.check(run.model)
+    with in_use(store.folder):
+        result = score(run, store)
+    show_run(console, result, store, 0)
+
+
+def bench_keys(typed: Sequence[str]) -> Mapping[str, Any]:
+    """bench.KEY=VALUE arguments as a mapping; UserError for anything else."""
+    for argument in typed:
+        if not argument.startswith("bench.") or "=" not in argument:
+            raise UserError(f"{argument}: not a key of the bench", allowed="bench.KEY=VALUE, e.g. bench.score=[blip,qalign]")
+    try:
+        found = OmegaConf.to_container(OmegaConf.from_dotlist(list(typed)), resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{' '.join(typed)}: cannot be read ({str(error).splitlines()[0]})") from error
+    assert isinstance(found, dict)
+    return found.get("bench", {})
