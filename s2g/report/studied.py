@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from s2g.engine.run import Outline, Run
@@ -52,24 +53,20 @@ def measure_study(
                 other = [values[place][column.metric] for place in reference]
                 delta = over_seeds([a - b for a, b in zip(own, other, strict=True)])
             cells[name] = Cell.of(over_seeds(own), delta)
-        lines.append(
-            Measured(
-                group,
-                row,
-                rows[at[0]].label,
-                f"make {exhibit.name}",
-                RUN if len(have) == len(at) else why[next(place for place in at if place in why)],
-                keys_of(rows, {place: run for place in have if isinstance(run := runs[place], Run)}),
-                profile.reference(row),
-                studies[have[0]].count if have else 0,
-                runs=len(have),
-                cells=cells,
-                **costs(values[have[0]] if have else {}),
-            )
+        line = Measured(
+            group,
+            row,
+            rows[at[0]].label,
+            f"make {exhibit.name}",
+            RUN if len(have) == len(at) else why[next(place for place in at if place in why)],
+            keys_of(rows, {place: run for place in have if isinstance(run := runs[place], Run)}),
+            profile.reference(row),
+            studies[have[0]].count if have else 0,
+            runs=len(have),
+            cells=cells,
         )
+        counted = values[have[0]] if have else {}
+        if "evaluations" in counted:  # what tables say of every row, where a study counts it
+            line = replace(line, evaluations=counted["evaluations"], flops=1e12 * counted["tflops"])
+        lines.append(line)
     return tuple(lines)
-
-
-def costs(values: Mapping[str, float]) -> dict[str, float]:
-    """What tables say of every row, where a study counts it: evaluations, and FLOPs of an item."""
-    return {"evaluations": values["evaluations"], "flops": 1e12 * values["tflops"]} if "evaluations" in values else {}
