@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,16 +13,16 @@ import numpy as np
 from s2g.config import ModelConfig
 from s2g.engine.bench import Arrays, Metric
 from s2g.engine.judged import Image, asked_once
-from s2g.errors import NotBuiltError, SeveralError, UserError, gathered, unknown
+from s2g.errors import SeveralError, UserError, gathered, unknown
 from s2g.hps import checkpoint, official, prompts
 from s2g.hps.known import V21
 from s2g.hps.prompts import COUNT, LISTS, STYLES
+from s2g.metrics import qalign
 from s2g.metrics.part import part_items
 
 SCORERS = ("hps", "official")
 SCORES = ("hps", "qalign")
 USUAL = (10.0, 40.0)  # ours: every mean that is published for v2.1 lies well inside (GLIDE 14.51, S2 on SD3.5 31.56)
-PERCENT = (-100.0, 100.0)
 
 
 def _style(name: str, label: str, style: str) -> Metric:
@@ -58,7 +57,7 @@ class HPS21:
     architecture: str = checkpoint.ARCHITECTURE
     antialias: bool = True
     dtype: str = "fp32"
-    qalign: str = "q-future/one-align"
+    qalign: str = qalign.OFFICIAL
     qalign_variant: str = "scorer"
     device: str = "auto"
     allow_missing: bool = False
@@ -74,6 +73,7 @@ class HPS21:
         for name in self.score:
             if name not in SCORES:
                 raise unknown("bench.score", name, SCORES)
+        qalign.check_variant(self.qalign_variant)
 
     @property
     def num(self) -> int:
@@ -87,14 +87,14 @@ class HPS21:
     def downloads(self) -> tuple[str, ...]:
         """What scoring fetches, with sizes."""
         of_hps = (f"{checkpoint.known.REPOSITORY}, {V21}, about 4 GB",) if "hps" in self.score else ()
-        of_qalign = ("q-future/one-align, about 16 GB",) if "qalign" in self.score else ()
+        of_qalign = qalign.DOWNLOADS if "qalign" in self.score else ()
         return (f"{checkpoint.known.DATA_SET}, 4 lists of prompts", *of_hps, *of_qalign)
 
     @property
     def licences(self) -> tuple[str, ...]:
         """Of what is fetched."""
         return ("HPSv2 code: Apache-2.0; weights and prompts: see their pages on the hub",) + (
-            ("Q-Align: S-Lab, non-commercial; LLaMA-2 terms for its weights",) if "qalign" in self.score else ()
+            qalign.LICENCES if "qalign" in self.score else ()
         )
 
     @cached_property
@@ -122,7 +122,7 @@ class HPS21:
         if "hps" in self.score:
             needs += [self._check_clip, *([official.environment().check] if self.scorer == "official" else [])]
         if "qalign" in self.score:
-            needs += [lambda: _qalign().weights_folder(self.qalign), lambda: _qalign().environment().check()]
+            needs += [lambda: qalign.weights_folder(self.qalign), lambda: qalign.environment().check()]
         errors: list[UserError] = []
         for need in needs:
             with gathered(errors):
@@ -168,7 +168,7 @@ class HPS21:
         if "hps" in self.score:
             about["hps"] = self._identity()
         if "qalign" in self.score:
-            about["qalign"] = _qalign().identity(self.qalign, self.qalign_variant)
+            about["qalign"] = qalign.identity(self.qalign, self.qalign_variant)
         return about | ({"allow_missing": True} if self.allow_missing else {})
 
     def _identity(self) -> dict[str, Any]:
@@ -216,7 +216,7 @@ class HPS21:
         if "hps" in self.score:
             arrays["hps"] = _filled(num, images, self._hps(images, place))
         if "qalign" in self.score:
-            found = _qalign().scores(images, self.qalign, self.qalign_variant, place, self.device)
+            found = qalign.scores(images, self.qalign, self.qalign_variant, place, self.device)
             arrays["qalign"] = _filled(num, images, found)
         return arrays
 
@@ -243,11 +243,3 @@ def _filled(num: int, images: Sequence[Image], values: Sequence[float]) -> np.nd
     found = np.full(num, np.nan)
     found[[image.item for image in images]] = values
     return found
-
-
-def _qalign() -> Any:
-    """The judge of aesthetics, loaded where it is asked for: planning needs none of it."""
-    try:
-        return import_module("s2g.metrics.qalign")
-    except ModuleNotFoundError as error:
-        raise NotBuiltError("bench.score = qalign: it is not built yet", allowed="hps") from error

@@ -15,22 +15,19 @@ from s2g.config import read
 from s2g.engine.bench import Metric
 from s2g.engine.judged import PLACE, Image, todo_of
 from s2g.engine.judged import look as look_at_store
-from s2g.engine.run import restore
 from s2g.engine.store import Store
+from s2g.engine.stored import stored_run
 from s2g.errors import SeveralError, UserError
 from s2g.hps.folder import look
 from s2g.report.inventory import find_run
+from s2g.report.score import bench_keys
 from s2g.report.table import console_table
 
 
 def score_folder(folder: Path, typed: Sequence[str], allow_missing: bool) -> None:
     """Score ROOT/STYLE/NNNNN.jpg with the bench's knobs as typed; UserError with the list if images lack or are too many."""
     console = Console(highlight=False)
-    knobs = [text.removeprefix("bench.").partition("=") for text in typed]
-    for text, (name, sign, _) in zip(typed, knobs, strict=True):
-        if not sign or not name:
-            raise UserError(f"{text}: cannot be read", allowed="bench.KEY=VALUE, e.g. bench.path=FOLDER bench.antialias=false")
-    bench = read(HPS21, {name: _value(value) for name, _, value in knobs} | {"allow_missing": allow_missing}, "bench")
+    bench = read(HPS21, {**bench_keys(typed), "allow_missing": allow_missing}, "bench")
     errors = bench.lacking()
     if not folder.is_dir():
         errors.insert(0, UserError(f"{folder}: no such folder", allowed="a folder of anime/00000.jpg, …"))
@@ -49,10 +46,8 @@ def score_folder(folder: Path, typed: Sequence[str], allow_missing: bool) -> Non
 def compare_scorers(name: str, root: str, num: int | None) -> None:
     """A run's images by our scorer and by the official package: means by style, and how far apart single images are."""
     console = Console(highlight=False)
-    folder = find_run(name, root)
-    store = Store(folder)
-    begun = store.read_run()
-    run = restore(begun["config"], min(num or begun["num"], begun["num"]))
+    store = Store(find_run(name, root).resolve())
+    run = stored_run(store, {}, num)
     if not isinstance(run.bench, HPS21):
         raise UserError(f"{name}: it is no run of bench=hps", todo="s2g status lists runs")
     ours, theirs = (replace(run.bench, score=("hps",), scorer=scorer) for scorer in ("hps", "official"))
@@ -60,7 +55,7 @@ def compare_scorers(name: str, root: str, num: int | None) -> None:
     if errors:
         raise SeveralError.of(errors)
     images = look_at_store(store, run.num).check(store.shown(), run.num, run.bench.allow_missing, todo_of(store))
-    both = [bench.judge(images, run.num, folder / PLACE) for bench in (ours, theirs)]
+    both = [bench.judge(images, run.num, store.folder / PLACE) for bench in (ours, theirs)]
     rows = [
         [metric.label, *(_mean(metric, arrays) for arrays in both), str(_count(metric, both[0]))] for metric in ours.metrics
     ]
@@ -90,9 +85,3 @@ def _count(metric: Metric, arrays: dict[str, np.ndarray]) -> int:
     only = {name: values[arrays["here"]] for name, values in arrays.items()}
     styles = {"anime": 0, "concept": 1, "paintings": 2, "photo": 3}
     return int((only["style"] == styles[metric.name]).sum()) if metric.name in styles else int(only["here"].sum())
-
-
-def _value(text: str) -> object:
-    if text in ("true", "false"):
-        return text == "true"
-    return [part for part in text[1:-1].split(",") if part] if text.startswith("[") else text

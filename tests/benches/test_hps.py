@@ -18,8 +18,9 @@ from s2g.engine.run import Run, restore
 from s2g.engine.scoring import score
 from s2g.engine.store import Store
 from s2g.errors import UserError
-from s2g.hps import clip, known
+from s2g.hps import clip, known, official
 from s2g.hps.prompts import COUNT, STYLES
+from s2g.report.hps_scores import compare_scorers
 
 
 @pytest.fixture(autouse=True)
@@ -176,3 +177,40 @@ def test_a_mean_that_no_images_have_is_labelled(tmp_path: Path) -> None:
 def test_a_model_of_classes_is_refused(run_of: Callable[..., Run]) -> None:
     with pytest.raises(UserError, match="bench = hps: tiny_sit makes no images of texts"):
         run_of("model=tiny_sit", "bench=hps")
+
+
+def test_a_run_is_scored_by_both_scorers_side_by_side(
+    typed: list[str],
+    composed: Callable[..., dict[str, Any]],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, store = made(typed, composed, tmp_path)
+    Path(store.folder.parent.parent / "worded.safetensors").unlink()  # the images alone are enough
+    with pytest.raises(UserError, match=r"environment hpsv2: it is not built(.|\n)*s2g env build hpsv2"):
+        compare_scorers(store.folder.name, str(store.folder.parent), None)
+    offset = [0.25 + 0.5 * (item == 6) for item in range(8)]
+
+    def theirs(images: Any, texts: Any, weights: str, place: Path) -> list[float]:
+        small = HPS21(weights=weights, architecture=str(tmp_path / "small.json"))._clip
+        ours = small.scores([(image.pixels(), text) for image, text in zip(images, texts, strict=True)], "cpu")
+        return [value - offset[image.item] for image, value in zip(images, ours, strict=True)]
+
+    monkeypatch.setattr(official, "scores", theirs)
+    monkeypatch.setattr(official, "environment", lambda: HereEnvironment())
+    capfd.readouterr()
+    compare_scorers(store.folder.name, str(store.folder.parent), None)
+    out = capfd.readouterr().out
+    assert "ours minus official: mean +0.31250, largest 0.75000 (item 6)" in out and "over 8 images" in out
+    assert "official hpsv2" in out and "HPSv2.1 Avg" in out
+
+
+class HereEnvironment:
+    """An environment that is built."""
+
+    def check(self) -> None:
+        return
+
+    def identity(self) -> dict[str, str]:
+        return {"environment": "here"}
