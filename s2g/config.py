@@ -66,6 +66,7 @@ class ModelConfig:
     download_gb: float = 0.0  # everything the model needs, as it is fetched; 0: not known
 
     RANDOM_FAMILIES: ClassVar[tuple[str, ...]] = ("sit", "dit", "sd3", "flux")
+    TRAINED_FAMILIES: ClassVar[tuple[str, ...]] = ("sit", "dit", "sd3", "flux", "wan", "captioned", "toy")
     TEXT_FAMILIES: ClassVar[tuple[str, ...]] = ("sd3", "flux", "wan", "captioned")  # whose prompts are words
     PACKED_FAMILIES: ClassVar[tuple[str, ...]] = ("flux",)  # whose latents have no axis of channels
     key: ClassVar[str] = "model.weights"  # under which a user types the weights
@@ -82,6 +83,12 @@ class ModelConfig:
             families = ", ".join(self.RANDOM_FAMILIES)
             raise UserError(
                 f"{self.key} = {self.weights}: not for model.family = {self.family}", allowed=f"families {families}"
+            )
+        if self.weights == "none" and self.family in self.TRAINED_FAMILIES:
+            raise UserError(
+                f"{self.key} = none: {self.name} has weights",
+                allowed="a file, or what its YAML says",
+                todo=f"leave {self.key} out",
             )
 
     @staticmethod

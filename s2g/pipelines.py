@@ -133,7 +133,7 @@ def _place(model: ModelConfig, key: str, typed: str, patterns: tuple[str, ...], 
         return folder
     if not REPOSITORY.fullmatch(typed):
         raise UserError(
-            f"{key} = {typed}: no file or folder of that name",
+            f"{key} = {typed}: {'it is a file' if folder.is_file() else 'no file or folder of that name'}",
             allowed="a folder in diffusers' layout, or a repository of the hub",
             todo=f"{key}=FOLDER",
         )

@@ -138,8 +138,9 @@ class ImageNet:
     def check(self, model: ModelConfig) -> None:
         classes = model.network.get("num_classes")
         if (classes, model.resolution) != (CLASSES, SIDE):
+            does = "paints what words say" if model.reads_text else f"makes {classes} classes"
             raise UserError(
-                f"bench = imagenet: {model.name} makes {classes} classes at {model.resolution} pixels",
+                f"bench = imagenet: {model.name} {does} at {model.resolution} pixels",
                 allowed=f"models of {CLASSES} classes at {SIDE} pixels: sit_xl, dit_xl",
             )
         # That a network runs can be seen without them; scoring asks then.

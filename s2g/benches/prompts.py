@@ -14,7 +14,7 @@ import numpy as np
 from s2g.config import ModelConfig, canonical
 from s2g.engine.bench import Arrays, Metric
 from s2g.errors import UserError
-from s2g.shapes.vocabulary import tokens
+from s2g.shapes.vocabulary import shown, tokens, words_of
 from s2g.typed import at_least, coerce, only
 
 LEAST = 2  # items of a run
@@ -49,7 +49,7 @@ class Prompts:
         if self.seeds and len(self.seeds) != len(self.text):
             raise UserError(f"bench.seeds: {len(self.seeds)} seeds for {len(self.text)} prompts", allowed="one each, or none")
         for seed in self.seeds:
-            at_least(seed, 0, "bench.seeds")
+            _check_seed(seed, "bench.seeds")
         if self.num is None:
             object.__setattr__(self, "num", max(LEAST, len(self.text)))
 
@@ -70,6 +70,8 @@ class Prompts:
         if model.family == "captioned":
             for prompt in self.text:
                 tokens(prompt)  # names a word that it does not know
+                if not words_of(prompt):  # it would be the empty prompt, which is "no condition"
+                    raise UserError(f"prompt {shown(prompt)}: it has no words", allowed="prompts of at least one word")
 
     def placed(self, typed: Mapping[str, Any]) -> dict[str, Any]:
         """The bench as it was typed, with its prompts instead of the file, which may change."""
@@ -135,5 +137,11 @@ def _json_line(line: str, where: str) -> tuple[str, int | None]:
     only({"prompt", "seed"}, values, where)
     seed = coerce(int | None, values.get("seed"), f"{where}, seed")
     if seed is not None:
-        at_least(seed, 0, f"{where}, seed")
+        _check_seed(seed, f"{where}, seed")
     return values["prompt"], seed
+
+
+def _check_seed(seed: int, key: str) -> None:
+    at_least(seed, 0, key)
+    if seed >= 2**64:  # as of `seed`
+        raise UserError(f"{key} = {seed}", allowed="below 2^64")

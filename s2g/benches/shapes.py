@@ -117,8 +117,9 @@ class Shapes:
     def check(self, model: ModelConfig) -> None:
         classes = model.network.get("num_classes")
         if (classes, model.resolution) != (NUM_CLASSES, SIZE):
+            does = "paints what words say" if model.reads_text else f"makes {classes} classes"
             raise UserError(
-                f"bench = shapes: {model.name} makes {classes} classes at {model.resolution} pixels",
+                f"bench = shapes: {model.name} {does} at {model.resolution} pixels",
                 allowed=f"models of {NUM_CLASSES} classes at {SIZE} pixels: tiny_sit",
             )
 

@@ -15,6 +15,7 @@ from s2g.errors import NotBuiltError, SeveralError, UserError, gathered, unknown
 from s2g.guidance.assemble import Fit, assemble
 from s2g.guidance.base import Guidance, Need
 from s2g.registry import BENCHES, MODELS, SAMPLERS
+from s2g.resolution import check_resolution
 from s2g.sampling.base import WITHOUT, Sampler
 from s2g.sampling.levels import shift_of_tokens
 from s2g.sampling.unit import Unit
@@ -157,6 +158,7 @@ def outline(raw: Mapping[str, Any]) -> Outline:
         raise unknown("executor", raw["executor"]["name"], ["local"])
     settings = read(Settings, {k: v for k, v in raw.items() if k not in GROUPS}, "")
     model = read(ModelConfig, raw["model"], "model")
+    check_resolution(model)
     fit = Fit(model.blocks, model.presets, model.channels, model.network.get("channels"))
     guidance = assemble(raw["guidance"]["name"], raw["guidance"], fit)
     if guidance.channels is not None and model.family in model.PACKED_FAMILIES:

@@ -37,12 +37,32 @@ class Output:
 class Denoiser(Protocol):
     """A network behind its adapter."""
 
-    network: nn.Module
-    convention: Convention
-    latent_shape: tuple[int, ...]  # of one item
-    token_grid: tuple[int, ...]  # (H, W) or (F, H, W), in tokens
-    passes: str  # "batched": cond and uncond in one call | "separate"
-    order: tuple[str, ...]  # the stock pipeline's order of conditions
+    # All are asked and none is set: as properties, so that an adapter may have a more special network, or fixed values.
+    @property
+    def network(self) -> nn.Module: ...
+
+    @property
+    def convention(self) -> Convention: ...
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Of one item."""
+        ...
+
+    @property
+    def token_grid(self) -> tuple[int, ...]:
+        """(H, W) or (F, H, W), in tokens."""
+        ...
+
+    @property
+    def passes(self) -> str:
+        """ "batched": cond and uncond in one call; "separate": one call each."""
+        ...
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The stock pipeline's order of conditions."""
+        ...
 
     @property
     def blocks(self) -> Sequence[nn.Module]:

@@ -14,6 +14,10 @@ from torch import Tensor, nn
 from s2g.config import ModelConfig
 from s2g.errors import UserError
 
+# What reading any other file as weights gives: torch takes its bytes for a pickle's instructions, and follows them a while.
+NO_WEIGHTS = (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError)
+NO_WEIGHTS += (LookupError, ValueError, TypeError, AttributeError)
+
 
 def read_weights(path: Path, key: str = "model.weights") -> dict[str, Tensor]:
     """Tensors by name from a .safetensors or .pt file (bare, or under "ema"); copied out of it, so that alignment and
@@ -27,8 +31,9 @@ def read_weights(path: Path, key: str = "model.weights") -> dict[str, Tensor]:
             state = torch.load(path, weights_only=True, map_location="cpu", mmap=False)
     except OSError as error:
         raise UserError(f"{key} = {path}: {error.strerror}", todo="give a readable .safetensors or .pt file") from error
-    except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise UserError(f"{key} = {path}: not a weights file ({error})", allowed=".safetensors, .pt") from error
+    except NO_WEIGHTS as error:
+        said = (str(error).splitlines() or [""])[0]  # torch goes on with advice for those who wrote the file
+        raise UserError(f"{key} = {path}: not a weights file ({said})", allowed=".safetensors, .pt") from error
     state = state.get("ema", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{key} = {path}: does not hold tensors by name", allowed=".safetensors, .pt")

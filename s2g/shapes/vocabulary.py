@@ -13,12 +13,11 @@ LENGTH = 12  # tokens of a caption: a start and eleven words, one more than the 
 
 def tokens(caption: str) -> list[int]:
     """Numbers of a caption's words, [LENGTH]; words beyond are cut off. UserError names a word that is none of WORDS."""
-    words = caption.lower().replace(",", " ").replace(".", " ").split()
+    words = words_of(caption)
     for word in words:
         if word not in WORDS:
-            shown = caption if len(caption) <= 60 else f"{caption[:57]}..."
             raise UserError(
-                f"prompt {shown!r}: the built-in model does not know the word {word!r}",
+                f"prompt {shown(caption)}: the built-in model does not know the word {shown(word)}",
                 allowed=", ".join(WORDS),
                 todo="bench.text=['a red striped circle left of a blue solid square'], or a model of any words: sd35, flux",
             )
@@ -26,6 +25,16 @@ def tokens(caption: str) -> list[int]:
     return found + [PAD] * (LENGTH - len(found))
 
 
+def words_of(caption: str) -> list[str]:
+    """A caption's words: small letters, without commas and full stops."""
+    return caption.lower().replace(",", " ").replace(".", " ").split()
+
+
 def cut_off(caption: str) -> str:
     """The words of a caption that its tokens leave out; empty where it is short enough."""
-    return " ".join(caption.split()[LENGTH - 1 :])
+    return " ".join(words_of(caption)[LENGTH - 1 :])
+
+
+def shown(text: str, most: int = 60) -> str:
+    """A text in quotes, cut where it is long."""
+    return repr(text if len(text) <= most else f"{text[: most - 3]}...")

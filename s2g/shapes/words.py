@@ -10,7 +10,7 @@ from timm.layers.attention import Attention
 from timm.layers.mlp import Mlp
 from torch import Tensor, nn
 
-from s2g.shapes.vocabulary import FIRST, LENGTH, WORDS, cut_off, tokens
+from s2g.shapes.vocabulary import FIRST, LENGTH, WORDS, cut_off, shown, tokens
 
 
 class WordBlock(nn.Module):
@@ -62,8 +62,3 @@ class WordText:
                 print(f"prompt {shown(prompt)} is not read whole: left out is {shown(rest)}", file=sys.stderr)
                 self.said.add(prompt)
         return self.encoder(numbers)
-
-
-def shown(text: str, most: int = 60) -> str:
-    """A text in quotes, cut where it is long."""
-    return repr(text if len(text) <= most else f"{text[: most - 3]}...")

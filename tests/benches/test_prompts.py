@@ -44,6 +44,7 @@ def test_lines_are_prompts_whatever_they_are_written_in(tmp_path: Path) -> None:
         ('{"prompt": "a", "sede": 3}', "p.jsonl", "Did you mean 'seed'"),
         ('{"prompt": "a", "seed": 1.5}', "p.jsonl", "line 1, seed = 1.5: not a whole number"),
         ('{"prompt": "a", "seed": -1}', "p.jsonl", "line 1, seed = -1"),
+        ('{"prompt": "a", "seed": 18446744073709551616}', "p.jsonl", "line 1, seed = 18446744073709551616"),
         ('{"prompt": "a", "seed": 1}\n{"prompt": "b"}', "p.jsonl", "line 2: some lines have a seed"),
         ('{"prompt": "a"}\n{"prompt": "b", "seed": 1}', "p.jsonl", "line 2: some lines have a seed"),
     ],
@@ -59,6 +60,7 @@ def test_typed_prompts_are_checked_too(tmp_path: Path) -> None:
     for values, said in (
         ({"text": ("a cat", " ")}, "prompt 2 is empty"),
         ({}, "no prompts"),
+        ({"text": ("a",), "seeds": (2**64,)}, "below 2.64"),
         ({"text": ("a", "b"), "seeds": (1,)}, "1 seeds for 2 prompts"),
         ({"path": str(tmp_path / "none.txt")}, "No such file"),
     ):
@@ -117,3 +119,59 @@ def test_a_seed_of_its_own_is_its_noise_wherever_it_stands(composed: Callable[..
     unit = run.unit(0)
     part = Unit(unit.index, unit.items[2:], unit.seed, unit.mask_seed, 0, unit.streams)  # as where memory does not suffice
     assert torch.equal(noise_of(part, (3,)), noise[2:])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("a red striped dog", "does not know the word 'dog'"),
+        ("a red circle ☃👩‍🚀", "☃👩"),
+        ("猫が月の上に座っている", "猫が月の上に座っている"),
+        ("x" * 2000, "the word 'xxx"),
+        ("a red \x1b[31m circle", r"'\x1b[31m'"),
+        (" , .", "it has no words"),
+    ],
+)
+def test_the_built_in_model_names_what_it_cannot_read(
+    prompt: str, said: str, tmp_path: Path, composed: Callable[..., dict]
+) -> None:
+    """Before any weight is read, in lines that fit a screen."""
+    raw = composed("model=tiny_sd3", "model.weights=/no/such.pt", "bench=prompts", f"bench.path={file(tmp_path, prompt)}")
+    with pytest.raises(UserError) as caught:
+        resolve(raw)
+    assert said in str(caught.value) and max(map(len, str(caught.value).splitlines())) < 220
+
+
+def test_a_bench_of_the_built_in_captions_is_refused_to_others_and_other_benches_to_its_model(
+    composed: Callable[..., dict],
+) -> None:
+    for typed, said in (
+        (("model=tiny_sit", "bench=shapes_t2i"), "tiny_sit does not paint captions"),
+        (("model=sd35", "model.weights=random", "bench=shapes_t2i"), "sd35 does not paint captions"),
+        (("model=tiny_sd3", "bench=shapes"), "tiny_sd3 paints what words say"),
+        (("model=tiny_sd3", "bench=imagenet"), "tiny_sd3 paints what words say"),
+    ):
+        with pytest.raises(UserError, match=said):
+            resolve(composed(*typed))
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("model=tiny_sd3 model.resolution=64", "allowed: 32 pixels"),
+        ("model=sd35 model.resolution=1000", "multiples of 16"),
+        ("model=sd35 model.resolution=0", "multiples of 16"),
+        ("model=sd3 model.resolution=4096", "up to 3072 pixels"),
+        ("model=flux model.resolution=1000", "multiples of 16"),
+        ("model=tiny_sd3 model.weights=none", "tiny_sd3 has weights"),
+        ("model=sd35 model.weights=none", "sd35 has weights"),
+    ],
+)
+def test_what_a_model_cannot_do_is_said_before_it_is_loaded(typed: str, said: str, composed: Callable[..., dict]) -> None:
+    with pytest.raises(UserError, match=said):
+        outline(composed("bench=prompts", *typed.split()))
+
+
+def test_a_file_is_no_folder(composed: Callable[..., dict], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="it is a file"):
+        resolve(composed("model=sd35", "bench=prompts", f"model.weights={file(tmp_path, 'x')}"))

@@ -28,6 +28,8 @@ def test_a_rehearsal_measures_every_way_and_takes_no_results_place(tmp_path: Pat
     page = (tmp_path / "rehearsal.md").read_text()
     assert "REHEARSAL" in page and "no number means anything" in page and result["command"] in page
     assert result["date"] and result["machine"]
+    table = [line.count("|") for line in page.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + 8 and len(set(table)) == 1  # each row has a number for each column
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

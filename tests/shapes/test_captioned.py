@@ -78,6 +78,9 @@ def test_what_is_cut_off_is_told() -> None:
     long = " ".join(["a red striped circle"] * 4)
     assert len(tokens(long)) == LENGTH and cut_off(long) == "circle a red striped circle"
     assert cut_off("a red striped circle") == ""
+    close = "a red,striped,circle left of a blue,solid,square above"  # words are counted as they are read
+    assert tokens(close)[-1] != PAD and cut_off(close) == "" and cut_off(close + ",a") == "a"
+    assert cut_off("a , red , striped , circle , left of a") == ""
 
 
 def test_the_text_encoder_reads_order() -> None:

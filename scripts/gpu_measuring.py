@@ -1,0 +1,173 @@
+"""What the scripts that measure on a GPU share: what they are asked, how they take turns, and how a result is written.
+
+Such a script refuses to run without CUDA, and rehearses on a tiny network on the CPU: there, no number means anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from s2g.config import CHECKOUT, config_dir
+from s2g.engine.environment import machine
+from s2g.engine.memory import begin_peak, peak
+from s2g.engine.run import Outline, outline
+
+OUT = CHECKOUT / "experiments" / "results" / "gpu"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured, and on what."""
+
+    device: torch.device
+    batch: int
+    steps: int
+    repeats: int
+    side: int  # of the matrix product that says what the peak is
+    warm: int  # rounds before those that count
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command line asks for."""
+
+    script: str
+    typed: tuple[str, ...]
+    rehearse: bool
+    sizes: Sizes
+    out: Path | None  # None: the result is printed alone
+
+    @property
+    def command(self) -> str:
+        return shlex.join(["python", f"scripts/{self.script}.py", *self.typed])
+
+
+def asked(
+    script: str, about: str, typed: Sequence[str], full: tuple[int, int, int], tiny: tuple[int, int, int]
+) -> Asked | None:
+    """Options of a script; None, and a line on stderr, where there is no CUDA GPU. full, tiny: batch, steps, repeats.
+
+    `full` are the options' defaults, and `tiny` the most that a rehearsal takes of them.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rehearse", action="store_true", help="a tiny network on the CPU; written only where --out says")
+    parser.add_argument("--batch", type=int, default=full[0])
+    parser.add_argument("--steps", type=int, default=full[1], help="of the sampler, that are timed")
+    parser.add_argument("--repeats", type=int, default=full[2])
+    parser.add_argument("--out", type=Path, help=f"folder of the result; {OUT.relative_to(CHECKOUT)} when not given")
+    options = parser.parse_args(list(typed))
+    numbers = (options.batch, options.steps, options.repeats)
+    if min(numbers) < 1:
+        parser.error("--batch, --steps and --repeats are 1 or more")  # exits with 2
+    if not options.rehearse and not torch.cuda.is_available():
+        print("error: torch sees no CUDA GPU here; --rehearse runs a tiny network on the CPU", file=sys.stderr)
+        return None
+    if options.rehearse:
+        torch.set_num_threads(1)  # on a machine that is busy, two threads wait for each other
+        batch, steps, repeats = (min(pair) for pair in zip(numbers, tiny, strict=True))
+        return Asked(script, tuple(typed), True, Sizes(torch.device("cpu"), batch, steps, repeats, 128, 0), options.out)
+    return Asked(script, tuple(typed), False, Sizes(torch.device("cuda"), *numbers, 8192, 1), options.out or OUT)
+
+
+def run_of(*typed: str) -> Outline:
+    """A run's model, sampler and guidance, as a user would type it."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
+        raw: Any = OmegaConf.to_container(compose("run", overrides=list(typed)), resolve=True)
+    return outline(raw)
+
+
+def timed(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of `work`, what it left on the GPU included."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
+    began = time.perf_counter()
+    work()
+    wait()
+    return time.perf_counter() - began
+
+
+def matrix_peak(side: int, dtype: torch.dtype, device: torch.device) -> float:
+    """TFLOP/s of the best of ten square matrix products: what this GPU does, not what its data sheet says."""
+    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    return 2 * side**3 / min(timed(lambda: a @ b, device) for _ in range(10)) / 1e12
+
+
+@dataclass(frozen=True)
+class Turns:
+    """What several ways of doing the same took, by round: seconds, and GB at the peak, weights included."""
+
+    seconds: tuple[Mapping[str, float], ...]
+    gigabytes: tuple[Mapping[str, float], ...]
+
+    def median(self, way: str) -> float:
+        """Seconds."""
+        return median(each[way] for each in self.seconds)
+
+    def ratio(self, way: str, to: str) -> float:
+        """Median of the seconds over those of `to` in the same round: a machine that slows down slows both."""
+        return median(each[way] / each[to] for each in self.seconds)
+
+    def peak(self, way: str) -> float:
+        """The most GB of any round."""
+        return max(each[way] for each in self.gigabytes)
+
+
+def in_turn(ways: Mapping[str, Callable[[], object]], sizes: Sizes) -> Turns:
+    """All ways, round after round, those to warm up apart; in each round another one goes first."""
+    names, device, seconds, gigabytes = list(ways), sizes.device, [], []
+    for at in range(-sizes.warm, sizes.repeats):
+        took, held = {}, {}
+        for shift in range(len(names)):
+            name = names[(at + shift) % len(names)]
+            begin_peak(device.type)
+            took[name] = timed(ways[name], device)
+            held[name] = peak(device.type) / 1e9
+        seconds.append(took)
+        gigabytes.append(held)
+    return Turns(tuple(seconds[sizes.warm :]), tuple(gigabytes[sizes.warm :]))
+
+
+def result_of(ask: Asked, title: str, **values: Any) -> dict[str, Any]:
+    """A result with where it comes from: command, date, machine, torch and sizes."""
+    return {
+        "title": "REHEARSAL on a tiny network: no number means anything" if ask.rehearse else title,
+        "command": ask.command,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": machine(),
+        "torch": torch.__version__,
+        "sizes": {name: getattr(ask.sizes, name) for name in ("batch", "steps", "repeats", "side")},
+        **values,
+    }
+
+
+def page(result: Mapping[str, Any], head: Sequence[str], rows: Sequence[Sequence[str]], remarks: Sequence[str]) -> str:
+    """A result as Markdown: where it comes from, its table, and remarks, each a paragraph."""
+    lines = [f"# {result['title']}", ""]
+    lines += [f"`{result['command']}`, {result['date']}, {result['machine']}, torch {result['torch']}"]
+    lines += ["", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n".join([*lines, *(part for remark in remarks for part in ("", remark)), ""])
+
+
+def write(ask: Asked, stem: str, result: Mapping[str, Any], text: str) -> None:
+    """Print a page, and write it beside its numbers; a rehearsal never takes a result's place."""
+    print(text)
+    if ask.out is not None:
+        stem = "rehearsal" if ask.rehearse else stem
+        ask.out.mkdir(parents=True, exist_ok=True)
+        (ask.out / f"{stem}.json").write_text(json.dumps(result, indent=1) + "\n")
+        (ask.out / f"{stem}.md").write_text(text)
+        print(ask.out / f"{stem}.md")
