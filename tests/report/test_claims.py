@@ -65,13 +65,13 @@ def test_one_failure_is_enough_and_nothing_undecided_holds(verdicts: list[Verdic
 
 
 def results(name: str, rows: dict[str, tuple[float, float]], flops: float = 2.0) -> Results:
-    """Results of tiny_sit whose differences in `fd` have these intervals; the first row is the one compared with."""
+    """Results of tiny_sd3 whose differences in `fd` have these intervals; the first row is the one compared with."""
     measured = []
     for row, (low, high) in rows.items():
         delta = None if not measured else {"value": (low + high) / 2, "low": low, "high": high}
         cells = {"fd": Cell(10.0, 9.0, 11.0, delta), "joint": Cell(10.0, 9.0, 11.0, delta)}
         cost = flops if measured else 2.0
-        measured.append(Measured("tiny_sit", row, row, "", "run", {"shapes": row}, "cfg", 32, 2, cells, None, 1.0, cost, 1.0))
+        measured.append(Measured("tiny_sd3", row, row, "", "run", {"shapes": row}, "cfg", 32, 2, cells, None, 1.0, cost, 1.0))
     columns = {name: {"label": name, "higher": name == "joint", "digits": 1} for name in ("fd", "joint")}
     return Results(name, "tiny", 32, {}, columns, tuple(measured))
 
