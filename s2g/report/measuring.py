@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from s2g.engine.bench import Metric, PlannedBench
-from s2g.engine.run import Run, outline
+from s2g.engine.run import Outline, Run, outline
 from s2g.engine.scoring import CHUNK, Score, difference, estimate, items_digest, remembered
 from s2g.engine.store import Store
 from s2g.errors import unknown
@@ -149,10 +149,12 @@ def alike(name: str, run: Run, other: Run, root: str) -> Estimate:
     return of_mean(values, np.arange(run.num) // run.model.unit)
 
 
-def keys_of(rows: Sequence[Wanted], runs: Mapping[int, Run]) -> dict[str, str]:
-    """Keys by bench; of a row that is several runs, the second one's is BENCH 2."""
+def keys_of(rows: Sequence[Wanted], runs: Mapping[int, Run | Outline]) -> dict[str, str]:
+    """Keys by bench; of a row that is several runs, the second one's is BENCH 2. What is counted without weights has none."""
     found: dict[str, str] = {}
     for place, run in runs.items():
+        if isinstance(run, Outline):
+            continue
         count = 1 + sum(name.partition(" ")[0] == rows[place].bench for name in found)
         found[rows[place].bench + (f" {count}" if count > 1 else "")] = run.key
     return found

@@ -59,7 +59,7 @@ def measure_study(
             rows[at[0]].label,
             f"make {exhibit.name}",
             RUN if len(have) == len(at) else why[next(place for place in at if place in why)],
-            keys_of(rows, {place: run for place in have if isinstance(run := runs[place], Run)}),
+            keys_of(rows, {place: runs[place] for place in have}),
             profile.reference(row),
             studies[have[0]].count if have else 0,
             runs=len(have),
