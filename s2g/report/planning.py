@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,15 +63,26 @@ class Planned:
 
 def plan(exhibit: Exhibit, profile: Profile, num: int | None, root: str) -> list[Planned]:
     """Every row with what it takes; no weights are needed, nothing is written."""
-    found = []
+    found: list[Planned] = []
+    seen: set[str] = set()
     with composing():
         for want in wanted(profile):
             raw = composed(want)
             if num is not None:
                 raw["num"] = num
             with named(want):
-                found.append(_planned(want, raw, root))
+                one = _planned(want, raw, root)
+            # What a bench scores of its items is no part of them: they are sampled once.
+            samples = canonical({**raw, "bench": {key: value for key, value in raw["bench"].items() if key != "score"}})
+            found.append(_sampled_already(one) if samples in seen else one)
+            seen.add(samples)
     return found
+
+
+def _sampled_already(one: Planned) -> Planned:
+    """A row whose items another row has: nothing of it is to be made."""
+    hours = dict.fromkeys(one.hours, 0.0)
+    return replace(one, state="same items", items=0, evaluations=0, flops=0, hours=hours, disk_gb=0)
 
 
 def _planned(want: Wanted, raw: Mapping[str, Any], root: str) -> Planned:
