@@ -201,24 +201,28 @@ def resolve(raw: Mapping[str, Any], fetching: bool = False) -> tuple[Run, Execut
         raise about.unbuilt
     model, guidance, bench, settings = about.model, about.guidance, about.bench, about.settings
     assert not isinstance(bench, PlannedBench)
-    # What the bench needs and what the model needs are said together.
+    # What the bench needs and what the model needs are said together; a download begins where nothing is wrong.
     errors: list[UserError] = []
+    weak, executor = None, ExecutorConfig()
     with gathered(errors):
         bench.check(model)
     with gathered(errors):
-        if not model.ships:
+        executor = read(ExecutorConfig, raw["executor"], "executor")
+        if guidance.weaker is not None:
+            weak = WeakConfig.of(model, guidance.weaker.weights, guidance.weaker.network)
+    with gathered(errors):
+        if model.piped:
+            model.pipeline(fetching and not errors)
+        elif not model.ships:
             model.weights_file()
     if errors:
         raise SeveralError.of(errors)
     config = {key: raw[key] for key in ("model", "guidance", "sampler", "bench", "seed", "mask_seed")}
-    weak = None if guidance.weaker is None else WeakConfig.of(model, guidance.weaker.weights, guidance.weaker.network)
     # The run is made again from anywhere.
     if hasattr(bench, "placed"):
         config["bench"] = bench.placed(raw["bench"])  # type: ignore[attr-defined]
-    executor = read(ExecutorConfig, raw["executor"], "executor")
     config["model"] = {**raw["model"], "unit": model.unit}  # whatever another version has for its default
     if model.piped:
-        model.pipeline(fetching)
         folders = {key: Path(raw["model"].get(key) or "").expanduser() for key in ("weights", "base")}
         config["model"] |= {k: str(f.absolute()) for k, f in folders.items() if str(f) != "." and f.is_dir()}
     elif not model.ships:
