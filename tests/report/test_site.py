@@ -129,8 +129,10 @@ def test_theirs_and_ours_are_told_apart(site: Path, visit: Callable[..., Opened]
     page = visit(site / "table1.html").page
     paper = page.locator("section[aria-labelledby=paper]")
     assert "31.55" in paper.locator("td.theirs").all_inner_texts()
-    assert set(paper.locator("td.absent").all_inner_texts()) == {"not built"}
+    assert set(paper.locator("td.absent").all_inner_texts()) == {"not run"}
     assert "make table1 PROFILE=paper" in paper.inner_text()
+    videos = visit(site / "table3.html").page.locator("section[aria-labelledby=paper]")
+    assert set(videos.locator("td.absent").all_inner_texts()) == {"not built"}
 
 
 def test_the_whole_site_can_be_walked_by_key(site: Path, visit: Callable[..., Opened]) -> None:
