@@ -15,6 +15,7 @@ from s2g.errors import UserError
 from s2g.interrupt import uninterrupted
 from s2g.metrics.diversity import within_prompt
 from s2g.metrics.frechet import Moments, frechet_distance
+from s2g.metrics.part import part_items
 from s2g.metrics.pixels import clipped, contrast, saturation
 from s2g.shapes.asked import COUNT, KIND, KIND_OF, asked
 from s2g.shapes.captioned import RELATIONS, caption
@@ -33,14 +34,11 @@ def _binding(name: str) -> Metric:
     return Metric(name, f"{name} binding %", True, 1, items=lambda of: 100.0 * of[name], bounds=PERCENT, main=False)
 
 
-def _part(name: str, label: str, kinds: tuple[int, ...]) -> Metric:
-    """All right, of the items of some kinds alone."""
-
-    def value(of: Arrays) -> float:
-        chosen = np.isin(of["kind"], kinds)
-        return 100.0 * float(_all(of)[chosen].mean()) if chosen.any() else float("nan")
-
-    return Metric(name, label, True, 1, value=value, main=False)
+def _part(name: str, label: str) -> Metric:
+    """All right, of the items of one kind alone."""
+    return Metric(
+        name, label, True, 1, items=lambda of: 100.0 * part_items(_all(of).astype(float), of["kind"] == KIND[name]), main=False
+    )
 
 
 METRICS = (
@@ -50,10 +48,10 @@ METRICS = (
     Metric(
         "relation", "number and place right %", True, 1, items=lambda of: 100.0 * of["relation"], bounds=PERCENT, main=False
     ),
-    _part("one", "all right %, one object", (KIND["one"],)),
-    _part("two", "all right %, two objects", (KIND["two"],)),
-    _part("one_held_out", "all right %, one object of a held-out class", (KIND["one_held_out"],)),
-    _part("two_held_out", "all right %, two objects, one of a held-out class", (KIND["two_held_out"],)),
+    _part("one", "all right %, one object"),
+    _part("two", "all right %, two objects"),
+    _part("one_held_out", "all right %, one object of a held-out class"),
+    _part("two_held_out", "all right %, two objects, one of a held-out class"),
     Metric(
         "fd",
         "reader FD",

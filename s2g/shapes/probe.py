@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,18 +30,23 @@ class Reading:
         return torch.einsum("bs,bc,bt->bsct", shape, color, texture).flatten(1)
 
 
+def convolutions(width: int) -> list[nn.Module]:
+    """Layers from [B, 3, 32, 32] to [B, 4 width, 4, 4], in three steps of half the side and twice the width."""
+    layers: list[nn.Module] = []
+    before = 3
+    for after in (width, 2 * width, 4 * width):
+        layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        layers += [nn.Conv2d(after, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        before = after
+    return layers
+
+
 class Probe(nn.Module):
     """Images [B, 3, 32, 32] in [-1, 1] to a Reading; batch statistics are frozen in eval mode."""
 
     def __init__(self, width: int = 32, features: int = FEATURES) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        before = 3
-        for after in (width, 2 * width, 4 * width):
-            layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-            layers += [nn.Conv2d(after, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-            before = after
-        self.trunk = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        self.trunk = nn.Sequential(*convolutions(width), nn.AdaptiveAvgPool2d(2), nn.Flatten())
         self.features = nn.Sequential(nn.Linear(16 * width, features), nn.ReLU())
         self.heads = nn.ModuleDict({name: nn.Linear(features, count) for name, count in ATTRIBUTES.items()})
 
@@ -57,12 +63,17 @@ def shipped_probe() -> Probe:
     return model.eval()
 
 
-@torch.no_grad()
 def read_images(images: np.ndarray) -> Reading:
-    """What the shipped probe says of uint8 images [B, 32, 32, 3], with one thread: a sum depends on how it is split."""
+    """What the shipped probe says of uint8 images [B, 32, 32, 3]."""
+    return look(shipped_probe(), images)
+
+
+@torch.no_grad()
+def look(network: nn.Module, images: np.ndarray) -> Any:
+    """What a network says of uint8 images [B, H, W, 3], with one thread: a sum depends on how it is split."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return shipped_probe()(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1)
+        return network(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1)
     finally:
         torch.set_num_threads(threads)

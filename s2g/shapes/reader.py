@@ -11,15 +11,14 @@ from functools import cache
 from typing import cast
 
 import numpy as np
-import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from s2g.config import BUILTIN
 from s2g.shapes.captioned import RELATIONS
+from s2g.shapes.probe import FEATURES, convolutions, look
 from s2g.shapes.world import ATTRIBUTES
 
-FEATURES = 64
 LAYOUTS = ("one", *RELATIONS)
 
 
@@ -37,13 +36,7 @@ class Reader(nn.Module):
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        before = 3
-        for after in (width, 2 * width, 4 * width):
-            layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-            layers += [nn.Conv2d(after, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-            before = after
-        self.trunk = nn.Sequential(*layers, nn.Flatten())
+        self.trunk = nn.Sequential(*convolutions(width), nn.Flatten())
         self.features = nn.Sequential(nn.Linear(64 * width, FEATURES), nn.ReLU())
         self.layout = nn.Linear(FEATURES, len(LAYOUTS))
         heads = [nn.ModuleDict({name: nn.Linear(FEATURES, count) for name, count in ATTRIBUTES.items()}) for _ in range(2)]
@@ -66,12 +59,6 @@ def shipped_reader() -> Reader:
     return model.eval()
 
 
-@torch.no_grad()
 def read_two(images: np.ndarray) -> TwoRead:
-    """What the shipped reader says of uint8 images [B, 32, 32, 3], with one thread: a sum depends on how it is split."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return shipped_reader()(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1)
-    finally:
-        torch.set_num_threads(threads)
+    """What the shipped reader says of uint8 images [B, 32, 32, 3]."""
+    return look(shipped_reader(), images)
