@@ -61,13 +61,16 @@ class ModelConfig:
     base: str = ""  # where weights are a network alone: the pipeline, folder or repository, of its other parts
     memory: str = "resident"  # resident: a pipeline's parts stay on the device; offload: each is there while it is used
     vae_tiling: bool = False  # a pipeline's decoder works in overlapping tiles, for large images on small devices
+    frames: int = 0  # of a video; 0: images
+    fps: int = 0  # frames a second that a video is written and scored at
+    film: str = ""  # how videos are kept: mp4, or strip where they are small and every pixel counts (s2g/engine/video.py)
     source: str = ""  # where weights that do not ship are to be had, and how large they are
     licence: str = ""  # of weights that are fetched
     download_gb: float = 0.0  # everything the model needs, as it is fetched; 0: not known
 
     RANDOM_FAMILIES: ClassVar[tuple[str, ...]] = ("sit", "dit", "sd3", "flux")
-    TRAINED_FAMILIES: ClassVar[tuple[str, ...]] = ("sit", "dit", "sd3", "flux", "wan", "captioned", "toy")
-    TEXT_FAMILIES: ClassVar[tuple[str, ...]] = ("sd3", "flux", "wan", "captioned")  # whose prompts are words
+    TRAINED_FAMILIES: ClassVar[tuple[str, ...]] = ("sit", "dit", "sd3", "flux", "wan", "captioned", "moving", "toy")
+    TEXT_FAMILIES: ClassVar[tuple[str, ...]] = ("sd3", "flux", "wan", "captioned", "moving")  # whose prompts are words
     PACKED_FAMILIES: ClassVar[tuple[str, ...]] = ("flux",)  # whose latents have no axis of channels
     key: ClassVar[str] = "model.weights"  # under which a user types the weights
     network_key: ClassVar[str] = "model.network"  # and what the network is

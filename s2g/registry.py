@@ -90,6 +90,7 @@ MODELS = Registry(
         "dit": Entry("s2g.models.dit:DiTDenoiser", "DiT, class-conditional, variance preserving (arXiv 2212.09748)"),
         "captioned": Entry("s2g.models.tiny_sd3:TinySD3Denoiser", "SD3's transformer on captions of the built-in world"),
         "sd3": Entry("s2g.models.sd3:SD3Denoiser", "Stable Diffusion 3 and 3.5, text to image (arXiv 2403.03206)"),
+        "moving": Entry("s2g.models.tiny_wan:TinyWanDenoiser", "Wan's transformer on captioned videos of the built-in world"),
         "flux": Entry("s2g.models.flux:FluxDenoiser", "FLUX.1 with true CFG, text to image"),
         "toy": Entry("s2g.models.toy:ToyDenoiser", "residual networks on points of a Gaussian mixture"),
         "gmm": Entry("s2g.models.toy:ExactDenoiser", "the exact denoiser of a Gaussian mixture, in closed form"),
@@ -110,6 +111,9 @@ BENCHES = Registry(
         "shapes": Entry("s2g.benches.shapes:Shapes", "the built-in world's 108 classes, read by its probe"),
         "shapes_t2i": Entry(
             "s2g.benches.shapes_t2i:ShapesT2I", "captions of one and two objects of the built-in world, read by its reader"
+        ),
+        "shapes_t2v": Entry(
+            "s2g.benches.shapes_t2v:ShapesT2V", "videos of one moving object of the built-in world, read by its video reader"
         ),
         "gmm": Entry("s2g.benches.gmm:GMM", "points of a Gaussian mixture, held against the mixture itself"),
         "digits": Entry("s2g.benches.digits:Digits", "two handwritten digits, read by a classifier of all ten (Figure 4)"),

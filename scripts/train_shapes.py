@@ -4,6 +4,8 @@
     python scripts/train_shapes.py model=tiny_sit [steps=3200] [device=cpu|cuda] [out=training]
     python scripts/train_shapes.py model=reader
     python scripts/train_shapes.py model=tiny_sd3
+    python scripts/train_shapes.py model=video_reader
+    python scripts/train_shapes.py model=tiny_wan
     python scripts/train_shapes.py model=digits_probe, model=digits_sit
     python scripts/train_shapes.py model=cifar_sit device=cuda data=FOLDER [download=true]
 
@@ -20,6 +22,7 @@ import csv
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -29,21 +32,23 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from training_sources import NOTHING, Captions, Objects, Source, World, images_and_labels, of_cifar, of_digits
+from training_sources import Captions, Motions, Objects, Source, Videos, World, images_and_labels, of_cifar, of_digits
 
 from s2g.config import BUILTIN, PAIRS, config_dir
 from s2g.errors import UserError
 from s2g.metrics.frechet import Moments
-from s2g.models import tiny_sd3
+from s2g.models import tiny_sd3, tiny_wan
 from s2g.models.sit import SiT, initialise
 from s2g.models.tiny_sd3 import TinySD3
+from s2g.models.tiny_wan import TinyWan
 from s2g.pairs.digits import digits, held_out, pair
 from s2g.pairs.probe import DigitsProbe, read_digits
-from s2g.shapes import captioned
+from s2g.shapes import asked_videos, captioned, moving
 from s2g.shapes.asked import COUNT, asked
 from s2g.shapes.probe import Probe
 from s2g.shapes.reader import Reader
 from s2g.shapes.render import render
+from s2g.shapes.video_reader import VideoReader
 from s2g.shapes.world import ATTRIBUTES, HELD_OUT_SEED, REFERENCE_SEED, attributes_of, scenes
 
 WEIGHTS = BUILTIN
@@ -79,12 +84,14 @@ RECIPES = {
     "tiny_sit": Recipe(3200, 96, 2e-3, easy=2000, weak_at=2300),
     "reader": Recipe(1500, 128, 2e-3),
     "tiny_sd3": Recipe(3200, 64, 2e-3, easy=1800),
+    "video_reader": Recipe(1000, 64, 2e-3),
+    "tiny_wan": Recipe(2600, 48, 2e-3, easy=900, weak_at=1500),
     "digits_probe": Recipe(1500, 128, 2e-3),
     "digits_sit": Recipe(2000, 64, 2e-3, weak_at=500),
     "cifar_sit": Recipe(60_000, 256, 1e-3, weak_at=15_000),  # ours, and not run: no data was at hand
 }
-PROBES = {"probe": Probe, "digits_probe": DigitsProbe, "reader": Reader}
-BLOCKS = ("blocks.", "transformer.transformer_blocks.", "text.blocks.")
+PROBES = {"probe": Probe, "digits_probe": DigitsProbe, "reader": Reader, "video_reader": VideoReader}
+BLOCKS = ("blocks.", "transformer.transformer_blocks.", "transformer.blocks.", "text.blocks.")
 EMA_DECAY = 0.999
 LABEL_DROPOUT = 0.1
 
@@ -99,6 +106,10 @@ def build(name: str) -> nn.Module:
         pair = TinySD3(network)
         tiny_sd3.initialise(pair)
         return pair
+    if name == "tiny_wan":
+        filmed = TinyWan(network)
+        tiny_wan.initialise(filmed)
+        return filmed
     model = SiT(**network)
     initialise(model)
     return model
@@ -112,13 +123,19 @@ def source_of(settings: Settings) -> Source:
         return of_digits(settings.device, digits() if settings.model == "digits_probe" else pair())
     if settings.model == "reader":
         return Objects(settings.device)
-    world = Captions if settings.model == "tiny_sd3" else World
+    if settings.model == "video_reader":
+        return Motions(settings.device)
+    world = {"tiny_sd3": Captions, "tiny_wan": Videos}.get(settings.model, World)
     return world(settings.device, RECIPES[settings.model].easy)
 
 
 def noisy(images: Tensor, generator: torch.Generator) -> Tensor:
     """Images with a little noise: samples are never as clean as scenes."""
-    noise = torch.randn(images.shape, generator=generator) * torch.rand(len(images), 1, 1, 1, generator=generator) * 0.15
+    noise = (
+        torch.randn(images.shape, generator=generator)
+        * torch.rand(len(images), *(1,) * (images.ndim - 1), generator=generator)
+        * 0.15
+    )
     return images + noise.to(images.device)
 
 
@@ -140,6 +157,12 @@ def reader_loss(model: Reader, images: Tensor, asked: Tensor, generator: torch.G
     return loss
 
 
+def video_reader_loss(model: VideoReader, videos: Tensor, kinds: Tensor, generator: torch.Generator) -> Tensor:
+    """Cross entropy of shape, color and motion."""
+    reading, truth = model(noisy(videos, generator)), moving.attributes_of(kinds)
+    return sum((nn.functional.nll_loss(reading.logp[name], truth[name]) for name in truth), torch.zeros(()))
+
+
 def digits_loss(model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
     """Cross entropy of the ten digits."""
     return nn.functional.nll_loss(model(noisy(images, generator))[0], labels)
@@ -155,13 +178,14 @@ def velocity_loss(model: SiT, images: Tensor, labels: Tensor, generator: torch.G
     return (prediction - (images - noise)).square().mean()
 
 
-def caption_loss(model: TinySD3, images: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
-    """As `velocity_loss`, of captions, in SD3's own direction: noise - data at noise level s."""
+def caption_loss(model: TinySD3 | TinyWan, images: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
+    """As `velocity_loss`, of captions of images or videos, in SD3's and Wan's own direction: noise - data at level s."""
     noise = torch.randn(images.shape, generator=generator).to(images.device)
     level = torch.randn(len(images), generator=generator).sigmoid().to(images.device)
     dropped = (torch.rand(len(images), generator=generator) < LABEL_DROPOUT).to(images.device)
-    at = level[:, None, None, None]
-    given = torch.where(dropped[:, None], torch.tensor(NOTHING, device=tokens.device), tokens)
+    at = level.view(-1, *(1,) * (images.ndim - 1))
+    nothing = torch.tensor(model.text.vocabulary.tokens(""), device=tokens.device)
+    given = torch.where(dropped[:, None], nothing, tokens)
     return (model((1 - at) * images + at * noise, level, given) - (noise - images)).square().mean()
 
 
@@ -187,7 +211,14 @@ def train(settings: Settings) -> None:
     torch.set_num_threads(settings.threads)
     model = build(settings.model).to(settings.device).train()
     ema = copy.deepcopy(model).eval().requires_grad_(False)
-    losses = {"probe": probe_loss, "digits_probe": digits_loss, "reader": reader_loss, "tiny_sd3": caption_loss}
+    losses = {
+        "probe": probe_loss,
+        "digits_probe": digits_loss,
+        "reader": reader_loss,
+        "video_reader": video_reader_loss,
+        "tiny_sd3": caption_loss,
+        "tiny_wan": caption_loss,
+    }
     loss_of = losses.get(settings.model, velocity_loss)
     optims = optimisers(model, recipe.lr, muon=settings.model not in PROBES)
     step, seconds = 0, 0.0
@@ -249,6 +280,8 @@ def train(settings: Settings) -> None:
         report_probe(ema, settings.device)
     if settings.model == "reader":
         report_reader(ema, settings.device)
+    if settings.model == "video_reader":
+        report_video_reader(ema, settings.device)
     if settings.model == "digits_probe":
         with torch.no_grad():
             right = ema(held_images)[0].argmax(-1) == held_labels
@@ -284,6 +317,14 @@ def report_reader(reader: nn.Module, device: str, count: int = 10_000) -> None:
         print(f"held out, {words}: {int(right[chosen].sum())} of {int(chosen.sum())} read without an error")
 
 
+def report_video_reader(reader: nn.Module, device: str, count: int = 10_000) -> None:
+    """Share of held-out clean videos of every kind read without an error."""
+    videos, kinds = Motions(device).clean(HELD_OUT_SEED, 100_000, count)
+    with torch.no_grad():
+        read = np.concatenate([reader(chunk).kinds() for chunk in videos.split(500)])
+    print(f"held out: {int((read == kinds.cpu().numpy()).sum())} of {count} videos read without an error")
+
+
 def export(settings: Settings) -> None:
     """Write the EMA weights (and the weaker network's) into the package: fp16, but fp32 for what measures."""
     dtype = torch.float32 if settings.model in PROBES else torch.float16
@@ -303,6 +344,8 @@ def export(settings: Settings) -> None:
         export_reference()
     if settings.model == "reader":
         export_captioned()
+    if settings.model == "video_reader":
+        export_moving()
     if settings.model == "digits_probe":
         export_digits_reference(place / "digits_reference.npz")
 
@@ -329,21 +372,35 @@ def export_reference(count: int = 10_000, kept: int = 2_000) -> None:
     print("wrote", WEIGHTS / "reference.npz")
 
 
-def export_captioned(times: int = 40) -> None:
-    """Write the moments of the shipped reader's features on true scenes of bench=shapes_t2i's captions, `times` of each."""
-    reader = Reader()
-    reader.load_state_dict(load_file(WEIGHTS / "reader.safetensors"))
+def export_captioned() -> None:
+    """Write the moments of the shipped reader's features on true scenes of bench=shapes_t2i's captions."""
+    of = captioned.Captioned(*asked().T)
+    export_moments(Reader(), "reader", "captioned", COUNT, lambda at: captioned.render(of, REFERENCE_SEED, at))
+
+
+def export_moving() -> None:
+    """Write the moments of the shipped video reader's features on true videos of bench=shapes_t2v's captions."""
+    kinds = asked_videos.asked()
+    export_moments(VideoReader(), "video_reader", "moving", len(kinds), lambda at: moving.render(kinds, REFERENCE_SEED, at))
+
+
+def export_moments(
+    reader: nn.Module, name: str, file: str, count: int, render: Callable[[np.ndarray], np.ndarray], times: int = 40
+) -> None:
+    """Write the moments of a shipped reader's features on true scenes, `count` at a time, as uint8 pixels like every sample."""
+    reader.load_state_dict(load_file(WEIGHTS / f"{name}.safetensors"))
     torch.set_num_threads(1)
-    of, found = captioned.Captioned(*asked().T), []
+    found = []
     with torch.no_grad():
-        for first in range(0, times * COUNT, COUNT):
-            images = captioned.render(of, REFERENCE_SEED, np.arange(first, first + COUNT))
-            pixels = torch.from_numpy((images * 255 + 0.5).astype(np.uint8)).float() / 127.5 - 1
+        for first in range(0, times * count, count):
+            pixels = (
+                torch.from_numpy((render(np.arange(first, first + count)) * 255 + 0.5).astype(np.uint8)).float() / 127.5 - 1
+            )
             found.append(reader.eval()(pixels).features.numpy())
     moments = Moments.of(np.concatenate(found))
     known = dict(mean=moments.mean, covariance=moments.covariance, count=moments.count)
-    np.savez_compressed(WEIGHTS / "captioned.npz", **known)
-    print("wrote", WEIGHTS / "captioned.npz")
+    np.savez_compressed(WEIGHTS / f"{file}.npz", **known)
+    print("wrote", WEIGHTS / f"{file}.npz")
 
 
 def export_digits_reference(path: Path) -> None:

@@ -11,12 +11,11 @@ from torch import Tensor
 
 from s2g.pairs import cifar, digits
 from s2g.pairs.images import Images, Wobble, as_floats, batch
-from s2g.shapes import captioned
+from s2g.shapes import captioned, moving
 from s2g.shapes.render import render
-from s2g.shapes.vocabulary import tokens
+from s2g.shapes.vocabulary import STILLS, VIDEOS
 from s2g.shapes.world import EASY, FULL, HELD_OUT_SEED, NUM_CLASSES, TRAIN_SEED, Ranges, scenes
 
-NOTHING = tokens("")  # what "no caption" is
 SEED = 1  # of the order in which images are drawn
 
 
@@ -63,7 +62,7 @@ class Captions:
         indices = np.arange(first, first + count)
         of = captioned.drawn(seed, indices)
         images = torch.from_numpy(captioned.render(of, seed, indices, places) * 2 - 1)
-        numbers = torch.tensor([tokens(caption) for caption in of.captions()])
+        numbers = torch.tensor([STILLS.tokens(caption) for caption in of.captions()])
         return images.to(self.device), numbers.to(self.device)
 
 
@@ -86,6 +85,47 @@ class Objects:
         images = torch.from_numpy(captioned.render(of, seed, indices) * 2 - 1)
         asked = torch.from_numpy(np.stack([of.first, of.second, of.relation], axis=1))
         return images.to(self.device), asked.to(self.device)
+
+
+@dataclass(frozen=True)
+class Videos:
+    """Videos of the built-in world [B, 3, F, H, W] and the tokens of their captions, large objects for the first steps."""
+
+    device: str
+    easy: int = 0
+
+    def batch(self, step: int, count: int) -> tuple[Tensor, Tensor]:
+        return self._drawn(TRAIN_SEED, step * count, count, moving.LARGE if step < self.easy else moving.WHOLE)
+
+    def held_out(self) -> tuple[Tensor, Tensor]:
+        return self._drawn(HELD_OUT_SEED, 0, 128, moving.WHOLE)
+
+    def _drawn(self, seed: int, first: int, count: int, spread: moving.Spread) -> tuple[Tensor, Tensor]:
+        indices = np.arange(first, first + count)
+        kinds = moving.drawn(seed, indices)
+        videos = torch.from_numpy(moving.render(kinds, seed, indices, spread) * 2 - 1)
+        numbers = torch.tensor([VIDEOS.tokens(moving.caption(kind)) for kind in kinds.tolist()])
+        return videos.to(self.device), numbers.to(self.device)
+
+
+@dataclass(frozen=True)
+class Motions:
+    """Videos of every kind, and their kinds [B]."""
+
+    device: str
+
+    def batch(self, step: int, count: int) -> tuple[Tensor, Tensor]:
+        return self.clean(TRAIN_SEED, step * count, count)
+
+    def held_out(self) -> tuple[Tensor, Tensor]:
+        return self.clean(HELD_OUT_SEED, 0, 256)
+
+    def clean(self, seed: int, first: int, count: int) -> tuple[Tensor, Tensor]:
+        """Videos first .. first + count - 1."""
+        indices = np.arange(first, first + count)
+        kinds = moving.drawn(seed, indices, np.arange(moving.NUM_KINDS))
+        videos = torch.from_numpy(moving.render(kinds, seed, indices) * 2 - 1)
+        return videos.to(self.device), torch.from_numpy(kinds).to(self.device)
 
 
 @dataclass(frozen=True)

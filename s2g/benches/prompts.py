@@ -14,7 +14,7 @@ import numpy as np
 from s2g.config import ModelConfig, canonical
 from s2g.engine.bench import Arrays, Metric
 from s2g.errors import UserError
-from s2g.shapes.vocabulary import shown, tokens, words_of
+from s2g.shapes.vocabulary import STILLS, shown, words_of
 from s2g.typed import at_least, coerce, only
 
 LEAST = 2  # items of a run
@@ -69,7 +69,7 @@ class Prompts:
             )
         if model.family == "captioned":
             for prompt in self.text:
-                tokens(prompt)  # names a word that it does not know
+                STILLS.tokens(prompt)  # names a word that it does not know
                 if not words_of(prompt):  # it would be the empty prompt, which is "no condition"
                     raise UserError(f"prompt {shown(prompt)}: it has no words", allowed="prompts of at least one word")
 

@@ -1,4 +1,6 @@
-"""An item as bytes: an image is a PNG of its own, a point a row of its unit's array file; its sha256 is of its own bytes.
+"""An item as bytes: an image is a PNG of its own, a video an mp4 or a film strip, a point a row of its unit's array file.
+
+An item's sha256 is of its own bytes.
 
 Where a bench reads images as they are made, an item may instead be a row of features, or of an array of images, or no
 file at all (s2g/engine/keep.py).
@@ -11,16 +13,29 @@ import io
 import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from s2g.engine import video
 from s2g.engine.keep import Kept
 
 Entry = Mapping[str, Any]  # of a unit's record: item, file, sha256; its row where it shares the file; pixels' sha256
-FILES = re.compile(r"(?P<item>\d{6,})\.png|unit-(?P<unit>\d{6,})\.np[yz]")  # what lies in items/
+FILES = re.compile(r"(?P<item>\d{6,})\.(png|mp4)|unit-(?P<unit>\d{6,})\.np[yz]")  # what lies in items/
+
+
+@dataclass(frozen=True)
+class Film:
+    """How videos are kept: one of video.FILMS, and frames a second; an empty form where items are no videos."""
+
+    form: str = ""
+    fps: int = 0
+
+
+STILL = Film()
 
 
 class Content:
@@ -40,12 +55,14 @@ class Content:
 
 
 def packed(
-    unit: int, items: Sequence[int], values: np.ndarray, kept: Kept | None = None
+    unit: int, items: Sequence[int], values: np.ndarray, kept: Kept | None = None, film: Film = STILL
 ) -> tuple[dict[str, bytes], list[dict[str, Any]], list[dict[str, Any]]]:
-    """Files by name, and an entry for each item, of uint8 images [B, H, W, 3] or float32 points [B, ...].
+    """Files by name, and an entry for each item: uint8 images [B, H, W, 3], videos [B, F, H, W, 3] or float32 points [B, ...].
 
     Then entries of what is kept beside the images, where anything is.
     """
+    if values.dtype == np.uint8 and values.ndim == 5:
+        return *_videos(items, values, film), []
     if kept is None:
         files, entries = _images(items, values) if values.dtype == np.uint8 else _points(unit, items, values)
         return files, entries, []
@@ -64,6 +81,12 @@ def packed(
 
 def _images(items: Sequence[int], values: np.ndarray) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
     files = {f"{item:06d}.png": png(image) for item, image in zip(items, values, strict=True)}
+    return files, _entries(items, [{"file": name} for name in files], files.values())
+
+
+def _videos(items: Sequence[int], values: np.ndarray, film: Film) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    encode, end = (video.strip, "png") if film.form == "strip" else (partial(video.encoded, fps=film.fps), "mp4")
+    files = {f"{item:06d}.{end}": encode(frames) for item, frames in zip(items, values, strict=True)}
     return files, _entries(items, [{"file": name} for name in files], files.values())
 
 
@@ -101,8 +124,12 @@ def own_bytes(entry: Entry, content: Content) -> bytes:
 
 
 def value_of(entry: Entry, content: Content) -> np.ndarray:
-    """An item from its file: uint8 [H, W, 3], or float32 [...]."""
-    return _row(entry, content) if "row" in entry else np.asarray(Image.open(io.BytesIO(content.bytes)).convert("RGB"))
+    """An item from its file: an image, uint8 [H, W, 3], a video, uint8 [F, H, W, 3], or float32 [...]."""
+    if "row" in entry:
+        return _row(entry, content)
+    if entry["file"].endswith(".mp4"):
+        return video.decoded(content.bytes)
+    return video.unrolled(Image.open(io.BytesIO(content.bytes)))
 
 
 def _row(entry: Entry, content: Content) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 
 from s2g.config import ExecutorConfig, ModelConfig, Settings, WeakConfig, canonical, read
 from s2g.engine.bench import Bench, PlannedBench
+from s2g.engine.video import settings
 from s2g.errors import NotBuiltError, SeveralError, UserError, gathered, unknown
 from s2g.guidance.assemble import Fit, assemble
 from s2g.guidance.base import Guidance, Need
@@ -33,6 +34,9 @@ ABOUT_MODEL = (
     "source",
     "licence",
     "download_gb",
+    "frames",
+    "fps",
+    "film",
 )  # resolved elsewhere, or no part of what samples are
 BY_TOKENS, TOKEN = "by_tokens", 16  # a shift that grows with the image; pixels of a token's side
 RANDOM = "random weights: no number and no image of this run means anything"
@@ -61,6 +65,8 @@ class Run:
             del model["noise"]
         if not self.model.vae_tiling:
             del model["vae_tiling"]
+        if self.model.film:  # as in keys from before there were videos
+            model["frames"], model["film"] = self.model.frames, settings(self.model.film, self.model.fps)
         if self.model.vae != "none":
             model["vae_sha256"] = self.model.vae_sha256()
         weak = {} if self.weak is None else {"weak": weak_identity(self.weak)}

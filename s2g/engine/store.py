@@ -24,7 +24,7 @@ import numpy as np
 
 from s2g.config import canonical
 from s2g.engine.atomic import flush_folder, write_bytes, write_json, write_together
-from s2g.engine.items import Content, name_of, own_bytes, packed, value_of
+from s2g.engine.items import STILL, Content, Film, name_of, own_bytes, packed, value_of
 from s2g.engine.keep import KEEPS, Kept, serves, with_sink
 from s2g.engine.locks import guard
 from s2g.engine.run import Run
@@ -193,14 +193,15 @@ class Store:
         scratch: Path,
         keep: Mapping[str, str] | None = None,
         kept: Kept | None = None,
+        film: Film = STILL,
     ) -> None:
-        """Write uint8 images [B, H, W, 3] or float32 points [B, ...], then the record that makes them count.
+        """Write uint8 images [B, H, W, 3], videos [B, F, H, W, 3] or float32 points [B, ...], then the record of them.
 
         keep: sha256 by name of stored items that are whole; UserError, and nothing written, if one would change.
         kept: what a bench's sink has kept, beside or instead of the images. UserError if the unit is made again because
         more is to be kept, and its images would be others.
         """
-        files, listed, beside = packed(unit, items, values, kept)
+        files, listed, beside = packed(unit, items, values, kept, film)
         if kept is not None:
             facts = {**facts, "kept": kept.form, "sink": kept.sink, **({"beside": beside} if beside else {})}
             if keep is None:
@@ -248,7 +249,7 @@ class Store:
         return aside - self.stored() if aside else aside
 
     def items(self, items: Sequence[int]) -> np.ndarray:
-        """Stored items: uint8 images [len(items), H, W, 3] or float32 points; DamageError names one that is damaged.
+        """Stored items [len(items), ...]: images, videos (uint8, channels last) or points; DamageError names a damaged one.
 
         UserError where a bench had something else kept than images.
         """

@@ -70,10 +70,10 @@ def read_images(images: np.ndarray) -> Reading:
 
 @torch.no_grad()
 def look(network: nn.Module, images: np.ndarray) -> Any:
-    """What a network says of uint8 images [B, H, W, 3], with one thread: a sum depends on how it is split."""
+    """What a network says of uint8 images [B, H, W, 3], videos [B, F, H, W, 3]; one thread, as sums depend on how they are split."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return network(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1)
+        return network(torch.from_numpy(images).movedim(-1, 1).float() / 127.5 - 1)
     finally:
         torch.set_num_threads(threads)

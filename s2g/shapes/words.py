@@ -1,4 +1,4 @@
-"""The built-in text encoder: captions of the shapes world, word by word, to what an SD3 transformer is given of a text."""
+"""The built-in text encoder: captions of the shapes world, word by word, to what a transformer is given of a text."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from timm.layers.attention import Attention
 from timm.layers.mlp import Mlp
 from torch import Tensor, nn
 
-from s2g.shapes.vocabulary import FIRST, LENGTH, WORDS, cut_off, shown, tokens
+from s2g.shapes.vocabulary import FIRST, STILLS, Vocabulary, shown
 
 
 class WordBlock(nn.Module):
-    """Attention over the words and an MLP, each on normed input; x [B, LENGTH, D]."""
+    """Attention over the words and an MLP, each on normed input; x [B, length, D]."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -28,12 +28,13 @@ class WordBlock(nn.Module):
 
 
 class WordEncoder(nn.Module):
-    """Tokens [B, LENGTH] to embeddings [B, LENGTH, D] and, off the start token, the pooled vector [B, D]."""
+    """Tokens [B, length] to embeddings [B, length, D] and, off the start token, the pooled vector [B, D]."""
 
-    def __init__(self, width: int = 96, depth: int = 2, heads: int = 4) -> None:
+    def __init__(self, width: int = 96, depth: int = 2, heads: int = 4, vocabulary: Vocabulary = STILLS) -> None:
         super().__init__()
-        self.words = nn.Embedding(FIRST + len(WORDS), width)
-        self.places = nn.Parameter(torch.empty(LENGTH, width))
+        self.vocabulary = vocabulary
+        self.words = nn.Embedding(FIRST + len(vocabulary.words), width)
+        self.places = nn.Parameter(torch.empty(vocabulary.length, width))
         self.blocks = nn.ModuleList([WordBlock(width, heads) for _ in range(depth)])
         self.norm = nn.LayerNorm(width)
         nn.init.normal_(self.words.weight, std=0.5)
@@ -55,10 +56,11 @@ class WordText:
         self.said: set[str] = set()
 
     def encode(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Embeddings [B, LENGTH, D] and pooled vectors [B, D]; UserError for a word it does not know."""
-        numbers = torch.tensor([tokens(prompt) for prompt in prompts], device=self.encoder.places.device)
+        """Embeddings [B, length, D] and pooled vectors [B, D]; UserError for a word it does not know."""
+        vocabulary = self.encoder.vocabulary
+        numbers = torch.tensor([vocabulary.tokens(prompt) for prompt in prompts], device=self.encoder.places.device)
         for prompt in dict.fromkeys(prompts):
-            if (rest := cut_off(prompt)) and prompt not in self.said:
+            if (rest := vocabulary.cut_off(prompt)) and prompt not in self.said:
                 print(f"prompt {shown(prompt)} is not read whole: left out is {shown(rest)}", file=sys.stderr)
                 self.said.add(prompt)
         return self.encoder(numbers)
