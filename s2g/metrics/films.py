@@ -48,7 +48,8 @@ def consistency(features: np.ndarray) -> np.ndarray:
 
     VBench's formula for subject consistency; features [B, F, D].
     """
-    unit = features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), 1e-12)
-    before = (unit[:, 1:] * unit[:, :-1]).sum(-1).clip(0)
-    first = (unit[:, 1:] * unit[:, :1]).sum(-1).clip(0)
+    known = features.astype(np.float64)
+    unit = known / np.maximum(np.linalg.norm(known, axis=-1, keepdims=True), 1e-12)
+    before = (unit[:, 1:] * unit[:, :-1]).sum(-1).clip(0, 1)  # 1, not a last bit more
+    first = (unit[:, 1:] * unit[:, :1]).sum(-1).clip(0, 1)
     return ((before + first) / 2).mean(1)

@@ -70,7 +70,7 @@ def read_images(images: np.ndarray) -> Reading:
 
 @torch.no_grad()
 def look(network: nn.Module, images: np.ndarray) -> Any:
-    """What a network says of uint8 images [B, H, W, 3], videos [B, F, H, W, 3]; one thread, as sums depend on how they are split."""
+    """What a network says of uint8 images [B, H, W, 3], videos [B, F, H, W, 3]; one thread, as sums depend on their split."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -20,7 +20,7 @@ from s2g.models.tiny_sd3 import TinySD3, TinySD3Denoiser, initialise
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.evaluate import Account, Evaluator
 from s2g.sampling.euler import Euler
-from s2g.shapes.vocabulary import LENGTH
+from s2g.shapes.vocabulary import STILLS
 from tests.offline_pipelines import made, start
 from tests.small_networks import randomise
 
@@ -71,7 +71,7 @@ def test_every_block_and_the_words_show(denoiser: TinySD3Denoiser) -> None:
 def test_the_empty_prompt_is_no_condition(denoiser: TinySD3Denoiser) -> None:
     with torch.inference_mode():
         of = denoiser.encode([PROMPTS[0], ""])
-    for name, (rows, shape) in {"tokens": (2, (2, LENGTH, 96)), "pooled": (2, (2, 96))}.items():
+    for name, (rows, shape) in {"tokens": (2, (2, STILLS.length, 96)), "pooled": (2, (2, 96))}.items():
         cond, uncond = of["cond"].tensors[name], of["uncond"].tensors[name]
         assert cond.shape == uncond.shape == shape and len(cond) == rows
         torch.testing.assert_close(cond[1], uncond[1])
@@ -80,9 +80,7 @@ def test_the_empty_prompt_is_no_condition(denoiser: TinySD3Denoiser) -> None:
 
 
 def test_its_velocity_is_that_of_the_network_in_training(denoiser: TinySD3Denoiser, pair: TinySD3) -> None:
-    from s2g.shapes.vocabulary import tokens
-
-    x, numbers = start(denoiser, 2), torch.tensor([tokens(prompt) for prompt in PROMPTS])
+    x, numbers = start(denoiser, 2), torch.tensor([STILLS.tokens(prompt) for prompt in PROMPTS])
     with torch.inference_mode():
         want = pair(x, torch.full((2,), 0.3), numbers)
         got = denoiser.forward(x, 0.3, denoiser.encode(PROMPTS)["cond"]).prediction
@@ -94,7 +92,7 @@ def test_flops_are_counted_on_its_twin(model: Callable[..., ModelConfig], denois
     assert {parameter.device.type for parameter in twin.network.parameters()} == {"meta"}
     cost = cost_of(twin, "")
     assert len(cost.blocks) == BLOCKS and cost.stem > 0
-    width, image, text = 16, 4, LENGTH
+    width, image, text = 16, 4, STILLS.length
     # Queries, keys, values, output and the MLP of both streams, modulation, and attention: 2 a multiply-accumulate.
     linear, modulation = 2 * (4 + 8) * width**2 * (image + text), 2 * 2 * 6 * width**2
     attention = 4 * width * (image + text) ** 2
@@ -136,7 +134,7 @@ def test_files_that_do_not_fit_are_named(model: Callable[..., ModelConfig], pair
     assert "lacks transformer.pos_embed" in said and "has besides " in said
     lacking = {name: value for name, value in state.items() if name != "text.places"}
     assert "lacks text.places" in said_of(lacking)
-    assert f"text.places (3, 96) instead of ({LENGTH}, 96)" in said_of({**state, "text.places": torch.zeros(3, 96)})
+    assert f"text.places (3, 96) instead of ({STILLS.length}, 96)" in said_of({**state, "text.places": torch.zeros(3, 96)})
     for content in (b"hello", b"", b"\x80\x02]q\x00.", b"a" * 100, b"\x89PNG\r\n", b"(dp0\n.", b"PK\x03\x04"):
         assert "not a weights file" in (said := said_of(content, "odd.pt")) or "does not hold tensors" in said
 

@@ -9,7 +9,7 @@ import torch
 from s2g.errors import UserError
 from s2g.shapes.asked import COUNT, EIGHT, KIND, KIND_OF, asked
 from s2g.shapes.captioned import NONE, RELATIONS, SEEN, WHOLE, Captioned, caption, drawn, held_out, render
-from s2g.shapes.vocabulary import LENGTH, PAD, START, WORDS, cut_off, tokens
+from s2g.shapes.vocabulary import PAD, START, STILLS
 from s2g.shapes.words import WordEncoder, WordText
 from s2g.shapes.world import COLORS, NUM_CLASSES, TRAIN_SEED, attributes_of, label_of
 
@@ -60,27 +60,27 @@ def test_captions_and_tokens() -> None:
     first, second = label_of(np.array([0, 1]), np.array([0, 2]), np.array([1, 0]))
     words = caption(int(first), int(second), 0)
     assert words == "a red striped circle left of a blue solid square"
-    numbers = tokens(words)
-    assert len(numbers) == LENGTH and numbers[0] == START and numbers[-1] == PAD
-    assert [WORDS[number - 2] for number in numbers[1:11]] == words.split()
-    assert tokens("A red, striped circle.") == tokens("a red striped circle")
-    assert tokens("") == [START] + [PAD] * (LENGTH - 1)
-    assert all(len(line.split()) < LENGTH for line in Captioned(*asked().T).captions())
+    numbers = STILLS.tokens(words)
+    assert len(numbers) == STILLS.length and numbers[0] == START and numbers[-1] == PAD
+    assert [STILLS.words[number - 2] for number in numbers[1:11]] == words.split()
+    assert STILLS.tokens("A red, striped circle.") == STILLS.tokens("a red striped circle")
+    assert STILLS.tokens("") == [START] + [PAD] * (STILLS.length - 1)
+    assert all(len(line.split()) < STILLS.length for line in Captioned(*asked().T).captions())
 
 
 def test_a_word_it_does_not_know_is_named() -> None:
     with pytest.raises(UserError, match=r"'dog'.*\n?.*red") as caught:
-        tokens("a red striped dog")
+        STILLS.tokens("a red striped dog")
     assert "circle" in str(caught.value)
 
 
 def test_what_is_cut_off_is_told() -> None:
     long = " ".join(["a red striped circle"] * 4)
-    assert len(tokens(long)) == LENGTH and cut_off(long) == "circle a red striped circle"
-    assert cut_off("a red striped circle") == ""
+    assert len(STILLS.tokens(long)) == STILLS.length and STILLS.cut_off(long) == "circle a red striped circle"
+    assert STILLS.cut_off("a red striped circle") == ""
     close = "a red,striped,circle left of a blue,solid,square above"  # words are counted as they are read
-    assert tokens(close)[-1] != PAD and cut_off(close) == "" and cut_off(close + ",a") == "a"
-    assert cut_off("a , red , striped , circle , left of a") == ""
+    assert STILLS.tokens(close)[-1] != PAD and STILLS.cut_off(close) == "" and STILLS.cut_off(close + ",a") == "a"
+    assert STILLS.cut_off("a , red , striped , circle , left of a") == ""
 
 
 def test_the_text_encoder_reads_order() -> None:
@@ -90,7 +90,7 @@ def test_the_text_encoder_reads_order() -> None:
     with torch.no_grad():
         words, pooled = encoder.encode(swapped)
         again = encoder.encode(swapped[:1])
-    assert words.shape == (2, LENGTH, 96) and pooled.shape == (2, 96)
+    assert words.shape == (2, STILLS.length, 96) and pooled.shape == (2, 96)
     assert not torch.allclose(pooled[0], pooled[1], atol=1e-3)
     torch.testing.assert_close(again[1][0], pooled[0])
 
