@@ -30,7 +30,7 @@ def test_an_mp4_holds_the_frames_and_is_the_same_each_time() -> None:
     assert np.abs(back.astype(int) - frames).mean() < 3  # chroma is halved; the rest is all but what was given
 
 
-def test_the_pace_is_written(tmp_path) -> None:  # noqa: ANN001
+def test_the_pace_is_written() -> None:
     import av
 
     with av.open(io.BytesIO(encoded(moving(), 16))) as file:
@@ -42,13 +42,13 @@ def test_the_pace_is_written(tmp_path) -> None:  # noqa: ANN001
 def test_what_is_cut_off_is_no_video(cut: float) -> None:
     content = encoded(moving(), 16)
     end = int(len(content) * cut) if isinstance(cut, float) else cut
-    with pytest.raises(ValueError, match="cut off|empty|whole"):
+    with pytest.raises(ValueError, match=r"cut off|empty|whole"):
         decoded(content[:end])
 
 
 @pytest.mark.parametrize("content", [b"hello", b"\x89PNG\r\n\x1a\n" + b"\0" * 60, b"\0\0\0\x08free"])
 def test_what_is_something_else_is_no_video(content: bytes) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"no mp4|no whole video"):
         decoded(content)
 
 
