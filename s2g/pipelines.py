@@ -1,4 +1,4 @@
-"""Text-to-image and text-to-video pipelines in diffusers' layout: which folders make one, where they are, and what they hash to.
+"""Pipelines of images and videos from text, in diffusers' layout: which folders make one, where they are, what they hash to.
 
 `model.weights` is a folder, or a repository of the hub that its cache holds. Either is a whole pipeline, or a transformer
 alone whose other parts are those of `model.base`. Nothing heavy is loaded.

@@ -1,4 +1,6 @@
-"""Small text-to-image and text-to-video pipelines with random weights, built without a network: every component diffusers' and transformers' own.
+"""Small pipelines of images and videos from text, with random weights and built without a network.
+
+Every component is diffusers' and transformers' own.
 
 Weights are drawn anew, since the default initialisation has gates near zero and hides whether a block was dropped.
 """

@@ -20,7 +20,6 @@ from torch.nn.functional import pad
 from s2g.models.base import Conditioning
 from s2g.models.prompt_cache import Embedded, PromptCache
 
-
 TOKENS = ("tokens",)
 BOTH = ("tokens", "pooled")  # what SD3 and Flux read
 
