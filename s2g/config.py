@@ -61,16 +61,20 @@ class ModelConfig:
     base: str = ""  # where weights are a network alone: the pipeline, folder or repository, of its other parts
     memory: str = "resident"  # resident: a pipeline's parts stay on the device; offload: each is there while it is used
     vae_tiling: bool = False  # a pipeline's decoder works in overlapping tiles, for large images on small devices
-    frames: int = 0  # of a video; 0: images
-    fps: int = 0  # frames a second that a video is written and scored at
-    film: str = ""  # how videos are kept: mp4, or strip where they are small and every pixel counts (s2g/engine/video.py)
+    frames: int | None = None  # of a video; None where images or points are made
+    height: int | None = None  # of a video, in pixels; then resolution is the shorter of the two
+    width: int | None = None
+    fps: int | None = None  # of a video, frames a second: at which it is shown
+    negative: str = ""  # what stands for "no condition" in a video's uncond: a preset's name, or words (s2g/video.py)
+    film: str = "mp4"  # how videos are kept: mp4, or strip where they are small and every pixel counts (s2g/engine/video.py)
     source: str = ""  # where weights that do not ship are to be had, and how large they are
     licence: str = ""  # of weights that are fetched
     download_gb: float = 0.0  # everything the model needs, as it is fetched; 0: not known
 
-    RANDOM_FAMILIES: ClassVar[tuple[str, ...]] = ("sit", "dit", "sd3", "flux")
+    RANDOM_FAMILIES: ClassVar[tuple[str, ...]] = ("sit", "dit", "sd3", "flux", "wan")
     TRAINED_FAMILIES: ClassVar[tuple[str, ...]] = ("sit", "dit", "sd3", "flux", "wan", "captioned", "moving", "toy")
     TEXT_FAMILIES: ClassVar[tuple[str, ...]] = ("sd3", "flux", "wan", "captioned", "moving")  # whose prompts are words
+    VIDEO_FAMILIES: ClassVar[tuple[str, ...]] = ("wan", "moving")  # whose items have frames
     PACKED_FAMILIES: ClassVar[tuple[str, ...]] = ("flux",)  # whose latents have no axis of channels
     key: ClassVar[str] = "model.weights"  # under which a user types the weights
     network_key: ClassVar[str] = "model.network"  # and what the network is
@@ -78,7 +82,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         at_least(self.unit, 1, "model.unit")
         named = (("dtype", self.dtype, DTYPES), ("passes", self.passes, PASSES), ("noise", self.noise, NOISES))
-        named = (*named, ("memory", self.memory, MEMORIES))
+        named = (*named, ("memory", self.memory, MEMORIES), ("film", self.film, FILMS))
         for key, value, allowed in named:
             if value not in allowed:
                 raise UserError(f"model.{key} = {value}", allowed=", ".join(allowed))
@@ -96,7 +100,11 @@ class ModelConfig:
 
     @staticmethod
     def settled(values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Values with `unit`, where it is null, as `units` has it for weights that are trained or random; UserError."""
+        """Values with what is null filled in: `unit` as `units` has it for weights that are trained or random, and
+        `resolution` from a video's height and width. UserError for what cannot be."""
+        if values.get("resolution") is None and "height" in values:
+            sides = [coerce(int | None, values.get(side), f"model.{side}") for side in ("height", "width")]
+            values = {**values, "resolution": min(side or 0 for side in sides)}  # one that is null is named later
         if "units" not in values:
             return values
         sizes = read(Units, coerce(Mapping[str, Any], values["units"], "model.units"), "model.units")
@@ -123,6 +131,23 @@ class ModelConfig:
     def reads_text(self) -> bool:
         """Whether its prompts are words."""
         return self.family in self.TEXT_FAMILIES
+
+    @property
+    def makes_videos(self) -> bool:
+        """Whether its items have frames."""
+        return self.family in self.VIDEO_FAMILIES
+
+    @property
+    def video(self) -> tuple[int, int, int]:
+        """Frames, height and width of a video; AssertionError where none is made."""
+        assert self.frames is not None and self.height is not None and self.width is not None
+        return self.frames, self.height, self.width
+
+    @property
+    def video_fps(self) -> int:
+        """Frames a second of a video; AssertionError where none is made."""
+        assert self.fps is not None
+        return self.fps
 
     @property
     def piped(self) -> bool:
@@ -212,6 +237,7 @@ DTYPES = ("fp32", "bf16", "fp16")
 PASSES = ("batched", "separate")
 NOISES = ("random", "even")
 MEMORIES = ("resident", "offload")
+FILMS = ("mp4", "strip")
 DEVICES = ("auto", "cpu", "cuda")
 
 

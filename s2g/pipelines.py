@@ -1,4 +1,4 @@
-"""Text-to-image pipelines in diffusers' layout: which folders make one, where they are, and what they hash to.
+"""Pipelines of images and videos from text, in diffusers' layout: which folders make one, where they are, what they hash to.
 
 `model.weights` is a folder, or a repository of the hub that its cache holds. Either is a whole pipeline, or a transformer
 alone whose other parts are those of `model.base`. Nothing heavy is loaded.
@@ -35,6 +35,7 @@ class Layout:
     network: str
     text: tuple[str, ...]  # tokenizers and text encoders
     optional: tuple[str, ...] = ()  # parts of the text that may be absent, all together
+    foreign: tuple[str, ...] = ()  # parts that make it another kind of model under the same class
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -50,6 +51,8 @@ LAYOUTS = {
         optional=("tokenizer_3", "text_encoder_3"),
     ),
     "flux": Layout("FluxPipeline", "FluxTransformer2DModel", ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2")),
+    # Wan2.2 has a second transformer for low noise levels; without it the first would be used beyond its own.
+    "wan": Layout("WanPipeline", "WanTransformer3DModel", ("tokenizer", "text_encoder"), foreign=("transformer_2",)),
 }
 
 
@@ -174,13 +177,20 @@ def _check_kind(file: Path, wanted: str, named: tuple[str, str], model: ModelCon
             todo=f"{named[0]}=FOLDER, the one that holds {INDEX}",
         )
     try:
-        found = json.loads(file.read_text()).get("_class_name")
+        about = json.loads(file.read_text())
+        found = about.get("_class_name")
     except (ValueError, AttributeError) as error:
         raise UserError(f"{said}: {file} is not what diffusers writes ({error})", todo="fetch the folder anew") from error
     if found != wanted:
         families = [family for family, other in LAYOUTS.items() if found in (other.pipeline, other.network)]
         fits = f"; it is of model.family = {families[0]}" if families else ""
         raise UserError(f"{said}: holds a {found}, and {model.name} needs a {wanted}{fits}", todo=f"{named[0]}=FOLDER")
+    for part in LAYOUTS[model.family].foreign:
+        if any(about.get(part) or ()):  # absent parts are [null, null]
+            raise UserError(
+                f"{said}: its pipeline has a {part}, and {model.name}'s has none",
+                todo=f"{named[0]}=FOLDER, that of {model.name}",
+            )
 
 
 def _lacking(part: str, folder: Path) -> str:

@@ -92,6 +92,7 @@ MODELS = Registry(
         "sd3": Entry("s2g.models.sd3:SD3Denoiser", "Stable Diffusion 3 and 3.5, text to image (arXiv 2403.03206)"),
         "moving": Entry("s2g.models.tiny_wan:TinyWanDenoiser", "Wan's transformer on captioned videos of the built-in world"),
         "flux": Entry("s2g.models.flux:FluxDenoiser", "FLUX.1 with true CFG, text to image"),
+        "wan": Entry("s2g.models.wan:WanDenoiser", "Wan2.1, text to video (arXiv 2503.20314)"),
         "toy": Entry("s2g.models.toy:ToyDenoiser", "residual networks on points of a Gaussian mixture"),
         "gmm": Entry("s2g.models.toy:ExactDenoiser", "the exact denoiser of a Gaussian mixture, in closed form"),
     },

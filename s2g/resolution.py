@@ -1,10 +1,14 @@
-"""Which images a text-to-image network can paint: whole patches of it, and no more of them than it has positions for."""
+"""Which images a text-to-image network can paint: whole patches of it, and no more of them than it has positions for.
+
+Videos are in s2g/video.py.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
+from s2g.video import check_video
 
 if TYPE_CHECKING:
     from s2g.config import ModelConfig
@@ -21,6 +25,9 @@ def check_resolution(model: ModelConfig) -> None:
     if model.family == "captioned":
         if model.resolution != known.get("sample_size"):
             raise UserError(f"{key}: {model.name} paints other images", allowed=f"{known.get('sample_size')} pixels")
+        return
+    if model.makes_videos:
+        check_video(model)
         return
     if model.family not in ("sd3", "flux"):
         return

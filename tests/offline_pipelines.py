@@ -1,4 +1,6 @@
-"""Small text-to-image pipelines with random weights, built without a network: every component diffusers' and transformers' own.
+"""Small pipelines of images and videos from text, with random weights and built without a network.
+
+Every component is diffusers' and transformers' own.
 
 Weights are drawn anew, since the default initialisation has gates near zero and hides whether a block was dropped.
 """
@@ -14,11 +16,15 @@ import numpy as np
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderKLWan,
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
     FluxTransformer2DModel,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
+    UniPCMultistepScheduler,
+    WanPipeline,
+    WanTransformer3DModel,
 )
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from torch import nn
@@ -30,14 +36,18 @@ from transformers import (
     T5Config,
     T5EncoderModel,
     T5TokenizerFast,
+    UMT5Config,
+    UMT5EncoderModel,
 )
 
 from s2g.guidance.base import Guidance
-from s2g.models import flux, sd3
+from s2g.models import flux, sd3, wan
 from s2g.models.autoencoder import PipelineDecoder
 from s2g.models.flux import FluxDenoiser
 from s2g.models.residence import Residence
 from s2g.models.sd3 import SD3Denoiser
+from s2g.models.video_decoder import VideoDecoder
+from s2g.models.wan import T5_TOKENS, WanDenoiser
 from s2g.network.evaluate import Evaluator
 from s2g.sampling.base import Sampler
 from s2g.sampling.loop import Sampled, initial_noise, sample
@@ -45,6 +55,7 @@ from s2g.sampling.unit import Unit
 from tests.small_networks import randomise
 
 SIDE = 64  # pixels of the images; 8 x 8 latents
+FRAMES, HEIGHT, WIDTH = 9, 32, 64  # of the videos; 3 x 4 x 8 latents
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
 RESIDENT = Residence(torch.device("cpu"), "resident")
 PIECES = [" ", *(chr(c) for c in range(33, 127)), "▁a", "▁the", "▁cat", "▁dog", "ing", "ed"]
@@ -157,6 +168,47 @@ def flux_pipeline(tokenizers: Path) -> FluxPipeline:
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def wan_network() -> WanTransformer3DModel:
+    return drawn(
+        WanTransformer3DModel(
+            num_attention_heads=2, attention_head_dim=12, in_channels=16, out_channels=16, text_dim=32, freq_dim=16,
+            ffn_dim=48, num_layers=6, rope_max_seq_len=16,
+        )
+    )  # fmt: skip
+
+
+def wan_pipeline(tokenizers: Path) -> WanPipeline:
+    """A small Wan2.1 with its UniPC scheduler."""
+    text = UMT5Config(vocab_size=128, d_model=32, d_kv=16, d_ff=64, num_layers=2, num_heads=2)
+    pipeline = WanPipeline(
+        tokenizer=t5_tokenizer(tokenizers / "1"),
+        text_encoder=drawn(UMT5EncoderModel(text)),
+        vae=drawn(AutoencoderKLWan(base_dim=8, z_dim=16, num_res_blocks=1)),
+        scheduler=UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0),
+        transformer=wan_network(),
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+class StockTokens:
+    """As StockText, for a pipeline without pooled vectors: prompt by prompt, followed by zeros."""
+
+    def __init__(self, pipeline: WanPipeline) -> None:
+        self.pipeline = pipeline
+
+    def encode(self, prompts: Sequence[str]) -> tuple[torch.Tensor]:
+        rows = [wan.encoded(self.pipeline, prompt, torch.device("cpu")).tensors["tokens"] for prompt in prompts]
+        return (torch.stack([nn.functional.pad(row, (0, 0, 0, T5_TOKENS - len(row))) for row in rows]),)
+
+
+def wan_denoiser(pipeline: WanPipeline, negative: str = "") -> WanDenoiser:
+    """Our adapter around the components of a pipeline in memory."""
+    size = ((FRAMES - 1) // 4 + 1, HEIGHT // 8, WIDTH // 8)
+    decoder = VideoDecoder(pipeline.vae, RESIDENT)
+    return WanDenoiser(pipeline.transformer, StockTokens(pipeline), decoder, size, negative=negative)
 
 
 class StockText:

@@ -20,7 +20,9 @@ QUICK = ["sampler.steps=2", "num=16", "executor.workers=1"]
     ("typed", "said"),
     [
         (["guidance=s3"], ["guidance", "s3", "Did you mean 's2'?", "autoguidance, cfg, cfg_zero, cfgpp, none"]),
-        (["model=wan_1_3b"], ["model", "wan_1_3b", "no adapter", "model=tiny_sit"]),
+        (["model.family=vit"], ["model = tiny_sit", "no adapter", "model.family = vit", "model=tiny_sit"]),
+        (["model=wan_1_3b"], ["bench = shapes", "wan_1_3b"]),
+        (["model=wan_1_3b", "model.frames=80"], ["model.frames = 80", "81", "model.frames=77 or model.frames=81"]),
         (["model=sd35"], ["bench = shapes", "sd35", "tiny_sit"]),
         (["guidance.omgea=0.3"], ["guidance.omgea", "Did you mean 'omega'?", "drop_ratio"]),
         (["guidance.omega=much"], ["guidance.omega", "'much'", "a number"]),

@@ -112,7 +112,7 @@ class CompBench:
 
     def check(self, model: ModelConfig) -> None:
         errors = self.lacking()
-        if model.network.get("num_classes") or model.family in ("toy", "gmm"):
+        if model.network.get("num_classes") or model.family in ("toy", "gmm") or model.makes_videos:
             errors.insert(0, UserError(f"bench = compbench: {model.name} makes no images of texts", allowed="sd3, sd35, flux"))
         if errors:
             raise SeveralError.of(errors)

@@ -111,7 +111,7 @@ class HPS21:
 
     def check(self, model: ModelConfig) -> None:
         errors = self.lacking()
-        if "num_classes" in model.network or model.family in ("toy", "gmm"):
+        if "num_classes" in model.network or model.family in ("toy", "gmm") or model.makes_videos:
             errors.insert(0, UserError(f"bench = hps: {model.name} makes no images of texts", allowed="sd3, sd35, flux"))
         if errors:
             raise SeveralError.of(errors)

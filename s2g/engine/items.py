@@ -29,7 +29,7 @@ FILES = re.compile(r"(?P<item>\d{6,})\.(png|mp4)|unit-(?P<unit>\d{6,})\.np[yz]")
 
 @dataclass(frozen=True)
 class Film:
-    """How videos are kept: one of video.FILMS, and frames a second; an empty form where items are no videos."""
+    """How videos are kept: one of config.FILMS, and frames a second; an empty form where items are no videos."""
 
     form: str = ""
     fps: int = 0

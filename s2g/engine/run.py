@@ -18,9 +18,10 @@ from s2g.guidance.base import Guidance, Need
 from s2g.registry import BENCHES, MODELS, SAMPLERS
 from s2g.resolution import check_resolution
 from s2g.sampling.base import WITHOUT, Sampler
-from s2g.sampling.levels import shift_of_tokens
+from s2g.sampling.levels import shift_of_side, shift_of_tokens
 from s2g.sampling.unit import Unit
 from s2g.typed import at_least
+from s2g.video import negative_words
 
 GROUPS = ("model", "guidance", "sampler", "bench", "executor", "logger")
 ABOUT_MODEL = (
@@ -31,13 +32,13 @@ ABOUT_MODEL = (
     "vae",
     "base",
     "memory",
+    "fps",
     "source",
     "licence",
     "download_gb",
-    "frames",
-    "fps",
     "film",
 )  # resolved elsewhere, or no part of what samples are
+BY_SIDE = "by_side"  # a shift of videos that are small or large
 BY_TOKENS, TOKEN = "by_tokens", 16  # a shift that grows with the image; pixels of a token's side
 RANDOM = "random weights: no number and no image of this run means anything"
 SAMPLES_VERSION = 1  # raised whenever the mathematics of sampling changes
@@ -65,8 +66,12 @@ class Run:
             del model["noise"]
         if not self.model.vae_tiling:
             del model["vae_tiling"]
-        if self.model.film:  # as in keys from before there were videos
-            model["frames"], model["film"] = self.model.frames, settings(self.model.film, self.model.fps)
+        for name in ("frames", "height", "width", "negative"):
+            if not self.model.makes_videos:  # likewise
+                del model[name]
+        if self.model.makes_videos:
+            model["negative"] = negative_words(self.model.negative)  # the words, whatever their name
+            model["film"] = settings(self.model.film, self.model.video_fps)
         if self.model.vae != "none":
             model["vae_sha256"] = self.model.vae_sha256()
         weak = {} if self.weak is None else {"weak": weak_identity(self.weak)}
@@ -272,6 +277,8 @@ def read_sampler(typed: Mapping[str, Any], model: ModelConfig) -> Sampler:
         for k, v in model.sampler.items()
         if k != "name" and (name == model.sampler["name"] or (k in ("shift", "grid") and k in knobs))
     }
+    if preset.get("shift") == BY_SIDE:
+        preset["shift"] = shift_of_side(model.resolution)
     if preset.get("shift") == BY_TOKENS:
         preset["shift"] = shift_of_tokens((model.resolution // TOKEN) ** 2)
     grid = model.sampler.get("grid", "flow")

@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-FILMS = ("mp4", "strip")
 # Close to what was sampled, since compression is measured as flickering: ours. One thread, and no dates or versions in the
 # file, so that the same frames give the same bytes.
 H264: Mapping[str, Any] = {"codec": "libx264", "crf": 12, "preset": "medium", "pixels": "yuv420p"}

@@ -22,7 +22,7 @@ import torch
 from s2g.config import ModelConfig, canonical, read
 from s2g.engine.cost import PassCost, measure
 from s2g.engine.environment import THREADS
-from s2g.engine.items import Film
+from s2g.engine.items import STILL, Film
 from s2g.engine.keep import kept_of, with_sink
 from s2g.engine.memory import begin_peak, in_parts, peak
 from s2g.engine.run import Run
@@ -208,6 +208,6 @@ def do(task: Task, device: str) -> float:
         began = time.perf_counter()
         kept = kept_of(bench.sink, values, device)
         facts["sink_seconds"] = round(time.perf_counter() - began, 4)  # no cost of sampling
-    film = Film(run.model.film, run.model.fps)
+    film = Film(run.model.film, run.model.video_fps) if run.model.makes_videos else STILL
     task.store.put(task.unit, unit.items, values, facts, task.scratch, task.keep, kept, film)
     return seconds

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from s2g.config import ModelConfig
 from s2g.errors import unknown
+from s2g.video import latent_size
 
 if TYPE_CHECKING:
     from s2g.models.sit import SiT
 
 TEXT_TOKENS = {"sd3": 333, "flux": 512, "wan": 512}  # 77 of CLIP and 256 of T5; T5; UMT5
-WAN_FRAMES, WAN_RATIO = 81, (480, 832)
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,7 @@ def _wan(model: ModelConfig) -> MetaModel:
 
     known: dict[str, Any] = dict(model.network)
     network = WanTransformer3DModel(**known).eval()
-    height, width = WAN_RATIO
-    video = _zeros(1, known["in_channels"], (WAN_FRAMES - 1) // 4 + 1, height // 8, width // 8)
+    video = _zeros(1, known["in_channels"], *latent_size(*model.video))
     words = _zeros(1, TEXT_TOKENS["wan"], known["text_dim"])
     return MetaModel(network, list(network.blocks), lambda: network(video, _zeros(1), words))
 

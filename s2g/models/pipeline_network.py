@@ -63,7 +63,8 @@ def read_network(
             )
     folder, state = located.folders[NETWORK], dict[str, Tensor]()
     for shard in shards(folder):
-        state |= {name: tensor.to(dtype) for name, tensor in read_weights(folder / shard, config.key).items()}
+        read = read_weights(folder / shard, config.key)
+        state |= {name: tensor.to(precision(kind, name, dtype)) for name, tensor in read.items()}
     check_state(network, state, config)
     network.load_state_dict(state, strict=True, assign=True)
     return network
@@ -73,5 +74,12 @@ def random_network(kind: type[N], config: ModelConfig, dtype: torch.dtype, fixed
     """The stated network with random weights of its seed."""
     assert config.weights_seed is not None
     network = made(kind, config.network, config)
-    network.load_state_dict(random_state(network, config.weights_seed, fixed=fixed, dtype=dtype), strict=True, assign=True)
+    state = random_state(network, config.weights_seed, fixed=fixed, dtype=lambda name: precision(kind, name, dtype))
+    network.load_state_dict(state, strict=True, assign=True)
     return network
+
+
+def precision(kind: type[nn.Module], name: str, dtype: torch.dtype) -> torch.dtype:
+    """The dtype in which diffusers holds a tensor of a network that it is asked to have in `dtype`: some stay in fp32."""
+    islands = getattr(kind, "_keep_in_fp32_modules", None) or ()
+    return torch.float32 if any(part in islands for part in name.split(".")) else dtype

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from s2g.config import ModelConfig
 from s2g.errors import UserError
 from s2g.models.prompt_cache import Embedded, PromptCache
 from s2g.models.quiet import quiet
-from s2g.models.text import CachedText, Encode
+from s2g.models.text import BOTH, CachedText, Encode
 from s2g.models.weights import fresh
 from s2g.pipelines import Located
 
@@ -31,12 +31,16 @@ def cached_text(
     dtype: torch.dtype,
     pipeline: Callable[[Mapping[str, Any]], Any],
     encoding: Encoding,
+    names: Sequence[str] = BOTH,
+    length: int | None = None,
+    **more: str,
 ) -> CachedText:
     """Embeddings of a pipeline's encoders in `dtype`, from the cache where it has them.
 
-    pipeline: the stock pipeline from keyword arguments of from_pretrained; encoding: what of one prompt is kept.
+    pipeline: the stock pipeline from keyword arguments of from_pretrained; encoding: what of one prompt is kept; names,
+    length: as CachedText has them; more: whatever else embeddings depend on.
     """
-    made_by = {"version": VERSION, "text": located.text_sha256(), "dtype": str(dtype), "device": device.type}
+    made_by = {"version": VERSION, "text": located.text_sha256(), "dtype": str(dtype), "device": device.type, **more}
 
     @contextmanager
     def encoders() -> Iterator[Encode]:
@@ -44,7 +48,7 @@ def cached_text(
         with quiet():
             yield lambda prompt: encoding(stock, prompt, device)
 
-    return CachedText(PromptCache(config.name, made_by), encoders, device)
+    return CachedText(PromptCache(config.name, made_by), encoders, device, names, length)
 
 
 def load_text(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -19,16 +19,16 @@ def random_state(
     seed: int,
     part: int = NETWORK,
     fixed: Mapping[str, Tensor] | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: Callable[[str], torch.dtype] = lambda name: torch.float32,
 ) -> dict[str, Tensor]:
     """A state for `network`, which may be on the meta device: tensor i of (seed, part) is its own stream, drawn in fp32.
 
     Matrices keep the size of what goes through them (std 1 / sqrt(fan in)), gates included, so that every block shows in
-    the output; at the official initialisation all gates are 0. `fixed` tensors are not drawn.
+    the output; at the official initialisation all gates are 0. `fixed` tensors are not drawn. dtype: of a tensor, by its name.
     """
     fixed = fixed or {}
     return {
-        name: fixed[name] if name in fixed else _drawn(name, tuple(tensor.shape), seed, item, part).to(dtype or torch.float32)
+        name: fixed[name] if name in fixed else _drawn(name, tuple(tensor.shape), seed, item, part).to(dtype(name))
         for item, (name, tensor) in enumerate(network.state_dict().items())
     }
 

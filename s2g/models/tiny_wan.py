@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
+import torch
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from torch import Tensor, nn
 
+from s2g.config import ModelConfig
+from s2g.errors import UserError
+from s2g.models.sit import pixels_of
+from s2g.models.wan import WanDenoiser, positions
+from s2g.models.weights import check_state, read_weights
 from s2g.shapes.vocabulary import VIDEOS
-from s2g.shapes.words import WordEncoder
+from s2g.shapes.words import WordEncoder, WordText
 
 
 class TinyWan(nn.Module):
@@ -35,3 +41,40 @@ def initialise(model: TinyWan) -> None:
             nn.init.normal_(parameter, std=0.02)
         elif parameter.ndim > 1:
             nn.init.xavier_uniform_(parameter.data.view(parameter.shape[0], -1))
+
+
+def made(config: ModelConfig) -> TinyWan:
+    """The network without numbers, on the meta device; UserError for sizes that make none."""
+    try:
+        with torch.device("meta"):
+            return TinyWan(config.network)
+    except (TypeError, KeyError, AssertionError, ZeroDivisionError, RuntimeError, ValueError) as error:
+        raise UserError(f"{config.network_key} = {dict(config.network)}: no such Wan ({error})") from error
+
+
+class TinyWanDenoiser(WanDenoiser):
+    """As Wan's adapter, with captions of the built-in world as prompts, and pixels for latents."""
+
+    @classmethod
+    def load(cls, config: ModelConfig, device: torch.device, dtype: torch.dtype) -> Self:
+        """The network of `config` with its weights on `device`; UserError for a file that does not fit."""
+        pair, state = made(config), read_weights(config.weights_file(), config.key)
+        check_state(pair, state, config)
+        pair.load_state_dict({name: value.to(dtype) for name, value in state.items()}, strict=True, assign=True)
+        pair.transformer.rope = positions(pair.transformer)
+        return cls.of(pair.to(device).eval(), config)
+
+    @classmethod
+    def twin(cls, config: ModelConfig) -> Self:
+        """The same network without numbers, on the meta device: for counting FLOPs."""
+        return cls.of(made(config).eval(), config)
+
+    @classmethod
+    def of(cls, pair: TinyWan, config: ModelConfig) -> Self:
+        """Around a network that is there."""
+        text = WordText(pair.text.requires_grad_(False))
+        return cls(pair.transformer, text, pixels_of, config.video, config.passes)
+
+    @classmethod
+    def remember(cls, config: ModelConfig, prompts: Sequence[str], device: torch.device, dtype: torch.dtype) -> None:
+        """Nothing: its text encoder is a part of its weights, and small."""

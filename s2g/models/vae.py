@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from s2g.placed import decoder_folder, random_seed
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
+N = TypeVar("N", bound=nn.Module)
 SCALE = 0.18215  # latents are this times the encoder's; SiT's and DiT's scripts, and diffusers' config of the same VAE
 CHUNK = 8  # images at once (ours): on a CPU one of 256x256 takes 0.34 GB beside the weights, a second 0.1 GB more
 # Ours, for random weights: as many stages as the real one, so the same sizes of images, and a thousandth of the work.
@@ -79,18 +80,21 @@ def random_vae(seed: int, channels: int = 4) -> AutoencoderKL:
 
 
 def read_autoencoder(folder: Path, named: str, dtype: torch.dtype = torch.float32) -> AutoencoderKL:
-    """diffusers' own reader, since it renames the old layers of published files; what it would leave random is refused."""
+    """An AutoencoderKL of a folder; UserError for one that does not fit its config.json."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
+    return read_whole(AutoencoderKL, folder, named, dtype)
+
+
+def read_whole(kind: type[N], folder: Path, named: str, dtype: torch.dtype) -> N:
+    """diffusers' own reader, since it renames the old layers of published files; what it would leave random is refused."""
+    reader: Any = kind
     try:
         with quiet():
-            read: Any = AutoencoderKL.from_pretrained(
-                folder, local_files_only=True, torch_dtype=dtype, output_loading_info=True
-            )
-        vae, about = read
+            vae, about = reader.from_pretrained(folder, local_files_only=True, torch_dtype=dtype, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         said = str(error).splitlines()[0]
-        raise UserError(f"{named}: no AutoencoderKL ({said})", allowed="diffusers' layout") from error
+        raise UserError(f"{named}: no {kind.__name__} ({said})", allowed="diffusers' layout") from error
     wrong = [f"{kind.removesuffix('_keys')} {', '.join(map(str, list(about[kind])[:3]))}" for kind in about if about[kind]]
     if wrong:
         raise UserError(f"{named}: its weights do not fit its config.json; {'; '.join(wrong)}")

@@ -27,6 +27,11 @@ def shift_of_tokens(tokens: int) -> float:
     return math.exp(tokens * rise + 0.5 - rise * 256)
 
 
+def shift_of_side(side: int) -> float:
+    """Wan's shift for a video by its shorter side in pixels: 3 for 480p, 5 for 720p (diffusers' recipe; in between 3, ours)."""
+    return 5.0 if side >= 720 else 3.0
+
+
 @cache
 def linear_alpha_bars() -> tuple[float, ...]:
     """alpha_bar_t = prod (1 - beta_i) of the 1000 timesteps, beta evenly from 1e-4 to 0.02."""

@@ -41,7 +41,7 @@ profiles:
       joint: {bench: shapes, metric: joint}
       fd: {bench: shapes, metric: fd, beside: fid}
   paper:
-    groups: {big: {label: SiT-XL/2, set: {model: wan_14b}}}
+    groups: {big: {label: SiT-XL/2, set: {model: sit_xl, model.family: vit}}}
 """
 
 
@@ -102,7 +102,7 @@ def test_what_is_not_built_is_said_and_nothing_is_made_for_it(folder: Path) -> N
 
 def test_what_scores_and_is_not_here_is_named_and_nothing_is_made(folder: Path) -> None:
     file = folder / "table9.yaml"
-    file.write_text(file.read_text().replace("model: wan_14b", "model: sit_xl"))
+    file.write_text(file.read_text().replace("model: sit_xl, model.family: vit", "model: sit_xl"))
     results = maker(folder).make("table9", "paper", Console(quiet=True))
     lacking = "no file: bench.inception = weights-inception-2015-12-05-6726825d.pth"
     assert {row.status for row in results.rows} == {lacking} and not (folder / "runs").exists()
@@ -116,7 +116,7 @@ def test_a_missing_decoder_is_named_and_so_is_the_network_it_belongs_to(folder: 
         (tmp_path / name).write_bytes(b"likewise")
     there = f"bench.inception: {tmp_path / 'inception.pth'}, bench.reference: {tmp_path / 'real'}, bench.score: [fid]"
     more = f"{{model: sit_xl, model.weights: {tmp_path / 'SiT.pt'}, model.vae: {tmp_path / 'vae'}, {there}}}"
-    file.write_text(file.read_text().replace("{model: wan_14b}", more))
+    file.write_text(file.read_text().replace("{model: sit_xl, model.family: vit}", more))
     results = maker(folder).make("table9", "paper", Console(quiet=True))
     (status,) = {row.status for row in results.rows}
     assert status.startswith(f"no decoder: {tmp_path / 'vae'}; the network: {tmp_path / 'SiT.pt'} (SiT-XL-2-256x256.pt from")
