@@ -1,4 +1,4 @@
-"""bench=vbench: VBench's sixteen dimensions of 6,230 videos by the official package, totals by our own arithmetic (docs/vbench.md)."""
+"""bench=vbench: sixteen dimensions of 6,230 videos by the official package, totals by our own arithmetic (docs/vbench.md)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def metrics_of(partial: bool) -> tuple[Metric, ...]:
 
 @dataclass(frozen=True)
 class VBench:
-    """Items are sample 0 of every prompt in official order, then sample 1 of every prompt, …: 946 items are one video of each."""
+    """Items are sample 0 of every prompt in official order, then sample 1 of every prompt, …: 946 are one video of each."""
 
     prompt_list: str = "short"
     augmented: str = ""
@@ -102,7 +102,9 @@ class VBench:
             if name not in SCORES:
                 raise unknown("bench.score", name, SCORES)
         if self.results and not self.score:
-            raise UserError("bench.results is given, and bench.score = []: they would not be read", todo="leave bench.score out")
+            raise UserError(
+                "bench.results is given, and bench.score = []: they would not be read", todo="leave bench.score out"
+            )
 
     # What there is, known without any file.
 
@@ -221,6 +223,7 @@ class VBench:
         said.append(f"{self.prompt_list} prompts: compare only with the same")
         if self.results:
             said.append(f"results of {', '.join(self.results)}")
+            said += [one.remark for one in results.read_files(self.results).values() if one.remark]
         return said
 
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:

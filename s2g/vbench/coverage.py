@@ -51,7 +51,9 @@ def left_out(suite: Suite, scored: Mapping[str, Scored], wanted: set[tuple[str, 
             none = len(prompts - {prompt for prompt, _ in scored[name].videos})
             of, most = len(scored[name].videos), sum(prompt in prompts for prompt, _ in wanted)
             if of < most:
-                found.append(f"{name} is of {of:,} videos, not {most:,}: those that {why}; {none} of {len(prompts)} prompts have none")
+                found.append(
+                    f"{name} is of {of:,} videos, not {most:,}: those that {why}; {none} of {len(prompts)} prompts have none"
+                )
     return found
 
 

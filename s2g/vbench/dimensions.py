@@ -90,7 +90,7 @@ class Totals:
 
 
 def plain(name: str) -> str:
-    """A dimension's name as it is here, from files that have blanks or capitals; UserError with the nearest if there is none."""
+    """A dimension's name as it is here, of one with blanks or capitals; UserError with the nearest if there is none."""
     found = "_".join(name.strip().lower().replace("-", " ").replace("_", " ").split())
     if found not in DIMENSIONS:
         raise unknown("dimension", name, DIMENSIONS)

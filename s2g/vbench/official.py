@@ -71,9 +71,7 @@ WEIGHTS = (
         ("dynamic_degree", "temporal_flickering"),  # whose static filter it is
     ),
     Weight("grit_model/grit_b_densecap_objectdet.pth", f"{HUB}/OpenGVLab/VBench_Used_Models", OBJECTS),
-    Weight(
-        "umt_model/l16_ptk710_ftk710_ftk400_f16_res224.pth", f"{HUB}/OpenGVLab/VBench_Used_Models", ("human_action",)
-    ),
+    Weight("umt_model/l16_ptk710_ftk710_ftk400_f16_res224.pth", f"{HUB}/OpenGVLab/VBench_Used_Models", ("human_action",)),
     Weight("caption_model/tag2text_swin_14m.pth", f"{HUB}/spaces/xinyu1205/recognize-anything", ("scene",)),
     Weight(
         "ViCLIP/ViClip-InternVid-10M-FLT.pth",
@@ -162,7 +160,9 @@ def scores(
         flat = Path(temporary) / "videos"
         flat.mkdir()
         if not tells_case_apart(flat) and (same := colliding(list(videos))):
-            raise UserError(f"{flat}: {' and '.join(same[0])} are one name on this file system", todo="TMPDIR=FOLDER of another")
+            raise UserError(
+                f"{flat}: {' and '.join(same[0])} are one name on this file system", todo="TMPDIR=FOLDER of another"
+            )
         for name, (file, _) in videos.items():
             (flat / name).symlink_to(file.absolute())
         items = [

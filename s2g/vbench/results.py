@@ -1,12 +1,12 @@
 """The official package's *_eval_results.json: {dimension: [value, [per-video records]]}, read with its traps.
 
-    trap                                              here
-    percent where fractions are meant                 refused, with the value
-    imaging_quality: value / 100, records 0 to 100    records are brought to fractions
-    dynamic_degree, human_action: records true/false  0 and 1; elsewhere a boolean is refused
-    blanks for underscores in names                   one name; an unknown one is refused with the nearest
-    values far out (weights or vocabulary not loaded) refused
-    temporal_flickering: videos renumbered            taken as places of the prompt, 0 to 4
+trap                                              here
+percent where fractions are meant                 refused, with the value
+imaging_quality: value / 100, records 0 to 100    records are brought to fractions
+dynamic_degree, human_action: records true/false  0 and 1; elsewhere a boolean is refused
+blanks for underscores in names                   one name; an unknown one is refused with the nearest
+values far out (weights or vocabulary not loaded) refused
+temporal_flickering: videos renumbered            taken as places of the prompt, 0 to 4
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ class Scored:
         """What is to be said where the two differ: a mean over frames of unlike videos, or several GPUs' means; else ""."""
         if abs(self.apart) <= APART:
             return ""
-        return f"{self.dimension}: the package's {self.value:.4f} is not the mean of its {len(self.videos)} videos' values, " + (
-            f"{self.value - self.apart:.4f}"
+        return (
+            f"{self.dimension}: the package's {self.value:.4f} is not the mean of its {len(self.videos)} videos' values, "
+            + (f"{self.value - self.apart:.4f}")
         )
 
 

@@ -41,7 +41,7 @@ class Videos:
         return "\n".join(f"  {len(names)} {kind}: {_some(names)}" for kind, names in kinds.items() if names)
 
     def check(self, where: str, num: int, allow_missing: bool, todo: str) -> list[Image]:
-        """The videos that are whole; UserError with the list if they are not all, and that is not allowed, or there are none."""
+        """The videos that are whole; UserError with the list if they are not all and that is not allowed, or there are none."""
         if self.whole and (self.complete or allow_missing):
             return self.whole
         raise UserError(f"{where}: {len(self.whole):,} of {num:,} videos can be scored\n{self.told()}", todo=todo)
@@ -50,6 +50,7 @@ class Videos:
 def shape_of(path: Path) -> Shape:
     """Frames, height and width, from the container and its packets, nothing decoded; ValueError for a file that is cut off."""
     import av  # only where there are videos
+    from av.error import FFmpegError
 
     try:
         with av.open(str(path)) as container:
@@ -63,7 +64,7 @@ def shape_of(path: Path) -> Shape:
                         raise ValueError(f"cut off in frame {found}")
                     found += 1
             shape = found, stream.height, stream.width
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         raise ValueError(str(error)) from error
     if not found or (said and said != found):
         raise ValueError(f"cut off: {found} of {said} frames")
