@@ -1,9 +1,13 @@
-"""Thirteen prompts that have every dimension, results of them, small videos, a stand-in for the vbench package. Importable by workers."""
+"""Thirteen prompts that have every dimension, results of them, small videos, a stand-in for the vbench package.
+
+Importable by workers.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -227,7 +231,7 @@ def fake_runs(few: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple
     monkeypatch.setattr(MODELS, "entries", dict(MODELS.entries))
     MODELS.add("fake_videos", "vbench_fake:FakeVideos", "nothing but images")
     monkeypatch.setattr(s2g.benches.vbench, "makes_videos", lambda model: model.family in ("wan", "fake_videos"))
-    monkeypatch.setattr(judged, "FILES", __import__("re").compile(r"\d{6,}\.(png|mp4)"))
+    monkeypatch.setattr(judged, "FILES", re.compile(r"\d{6,}\.(png|mp4)"))
     return lambda *more: (*MODEL, f"bench.path={few}", *more)
 
 

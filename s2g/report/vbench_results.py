@@ -25,7 +25,7 @@ from s2g.vbench.videos import look
 
 def show_totals(files: Sequence[Path], allow_missing: bool, path: str) -> None:
     """Totals of result files with every term; UserError for whatever is wrong or missing in them."""
-    console = Console(highlight=False)
+    console = _console()
     scored = read_files(files)
     found = totals({name: one.value for name, one in scored.items()}, allow_missing)
     suite = _suite(path)
@@ -85,7 +85,7 @@ def totals_table(found: Totals, scored: Mapping[str, Scored]) -> Table:
 
 def show_comparison(a: str, b: str, seed: int) -> None:
     """Differences with intervals; UserError where files are wrong, or have no dimension with per-video values in common."""
-    console, both = Console(highlight=False), []
+    console, both = _console(), []
     errors: list[UserError] = []
     for typed in (a, b):
         with gathered(errors):
@@ -117,7 +117,7 @@ def show_check(folder: Path, path: str) -> None:
     suite = prompts.load(path)
     found = look(_there(folder), suite)
     found.check(str(folder), len(suite.files), False, _todo())
-    console = Console(highlight=False)
+    console = _console()
     console.print(
         f"{folder}: complete, {len(suite.files):,} videos of {len(suite.entries)} prompts "
         f"({len(suite.items):,} as VBench counts: {len(suite.items) - len(suite.files)} are of prompts that are listed twice)",
@@ -127,7 +127,7 @@ def show_check(folder: Path, path: str) -> None:
 
 def score_folder(folder: Path, path: str, weights: str, out: Path, allow_missing: bool) -> None:
     """Totals of a folder by the official package, and its results in its own form; UserError as `show_check`."""
-    console, errors, suites = Console(highlight=False), list[UserError](), list[Suite]()
+    console, errors, suites = _console(), list[UserError](), list[Suite]()
     for need in (lambda: suites.append(prompts.load(path)), lambda: official.check(weights), lambda: _there(folder)):
         with gathered(errors):
             need()
@@ -170,6 +170,12 @@ def _suite(path: str) -> Suite | None:
         if path:
             raise
         return None
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    console.width = max(console.width, 120)  # a pipe has no width of its own, and rich would fold at 80 columns
+    return console
 
 
 def _there(folder: Path) -> Path:

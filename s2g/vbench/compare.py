@@ -69,9 +69,11 @@ class _Sums:
 def compare(a: Mapping[str, Scored], b: Mapping[str, Scored], seed: int = 0, resamples: int = RESAMPLES) -> list[Difference]:
     """b minus a in every dimension that both have, in quality, semantic and total; the latter three of these dimensions alone.
 
-    The same seed gives the same interval on any version of numpy: picks are made of PCG64's raw words.
+    [] where there is none. The same seed gives the same interval on any version of numpy: picks are made of PCG64's raw words.
     """
     names = [name for name in DIMENSIONS if name in a and name in b and a[name].videos and b[name].videos]
+    if not names:
+        return []
     by_prompt: dict[str, list[str]] = {}
     for name in names:
         for prompt, _ in (*a[name].videos, *b[name].videos):
@@ -89,7 +91,10 @@ def compare(a: Mapping[str, Scored], b: Mapping[str, Scored], seed: int = 0, res
         times = _times(words, list(strata.values()), len(prompts), min(CHUNK, resamples - start))
         drawn.append(of_b.points(times, names) - of_a.points(times, names))
     tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(np.concatenate(drawn), [tail, 1 - tail], axis=0)
+    found = np.concatenate(drawn)
+    there = ~np.isnan(found).all(0)  # a group of which no dimension is there has no difference
+    low, high = np.full((2, found.shape[1]), np.nan)
+    low[there], high[there] = np.nanquantile(found[:, there], [tail, 1 - tail], axis=0)
     rests = [int(((of_a.counts + of_b.counts)[:, column] > 0).sum()) for column in range(len(names))]
     every = [*names, QUALITY.lower(), SEMANTIC.lower(), TOTAL]
     grouped = [
