@@ -11,6 +11,7 @@ import typer
 
 from s2g import __version__
 from s2g.cli_env import app as env_app
+from s2g.cli_vbench import COMMANDS as VBENCH
 from s2g.config import CHECKOUT
 from s2g.errors import KNOWN
 from s2g.interrupt import STOPPED, uninterrupted
@@ -237,8 +238,8 @@ def export_npz(
 @app.command()
 def export(
     run: str = typer.Argument(help="A run's folder, its key, or the beginning of its key."),
-    out: Path = typer.Argument(help="Where the images go: an empty folder; for adm, a .npz."),
-    to: str = typer.Option(..., help="adm, compbench or hps: whose names the files get."),
+    out: Path = typer.Argument(help="Where the images or videos go: an empty folder; for adm, a .npz."),
+    to: str = typer.Option(..., help="adm, compbench, hps or vbench: whose names the files get."),
     runs: str = typer.Option("runs", help="Where samples are kept."),
     num: int | None = typer.Option(None, min=1, help="Images from the first on; all that were asked for when not given."),
 ) -> None:
@@ -283,7 +284,7 @@ def verify_fid(
 
 @app.command()
 def fetch(
-    name: str = typer.Argument(help="A bench whose prompts and scorers are fetched: compbench, hps."),
+    name: str = typer.Argument(help="A bench whose prompts and scorers are fetched: compbench, hps, vbench."),
     prompts_only: bool = typer.Option(False, "--prompts-only", help="Leave out what is large."),
 ) -> None:
     """Get what a bench needs from where it is published; sha256 are recorded at the first fetch and required ever after."""
@@ -317,6 +318,10 @@ def compare_scorers(
 
     with stoppable():
         compare(run, runs, num)
+
+
+for _name, _command in VBENCH.items():
+    app.command(name=_name)(_command)
 
 
 @app.command()

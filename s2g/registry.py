@@ -127,5 +127,6 @@ BENCHES = Registry(
         "compbench": Entry(
             "s2g.benches.compbench:CompBench", "T2I-CompBench's colours, shapes and textures by BLIP-VQA; Q-Align"
         ),
+        "vbench": Entry("s2g.benches.vbench:VBench", "VBench's prompts and sixteen dimensions of video (docs/vbench.md)"),
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ from s2g.engine.stored import StoredRun, stored_run
 from s2g.errors import UserError, unknown
 from s2g.report.adm import export_npz
 from s2g.report.inventory import find_run
+from s2g.vbench.official import tells_case_apart
+from s2g.vbench.prompts import colliding
 
 LAYOUTS = {
     "adm": "OUT is one .npz: arr_0, uint8 [N, H, W, 3], in item order (openai/guided-diffusion)",
     "compbench": "OUT/CATEGORY/samples/PROMPT_NNNNNN.png (Karine-Huang/T2I-CompBench)",
     "hps": "OUT/STYLE/NNNNN.jpg, PNG inside (tgxs002/HPSv2)",
+    "vbench": "OUT/PROMPT-SAMPLE.mp4, one flat folder, the short prompt (Vchitect/VBench)",
 }
 LONGEST = 255  # bytes of a file's name
 
@@ -38,22 +42,53 @@ def export(name: str, root: str, to: str, out: Path, num: int | None) -> None:
         own = run.config["bench"]["name"]
         raise UserError(f"--to {to}: {store.shown()} is a run of bench={own}", allowed=f"{LAYOUTS[to]}: runs of bench={to}")
     images = whole_set(run, store)
-    names = {image.item: bench.official_name(image.item) for image in images}
+    names = names_of(bench, images, to)
     long = [one for one in names.values() if len(Path(one).name.encode()) > LONGEST]
     if long:
         raise UserError(f"--to {to}: {len(long)} names are longer than {LONGEST} bytes ({long[0]})")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"OUT = {out}: it is there, and what is in it would be scored too", todo="give a folder that is empty")
+    _check_case(out, list(names.values()))
     console = Console(highlight=False)
-    with progress(console, len(images), "writing") as bar:
+    what = "images" if to != "vbench" else "videos"
+    with progress(console, len(names), "writing") as bar:
         for image in images:
+            if image.item not in names:  # another item's file serves it
+                continue
             target = out / names[image.item]
             target.parent.mkdir(parents=True, exist_ok=True)
             _place(image.path, target)
             bar.advance(1)
-    console.print(f"{out}: {len(images):,} images, {LAYOUTS[to]}", soft_wrap=True)
+    twice = f" ({len(images):,} items: prompts that are listed twice have one file)" if len(images) > len(names) else ""
+    console.print(f"{out}: {len(names):,} {what}{twice}, {LAYOUTS[to]}", soft_wrap=True)
     for remark in bench.remarks(run.num):
         console.print(remark, soft_wrap=True)
+
+
+def names_of(bench: Any, images: Sequence[Image], to: str) -> dict[int, str]:
+    """By item its official name; without the items whose file is another's; UserError where stored files are no such thing."""
+    if not hasattr(bench, "exported"):
+        return {image.item: bench.official_name(image.item) for image in images}
+    names = bench.exported()
+    found = {image.item: names[image.item] for image in images if image.item in names}
+    endings = {image.path.suffix for image in images if image.path.suffix != Path(names.get(image.item, image.path)).suffix}
+    if endings:
+        raise UserError(f"--to {to}: the run's items are {', '.join(sorted(endings))}", allowed="videos, .mp4")
+    return found
+
+
+def _check_case(out: Path, names: Sequence[str]) -> None:
+    """UserError where two names are one to the file system that they would be written to."""
+    same = colliding(names)
+    if not same:
+        return
+    there = next(place for place in (out.absolute(), *out.absolute().parents) if place.is_dir())
+    if not tells_case_apart(there):
+        raise UserError(
+            f"OUT = {out}: its file system takes {' and '.join(repr(name) for name in same[0])} for one file",
+            allowed="a file system that tells capitals apart (ext4, xfs; not those of macOS and Windows)",
+            todo="give a folder on another one, and carry the files in a tar archive",
+        )
 
 
 def whole_set(run: StoredRun, store: Store) -> list[Image]:

@@ -22,7 +22,14 @@ def _compbench(prompts_only: bool) -> list[Callable[[], list[str]]]:
     return [lambda name=name: [fetch_file(name)] for name in names]
 
 
-FETCHED = {"compbench": _compbench, "hps": _hps}
+def _vbench(prompts_only: bool) -> list[Callable[[], list[str]]]:
+    from s2g.vbench.fetching import FILES, fetch_file
+
+    del prompts_only  # the weights are of ten hosts: they are named with their addresses where one is missing
+    return [lambda name=name: [fetch_file(name)] for name in FILES]
+
+
+FETCHED = {"compbench": _compbench, "hps": _hps, "vbench": _vbench}
 
 
 def fetch_shown(name: str, prompts_only: bool) -> None:

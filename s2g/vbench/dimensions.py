@@ -1,0 +1,139 @@
+"""VBench's sixteen dimensions, and how their raw values become Quality, Semantic and Total. Numbers in, numbers out.
+
+    term = weight (raw - low) / (high - low),  Quality = sum of seven terms / 6.5,  Semantic = sum of nine / 9,
+    Total = (4 Quality + Semantic) / 5
+
+Raw values are fractions, and nothing is clipped. Source: Vchitect/VBench, scripts/constant.py and cal_final_score.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from s2g.errors import UserError, unknown
+
+QUALITY, SEMANTIC = "Quality", "Semantic"
+GROUP_WEIGHTS = {QUALITY: 4.0, SEMANTIC: 1.0}  # of the total
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One of the sixteen: its group, the raw values that count as 0 and 1, its weight in the group, how tables call it."""
+
+    name: str
+    group: str
+    low: float
+    high: float
+    weight: float
+    label: str
+    cosine: bool = False  # a raw value may be below 0
+
+    def normalised(self, raw: float) -> float:
+        """Where a raw value lies between low (0) and high (1), or beyond."""
+        return (raw - self.low) / (self.high - self.low)
+
+    @property
+    def share(self) -> float:
+        """Its weight as a part of its group's."""
+        return self.weight / sum(other.weight for other in DIMENSIONS.values() if other.group == self.group)
+
+
+DIMENSIONS: dict[str, Dimension] = {
+    one.name: one
+    for one in (
+        Dimension("subject_consistency", QUALITY, 0.1462, 1.0, 1.0, "Subject consist."),
+        Dimension("background_consistency", QUALITY, 0.2615, 1.0, 1.0, "Background consist."),
+        Dimension("temporal_flickering", QUALITY, 0.6293, 1.0, 1.0, "Temporal flicker."),
+        Dimension("motion_smoothness", QUALITY, 0.706, 0.9975, 1.0, "Motion smooth."),
+        Dimension("dynamic_degree", QUALITY, 0.0, 1.0, 0.5, "Dynamic degree"),
+        Dimension("aesthetic_quality", QUALITY, 0.0, 1.0, 1.0, "Aesthetic"),
+        Dimension("imaging_quality", QUALITY, 0.0, 1.0, 1.0, "Imaging"),
+        Dimension("object_class", SEMANTIC, 0.0, 1.0, 1.0, "Object class"),
+        Dimension("multiple_objects", SEMANTIC, 0.0, 1.0, 1.0, "Multiple objects"),
+        Dimension("human_action", SEMANTIC, 0.0, 1.0, 1.0, "Human action"),
+        Dimension("color", SEMANTIC, 0.0, 1.0, 1.0, "Color"),
+        Dimension("spatial_relationship", SEMANTIC, 0.0, 1.0, 1.0, "Spatial relation."),
+        Dimension("scene", SEMANTIC, 0.0, 0.8222, 1.0, "Scene"),
+        Dimension("appearance_style", SEMANTIC, 0.0009, 0.2855, 1.0, "Appear. style", True),
+        Dimension("temporal_style", SEMANTIC, 0.0, 0.364, 1.0, "Temporal style", True),
+        Dimension("overall_consistency", SEMANTIC, 0.0, 0.364, 1.0, "Overall consist.", True),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Term:
+    """A dimension's part of the total."""
+
+    dimension: Dimension
+    raw: float  # a fraction
+    normalised: float
+    points: float  # what it adds to the total, as a fraction
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Quality, Semantic and Total as fractions, the terms they are made of, and the dimensions that lack."""
+
+    total: float
+    quality: float
+    semantic: float
+    terms: tuple[Term, ...]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def partial(self) -> bool:
+        """Whether dimensions lack: then it is no VBench total."""
+        return bool(self.missing)
+
+
+def plain(name: str) -> str:
+    """A dimension's name as it is here, of one with blanks or capitals; UserError with the nearest if there is none."""
+    found = "_".join(name.strip().lower().replace("-", " ").replace("_", " ").split())
+    if found not in DIMENSIONS:
+        raise unknown("dimension", name, DIMENSIONS)
+    return found
+
+
+def shares(there: Iterable[str]) -> dict[str, float]:
+    """What a normalised dimension weighs in the total, 0.8 and 0.2 by group; of those that are there, where some lack.
+
+    A group that lacks altogether has no shares.
+    """
+    there, found = set(there), {}
+    for group, of in GROUP_WEIGHTS.items():
+        members = [one for one in DIMENSIONS.values() if one.group == group and one.name in there]
+        whole = sum(one.weight for one in members)
+        for one in members:
+            found[one.name] = of / sum(GROUP_WEIGHTS.values()) * one.weight / whole
+    return found
+
+
+def totals(raw: Mapping[str, float], allow_missing: bool = False) -> Totals:
+    """Quality, Semantic and Total of raw fractions by dimension; UserError naming what lacks, unless that is allowed.
+
+    The official script takes what lacks for 0 and says nothing. Here, where it is allowed, weights are those of the
+    dimensions that are there, and a group without any is nan.
+    """
+    raw = {plain(name): value for name, value in raw.items()}
+    missing = tuple(name for name in DIMENSIONS if name not in raw or math.isnan(raw[name]))
+    if missing and not allow_missing:
+        raise UserError(
+            f"{len(missing)} of {len(DIMENSIONS)} dimensions are missing: {', '.join(missing)}",
+            allowed="all sixteen: the official script would count these as 0 without a word",
+            todo="score them too; or --allow-missing makes a partial total of the others, labelled",
+        )
+    part = shares(name for name in DIMENSIONS if name not in missing)
+    normalised = {name: DIMENSIONS[name].normalised(raw[name]) for name in part}
+    terms = tuple(Term(DIMENSIONS[name], raw[name], normalised[name], part[name] * normalised[name]) for name in part)
+    quality, semantic = (_group(terms, group) for group in GROUP_WEIGHTS)
+    total = (GROUP_WEIGHTS[QUALITY] * quality + GROUP_WEIGHTS[SEMANTIC] * semantic) / sum(GROUP_WEIGHTS.values())
+    return Totals(total, quality, semantic, terms, missing)
+
+
+def _group(terms: Iterable[Term], group: str) -> float:
+    of = [term for term in terms if term.dimension.group == group]
+    weights = sum(term.dimension.weight for term in of)
+    return sum(term.dimension.weight * term.normalised for term in of) / weights if of else math.nan

@@ -1,0 +1,77 @@
+"""A folder of videos: what is missing, extra, cut off or of another size is named, and nothing is scored."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from vbench_fake import FILES, SUITE, few, package, video  # noqa: F401  # fixtures
+
+from s2g.cli import app
+from s2g.errors import UserError
+from s2g.report.vbench_results import score_folder, show_check
+from s2g.vbench.results import read_files
+from s2g.vbench.videos import look, shape_of
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Every official name, all of one small video."""
+    one, root = tmp_path / "one.mp4", tmp_path / "videos"
+    root.mkdir()
+    video(one)
+    for name in SUITE.files:
+        shutil.copy(one, root / name)
+    return root
+
+
+def test_a_whole_folder_is_whole(folder: Path, few: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    assert look(folder, SUITE).complete and shape_of(folder / "a bird-0.mp4") == (5, 32, 48)
+    show_check(folder, str(few))
+    assert f"complete, {FILES} videos of 13 prompts (105 as VBench counts: 5 are of prompts" in capsys.readouterr().out
+
+
+def test_everything_that_is_wrong_is_in_one_list(folder: Path, few: Path) -> None:  # noqa: F811
+    (folder / "a bird-3.mp4").unlink()
+    (folder / ".DS_Store").write_bytes(b"")
+    (folder / "a birb-3.mp4").write_bytes(b"")
+    (folder / "more").mkdir()
+    whole = (folder / "a bird-0.mp4").read_bytes()
+    (folder / "a bird-0.mp4").write_bytes(whole[: len(whole) // 2])
+    (folder / "a bird-1.mp4").write_bytes(b"no video")
+    video(folder / "a bird-2.mp4", frames=4)
+    video(folder / "a bird-4.mp4", height=64)
+    with pytest.raises(UserError) as caught:
+        show_check(folder, str(few))
+    said = str(caught.value)
+    assert f"{FILES - 5} of {FILES} videos can be scored" in said and "1 missing: a bird-3.mp4" in said
+    assert "3 not among them: .DS_Store, a birb-3.mp4, more/" in said
+    assert "2 unreadable: a bird-0.mp4 (" in said and "a bird-1.mp4 (" in said
+    assert (
+        "2 of another size: a bird-2.mp4 (4 frames of 32x48, the others 5 frames of 32x48), a bird-4.mp4 (5 frames of 64x48"
+        in said
+    )
+    assert "--allow-missing" in said
+    with pytest.raises(UserError, match="no such folder"):
+        show_check(folder / "none", str(few))
+
+
+def test_a_folder_is_scored_by_one_command_and_its_results_can_be_read(
+    folder: Path, few: Path, package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]  # noqa: F811
+) -> None:  # fmt: skip
+    (folder / "a bird-3.mp4").unlink()
+    with pytest.raises(UserError, match="1 missing"):
+        score_folder(folder, str(few), str(package), tmp_path / "out", False)
+    assert not (package / "asked").exists()  # nothing was begun
+    score_folder(folder, str(few), str(package), tmp_path / "out", True)
+    said = capsys.readouterr().out
+    assert "(4 Quality + Semantic) / 5" in said and f"not comparable with published numbers: {FILES - 1} of {FILES}" in said
+    assert "temporal_flickering is of" not in said  # five of each prompt stand still
+    assert len(read_files([tmp_path / "out"])) == 16
+    with pytest.raises(UserError, match=r"object_class: 1 videos without a value: a bird-3\.mp4"):
+        app(["vbench-totals", str(tmp_path / "out"), "--path", str(few)], standalone_mode=False)
+    capsys.readouterr()
+    app(["vbench-totals", str(tmp_path / "out"), "--path", str(few), "--allow-missing"], standalone_mode=False)
+    said = capsys.readouterr().out
+    assert "not complete: object_class: 1 videos" in said and "appearance_style" in said and "0.0009 to 0.2855" in said
