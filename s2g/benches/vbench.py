@@ -15,9 +15,9 @@ from s2g.config import ModelConfig
 from s2g.engine.bench import Arrays, Metric
 from s2g.engine.judged import Image
 from s2g.errors import SeveralError, UserError, gathered, unknown
-from s2g.metrics.part import part_items
 from s2g.vbench import coverage, official, prompts, results
-from s2g.vbench.dimensions import DIMENSIONS, GROUP_WEIGHTS, QUALITY, SEMANTIC, Dimension, shares
+from s2g.vbench.as_items import raw_items, total_items
+from s2g.vbench.dimensions import DIMENSIONS, GROUP_WEIGHTS, QUALITY, SEMANTIC, Dimension
 from s2g.vbench.prompts import SAMPLES, VIDEOS, Suite
 from s2g.vbench.videos import sized
 
@@ -31,31 +31,8 @@ TODO = (
 )
 
 
-def _raw(name: str) -> Callable[[Arrays], np.ndarray]:
-    """[N] numbers whose mean is a dimension's raw value in percent, over the videos that have one."""
-    return lambda of: 100.0 * part_items(of[name], np.ones(len(of[name]), bool))
-
-
-def total_items(of: Arrays, groups: Sequence[str], partial: bool) -> np.ndarray:
-    """[N] numbers whose mean is the total of the groups (one group: its score) in percent, nan while a dimension lacks.
-
-    A sum of means is a mean of sums: so the total has an interval, and a paired difference, as any mean has.
-    partial: of the dimensions that are there instead, with their weights.
-    """
-    there = [name for name in DIMENSIONS if not np.isnan(of[name]).all()]
-    wanted = [name for name, one in DIMENSIONS.items() if one.group in groups]
-    found = np.zeros(len(of["here"]))
-    if not (set(wanted) <= set(there) or (partial and {DIMENSIONS[name].group for name in there} >= set(groups))):
-        return found * np.nan
-    part = {name: share for name, share in shares(there).items() if name in wanted}
-    for name, share in part.items():
-        mean, one = part_items(of[name], np.ones(len(found), bool)), DIMENSIONS[name]
-        found += share / sum(part.values()) * (mean - one.low) / (one.high - one.low)
-    return 100.0 * found
-
-
 def _dimension(one: Dimension) -> Metric:
-    return Metric(one.name, one.label, True, 2, items=_raw(one.name), main=one.name in SHOWN)
+    return Metric(one.name, one.label, True, 2, items=lambda of: raw_items(of, one.name), main=one.name in SHOWN)
 
 
 def metrics_of(partial: bool) -> tuple[Metric, ...]:
@@ -257,5 +234,6 @@ class VBench:
 
 
 def makes_videos(model: ModelConfig) -> bool:
-    """Whether it makes videos of words."""
-    return model.family == "wan" or (model.reads_text and (getattr(model, "frames", None) or 1) > 1)
+    """Whether it makes videos of any words; the built-in world's models know a few of them alone."""
+    several = (getattr(model, "frames", None) or 1) > 1
+    return model.family == "wan" or (model.reads_text and model.family != "captioned" and several)
