@@ -59,7 +59,8 @@ def check_video(model: ModelConfig) -> None:
             todo="model.height=PIXELS model.width=PIXELS",
         )
     negative_words(model.negative)
-    if model.family != "wan":
+    if model.family != "wan":  # the built-in one: pixels are its latents
+        _check_patches(model)
         return
     if frames % FRAMES != 1:
         below = (frames - 1) // FRAMES * FRAMES + 1
@@ -76,3 +77,13 @@ def check_video(model: ModelConfig) -> None:
                 allowed=f"multiples of {TOKEN}",
                 todo=f"model.{name}={below} or model.{name}={below + TOKEN}",
             )
+
+
+def _check_patches(model: ModelConfig) -> None:
+    """UserError for a size that is not whole patches of a network on pixels."""
+    patches = model.network.get("patch_size")
+    if not isinstance(patches, list | tuple) or not all(isinstance(one, int) and one > 0 for one in patches):
+        return  # it makes no network, which is said where it is made
+    for name, value, patch in zip(("frames", "height", "width"), model.video, patches, strict=False):
+        if value % patch:
+            raise UserError(f"model.{name} = {value}: not whole patches of {model.name}", allowed=f"multiples of {patch}")

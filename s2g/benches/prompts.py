@@ -14,7 +14,7 @@ import numpy as np
 from s2g.config import ModelConfig, canonical
 from s2g.engine.bench import Arrays, Metric
 from s2g.errors import UserError
-from s2g.shapes.vocabulary import STILLS, shown, words_of
+from s2g.shapes.vocabulary import KNOWN, shown, words_of
 from s2g.typed import at_least, coerce, only
 
 LEAST = 2  # items of a run
@@ -65,11 +65,11 @@ class Prompts:
         if not model.reads_text:
             raise UserError(
                 f"bench = prompts: {model.name} does not read prompts in words",
-                allowed=f"models of families {', '.join(model.TEXT_FAMILIES)}: sd3, sd35, flux, tiny_sd3",
+                allowed=f"models of families {', '.join(model.TEXT_FAMILIES)}: sd3, sd35, flux, wan_1_3b, wan_14b, tiny_sd3, tiny_wan",
             )
-        if model.family == "captioned":
+        if (known := KNOWN.get(model.family)) is not None:
             for prompt in self.text:
-                STILLS.tokens(prompt)  # names a word that it does not know
+                known.tokens(prompt)  # names a word that it does not know
                 if not words_of(prompt):  # it would be the empty prompt, which is "no condition"
                     raise UserError(f"prompt {shown(prompt)}: it has no words", allowed="prompts of at least one word")
 

@@ -56,3 +56,4 @@ STILLS = Vocabulary(  # tiny_sd3's
     ("a", *COLORS, *TEXTURES, *SHAPES, *_each(RELATIONS)), 12, "a red striped circle left of a blue solid square", "sd35, flux"
 )
 VIDEOS = Vocabulary(("a", *COLORS, *SHAPES, *_each(MOTIONS)), 8, "a red circle moving left", "wan_1_3b")  # tiny_wan's
+KNOWN = {"captioned": STILLS, "moving": VIDEOS}  # by the family of the models that read them
