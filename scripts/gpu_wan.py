@@ -96,8 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     title = f"Wan2.1 1.3B, {ask.frames} frames of 480×832"
     remark = (
         f"Random weights, {ask.frames} frames of 480×832, batches of {sizes.batch}, UniPC, {sizes.steps} steps timed "
-        f"{sizes.repeats} times, medians, in turn in one process; GB are what torch holds at the peak, weights included. No text "
-        "encoder and no decoder runs."
+        f"{sizes.repeats} times, medians, in turn in one process; GB are what torch holds at the peak, weights included. No "
+        "text encoder and no decoder runs."
     )
     result = result_of(ask, title, frames=ask.frames, peak=top, apart=apart, rows=[asdict(row) for row in rows], remark=remark)
     write(ask, "wan_1_3b", result, markdown(result, "video"))

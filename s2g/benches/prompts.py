@@ -65,7 +65,7 @@ class Prompts:
         if not model.reads_text:
             raise UserError(
                 f"bench = prompts: {model.name} does not read prompts in words",
-                allowed=f"models of families {', '.join(model.TEXT_FAMILIES)}: sd3, sd35, flux, tiny_sd3",
+                allowed=f"models of families {', '.join(model.TEXT_FAMILIES)}: sd3, sd35, flux, wan_1_3b, wan_14b, tiny_sd3",
             )
         if model.family == "captioned":
             for prompt in self.text:
