@@ -33,13 +33,13 @@ def latent_size(frames: int, height: int, width: int) -> tuple[int, int, int]:
 def negative_words(negative: str) -> str:
     """The negative prompt that is meant: a preset's, by its name, or the words themselves. "" is the empty prompt.
 
-    UserError for one word that is no preset's name: a misspelt name would be a prompt.
+    UserError for what looks like a name and is no preset's: one that is misspelt would be a prompt.
     """
     if negative in NEGATIVES:
         return NEGATIVES[negative]
-    if negative and len(negative.split()) < 2:
+    if negative.isascii() and negative.replace("-", "_").isidentifier():
         raise unknown(
-            "model.negative", negative, NEGATIVES, todo="or words of your own, more than one: model.negative='too bright'"
+            "model.negative", negative, NEGATIVES, todo="or words of your own, more than one, model.negative='too bright'"
         )
     return negative
 

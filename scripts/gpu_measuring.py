@@ -50,6 +50,7 @@ class Asked:
     rehearse: bool
     sizes: Sizes
     out: Path | None  # None: the result is printed alone
+    frames: int = 1  # of a video
 
     @property
     def command(self) -> str:
@@ -57,9 +58,11 @@ class Asked:
 
 
 def asked(
-    script: str, about: str, typed: Sequence[str], full: tuple[int, int, int], tiny: tuple[int, int, int]
+    script: str, about: str, typed: Sequence[str], full: tuple[int, int, int], tiny: tuple[int, int, int], frames: int = 1
 ) -> Asked | None:
     """Options of a script; None, and a line on stderr, where there is no CUDA GPU. full, tiny: batch, steps, repeats.
+
+    frames: of a script that makes videos, how many; a rehearsal makes five.
 
     `full` are the options' defaults, and `tiny` the most that a rehearsal takes of them.
     """
@@ -69,7 +72,12 @@ def asked(
     parser.add_argument("--steps", type=int, default=full[1], help="of the sampler, that are timed")
     parser.add_argument("--repeats", type=int, default=full[2])
     parser.add_argument("--out", type=Path, help=f"folder of the result; {OUT.relative_to(CHECKOUT)} when not given")
+    if frames > 1:
+        parser.add_argument("--frames", type=int, default=frames, help="of a video, 4 k + 1: fewer where time is short")
     options = parser.parse_args(list(typed))
+    frames = getattr(options, "frames", 1)
+    if frames < 1 or frames % 4 != 1:
+        parser.error("--frames is 1, 5, 9, ...")
     numbers = (options.batch, options.steps, options.repeats)
     if min(numbers) < 1:
         parser.error("--batch, --steps and --repeats are 1 or more")  # exits with 2
@@ -79,8 +87,9 @@ def asked(
     if options.rehearse:
         torch.set_num_threads(1)  # on a machine that is busy, two threads wait for each other
         batch, steps, repeats = (min(pair) for pair in zip(numbers, tiny, strict=True))
-        return Asked(script, tuple(typed), True, Sizes(torch.device("cpu"), batch, steps, repeats, 128, 0), options.out)
-    return Asked(script, tuple(typed), False, Sizes(torch.device("cuda"), *numbers, 8192, 1), options.out or OUT)
+        sizes, frames = Sizes(torch.device("cpu"), batch, steps, repeats, 128, 0), min(frames, 5)
+        return Asked(script, tuple(typed), True, sizes, options.out, frames)
+    return Asked(script, tuple(typed), False, Sizes(torch.device("cuda"), *numbers, 8192, 1), options.out or OUT, frames)
 
 
 def run_of(*typed: str) -> Outline:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import StableDiffusion3Pipeline
-from gpu_measuring import Sizes, asked, in_turn, matrix_peak, page, result_of, run_of, write
+from gpu_measuring import Sizes, asked, result_of, run_of, write
+from gpu_pipelines import Row, markdown, measured
 from torch import Tensor
 
 from s2g.engine.run import Outline
@@ -26,14 +27,10 @@ from s2g.engine.worker import DTYPES, cost_of
 from s2g.models.autoencoder import STRIDE
 from s2g.models.base import Conditioning
 from s2g.models.sd3 import SD3Denoiser
-from s2g.network.evaluate import Account, Evaluator
-from s2g.sampling.loop import Sampled, initial_noise, sample
 from s2g.sampling.schedulers import FlowMatchEuler
-from s2g.sampling.unit import Unit
 
 MODELS = ("sd3", "sd35")
 SCALE = 7.5  # paper B.4
-STOCK, CFG, PLAIN, REUSE = "diffusers' pipeline, CFG", "engine, CFG", "engine, S2 plain", "engine, S2 with reuse"
 SMALL = (
     "sample_size: 8, num_layers: 4, attention_head_dim: 8, num_attention_heads: 4, joint_attention_dim: 64, "
     "caption_projection_dim: 32, pooled_projection_dim: 64, pos_embed_max_size: 16"
@@ -46,22 +43,6 @@ TINY = {
 PRECISIONS = {"sd3": ("fp32",), "sd35": ("bf16", "fp32")}
 
 
-@dataclass(frozen=True)
-class Row:
-    """One way of sampling one model."""
-
-    model: str
-    precision: str
-    way: str
-    seconds: float  # a batch, all steps, median
-    to_stock: float  # seconds over diffusers' pipeline's, median of those taken in the same round
-    gigabytes: float  # at the peak, weights included
-    tflop_per_image: float  # true ones, attention included
-    tflops: float  # of the network, a second
-    of_peak: float  # of the matrix product's TFLOP/s in this precision, measured in the same process
-    third_passes: int  # steps at which S2's own pass ran
-
-
 def stock_of(denoiser: SD3Denoiser, sampler: FlowMatchEuler) -> Any:
     """diffusers' pipeline around the engine's own network; it is given embeddings and asked for latents."""
     parts: dict[str, Any] = dict.fromkeys(
@@ -72,7 +53,7 @@ def stock_of(denoiser: SD3Denoiser, sampler: FlowMatchEuler) -> Any:
     return pipeline
 
 
-def by_stock(pipeline: Any, conditions: dict[str, Conditioning], noise: Tensor, steps: int) -> Tensor:
+def by_stock(pipeline: Any, conditions: Mapping[str, Conditioning], noise: Tensor, steps: int) -> Tensor:
     """Latents [B, C, S, S] of the pipeline's own __call__, from noise [B, C, S, S]."""
     cond, uncond = (conditions[name].tensors for name in ("cond", "uncond"))
     return pipeline(
@@ -89,68 +70,16 @@ def by_stock(pipeline: Any, conditions: dict[str, Conditioning], noise: Tensor, 
     ).images
 
 
-def measured(model: str, precision: str, sizes: Sizes, more: Sequence[str]) -> tuple[list[Row], float, dict[str, float]]:
-    """Rows of one model; the peak in TFLOP/s; how far apart latents are, of their norm. more: makes it another network."""
-    dtype, device, steps = DTYPES[precision], sizes.device, sizes.steps
+def measured_of(model: str, precision: str, sizes: Sizes, more: Sequence[str]) -> tuple[list[Row], float, dict[str, float]]:
+    """What `measured` gives of one model. more: makes it another network."""
     typed = [f"model={model}", "model.weights=random", f"model.dtype={precision}", "bench=prompts", *more]
-    typed += ["sampler=flow_match_euler", f"sampler.steps={steps}", f"guidance.scale={SCALE}"]
+    typed += ["sampler=flow_match_euler", f"sampler.steps={sizes.steps}", f"guidance.scale={SCALE}"]
     runs: dict[str, Outline] = {name: run_of(*typed, f"guidance={name}") for name in ("cfg", "s2")}
     config, sampler = runs["cfg"].model, runs["cfg"].sampler
     assert isinstance(sampler, FlowMatchEuler)
-    denoiser, cost = SD3Denoiser.load(config, device, dtype), cost_of(SD3Denoiser.twin(config), "")
-    items = tuple(range(sizes.batch))
-    conditions = denoiser.encode([f"prompt {item}" for item in items])
-    noise, pipeline = initial_noise(0, items, denoiser.latent_shape).to(device), stock_of(denoiser, sampler)
-    found: dict[str, Tensor] = {}
-    flops, third = {STOCK: 2 * steps * cost.total}, {STOCK: 0}
-
-    def engine(way: str, name: str, reuse: bool) -> None:
-        account = Account()
-        with Evaluator(denoiser, reuse, account) as evaluator:
-            made: Sampled = sample(evaluator, runs[name].guidance, sampler, conditions, Unit(0, items, 0, 0), device)
-        found[way], flops[way], third[way] = made.latents, cost.of(account), sum(map(bool, made.masks))
-
-    def stock() -> None:
-        found[STOCK] = by_stock(pipeline, conditions, noise, steps)
-
-    ways: dict[str, Callable[[], None]] = {
-        STOCK: stock,
-        CFG: lambda: engine(CFG, "cfg", False),
-        PLAIN: lambda: engine(PLAIN, "s2", False),
-        REUSE: lambda: engine(REUSE, "s2", True),
-    }
-    turns = in_turn(ways, sizes)
-    top, rows = matrix_peak(sizes.side, dtype, device), []
-    for way in ways:
-        seconds, tera = turns.median(way), flops[way] / 1e12
-        rate = tera * sizes.batch / seconds
-        numbers = (seconds, turns.ratio(way, STOCK), turns.peak(way), tera, rate, rate / top)
-        rows.append(Row(model, precision, way, *numbers, third[way]))
-    pairs = ((CFG, STOCK), (REUSE, PLAIN))
-    apart = {f"{way} / {to}": float((found[way] - found[to]).norm() / found[to].norm()) for way, to in pairs}
-    return rows, top, apart
-
-
-def markdown(result: dict[str, Any]) -> str:
-    """The result as a page."""
-    head = ["model", "precision", "", "seconds", "seconds / diffusers", "peak GB"]
-    head += ["TFLOP / image", "TFLOP/s", "of the matrix peak", "third passes"]
-    rows = []
-    for row in result["rows"]:
-        numbers = [
-            f"{row['seconds']:.3g}",
-            f"{row['to_stock']:.3f}",
-            f"{row['gigabytes']:.2f}",
-            f"{row['tflop_per_image']:.4g}",
-        ]
-        numbers += [f"{row['tflops']:.3g}", f"{row['of_peak']:.1%}", str(row["third_passes"])]
-        rows.append([row["model"], row["precision"], row["way"], *numbers])
-    peaks = ", ".join(f"{name} {value:.3g}" for name, value in result["peak"].items())
-    apart = [
-        f"{name}: {', '.join(f'{ways} {value:.1e}' for ways, value in of.items())}" for name, of in result["apart"].items()
-    ]
-    said = f"How far latents are apart, of their norm: {'; '.join(apart)}. Matrix peak, measured, TFLOP/s: {peaks}."
-    return page(result, head, rows, [said, result["remark"]])
+    denoiser, cost = SD3Denoiser.load(config, sizes.device, DTYPES[precision]), cost_of(SD3Denoiser.twin(config), "")
+    pipeline = stock_of(denoiser, sampler)
+    return measured(runs, denoiser, cost, lambda conditions, noise: by_stock(pipeline, conditions, noise, sizes.steps), sizes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -164,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for model in MODELS:
             for precision in PRECISIONS[model] if ask.rehearse else ("bf16",):
                 name = f"{model}, {precision}"
-                found, top[name], apart[name] = measured(model, precision, sizes, TINY[model] if ask.rehearse else ())
+                found, top[name], apart[name] = measured_of(model, precision, sizes, TINY[model] if ask.rehearse else ())
                 rows += found
                 gc.collect()  # one network at a time
                 torch.cuda.empty_cache()
@@ -174,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     of = {"peak": top, "apart": apart, "rows": [asdict(row) for row in rows], "remark": remark}
     result = result_of(ask, "SD3-medium and SD3.5-medium, 1024×1024", **of)
-    write(ask, "sd3_medium", result, markdown(result))
+    write(ask, "sd3_medium", result, markdown(result, "image"))
     return 0
 
 

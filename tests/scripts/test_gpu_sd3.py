@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import gpu_pipelines
 import gpu_sd3
 import pytest
 import torch
 
 from s2g.config import CHECKOUT
 
-WAYS = (gpu_sd3.STOCK, gpu_sd3.CFG, gpu_sd3.PLAIN, gpu_sd3.REUSE)
+WAYS = (gpu_pipelines.STOCK, gpu_pipelines.CFG, gpu_pipelines.PLAIN, gpu_pipelines.REUSE)
 
 
 def test_a_rehearsal_measures_every_way_and_its_cfg_is_the_stock_pipeline(tmp_path: Path) -> None:
@@ -22,13 +23,13 @@ def test_a_rehearsal_measures_every_way_and_its_cfg_is_the_stock_pipeline(tmp_pa
         (*of, way) for of in (("sd3", "fp32"), ("sd35", "bf16"), ("sd35", "fp32")) for way in WAYS
     ]
     for name in ("sd3, fp32", "sd35, fp32"):
-        assert result["apart"][name][f"{gpu_sd3.CFG} / {gpu_sd3.STOCK}"] == 0  # to the bit
-        assert result["apart"][name][f"{gpu_sd3.REUSE} / {gpu_sd3.PLAIN}"] < 1e-5
-    assert result["apart"]["sd35, bf16"][f"{gpu_sd3.CFG} / {gpu_sd3.STOCK}"] < 0.1
+        assert result["apart"][name][f"{gpu_pipelines.CFG} / {gpu_pipelines.STOCK}"] == 0  # to the bit
+        assert result["apart"][name][f"{gpu_pipelines.REUSE} / {gpu_pipelines.PLAIN}"] < 1e-5
+    assert result["apart"]["sd35, bf16"][f"{gpu_pipelines.CFG} / {gpu_pipelines.STOCK}"] < 0.1
     for at in range(0, len(result["rows"]), len(WAYS)):
         stock, cfg, plain, reuse = result["rows"][at : at + len(WAYS)]
         assert [row["third_passes"] for row in (stock, cfg, plain, reuse)] == [0, 0, 23, 23]
-        tera = [row["tflop_per_image"] for row in (stock, cfg, plain, reuse)]
+        tera = [row["tflop_per_item"] for row in (stock, cfg, plain, reuse)]
         assert tera[0] == pytest.approx(tera[1]) and tera[1] < tera[3] < tera[2] < 1.5 * tera[1]
         assert stock["to_stock"] == 1
     assert all(row["seconds"] > 0 and row["gigabytes"] > 0 and row["of_peak"] > 0 for row in result["rows"])

@@ -1,0 +1,94 @@
+"""What the scripts that measure diffusers' pipelines beside the engine share: the ways, in turn, and the page of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gpu_measuring import Sizes, in_turn, matrix_peak, page
+from torch import Tensor
+
+from s2g.engine.cost import PassCost
+from s2g.engine.run import Outline
+from s2g.engine.worker import DTYPES
+from s2g.models.base import Conditioning, Denoiser
+from s2g.network.evaluate import Account, Evaluator
+from s2g.sampling.loop import Sampled, initial_noise, sample
+from s2g.sampling.unit import Unit
+
+STOCK, CFG, PLAIN, REUSE = "diffusers' pipeline, CFG", "engine, CFG", "engine, S2 plain", "engine, S2 with reuse"
+Stock = Callable[
+    [Mapping[str, Conditioning], Tensor], Tensor
+]  # conditions and noise to latents, by the pipeline's own __call__
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way of sampling one model."""
+
+    model: str
+    precision: str
+    way: str
+    seconds: float  # a batch, all steps, median
+    to_stock: float  # seconds over diffusers' pipeline's, median of those taken in the same round
+    gigabytes: float  # at the peak, weights included
+    tflop_per_item: float  # true ones, attention included
+    tflops: float  # of the network, a second
+    of_peak: float  # of the matrix product's TFLOP/s in this precision, measured in the same process
+    third_passes: int  # steps at which S2's own pass ran
+
+
+def measured(
+    runs: Mapping[str, Outline], denoiser: Denoiser, cost: PassCost, stock: Stock, sizes: Sizes
+) -> tuple[list[Row], float, dict[str, float]]:
+    """Rows of one model; the peak in TFLOP/s; how far apart latents are, of their norm. runs: of "cfg" and "s2"."""
+    config, sampler, device = runs["cfg"].model, runs["cfg"].sampler, sizes.device
+    items = tuple(range(sizes.batch))
+    conditions = denoiser.encode([f"prompt {item}" for item in items])
+    noise = initial_noise(0, items, denoiser.latent_shape).to(device)
+    found: dict[str, Tensor] = {}
+    flops, third = {STOCK: 2 * sizes.steps * cost.total}, {STOCK: 0}
+
+    def engine(way: str, name: str, reuse: bool) -> None:
+        account = Account()
+        with Evaluator(denoiser, reuse, account) as evaluator:
+            made: Sampled = sample(evaluator, runs[name].guidance, sampler, conditions, Unit(0, items, 0, 0), device)
+        found[way], flops[way], third[way] = made.latents, cost.of(account), sum(map(bool, made.masks))
+
+    def by_stock() -> None:
+        found[STOCK] = stock(conditions, noise)
+
+    ways: dict[str, Callable[[], None]] = {
+        STOCK: by_stock,
+        CFG: lambda: engine(CFG, "cfg", False),
+        PLAIN: lambda: engine(PLAIN, "s2", False),
+        REUSE: lambda: engine(REUSE, "s2", True),
+    }
+    turns = in_turn(ways, sizes)
+    top, rows = matrix_peak(sizes.side, DTYPES[config.dtype], device), []
+    for way in ways:
+        seconds, tera = turns.median(way), flops[way] / 1e12
+        rate = tera * sizes.batch / seconds
+        numbers = (seconds, turns.ratio(way, STOCK), turns.peak(way), tera, rate, rate / top)
+        rows.append(Row(config.name, config.dtype, way, *numbers, third[way]))
+    pairs = ((CFG, STOCK), (REUSE, PLAIN))
+    apart = {f"{way} / {to}": float((found[way] - found[to]).norm() / found[to].norm()) for way, to in pairs}
+    return rows, top, apart
+
+
+def markdown(result: dict[str, Any], item: str) -> str:
+    """The result as a page; item: what is made."""
+    head = ["model", "precision", "", "seconds", "seconds / diffusers", "peak GB"]
+    head += [f"TFLOP / {item}", "TFLOP/s", "of the matrix peak", "third passes"]
+    rows = []
+    for row in result["rows"]:
+        numbers = [f"{row['seconds']:.3g}", f"{row['to_stock']:.3f}", f"{row['gigabytes']:.2f}", f"{row['tflop_per_item']:.4g}"]
+        numbers += [f"{row['tflops']:.3g}", f"{row['of_peak']:.1%}", str(row["third_passes"])]
+        rows.append([row["model"], row["precision"], row["way"], *numbers])
+    peaks = ", ".join(f"{name} {value:.3g}" for name, value in result["peak"].items())
+    apart = [
+        f"{name}: {', '.join(f'{ways} {value:.1e}' for ways, value in of.items())}" for name, of in result["apart"].items()
+    ]
+    said = f"How far latents are apart, of their norm: {'; '.join(apart)}. Matrix peak, measured, TFLOP/s: {peaks}."
+    return page(result, head, rows, [said, result["remark"]])
