@@ -23,8 +23,11 @@ def settings(film: str, fps: int) -> dict[str, Any]:
     return {"film": film} if film == "strip" else {"film": film, "fps": fps, **H264}
 
 
-def encoded(frames: np.ndarray, fps: int) -> bytes:
-    """Frames [F, H, W, 3] as an mp4; ValueError for odd sizes, which H.264 has no half pixels of colour for."""
+def encoded(frames: np.ndarray, fps: int, crf: int = H264["crf"]) -> bytes:
+    """Frames [F, H, W, 3] as an mp4; ValueError for odd sizes, which H.264 has no half pixels of colour for.
+
+    crf: how much is lost; runs keep the default, what is only looked at may lose more.
+    """
     import av  # its libraries are loaded where a video is at hand, not where a run's key is made
     from av.codec.context import Flags
 
@@ -35,7 +38,7 @@ def encoded(frames: np.ndarray, fps: int) -> bytes:
     with av.open(stream, "w", format="mp4", options={"fflags": "+bitexact"}) as file:
         video = file.add_stream(H264["codec"], rate=fps)
         video.width, video.height, video.pix_fmt = width, height, H264["pixels"]
-        video.options = {"crf": str(H264["crf"]), "preset": H264["preset"], "x264-params": "threads=1:log-level=none"}
+        video.options = {"crf": str(crf), "preset": H264["preset"], "x264-params": "threads=1:log-level=none"}
         video.codec_context.thread_count = 1
         video.codec_context.flags |= Flags.bitexact.value
         for frame in frames:

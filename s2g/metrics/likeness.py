@@ -1,4 +1,4 @@
-"""How alike two images are that began as the same noise."""
+"""How alike two images, or two videos, are that began as the same noise."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ def ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Structural similarity [B] of uint8 images [B, H, W, C] of at least 11 pixels a side, 1 where they are equal.
 
     Wang et al. 2004: a Gaussian window of sigma 1.5 over 11 pixels, constants 0.01 and 0.03, mean over pixels and channels;
-    edges are mirrored (torchmetrics), where the original leaves them out: of 32 pixels that would be a third.
+    edges are mirrored (torchmetrics), where the original leaves them out: of 32 pixels that would be a third. Of videos
+    [B, F, H, W, C] it is the mean over frames, each with the other's of its time; ValueError unless they have as many.
     """
+    if a.shape != b.shape:
+        raise ValueError(f"{a.shape} and {b.shape}: not alike in size")
+    if a.ndim == 5:  # one at a time: as floats a video is four times as large
+        return np.array([ssim(*pair).mean() for pair in zip(a, b, strict=True)], np.float32)
     import torch  # nothing else that tables need loads it
     from torchmetrics.functional.image import structural_similarity_index_measure
 
@@ -25,12 +30,12 @@ def ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Likeness:
-    """A number of two images, as a table shows it."""
+    """A number of two images or videos, as a table shows it."""
 
     label: str
     higher: bool
     digits: int
-    of: Callable[[np.ndarray, np.ndarray], np.ndarray]  # uint8 images [B, H, W, 3] twice -> [B]
+    of: Callable[[np.ndarray, np.ndarray], np.ndarray]  # uint8 [B, H, W, 3] or [B, F, H, W, 3] twice -> [B]
     version: int = 1  # raised whenever the same images give other numbers
 
 

@@ -65,8 +65,9 @@ def export_npz(name: str, root: str, file: Path, num: int | None) -> None:
         with progress(console, count, "writing") as bar:
             for start in range(0, count, CHUNK):
                 images = store.items(range(start, min(start + CHUNK, count)))
-                if images.dtype != np.uint8:
-                    raise UserError(f"{store.shown()}: its items are points", allowed="runs of images")
+                if images.dtype != np.uint8 or images.ndim != 4:
+                    what = "videos" if images.dtype == np.uint8 else "points"
+                    raise UserError(f"{store.shown()}: its items are {what}", allowed="runs of images")
                 yield images
                 bar.advance(len(images))
 

@@ -134,7 +134,7 @@ def with_ways(scores: Sequence[Score], root: str) -> list[Score]:
 
 
 def alike(name: str, run: Run, other: Run, root: str) -> Estimate:
-    """How alike the images of two runs are, item by item, as a mean with its interval over units."""
+    """How alike the images or videos of two runs are, item by item, as a mean with its interval over units."""
     store, others = Store.of(run, root), Store.of(other, root)
 
     def measure() -> dict[str, np.ndarray]:

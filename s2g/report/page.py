@@ -11,6 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+SCRIPTS = ("films.js", "page.js")  # one after the other, as one
 Pairs = Sequence[tuple[str, str]]  # names and what they stand for, in the order shown
 
 
@@ -24,11 +25,17 @@ class Method:
 
 @dataclass(frozen=True)
 class Shot:
-    """One image of one method, and what was read off it."""
+    """One image or video of one method, and what was read off it."""
 
-    src: str  # a data URI
+    src: str  # a data URI, of a video an mp4's
     marks: Mapping[str, bool] = field(default_factory=dict)  # by name of what was looked at: whether it is as asked for
     remark: str = ""
+    poster: str = ""  # of a video: its middle frame as a data URI, for where nothing plays
+
+    @property
+    def still(self) -> str:
+        """What an <img> can show."""
+        return self.poster or self.src
 
     @property
     def wrong(self) -> list[str]:
@@ -55,13 +62,20 @@ class Gallery:
     start: int  # the item shown first
     note: str  # which items these are
     legend: str  # what a frame means
-    side: int = 384  # pixels of the large image: a whole multiple of its own where it is pixelated
+    side: int = 384  # pixels of the large image's width: a whole multiple of its own where it is pixelated
     pixelated: bool = False
+    fps: int = 0  # frames a second of videos; 0: images
+    ratio: float = 1.0  # of width to height
+
+    @property
+    def what(self) -> str:
+        """What its shots are."""
+        return "video" if self.fps else "image"
 
     def plain(self) -> dict[str, Any]:
         """What the script needs, as plain data."""
         choices = {"methods": [asdict(m) for m in self.methods], "items": [asdict(i) for i in self.items]}
-        return {**choices, "held": self.held, "start": self.start}
+        return {**choices, "held": self.held, "start": self.start, "fps": self.fps}
 
 
 @dataclass(frozen=True)
@@ -114,7 +128,7 @@ def demo_page(page: DemoPage) -> str:
 def render(template: str, **parts: Any) -> str:
     """A template that extends base.html.j2, with the one script that its policy lets run."""
     environment = templates()
-    source, _, _ = environment.loader.get_source(environment, "page.js")  # type: ignore[union-attr]
+    source = "".join(environment.loader.get_source(environment, name)[0] for name in SCRIPTS)  # type: ignore[union-attr]
     digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
     return environment.get_template(template).render(script=source, script_hash=f"sha256-{digest}", **parts)
 
@@ -128,6 +142,6 @@ def templates() -> Environment:
     return made
 
 
-def data_uri(png: bytes) -> str:
-    """A PNG's bytes as the address of an image that is part of the page."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+def data_uri(content: bytes, kind: str = "image/png") -> str:
+    """A file's bytes as an address that is part of the page."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,4 +1,4 @@
-"""logger=wandb: a run's configuration, scores, costs and images as a run of Weights & Biases, online or on disk."""
+"""logger=wandb: a run's configuration, scores, costs, images and videos as a run of Weights & Biases, online or on disk."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ MODES = ("online", "offline", "disabled")
 COLUMNS = ("metric", "label", "value", "low", "high", "units", "method")
 HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")  # of the public server; which is the default depends on the version
 PICTURED = 12  # images of the sample grid
+FILMED = 4  # videos, which are large
 # Nothing of the checkout, the console or the machine is logged that `configuration` does not say, and nothing printed.
 QUIET: dict[str, Any] = {
     "silent": True,
@@ -97,7 +98,8 @@ def log_run(config: WandbConfig, result: Score, store: Store) -> str:
         import wandb
 
         logged.config.update(configuration(result, store), allow_val_change=True)  # num grows when a run is extended
-        logged.log({**values(result), "scores": wandb.Table(list(COLUMNS), scores(result)), "samples": _samples(result, store)})
+        tables = {"scores": wandb.Table(list(COLUMNS), scores(result)), "samples": _samples(result, store)}
+        logged.log({**values(result), **tables, **({"videos": _videos(result, store)} if run.model.frames else {})})
 
     return log(config, run.key, run.model.name, run.name, fill)
 
@@ -179,13 +181,32 @@ def scores(result: Score) -> list[Any]:
 
 
 def _samples(result: Score, store: Store) -> Any:
-    """The first images with their captions, as one picture."""
+    """The first images with their captions, or the first videos as strips of frames, as one picture."""
     import wandb
 
     from s2g.report.grid import image_grid  # matplotlib, which reading the configuration does not need
+    from s2g.report.strips import Block, strip_grid
 
     run = result.run
-    chosen = range(min(PICTURED, run.num))
+    chosen = range(min(FILMED if run.model.frames else PICTURED, run.num))
     stream = io.BytesIO()
-    image_grid([(run.name, store.items(chosen))], [run.bench.caption(item) for item in chosen]).savefig(stream, dpi=150)
+    if run.model.frames:
+        blocks = [Block(run.bench.caption(item), list(store.items([item])), [False]) for item in chosen]
+        figure = strip_grid([run.name], blocks)
+    else:
+        figure = image_grid([(run.name, store.items(chosen))], [run.bench.caption(item) for item in chosen])
+    figure.savefig(stream, dpi=150)
     return wandb.Image(Image.open(stream), caption=f"{run.model.name}, {run.name}: the first {len(chosen)} of {run.num} items")
+
+
+def _videos(result: Score, store: Store) -> list[Any]:
+    """The first videos as pages show them, with their captions."""
+    import wandb
+
+    from s2g.report.films import film_of
+
+    run, found = result.run, []
+    for item in range(min(FILMED, run.num)):
+        content = io.BytesIO(film_of(store.items([item])[0], run.model.fps))
+        found.append(wandb.Video(content, caption=run.bench.caption(item), format="mp4"))
+    return found

@@ -16,7 +16,8 @@ from s2g.engine.store import Store
 from s2g.errors import UserError
 from s2g.report.exhibit import Exhibit, wanted
 from s2g.report.exhibit_file import read_exhibit
-from s2g.report.gallery import image_uri, picture_of, read_gallery
+from s2g.report.films import image_uri
+from s2g.report.gallery import picture_of, read_gallery
 from s2g.report.making import Maker
 
 FIGURE = """

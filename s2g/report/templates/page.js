@@ -1,4 +1,3 @@
-"use strict";
 // What the page can do beyond showing: choose a theme, and move its gallery.
 
 const root = document.documentElement;
@@ -26,20 +25,21 @@ function themeButton(button) {
 
 function gallery(box) {
   const find = (selector) => box.querySelector(selector);
-  const { methods, items, held, start } = JSON.parse(find(".data").textContent);
+  const { methods, items, held, start, fps } = JSON.parse(find(".data").textContent);
   const tabs = [...box.querySelectorAll("[role=tab]")];
   const strip = find(".wall");
   const wall = [...strip.querySelectorAll("button")];
   const [large, frame, panel, mark, hold] = [".large", ".frame", "#shown", ".held", ".hold"].map(find);
+  const still = (shot) => shot.poster || shot.src;
   // Decoded once and kept, so that a flip is one repaint.
-  const kept = items.flatMap((item) => item.shots.map((shot) => Object.assign(new Image(), { src: shot.src })));
+  const kept = items.flatMap((item) => item.shots.map((shot) => Object.assign(new Image(), { src: still(shot) })));
   box.kept = kept;
   let item = start;
   let method = methods.length - 1;
 
   const wrong = (shot) => Object.keys(shot.marks).filter((name) => !shot.marks[name]);
   const alt = (of, at, shot) =>
-    `${of.caption}, ${methods[at].label}${wrong(shot).length ? ` (wrong ${wrong(shot).join(", ")})` : ""}`;
+    `${fps ? "video: " : ""}${of.caption}, ${methods[at].label}${wrong(shot).length ? ` (wrong ${wrong(shot).join(", ")})` : ""}`;
   const span = (kind, ...inside) => {
     const made = Object.assign(document.createElement("span"), { className: kind });
     made.append(...inside);
@@ -48,7 +48,8 @@ function gallery(box) {
 
   function showLarge(at) {
     const shot = items[item].shots[at];
-    large.src = shot.src;
+    large.src = still(shot);
+    if (fps) films.show(frame, items[item].shots.map((one) => one.src), at);
     large.alt = alt(items[item], at, shot);
     frame.classList.toggle("wrong", wrong(shot).length > 0);
     find(".verdict").replaceChildren(...Object.entries(shot.marks).map(([name, right]) =>
@@ -66,7 +67,7 @@ function gallery(box) {
     tabs.forEach((tab, at) => {
       tab.setAttribute("aria-selected", String(at === method));
       tab.tabIndex = at === method ? 0 : -1;
-      if (moved) tab.querySelector("img").src = items[item].shots[at].src;
+      if (moved) tab.querySelector("img").src = still(items[item].shots[at]);
     });
     panel.setAttribute("aria-labelledby", tabs[method].id);
     wall.forEach((button, at) => {
@@ -75,7 +76,7 @@ function gallery(box) {
       if (!flipped) return;
       const shot = items[at].shots[method];
       const image = button.querySelector("img");
-      [image.src, image.alt] = [shot.src, alt(items[at], method, shot)];
+      [image.src, image.alt] = [still(shot), alt(items[at], method, shot)];
       button.classList.toggle("wrong", wrong(shot).length > 0);
     });
     hold.disabled = method === held;
@@ -95,10 +96,14 @@ function gallery(box) {
     showLarge(on ? held : method);
   }
 
-  function fromHash() {
-    const state = new URLSearchParams(location.hash.slice(1));
+  function places(hash) {
+    const state = new URLSearchParams(hash.slice(1));
     const at = items.findIndex((one) => one.name === state.get("item"));
-    const by = methods.findIndex((one) => one.name === state.get("method"));
+    return [at, methods.findIndex((one) => one.name === state.get("method"))];
+  }
+
+  function fromHash() {
+    const [at, by] = places(location.hash);
     if (at < 0 && by < 0) return false;
     show(at < 0 ? item : at, by < 0 ? method : by);
     return true;
@@ -132,6 +137,7 @@ function gallery(box) {
     else if (key === "ArrowLeft" || key === "ArrowRight") go(item, method + (key === "ArrowRight" ? 1 : -1));
     else if (key === "j" || (inside && key === "ArrowDown")) go(item + 1, method);
     else if (key === "k" || (inside && key === "ArrowUp")) go(item - 1, method);
+    else if (key === "p" && fps) { if (!event.repeat) films.toggle(); }
     else if (key === "c") { if (!event.repeat) holding(true); }
     else return;
     event.preventDefault();
@@ -151,6 +157,15 @@ function gallery(box) {
   document.querySelectorAll('a[href^="#item="]').forEach((link) =>
     link.addEventListener("click", () => { if (link.hash === location.hash) follow(); }));
 
+  if (fps) {
+    films.at(fps, document.querySelectorAll(".play"));
+    document.querySelectorAll(".grid.film a").forEach((link) => {
+      const [at, by] = places(link.hash);
+      films.show(link, [items[at].shots[by].src], 0);
+    });
+    showLarge(method);
+    films.begin();
+  }
   hold.disabled = method === held;
   if (fromHash()) box.scrollIntoView({ block: "start", behavior: "instant" });
 }
