@@ -100,6 +100,7 @@ def one(composed: DictConfig, session: Session) -> None:
     from s2g.engine.locks import in_use
     from s2g.engine.run import RANDOM, resolve
     from s2g.engine.scoring import score
+    from s2g.engine.spread import Crew
     from s2g.engine.store import Store
     from s2g.report.wandb_log import log_run, read_logger
 
@@ -126,7 +127,7 @@ def one(composed: DictConfig, session: Session) -> None:
             done.check(run)
             made = done.items
         try:
-            result = score(run, store)
+            result = score(run, store, Crew(lambda: session.executor(executor_config), session.console))
         except UserError:  # what a run of random weights lacks is said now, not before it
             session.console.print(f"{made} items made now, {run.num} kept, none scored: {store.shown()}", soft_wrap=True)
             if run.random:

@@ -103,8 +103,9 @@ def table(
         with uninterrupted():
             from rich.console import Console
 
+            from s2g.engine.pool import Pool
             from s2g.report.exhibit_file import panels
-            from s2g.report.making import Maker, Pool
+            from s2g.report.making import Maker
             from s2g.report.wandb_log import read_logger
         maker = Maker(CHECKOUT / "experiments", out, runs, num, workers, command, read_logger({"name": logger}))
         with Pool(workers) as pool:
@@ -257,6 +258,7 @@ def score(
     runs: str = typer.Option("runs", help="Where samples are kept."),
     num: int | None = typer.Option(None, min=2, help="Items from the first on; all that were asked for when not given."),
     allow_missing: bool = typer.Option(False, "--allow-missing", help="Score the images that are there, and label the score."),
+    workers: int | None = typer.Option(None, help="Processes; as many as cores, or as GPUs, when not given."),
 ) -> None:
     """Scores of stored images, without the model that made them; goes on where it was stopped."""
     with stoppable():
@@ -264,7 +266,7 @@ def score(
             from rich.console import Console
 
             from s2g.report.score import score_stored
-        score_stored(run, runs, keys or [], num, allow_missing, Console(highlight=False))
+        score_stored(run, runs, keys or [], num, allow_missing, workers, Console(highlight=False))
 
 
 @app.command(name="verify-fid")
@@ -299,12 +301,13 @@ def score_folder(
     folder: Path = typer.Argument(help="Images in HPSv2's official layout: FOLDER/STYLE/NNNNN.jpg."),
     typed: list[str] = typer.Argument(None, help="Knobs of bench=hps: bench.path=FOLDER, bench.antialias=false, ..."),
     allow_missing: bool = typer.Option(False, "--allow-missing", help="Score the images that are there, and label the score."),
+    workers: int | None = typer.Option(None, help="Processes; as many as cores, or as GPUs, when not given."),
 ) -> None:
     """HPS v2.1 of images that anybody made; missing, extra and unreadable ones are named and stop it."""
     from s2g.report.hps_scores import score_folder as score_images
 
     with stoppable():
-        score_images(folder, typed or [], allow_missing)
+        score_images(folder, typed or [], allow_missing, workers)
 
 
 @app.command(name="compare-scorers")
@@ -312,12 +315,13 @@ def compare_scorers(
     run: str = typer.Argument(help="A run of bench=hps: its folder, its key, or the beginning of its key."),
     runs: str = typer.Option("runs", help="Where samples are kept."),
     num: int | None = typer.Option(None, min=1, help="Images from the first on; all that were asked for when not given."),
+    workers: int | None = typer.Option(None, help="Processes; as many as cores, or as GPUs, when not given."),
 ) -> None:
     """Our HPS scorer beside the official hpsv2 package on the same images (s2g env build hpsv2)."""
     from s2g.report.hps_scores import compare_scorers as compare
 
     with stoppable():
-        compare(run, runs, num)
+        compare(run, runs, num, workers)
 
 
 for _name, _command in VBENCH.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,9 @@ from s2g.compbench.prompts import CATEGORIES, COUNT, LISTS
 from s2g.compbench.questions import image_score, questions_of
 from s2g.config import ModelConfig
 from s2g.engine.bench import Arrays, Metric
-from s2g.engine.judged import Image, asked_once
+from s2g.engine.inquiry import Asked, Inquiry, Question
+from s2g.engine.judged import Image, filled
+from s2g.engine.spread import asked_here
 from s2g.errors import SeveralError, UserError, gathered, unknown
 from s2g.metrics import qalign
 from s2g.metrics.part import part_items
@@ -202,39 +204,30 @@ class CompBench:
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
         raise NotImplementedError("compbench judges files: judge()")
 
-    def judge(self, images: Sequence[Image], num: int, place: Path) -> dict[str, np.ndarray]:
+    def judge(self, images: Sequence[Image], num: int, place: Path, asked: Asked = asked_here) -> dict[str, np.ndarray]:
         """blip in [0, 1] and Q-Align 1 to 5 of each image, nan where it lacks; its category; whether it was there."""
         here = np.zeros(num, bool)
         here[[image.item for image in images]] = True
         category = np.array([CATEGORIES.index(self.place(item)[0]) for item in range(num)])
         arrays = {"here": here, "category": category}
         if "blip" in self.score:
-            arrays["blip"] = _filled(num, images, self._blip(images, place))
+            arrays["blip"] = filled(num, images, self._blip(images, place, asked))
         if "qalign" in self.score:
-            arrays["qalign"] = _filled(num, images, qalign.scores(images, self.qalign, self.qalign_variant, place, self.device))
+            arrays["qalign"] = filled(
+                num, images, qalign.scores(images, self.qalign, self.qalign_variant, place, self.device, asked)
+            )
         return arrays
 
-    def _blip(self, images: Sequence[Image], place: Path) -> list[float]:
+    def _blip(self, images: Sequence[Image], place: Path, asked: Asked) -> list[float]:
         """Each image's score; its answers are kept as they become known."""
         texts = self.prompts([image.item for image in images])
         found = phrases.phrases_of(texts, self.spacy)
-        asked = [questions_of(found[text]["phrases"]) for text in texts]
-        keys = [f"{image.sha256} {' '.join(questions)}" for image, questions in zip(images, asked, strict=True)]
-        file = place / f"blip-{blip.identity(self.blip)}" / "values.jsonl"
-
-        def ask(places: Sequence[int]) -> Iterable[tuple[int, list[float]]]:
-            network = blip.load(self.blip, self.device)
-            for at in places:
-                yield at, network.answers(images[at].pixels(), asked[at])
-
-        answers = asked_once(file, keys, ask)
-        return [image_score(answers[key]) for key in keys]
+        questions = []
+        for image, text in zip(images, texts, strict=True):
+            words = questions_of(found[text]["phrases"])
+            questions.append(Question(image.item, f"{image.sha256} {' '.join(words)}", image.path, words))
+        scorer, folder = blip.BlipScorer(self.blip, self.device), place / f"blip-{blip.identity(self.blip)}"
+        return [image_score(answers) for answers in asked(Inquiry("blip", scorer, folder, tuple(questions)))]
 
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
         return {}, f"BLIP-VQA {arrays['blip'][item]:.4f}" if "blip" in arrays else ""
-
-
-def _filled(num: int, images: Sequence[Image], values: Sequence[float]) -> np.ndarray:
-    found = np.full(num, np.nan)
-    found[[image.item for image in images]] = values
-    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,9 @@ import numpy as np
 
 from s2g.config import ModelConfig
 from s2g.engine.bench import Arrays, Metric
-from s2g.engine.judged import Image, asked_once
+from s2g.engine.inquiry import Asked, Inquiry, Question
+from s2g.engine.judged import Image, filled
+from s2g.engine.spread import asked_here
 from s2g.errors import SeveralError, UserError, gathered, unknown
 from s2g.hps import checkpoint, official, prompts
 from s2g.hps.known import V21
@@ -206,7 +208,7 @@ class HPS21:
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
         raise NotImplementedError("hps judges files: judge()")
 
-    def judge(self, images: Sequence[Image], num: int, place: Path) -> dict[str, np.ndarray]:
+    def judge(self, images: Sequence[Image], num: int, place: Path, asked: Asked = asked_here) -> dict[str, np.ndarray]:
         """100 cos and Q-Align 1 to 5 of each image, nan where it lacks; its style; whether it was there."""
         here = np.zeros(num, bool)
         here[[image.item for image in images]] = True
@@ -214,32 +216,24 @@ class HPS21:
         style = np.array([order.get(self.place(item)[0], -1) for item in range(num)])
         arrays = {"here": here, "style": style}
         if "hps" in self.score:
-            arrays["hps"] = _filled(num, images, self._hps(images, place))
+            arrays["hps"] = filled(num, images, self._hps(images, place, asked))
         if "qalign" in self.score:
-            found = qalign.scores(images, self.qalign, self.qalign_variant, place, self.device)
-            arrays["qalign"] = _filled(num, images, found)
+            found = qalign.scores(images, self.qalign, self.qalign_variant, place, self.device, asked)
+            arrays["qalign"] = filled(num, images, found)
         return arrays
 
-    def _hps(self, images: Sequence[Image], place: Path) -> list[float]:
+    def _hps(self, images: Sequence[Image], place: Path, asked: Asked) -> list[float]:
         """Each image's score; kept as it becomes known, under the image's content and its prompt."""
         texts = self.prompts([image.item for image in images])
         if self.scorer == "official":
-            return official.scores(images, texts, self.weights, place)
-        from s2g.hps.clip import in_batches
+            return official.scores(images, texts, self.weights, place, asked)
+        from s2g.hps.clip import ClipScorer
 
-        keys = [f"{image.sha256} {text}" for image, text in zip(images, texts, strict=True)]
-
-        def ask(places: Sequence[int]) -> Iterator[tuple[int, float]]:
-            return in_batches(places, ((images[at].pixels(), texts[at]) for at in places), self._clip, self.device)
-
-        found = asked_once(place / f"hps-{official.short(self._identity())}" / "values.jsonl", keys, ask)
-        return [found[key] for key in keys]
+        questions = tuple(
+            Question(image.item, f"{image.sha256} {text}", image.path, text) for image, text in zip(images, texts, strict=True)
+        )
+        folder = place / f"hps-{official.short(self._identity())}"
+        return asked(Inquiry("hps", ClipScorer(self._clip, self.device), folder, questions))
 
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
         return {}, f"HPS {arrays['hps'][item]:.2f}" if "hps" in arrays else ""
-
-
-def _filled(num: int, images: Sequence[Image], values: Sequence[float]) -> np.ndarray:
-    found = np.full(num, np.nan)
-    found[[image.item for image in images]] = values
-    return found

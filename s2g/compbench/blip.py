@@ -17,6 +17,8 @@ import numpy as np
 from PIL import Image
 
 from s2g.cached import content_hash
+from s2g.engine.inquiry import OneByOne, Question, chosen
+from s2g.engine.judged import read_pixels
 from s2g.errors import UserError
 from s2g.interrupt import uninterrupted
 from s2g.placed import folder_of
@@ -101,6 +103,18 @@ def pixels_of(image: np.ndarray) -> Any:
     scaled = torch.from_numpy(np.asarray(resized).copy()).permute(2, 0, 1).float() / 255
     mean, std = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
     return ((scaled - mean) / std)[None]
+
+
+@dataclass(frozen=True)
+class BlipScorer(OneByOne):
+    """The network as workers ask it."""
+
+    typed: str
+    device: str
+
+    def value(self, question: Question, device: str) -> list[float]:
+        """The answers to an image's questions."""
+        return load(self.typed, chosen(self.device, device)).answers(read_pixels(question.path), question.words)
 
 
 @cache

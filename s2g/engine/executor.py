@@ -1,4 +1,4 @@
-"""executor=local: units to processes on this machine, one for each device."""
+"""executor=local: units to make, or images to score, to processes on this machine, one for each device."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import torch
 
 from s2g.config import ExecutorConfig
-from s2g.engine.worker import Outcome, Task, attempt, prepare, serve
+from s2g.engine.worker import Job, Outcome, attempt, prepare, serve
 from s2g.errors import UserError
 
 JOIN = 20.0  # seconds a worker with nothing to do has to end in
@@ -35,7 +35,7 @@ class _Worker:
 
     process: SpawnProcess
     connection: Connection
-    task: Task | None = None
+    task: Job | None = None
 
 
 class LocalExecutor:
@@ -50,7 +50,7 @@ class LocalExecutor:
         self.workers = config.workers or (len(os.sched_getaffinity(0)) if self.device == "cpu" else torch.cuda.device_count())
         self._configured = config.workers
         self._here = config.workers == 1
-        self._waiting: list[Task] = []  # tasks of this process, none begun
+        self._waiting: list[Job] = []  # tasks of this process, none begun
         self._pool: list[_Worker | None] = [None] * self.workers
 
     def __enter__(self) -> Self:
@@ -77,7 +77,7 @@ class LocalExecutor:
             return 1 - len(self._waiting)
         return sum(worker is None or worker.task is None for worker in self._pool)
 
-    def start(self, task: Task) -> None:
+    def start(self, task: Job) -> None:
         """Give a task to an idle worker, which is started if it is not there yet."""
         if self._here:
             self._waiting.append(task)
@@ -88,7 +88,7 @@ class LocalExecutor:
         with contextlib.suppress(BrokenPipeError):  # it died meanwhile: `wait` finds out
             worker.connection.send(task)
 
-    def wait(self, timeout: float | None) -> list[tuple[Task, Outcome]]:
+    def wait(self, timeout: float | None) -> list[tuple[Any, Outcome]]:
         """What has become of tasks since the last call; waits up to `timeout` seconds for the first of them."""
         if self._here:
             prepare(self._device(0))

@@ -6,8 +6,7 @@ a stopped scoring goes on, a longer run asks only about what is new, and an imag
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -16,7 +15,9 @@ import numpy as np
 import PIL.Image
 
 from s2g.engine.bench import Bench
+from s2g.engine.inquiry import Asked
 from s2g.engine.items import FILES
+from s2g.engine.spread import asked_here
 from s2g.engine.store import Reader, Store
 from s2g.errors import DamageError, UserError
 
@@ -35,8 +36,20 @@ class Image:
 
     def pixels(self) -> np.ndarray:
         """uint8 [H, W, 3], whatever the file's mode: transparency is dropped, as PIL's RGB does."""
-        with PIL.Image.open(self.path) as opened:
-            return np.asarray(opened.convert("RGB"))
+        return read_pixels(self.path)
+
+
+def read_pixels(path: Path) -> np.ndarray:
+    """uint8 [H, W, 3], whatever the file's mode: transparency is dropped, as PIL's RGB does."""
+    with PIL.Image.open(path) as opened:
+        return np.asarray(opened.convert("RGB"))
+
+
+def filled(num: int, images: Sequence[Image], values: Sequence[float]) -> np.ndarray:
+    """Values of images as an array [num] of items, nan for those that lack."""
+    found = np.full(num, np.nan)
+    found[[image.item for image in images]] = values
+    return found
 
 
 class Judging(Bench, Protocol):
@@ -47,8 +60,11 @@ class Judging(Bench, Protocol):
         """Whether images may be lacking; the score is then labelled."""
         ...
 
-    def judge(self, images: Sequence[Image], num: int, place: Path) -> dict[str, np.ndarray]:
-        """Per-item arrays [num, ...], nan for what is not among `images`; what becomes known is kept below `place`."""
+    def judge(self, images: Sequence[Image], num: int, place: Path, asked: Asked = asked_here) -> dict[str, np.ndarray]:
+        """Per-item arrays [num, ...], nan for what is not among `images`; what becomes known is kept below `place`.
+
+        asked: who puts questions to scorers and keeps what they say.
+        """
         ...
 
     def remarks(self, num: int, arrays: Mapping[str, np.ndarray] | None = None) -> list[str]:
@@ -138,37 +154,6 @@ def todo_of(store: Store) -> str:
         f"s2g verify {store.shown()} --repair makes them anew, what does not belong there is to be moved away; "
         "or bench.allow_missing=true (s2g score RUN --allow-missing) scores those that are there, labelled"
     )
-
-
-def asked_once(file: Path, keys: Sequence[str], ask: Callable[[Sequence[int]], Iterable[tuple[int, Any]]]) -> dict[str, Any]:
-    """Values by key: read from a JSONL file, and asked for where they are not in it, a line appended for each.
-
-    ask: gives (place in `keys`, value) for the places it is given, in any order, as they become known.
-    """
-    found = read_lines(file)
-    places = [place for key, place in {key: place for place, key in enumerate(keys)}.items() if key not in found]
-    if places:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a") as stream:
-            for place, value in ask(places):
-                found[keys[place]] = value
-                stream.write(json.dumps({"key": keys[place], "value": value}) + "\n")
-                stream.flush()
-    return {key: found[key] for key in keys}
-
-
-def read_lines(file: Path) -> dict[str, Any]:
-    """Values by key; a last line that was not finished is cut off the file, so that the next one begins a line."""
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        return {}
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        with file.open("r+b") as stream:
-            stream.truncate(len(whole))
-    lines = (json.loads(line) for line in whole.splitlines())
-    return {line["key"]: line["value"] for line in lines}
 
 
 def _some(names: Sequence[str]) -> str:

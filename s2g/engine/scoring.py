@@ -19,6 +19,7 @@ from s2g.engine.bench import Arrays, Bench, Metric
 from s2g.engine.judged import PLACE, judging, look, todo_of
 from s2g.engine.keep import IMAGES, WithSink, spooled, with_sink
 from s2g.engine.run import Run
+from s2g.engine.spread import Crew, asked_here
 from s2g.engine.store import Store, checksum
 from s2g.errors import DamageError
 from s2g.metrics.statistics import Estimate, Paired, jackknife, jackknife_merged, of_mean
@@ -64,10 +65,11 @@ class Score:
     remarks: tuple[str, ...] = ()  # what must be said beside them, such as that they are not comparable
 
 
-def score(run: Run, store: Store) -> Score:
+def score(run: Run, store: Store, crew: Crew | None = None) -> Score:
     """Scores of the run's first `num` items, measured now or read back if they were measured before.
 
-    What is kept depends on the items and the protocol alone, to the byte, and is measured again if items have changed.
+    crew: who scores images that are judged one by one; this process alone where not given. What is kept depends on the
+    items and the protocol alone, to the byte, and is measured again if items have changed.
     A store that cannot be written gives its scores all the same. DamageError if an item is not what was written; UserError
     with the whole list, before any is judged, where a bench judges images one by one and they are not all there.
     """
@@ -81,7 +83,7 @@ def score(run: Run, store: Store) -> Score:
     arrays = None if some else read_arrays(store, name, items)
     measured = arrays is None
     if arrays is None:
-        arrays = _measure(run, store)
+        arrays = _measure(run, store, crew)
     estimates = {metric.name: estimate(metric, arrays, _units(run)) for metric in run.bench.metrics}
     remarks = [] if judge is None else judge.remarks(run.num, arrays)
     not_kept = ""
@@ -207,14 +209,14 @@ def _by_unit(arrays: Arrays, unit_of: np.ndarray) -> list[dict[str, np.ndarray]]
     return [_rows(arrays, unit_of == unit) for unit in np.unique(unit_of)]
 
 
-def _measure(run: Run, store: Store) -> dict[str, np.ndarray]:
+def _measure(run: Run, store: Store, crew: Crew | None) -> dict[str, np.ndarray]:
     if not run.bench.metrics:  # nothing was kept but sums
         return {}
     judge = judging(run.bench)
     if judge is not None:
         found = look(store, run.num)
         images = found.check(store.shown(), run.num, judge.allow_missing, todo_of(store))
-        return judge.judge(images, run.num, store.folder / PLACE)
+        return judge.judge(images, run.num, store.folder / PLACE, asked_here if crew is None else crew.asked)
     bench = with_sink(run.bench)
     if bench is not None:
         return _gathered(run, store, bench)

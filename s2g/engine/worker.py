@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from s2g.engine.keep import kept_of, with_sink
 from s2g.engine.memory import begin_peak, in_parts, peak
 from s2g.engine.run import Run
 from s2g.engine.store import Store
-from s2g.errors import NotFiniteError, UserError
+from s2g.errors import IsolatedError, NotFiniteError, UserError
 from s2g.guidance.strength import Strength
 from s2g.models.base import Denoiser
 from s2g.network.evaluate import Account, Evaluator
@@ -35,6 +35,14 @@ from s2g.registry import MODELS
 from s2g.sampling.loop import Sampled, sample
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Job(Protocol):
+    """What a worker is given: plain data that knows what is to be done."""
+
+    def do(self, device: str) -> float:
+        """Do it; the seconds it took."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,10 @@ class Task:
     reuse: bool
     environment: str
     keep: Mapping[str, str] | None = None  # sha256 of stored items of the unit that are whole, where it is made anew
+
+    def do(self, device: str) -> float:
+        """Make and store the unit; the seconds it took."""
+        return do(self, device)
 
 
 @dataclass(frozen=True)
@@ -97,11 +109,11 @@ def _end_with_parent() -> None:
     os._exit(1)  # whoever starts the run again must find neither its memory nor its units taken
 
 
-def attempt(task: Task, device: str) -> Outcome:
-    """Make one unit; whatever goes wrong is told, so that the other units go on."""
+def attempt(task: Job, device: str) -> Outcome:
+    """Do what is asked; whatever goes wrong is told, so that the other tasks go on."""
     try:
-        return Outcome(seconds=do(task, device))
-    except (UserError, OSError) as error:
+        return Outcome(seconds=task.do(device))
+    except (UserError, IsolatedError, OSError) as error:
         return Outcome(error=str(error), fatal=error)
     except NotFiniteError as error:
         return Outcome(error=str(error), trace=traceback.format_exc(), again=False)  # the same numbers each time
@@ -120,6 +132,13 @@ def remember(run: Run, device: str) -> None:
     for config in (run.model, run.weak):
         if config is not None and hasattr(MODELS.load(config.family), "remember"):
             _remember(type(config), canonical(asdict(config)), tuple(prompts), device)
+
+
+def forget() -> None:
+    """Free the networks of what was sampled last."""
+    if _load.cache_info().currsize:
+        _load.cache_clear()
+        torch.cuda.empty_cache()
 
 
 @lru_cache(maxsize=3)

@@ -6,7 +6,7 @@ with torchvision 0.17; its precision is CUDA's autocast, which does nothing on a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from s2g.cached import content_hash
+from s2g.engine.inquiry import OneByOne, Question, chosen
+from s2g.engine.judged import read_pixels
 from s2g.errors import UserError
 from s2g.hps import checkpoint
 from s2g.interrupt import uninterrupted
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's (arXiv 2103.00020)
 DTYPES = ("fp32", "fp16")
-BATCH = 8  # images at once
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,11 @@ class Clip:
         }
 
     def scores(self, pairs: Sequence[tuple[np.ndarray, str]], device: str) -> list[float]:
-        """100 cos of each uint8 image [H, W, 3] with its prompt; one thread on a CPU.
+        """100 cos of each uint8 image [H, W, 3] with its prompt, one at a time, so that no neighbour moves a last bit.
 
-        ValueError for values that no cosine has. Half precision is autocast's, as the official package on a GPU, but for
-        the cosine itself, which is taken in float32: in half precision a score near 30 moves in steps of 1/64.
+        One thread on a CPU. ValueError for values that no cosine has. Half precision is autocast's, as the official package
+        on a GPU, but for the cosine itself, which is taken in float32: in half precision a score near 30 moves in steps of
+        1/64.
         """
         import torch
 
@@ -57,10 +59,9 @@ class Clip:
         try:
             found: list[float] = []
             with torch.inference_mode():
-                for start in range(0, len(pairs), BATCH):
-                    part = pairs[start : start + BATCH]
-                    images = torch.stack([self.prepared(image, side) for image, _ in part]).to(_device(device))
-                    words = tokens([prompt for _, prompt in part]).to(_device(device))
+                for image, prompt in pairs:
+                    images = self.prepared(image, side)[None].to(_device(device))
+                    words = tokens([prompt]).to(_device(device))
                     half = self.dtype == "fp16"
                     with torch.autocast(_device(device).partition(":")[0], dtype=torch.float16, enabled=half):
                         seen, read = network.encode_image(images), network.encode_text(words)
@@ -91,6 +92,18 @@ class Clip:
         return v2.normalize(pixels, list(MEAN), list(STD))
 
 
+@dataclass(frozen=True)
+class ClipScorer(OneByOne):
+    """The scorer as workers ask it."""
+
+    clip: Clip
+    device: str
+
+    def value(self, question: Question, device: str) -> float:
+        """100 cos of an image with its prompt."""
+        return self.clip.scores([(read_pixels(question.path), question.words)], chosen(self.device, device))[0]
+
+
 def _device(typed: str) -> str:
     import torch
 
@@ -110,24 +123,6 @@ def _loaded(clip: Clip, device: str) -> tuple[Any, Any, int]:
     # The one buffer that checkpoints do not hold: a word sees itself and what stands before it.
     network.attn_mask = torch.full((length, length), float("-inf")).triu(1)
     return network.to(device), SimpleTokenizer(context_length=length), int(about["vision_cfg"]["image_size"])
-
-
-def in_batches(
-    places: Sequence[int], pairs: Iterable[tuple[np.ndarray, str]], clip: Clip, device: str
-) -> Iterator[tuple[int, float]]:
-    """(place, score) as they become known; images are read a batch at a time."""
-    held: list[tuple[int, tuple[np.ndarray, str]]] = []
-    for place, pair in zip(places, pairs, strict=True):
-        held.append((place, pair))
-        if len(held) == BATCH:
-            yield from _of(held, clip, device)
-            held = []
-    yield from _of(held, clip, device)
-
-
-def _of(held: Sequence[tuple[int, tuple[np.ndarray, str]]], clip: Clip, device: str) -> Iterator[tuple[int, float]]:
-    if held:
-        yield from zip([place for place, _ in held], clip.scores([pair for _, pair in held], device), strict=True)
 
 
 def check(clip: Clip) -> None:

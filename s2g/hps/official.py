@@ -9,9 +9,10 @@ from typing import Any
 
 from s2g.cached import content_hash
 from s2g.config import canonical
+from s2g.engine.inquiry import Asked, InChild, Inquiry, Question
 from s2g.engine.judged import Image
+from s2g.engine.spread import asked_here
 from s2g.hps import checkpoint
-from s2g.metrics.isolated.child import values_of
 from s2g.metrics.isolated.environment import Isolated, find
 
 
@@ -30,14 +31,12 @@ def short(about: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(about).encode()).hexdigest()[:12]
 
 
-def scores(images: Sequence[Image], texts: Sequence[str], weights: str, place: Path) -> list[float]:
+def scores(images: Sequence[Image], texts: Sequence[str], weights: str, place: Path, asked: Asked = asked_here) -> list[float]:
     """100 times the package's score of each image with its prompt; UserError, IsolatedError as `values_of`."""
     file = checkpoint.file_of(weights)
-    keys = [f"{image.sha256} {text}" for image, text in zip(images, texts, strict=True)]
-    items = [
-        {"key": key, "path": str(image.path.absolute()), "prompt": text}
-        for key, image, text in zip(keys, images, texts, strict=True)
-    ]
-    settings = {"checkpoint": str(file.resolve()), "sha256": content_hash(file)}
-    found = values_of(environment(), items, place / f"hpsv2-{short(identity(weights))}", settings)
-    return [100.0 * found[key] for key in keys]
+    questions = tuple(
+        Question(image.item, f"{image.sha256} {text}", image.path, text) for image, text in zip(images, texts, strict=True)
+    )
+    scorer = InChild(environment(), {"checkpoint": str(file.resolve()), "sha256": content_hash(file)})
+    inquiry = Inquiry("hpsv2", scorer, place / f"hpsv2-{short(identity(weights))}", questions)
+    return [100.0 * value for value in asked(inquiry)]

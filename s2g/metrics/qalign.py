@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from s2g.cached import content_hash
+from s2g.engine.inquiry import Asked, InChild, Inquiry, Question
+from s2g.engine.spread import asked_here
 from s2g.errors import UserError, unknown
-from s2g.metrics.isolated.child import values_of
 from s2g.metrics.isolated.environment import Isolated, find
 from s2g.placed import folder_of
 
@@ -34,6 +35,11 @@ VARIANTS = {
 
 class File(Protocol):
     """A stored image."""
+
+    @property
+    def item(self) -> int:
+        """Which item of the bench it is."""
+        ...
 
     @property
     def path(self) -> Path:
@@ -77,13 +83,15 @@ def identity(typed: str, variant: str) -> dict[str, str]:
     return {**environment().identity(), "weights": digest, "variant": variant}
 
 
-def scores(images: Sequence[File], typed: str, variant: str, place: Path, device: str) -> list[float]:
+def scores(
+    images: Sequence[File], typed: str, variant: str, place: Path, device: str, asked: Asked = asked_here
+) -> list[float]:
     """1 to 5 of each image; what is known is kept below `place`. IsolatedError if its child fails."""
     about: dict[str, Any] = identity(typed, variant)
-    items = [{"key": image.sha256, "path": str(image.path.absolute())} for image in images]
     settings = {"weights": str(weights_folder(typed).absolute()), "prompt": VARIANTS[variant], "device": device}
-    found = values_of(environment(), items, place / f"qalign-{variant}-{about['weights']}", settings)
-    values = [float(found[image.sha256]) for image in images]
+    questions = tuple(Question(image.item, image.sha256, image.path) for image in images)
+    scorer = InChild(environment(), settings, device)
+    values = [float(v) for v in asked(Inquiry("qalign", scorer, place / f"qalign-{variant}-{about['weights']}", questions))]
     wrong = [(image.path.name, value) for image, value in zip(images, values, strict=True) if not 1 <= value <= 5]
     if wrong:
         raise UserError(f"{KEY}: {len(wrong)} scores are beyond 1 to 5 ({wrong[0][0]}: {wrong[0][1]})", allowed=OFFICIAL)

@@ -15,6 +15,8 @@ from s2g.config import read
 from s2g.engine.bench import Metric
 from s2g.engine.judged import PLACE, Image, todo_of
 from s2g.engine.judged import look as look_at_store
+from s2g.engine.pool import Pool
+from s2g.engine.spread import Crew
 from s2g.engine.store import Store
 from s2g.engine.stored import stored_run
 from s2g.errors import SeveralError, UserError
@@ -24,7 +26,7 @@ from s2g.report.score import bench_keys
 from s2g.report.table import console_table
 
 
-def score_folder(folder: Path, typed: Sequence[str], allow_missing: bool) -> None:
+def score_folder(folder: Path, typed: Sequence[str], allow_missing: bool, workers: int | None) -> None:
     """Score ROOT/STYLE/NNNNN.jpg with the bench's knobs as typed; UserError with the list if images lack or are too many."""
     console = Console(highlight=False)
     bench = read(HPS21, {**bench_keys(typed), "allow_missing": allow_missing}, "bench")
@@ -36,14 +38,15 @@ def score_folder(folder: Path, typed: Sequence[str], allow_missing: bool) -> Non
     todo = "complete it, move away what does not belong there; or --allow-missing scores the images that are there, labelled"
     entries = [bench.place(item) for item in range(bench.num)]
     images = look(folder, entries).check(str(folder), bench.num, allow_missing, todo)
-    arrays = bench.judge(images, bench.num, cache_folder() / PLACE)
+    with Pool(workers) as pool:
+        arrays = bench.judge(images, bench.num, cache_folder() / PLACE, Crew(lambda: pool.executor, console).asked)
     rows = [[metric.label, _mean(metric, arrays), str(_count(metric, arrays))] for metric in bench.metrics]
     console.print(console_table([str(folder), "mean", "images"], rows))
     for remark in bench.remarks(bench.num, arrays):
         console.print(remark, soft_wrap=True, markup=False)
 
 
-def compare_scorers(name: str, root: str, num: int | None) -> None:
+def compare_scorers(name: str, root: str, num: int | None, workers: int | None = None) -> None:
     """A run's images by our scorer and by the official package: means by style, and how far apart single images are."""
     console = Console(highlight=False)
     store = Store(find_run(name, root).resolve())
@@ -55,7 +58,9 @@ def compare_scorers(name: str, root: str, num: int | None) -> None:
     if errors:
         raise SeveralError.of(errors)
     images = look_at_store(store, run.num).check(store.shown(), run.num, run.bench.allow_missing, todo_of(store))
-    both = [bench.judge(images, run.num, store.folder / PLACE) for bench in (ours, theirs)]
+    with Pool(workers) as pool:
+        asked = Crew(lambda: pool.executor, console).asked
+        both = [bench.judge(images, run.num, store.folder / PLACE, asked) for bench in (ours, theirs)]
     rows = [
         [metric.label, *(_mean(metric, arrays) for arrays in both), str(_count(metric, both[0]))] for metric in ours.metrics
     ]

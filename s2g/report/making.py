@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from rich.console import Console
 
 from s2g import __version__
-from s2g.config import ExecutorConfig
 from s2g.engine.atomic import write_bytes, write_json
 from s2g.engine.environment import machine
 from s2g.engine.locks import in_use
+from s2g.engine.pool import Pool
 from s2g.engine.run import Run, outline, resolve
 from s2g.engine.scoring import Score, score, score_name
+from s2g.engine.spread import Crew
 from s2g.engine.store import Store
 from s2g.errors import NotBuiltError, UserError
 from s2g.interrupt import uninterrupted
@@ -41,37 +42,8 @@ from s2g.report.wandb_exhibit import log_exhibit
 from s2g.report.wandb_log import WandbConfig
 from s2g.studies.study import asks_networks
 
-if TYPE_CHECKING:
-    from s2g.engine.executor import LocalExecutor
-
-
 LACKING = re.compile(r"((?:model|guidance|bench)\.[\w.]+) = (.+?): no file")
 K = TypeVar("K")
-
-
-class Pool:
-    """Worker processes, started when the first unit is missing and shared by everything made after it; a context manager."""
-
-    def __init__(self, workers: int | None) -> None:
-        self.workers = workers
-        self._stack = ExitStack()
-        self._executor: LocalExecutor | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
-        self._executor = None
-
-    @property
-    def executor(self) -> LocalExecutor:
-        """The workers; torch is loaded here, and not for what is stored already."""
-        if self._executor is None:
-            with uninterrupted():
-                from s2g.engine.executor import LocalExecutor
-            self._executor = self._stack.enter_context(LocalExecutor(ExecutorConfig(workers=self.workers)))
-        return self._executor
 
 
 @dataclass(frozen=True)
@@ -181,7 +153,8 @@ class Maker:
             made = execute(runs, self.root, pool.executor, True, console)
             for run in runs:
                 made.check(run)
-        return {way: score(run, stores[run.key]) for way, run in ways.items()}
+        crew = Crew(lambda: pool.executor, console)
+        return {way: score(run, stores[run.key], crew) for way, run in ways.items()}
 
 
 def what_lacks(said: str, model: Mapping[str, Any]) -> str:

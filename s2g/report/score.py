@@ -7,24 +7,29 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
 
 from s2g.app import show_run
 from s2g.engine.locks import in_use
+from s2g.engine.pool import Pool
 from s2g.engine.scoring import score
+from s2g.engine.spread import Crew
 from s2g.engine.store import Store
 from s2g.engine.stored import stored_run
 from s2g.errors import UserError
 from s2g.report.inventory import find_run
 
 
-def score_stored(name: str, root: str, typed: Sequence[str], num: int | None, allow_missing: bool, console: Any) -> None:
+def score_stored(
+    name: str, root: str, typed: Sequence[str], num: int | None, allow_missing: bool, workers: int | None, console: Console
+) -> None:
     """Print a stored run's scores; typed: keys of its bench to be changed, bench.KEY=VALUE. UserError as for the run itself."""
     store = Store(find_run(name, root).resolve())
     changed = {**bench_keys(typed), **({"allow_missing": True} if allow_missing else {})}
     run = stored_run(store, changed, num)
     run.bench.check(run.model)
-    with in_use(store.folder):
-        result = score(run, store)
+    with in_use(store.folder), Pool(workers) as pool:
+        result = score(run, store, Crew(lambda: pool.executor, console))
     show_run(console, result, store, 0)
 
 

@@ -149,14 +149,14 @@ def test_stored_images_are_scored_without_the_model(run_of, fakes: Typed, tmp_pa
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(MODELS.entries, "fake_texts", None)
         told = Console(record=True, width=200, file=open(os.devnull, "w"))  # noqa: SIM115
-        score_stored(run.key, str(tmp_path / "runs"), [], None, False, told)
+        score_stored(run.key, str(tmp_path / "runs"), [], None, False, 1, told)
         assert "Color" in told.export_text(clear=False) and "8 prompts" in told.export_text()
         with pytest.raises(UserError, match=r"12 of 16 images can be scored(.|\n)*4 missing: item 12"):
-            score_stored(run.key, str(tmp_path / "runs"), [], 16, False, told)
+            score_stored(run.key, str(tmp_path / "runs"), [], 16, False, 1, told)
         with pytest.raises(UserError, match="of other prompts"):
-            score_stored(run.key, str(tmp_path / "runs"), ["bench.categories=[color]"], None, False, told)
+            score_stored(run.key, str(tmp_path / "runs"), ["bench.categories=[color]"], None, False, 1, told)
         with pytest.raises(UserError, match=r"bench\.KEY=VALUE"):
-            score_stored(run.key, str(tmp_path / "runs"), ["score=[]"], None, False, told)
+            score_stored(run.key, str(tmp_path / "runs"), ["score=[]"], None, False, 1, told)
 
 
 def test_everything_that_is_lacking_is_in_one_message(composed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

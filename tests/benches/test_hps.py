@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ import numpy as np
 import pytest
 import small_clip
 import worded_model
+from rich.console import Console
 
 from s2g.app import main
 from s2g.benches.hps import HPS21
+from s2g.config import ExecutorConfig
+from s2g.engine import spread
+from s2g.engine.executor import LocalExecutor
 from s2g.engine.run import Run, restore
 from s2g.engine.scoring import score
 from s2g.engine.store import Store
@@ -119,7 +124,6 @@ def test_a_stopped_scoring_goes_on_image_by_image(
         asked.extend(prompt for _, prompt in pairs)
         return scores(self, pairs, device)
 
-    monkeypatch.setattr(clip, "BATCH", 2)
     monkeypatch.setattr(clip.Clip, "scores", stopped)
     with pytest.raises(KeyboardInterrupt):
         score(run, store)
@@ -192,7 +196,7 @@ def test_a_run_is_scored_by_both_scorers_side_by_side(
         compare_scorers(store.folder.name, str(store.folder.parent), None)
     offset = [0.25 + 0.5 * (item == 6) for item in range(8)]
 
-    def theirs(images: Any, texts: Any, weights: str, place: Path) -> list[float]:
+    def theirs(images: Any, texts: Any, weights: str, place: Path, asked: Any) -> list[float]:
         small = HPS21(weights=weights, architecture=str(tmp_path / "small.json"))._clip
         ours = small.scores([(image.pixels(), text) for image, text in zip(images, texts, strict=True)], "cpu")
         return [value - offset[image.item] for image, value in zip(images, ours, strict=True)]
@@ -214,3 +218,23 @@ class HereEnvironment:
 
     def identity(self) -> dict[str, str]:
         return {"environment": "here"}
+
+
+def test_three_workers_give_the_same_bytes_as_one(
+    typed: list[str], composed: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, store = made(typed, composed, tmp_path)
+    monkeypatch.setattr(spread, "PART", 2)
+    for path in (store.folder / "scores").iterdir():  # that nothing was scored
+        path.unlink()
+    found = []
+    for workers in (1, 3):
+        with LocalExecutor(ExecutorConfig(workers=workers, device="cpu")) as executor:
+            score(run, store, spread.Crew(lambda: executor, Console(quiet=True)))
+        found.append({path.name: path.read_bytes() for path in (store.folder / "scores").iterdir()})
+        parts = list((store.folder / "judged").glob("*/**/values.jsonl"))
+        assert sum(len(path.read_text().splitlines()) for path in parts) == 8
+        shutil.rmtree(store.folder / "judged")
+        for path in (store.folder / "scores").iterdir():
+            path.unlink()
+    assert found[0] == found[1] and len(found[0]) == 2

@@ -15,7 +15,7 @@ from torchvision import transforms
 
 from s2g.errors import UserError
 from s2g.hps import checkpoint, known
-from s2g.hps.clip import BATCH, Clip, check
+from s2g.hps.clip import Clip, check
 
 PROMPTS = ["a red circle", "Two CATS &amp; a dog, by night", "", "日本 🎨", "word " * 100]
 
@@ -96,9 +96,9 @@ def test_preprocessing_by_known_answers(tmp_path: Path) -> None:
 
 def test_a_score_does_not_depend_on_its_neighbours(tmp_path: Path) -> None:
     noise = np.random.default_rng(1)
-    pairs = [(noise.integers(0, 256, (40, 40, 3), dtype=np.uint8), f"prompt {i}") for i in range(BATCH + 3)]
+    pairs = [(noise.integers(0, 256, (40, 40, 3), dtype=np.uint8), f"prompt {i}") for i in range(11)]
     clip = clip_of(tmp_path)
-    assert clip.scores(pairs, "cpu") == pytest.approx([clip.scores([pair], "cpu")[0] for pair in pairs], abs=1e-4)
+    assert clip.scores(pairs, "cpu") == [clip.scores([pair], "cpu")[0] for pair in pairs]  # to the last bit
 
 
 def test_half_precision_is_close_and_not_the_same(images: list[np.ndarray], tmp_path: Path) -> None:

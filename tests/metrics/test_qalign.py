@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import s2g.metrics.isolated
+from s2g.engine.inquiry import Inquiry
 from s2g.errors import UserError
 from s2g.metrics import qalign
 
@@ -83,6 +84,7 @@ def test_an_image_stands_in_the_middle_of_a_square(size: tuple[int, int], inside
 
 @dataclass
 class File:
+    item: int
     path: Path
     sha256: str
 
@@ -96,17 +98,17 @@ def test_scores_come_by_content_and_must_be_on_the_scale(tmp_path: Path, monkeyp
     before = qalign.identity(str(weights), "scorer")
     (weights / "modeling.py").write_text("")
     assert qalign.identity(str(weights), "scorer") != before != qalign.identity(str(weights), "pyiqa")
-    given: dict[str, object] = {}
+    given: list[Inquiry] = []
 
-    def values_of(isolated, items, place, settings):
-        given.update(items=items, place=place, settings=settings)
-        return {item["key"]: value for item, value in zip(items, values, strict=True)}
+    def asked(inquiry: Inquiry) -> list[float]:
+        given.append(inquiry)
+        return values
 
-    monkeypatch.setattr(qalign, "values_of", values_of)
-    images = [File(tmp_path / f"{i}.png", f"sha{i}") for i in range(2)]
+    images = [File(i, tmp_path / f"{i}.png", f"sha{i}") for i in range(2)]
     values = [4.25, 1.0]
-    assert qalign.scores(images, str(weights), "method", tmp_path, "cpu") == values
-    assert given["settings"]["prompt"] == qalign.VARIANTS["method"] and "method" in given["place"].name  # type: ignore[index, union-attr]
+    assert qalign.scores(images, str(weights), "method", tmp_path, "cpu", asked) == values
+    assert given[0].scorer.settings["prompt"] == qalign.VARIANTS["method"] and "method" in given[0].folder.name  # type: ignore[attr-defined]
+    assert [question.key for question in given[0].questions] == ["sha0", "sha1"]
     values = [4.25, 0.9]
     with pytest.raises(UserError, match=r"1 scores are beyond 1 to 5 \(1\.png: 0\.9\)"):
-        qalign.scores(images, str(weights), "method", tmp_path, "cpu")
+        qalign.scores(images, str(weights), "method", tmp_path, "cpu", asked)

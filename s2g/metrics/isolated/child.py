@@ -15,11 +15,12 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from s2g.answers import FILE, mend, own_place, places, read_values
 from s2g.cached import put
 from s2g.errors import IsolatedError
 from s2g.metrics.isolated.environment import Isolated, locked, only_variables
@@ -44,68 +45,82 @@ def values_of(
     *,
     timeout: float = TIMEOUT,
     told: Callable[[int], None] | None = None,
+    beside: bool = False,
+    gpus: str | None = None,
 ) -> dict[str, Any]:
     """Values by key, scored now or found in `place` from an earlier time, finished or not.
 
     items: `key` names the content that is scored, not the file: what was known of a key is not asked again.
     place: the folder of this scorer's items.jsonl, values.jsonl and log.txt; values are dropped when the scorer or its
     settings are others. timeout: seconds without a new value after which the child is ended. told: how many values there
-    are, now and then. UserError if the environment is not built; IsolatedError with the whole log if the child fails,
-    hangs, or leaves items out. Values that were written stay.
+    are, now and then. beside: where another process scores in `place`, work in a folder beside it instead of waiting;
+    who asks sees to it that they ask for different keys. gpus: the child's CUDA_VISIBLE_DEVICES, ours if None.
+
+    UserError if the environment is not built; IsolatedError with the whole log if the child fails, hangs, or leaves items
+    out. Values that were written stay.
     """
     isolated.check()
     place.mkdir(parents=True, exist_ok=True)
     asked = {str(item["key"]): item for item in items}
-    about = {**isolated.identity(), "settings": dict(settings or {})}
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-    with locked(place / "lock") as lock:
-        _same(place, about, digest)
-        found = read_values(place / "values.jsonl")
+    with own_place(place) if beside else _alone(place) as (own, lock):
+        _same(own, isolated, settings)
+        found = known_values(isolated, settings, place)
         missing = [item for key, item in asked.items() if key not in found]
         if missing:
-            _run(isolated, missing, place, settings or {}, timeout, told or (lambda count: None), lock)
-            found = read_values(place / "values.jsonl")
-    lacking = [key for key in asked if key not in found]
-    if lacking:
-        raise _failure(isolated, place, f"it ended without a value for {len(lacking)} items, the first {lacking[0]}")
+            mend(own / FILE)
+            _run(isolated, missing, own, settings or {}, timeout, told or (lambda count: None), lock, gpus)
+            found = known_values(isolated, settings, place)
+        lacking = [key for key in asked if key not in found]
+        if lacking:
+            raise _failure(isolated, own, f"it ended without a value for {len(lacking)} items, the first {lacking[0]}")
     return {key: found[key] for key in asked}
+
+
+def known_values(isolated: Isolated, settings: Mapping[str, Any] | None, place: Path) -> dict[str, Any]:
+    """Values by key that this scorer gave with these settings, whichever of its children wrote them."""
+    digest = _digest(isolated, settings)
+    found: dict[str, Any] = {}
+    for own in places(place):
+        if _noted(own) == digest:
+            found |= read_values(own / FILE)
+    return found
+
+
+@contextlib.contextmanager
+def _alone(place: Path) -> Iterator[tuple[Path, int]]:
+    with locked(place / "lock") as lock:
+        yield place, lock
 
 
 def try_imports(isolated: Isolated, place: Path, timeout: float = 300.0) -> None:
     """Start the child without any item: IsolatedError with its log if it cannot import what it needs."""
     place.mkdir(parents=True, exist_ok=True)
     with locked(place / "lock") as lock:
-        _run(isolated, [], place, {}, timeout, lambda count: None, lock)
+        _run(isolated, [], place, {}, timeout, lambda count: None, lock, None)
 
 
-def read_values(path: Path) -> dict[str, Any]:
-    """Values by key; a last line that was not finished is cut off the file, so that the next one begins a line."""
+def _about(isolated: Isolated, settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {**isolated.identity(), "settings": dict(settings or {})}
+
+
+def _digest(isolated: Isolated, settings: Mapping[str, Any] | None) -> str:
+    return hashlib.sha256(json.dumps(_about(isolated, settings), sort_keys=True).encode()).hexdigest()
+
+
+def _noted(place: Path) -> str:
+    """Of which scorer and settings the values of a folder are; "" where there are none."""
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return {}
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        with path.open("r+b") as stream:
-            stream.truncate(len(whole))
-    found: dict[str, Any] = {}
-    for line in whole.splitlines():
-        with contextlib.suppress(ValueError, KeyError, TypeError):  # a line that a loss of power has left: asked again
-            entry = json.loads(line)
-            found[str(entry["key"])] = entry["value"]
-    return found
-
-
-def _same(place: Path, about: Mapping[str, Any], digest: str) -> None:
-    """Values of another scorer, or other settings, go."""
-    note = place / "about.json"
-    try:
-        before = json.loads(note.read_text())["digest"]
+        return json.loads((place / "about.json").read_text())["digest"]
     except (OSError, ValueError, KeyError, TypeError):
-        before = ""
-    if before != digest:
-        (place / "values.jsonl").unlink(missing_ok=True)
-        put(note, (json.dumps({**about, "digest": digest}, indent=1) + "\n").encode())
+        return ""
+
+
+def _same(place: Path, isolated: Isolated, settings: Mapping[str, Any] | None) -> None:
+    """Values of another scorer, or other settings, go."""
+    about, digest = _about(isolated, settings), _digest(isolated, settings)
+    if _noted(place) != digest:
+        (place / FILE).unlink(missing_ok=True)
+        put(place / "about.json", (json.dumps({**about, "digest": digest}, indent=1) + "\n").encode())
 
 
 def _run(
@@ -116,6 +131,7 @@ def _run(
     timeout: float,
     told: Callable[[int], None],
     lock: int,
+    gpus: str | None,
 ) -> None:
     """One life of the child. It holds the lock too: whoever comes after a parent that was killed waits for its end."""
     files = {name: place / name for name in ("items.jsonl", "values.jsonl", "settings.json", "log.txt", "home")}
@@ -125,6 +141,7 @@ def _run(
     arguments = [str(path.absolute()) for path in (isolated.child, *list(files.values())[:3])]
     command = [str(isolated.interpreter), "-I", str(LAUNCH), *arguments]
     variables = {**only_variables(VARIABLES, ("LC_",)), **OFFLINE, **ONE_THREAD, "HOME": str(files["home"].absolute())}
+    variables |= {} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus}
     began = f"\n== {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: {isolated.name}, {len(items)} items\n".encode()
     with files["log.txt"].open("ab") as log:
         log.write(began)

@@ -9,14 +9,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import numpy
 import pytest
 
+from s2g.answers import FILE, places, read_values
 from s2g.errors import IsolatedError, UserError
-from s2g.metrics.isolated.child import read_values, try_imports, values_of
+from s2g.metrics.isolated.child import try_imports, values_of
 from s2g.metrics.isolated.environment import Isolated, build, differences, find, known
 
 OLD_NUMPY = Isolated(Path(__file__).parent / "old_numpy")
@@ -234,3 +236,22 @@ def test_an_old_transformers_lives_beside_ours(tmp_path: Path, monkeypatch: pyte
     values = values_of(isolated, items, tmp_path / "place", {"vocabulary": str(tmp_path / "vocab.txt")})
     assert values == {"one": [2, "4.36.1", "1.26.4"], "two": [2, "4.36.1", "1.26.4"]}
     assert transformers.__version__.split(".") > ["4", "50"] and numpy.__version__[0] == "2"
+
+
+def test_two_children_beside_each_other_ask_nothing_twice(built: Isolated, tmp_path: Path) -> None:
+    found: dict[str, object] = {}
+
+    def ask(items: list[dict[str, object]]) -> None:
+        found.update(values_of(built, items, tmp_path, {"seconds": 0.3}, beside=True))
+
+    threads = [threading.Thread(target=ask, args=(part,)) for part in (ITEMS[:3], ITEMS[3:])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [item["key"] for item in ITEMS]
+    assert [len(read_values(place / FILE)) for place in places(tmp_path)] == [3, 3]
+    pids = {value["pid"] for value in found.values()}  # type: ignore[index]
+    assert len(pids) == 2
+    assert values_of(built, ITEMS, tmp_path, {"seconds": 0.3}) == found  # both are read, and no child is started
+    assert {value["pid"] for value in values_of(built, ITEMS[:1], tmp_path, {"seconds": 0.2}).values()}.isdisjoint(pids)
