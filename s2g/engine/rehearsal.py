@@ -7,12 +7,13 @@ blocks, whose output means nothing. What the real network's passes cost is count
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from s2g.config import ModelConfig
+from s2g.config import ModelConfig, canonical
 from s2g.engine.cost import PassCost, measure
-from s2g.engine.run import Outline
+from s2g.engine.run import Outline, describe
 from s2g.models.base import Denoiser
 from s2g.models.convention import VP
 from s2g.models.full_size import meta_model
@@ -33,6 +34,18 @@ class Expected:
     weak: float  # evaluations of a second network
 
 
+@dataclass(frozen=True)
+class _Counted:
+    """What is called for `units` items, however large the network is."""
+
+    units: int
+    account: Account
+    weak: int  # evaluations of a second network
+
+
+_COUNTED: dict[str, _Counted] = {}  # by all that it depends on
+
+
 def full_pass(model: ModelConfig) -> PassCost:
     """FLOPs of one forward pass of the network that a configuration describes, by block."""
     network = meta_model(model)
@@ -45,15 +58,21 @@ def rehearse(run: Outline, cost: PassCost, reuse: bool = True) -> Expected:
 
     A solver that chooses its own steps is counted with those it takes on the stand-in, which is smooth: a lower bound.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # of thousands of tiny products; on a machine that is busy, threads wait for each other
-    try:
-        return _rehearsed(run, cost, reuse)
-    finally:
-        torch.set_num_threads(threads)
+    depends_on = [_stands_for(run.model), describe(run.guidance), describe(run.sampler), run.settings.mask_seed, reuse]
+    key = canonical(depends_on)
+    if key not in _COUNTED:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # of thousands of tiny products; on a machine that is busy, threads wait for each other
+        try:
+            _COUNTED[key] = _rehearsed(run, reuse)
+        finally:
+            torch.set_num_threads(threads)
+    counted = _COUNTED[key]
+    account, units = counted.account, counted.units
+    return Expected(account.evaluations / units, cost.of(account) / units, counted.weak / units)
 
 
-def _rehearsed(run: Outline, cost: PassCost, reuse: bool) -> Expected:
+def _rehearsed(run: Outline, reuse: bool) -> _Counted:
     stand_in, account, weak = _stand_in(run.model), Account(), Account()
     other = Evaluator(_stand_in(run.model), account=weak) if run.guidance.weaker is not None else None
     steps, units = 0, 0
@@ -66,7 +85,12 @@ def _rehearsed(run: Outline, cost: PassCost, reuse: bool) -> Expected:
             steps, units = steps + masked, units + 1
             if masked == 0 or steps >= MASKS:
                 break
-    return Expected(account.evaluations / units, cost.of(account) / units, weak.evaluations / units)
+    return _Counted(units, account, weak.evaluations)
+
+
+def _stands_for(model: ModelConfig) -> list[Any]:
+    """All of a model that its stand-in depends on: SD3 and SD3.5 have the same."""
+    return [model.blocks, max(4, model.channels or 0), model.passes, model.sampler.get("grid", "flow") == "flow"]
 
 
 def _stand_in(model: ModelConfig) -> Denoiser:

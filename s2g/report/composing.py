@@ -12,7 +12,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from s2g.config import config_dir
@@ -90,10 +90,15 @@ def _plain(value: Any) -> bool:
 @cache
 def _groups(place: Path, choices: tuple[str, ...]) -> tuple[dict[str, Any], frozenset[str]]:
     """What the choice of groups alone comes to, and the keys that others are made of; `place` is where they are read from."""
-    unresolved = OmegaConf.to_yaml(compose("run", overrides=list(choices)), resolve=False)
-    return _whole(choices), frozenset(re.findall(r"\$\{(?:[\w.]+:)?([\w.]+)", unresolved))
+    config = compose("run", overrides=list(choices))
+    unresolved = OmegaConf.to_yaml(config, resolve=False)
+    return _plain_data(config), frozenset(re.findall(r"\$\{(?:[\w.]+:)?([\w.]+)", unresolved))
 
 
 def _whole(overrides: Sequence[str]) -> dict[str, Any]:
-    raw: Any = OmegaConf.to_container(compose("run", overrides=list(overrides)), resolve=True)
+    return _plain_data(compose("run", overrides=list(overrides)))
+
+
+def _plain_data(config: DictConfig) -> dict[str, Any]:
+    raw: Any = OmegaConf.to_container(config, resolve=True)
     return raw

@@ -10,6 +10,8 @@ from hydra import compose
 from omegaconf import OmegaConf
 
 from s2g.config import CHECKOUT
+from s2g.engine import rehearsal
+from s2g.engine.cost import PassCost
 from s2g.engine.rehearsal import full_pass, rehearse
 from s2g.engine.run import Outline, outline
 from s2g.engine.worker import cost_of
@@ -55,3 +57,15 @@ def test_the_rehearsal_of_the_built_in_model_is_what_its_runs_took(row: str) -> 
     found = rehearse(run, plan)
     assert found.evaluations == took["evaluations"]
     assert found.flops == pytest.approx(took["flops_per_item"], rel=0.02 if row == "s2" else 1e-5)  # masks are drawn
+
+
+def test_models_whose_stand_in_is_the_same_are_rehearsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: dict[str, Any] = {}
+    monkeypatch.setattr(rehearsal, "_COUNTED", counted)
+    cost = PassCost(1, (1,) * 24)
+    found = [rehearse(run_of(f"model={model}", "bench=hps", "guidance=cfg"), cost) for model in ("sd3", "sd35")]
+    assert len(counted) == 2  # their scales differ
+    assert rehearse(run_of("model=sd35", "bench=compbench", "guidance=cfg"), PassCost(2, (2,) * 24)).flops == 2 * found[1].flops
+    assert len(counted) == 2
+    rehearse(run_of("model=sd35", "bench=hps", "guidance=cfg", "mask_seed=7"), cost)
+    assert len(counted) == 3
