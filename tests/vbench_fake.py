@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -20,7 +19,6 @@ import pytest
 from compbench_fake import FakeTexts
 
 import s2g.benches.vbench
-from s2g.engine import judged
 from s2g.engine.run import Run
 from s2g.engine.store import Store, checksum
 from s2g.metrics.isolated.environment import Isolated, find
@@ -208,6 +206,7 @@ def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(module, "VIDEOS", VIDEOS)
     monkeypatch.setattr(s2g.benches.vbench.VBench, "num", VIDEOS)
     monkeypatch.setenv("S2G_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("S2G_DATA", raising=False)  # where the real ones may be
     return folder
 
 
@@ -231,7 +230,6 @@ def fake_runs(few: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple
     monkeypatch.setattr(MODELS, "entries", dict(MODELS.entries))
     MODELS.add("fake_videos", "vbench_fake:FakeVideos", "nothing but images")
     monkeypatch.setattr(s2g.benches.vbench, "makes_videos", lambda model: model.family in ("wan", "fake_videos"))
-    monkeypatch.setattr(judged, "FILES", re.compile(r"\d{6,}\.(png|mp4)"))
     return lambda *more: (*MODEL, f"bench.path={few}", *more)
 
 

@@ -13,8 +13,11 @@ import numpy as np
 from s2g.cached import content_hash
 from s2g.config import ModelConfig
 from s2g.engine.bench import Arrays, Metric
+from s2g.engine.inquiry import Asked
 from s2g.engine.judged import Image
+from s2g.engine.spread import asked_here
 from s2g.errors import SeveralError, UserError, gathered, unknown
+from s2g.shapes.vocabulary import KNOWN
 from s2g.vbench import coverage, official, prompts, results
 from s2g.vbench.as_items import raw_items, total_items
 from s2g.vbench.dimensions import DIMENSIONS, GROUP_WEIGHTS, QUALITY, SEMANTIC, Dimension
@@ -206,8 +209,11 @@ class VBench:
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
         raise NotImplementedError("vbench judges files: judge()")
 
-    def judge(self, images: Sequence[Image], num: int, place: Path) -> dict[str, np.ndarray]:
-        """The sixteen dimensions as fractions by item, nan where an item has none; whether its video was there."""
+    def judge(self, images: Sequence[Image], num: int, place: Path, asked: Asked = asked_here) -> dict[str, np.ndarray]:
+        """The sixteen dimensions as fractions by item, nan where an item has none; whether its video was there.
+
+        A dimension is scored whole, by the package, since its means are over all its videos: nobody is asked one by one.
+        """
         suite = self._suite
         if not self.score:
             return {}
@@ -235,5 +241,4 @@ class VBench:
 
 def makes_videos(model: ModelConfig) -> bool:
     """Whether it makes videos of any words; the built-in world's models know a few of them alone."""
-    several = (getattr(model, "frames", None) or 1) > 1
-    return model.family == "wan" or (model.reads_text and model.family != "captioned" and several)
+    return model.makes_videos and model.family not in KNOWN
