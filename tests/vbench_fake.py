@@ -9,7 +9,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,7 +196,7 @@ def official_results(
 
 
 @pytest.fixture
-def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The thirteen prompts as the official ones; the folder they are in."""
     folder = tmp_path / "prompts"
     folder.mkdir()
@@ -207,7 +207,9 @@ def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(s2g.benches.vbench.VBench, "num", VIDEOS)
     monkeypatch.setenv("S2G_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("S2G_DATA", raising=False)  # where the real ones may be
-    return folder
+    prompts.load.cache_clear()
+    yield folder
+    prompts.load.cache_clear()
 
 
 @pytest.fixture

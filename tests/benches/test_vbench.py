@@ -105,7 +105,7 @@ def test_results_from_elsewhere_are_a_runs_scores(run_of, fake_runs: Typed, tmp_
     assert "results of" in a.remarks[-1] and "stand still" not in " ".join(a.remarks[1:])
     # The same by command, from the stored run.
     told = Console(record=True, width=200, quiet=False, file=(tmp_path / "said").open("w"))
-    score_stored(cfg.key, str(tmp_path / "runs"), [f"bench.results=[{files[1]}]"], None, False, told)
+    score_stored(cfg.key, str(tmp_path / "runs"), [f"bench.results=[{files[1]}]"], None, False, 1, told)
     assert f"{b.estimates['total'].value:.2f}" in told.export_text()
     less = tmp_path / "less.json"
     less.write_text(json.dumps(official_results(dimensions=list(DIMENSIONS)[:15])))
