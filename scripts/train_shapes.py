@@ -77,6 +77,7 @@ class Recipe:
     lr: float
     easy: int = 0  # steps on large upright shapes before the whole world is shown
     weak_at: int | None = None  # step after which the EMA is kept as the weaker network
+    noisier_at: int | None = None  # step after which noise levels are shifted by 2: what moves where is decided at high ones
 
 
 RECIPES = {
@@ -85,7 +86,7 @@ RECIPES = {
     "reader": Recipe(1500, 128, 2e-3),
     "tiny_sd3": Recipe(3200, 64, 2e-3, easy=1800),
     "video_reader": Recipe(1000, 64, 2e-3),
-    "tiny_wan": Recipe(3000, 48, 2e-3, easy=900, weak_at=1500),
+    "tiny_wan": Recipe(3400, 48, 2e-3, easy=900, weak_at=1500, noisier_at=2000),
     "digits_probe": Recipe(1500, 128, 2e-3),
     "digits_sit": Recipe(2000, 64, 2e-3, weak_at=500),
     "cifar_sit": Recipe(60_000, 256, 1e-3, weak_at=15_000),  # ours, and not run: no data was at hand
@@ -178,11 +179,14 @@ def velocity_loss(model: SiT, images: Tensor, labels: Tensor, generator: torch.G
     return (prediction - (images - noise)).square().mean()
 
 
-def caption_loss(model: TinySD3 | TinyWan, images: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
+def caption_loss(
+    model: TinySD3 | TinyWan, images: Tensor, tokens: Tensor, generator: torch.Generator, shift: float = 1.0
+) -> Tensor:
     """As `velocity_loss`, of captions of images or videos, in SD3's and Wan's own direction: noise - data at level s."""
     noise = torch.randn(images.shape, generator=generator).to(images.device)
     level = torch.randn(len(images), generator=generator).sigmoid().to(images.device)
     dropped = (torch.rand(len(images), generator=generator) < LABEL_DROPOUT).to(images.device)
+    level = shift * level / (1 + (shift - 1) * level)  # flow shift, as in sampling
     at = level.view(-1, *(1,) * (images.ndim - 1))
     nothing = torch.tensor(model.text.vocabulary.tokens(""), device=tokens.device)
     given = torch.where(dropped[:, None], nothing, tokens)
@@ -246,7 +250,7 @@ def train(settings: Settings) -> None:
             for group in optim.param_groups:
                 group["lr"] = recipe.lr * warm * (1 - step / steps)
         images, labels = source.batch(step, batch)
-        loss = loss_of(model, images, labels, torch.Generator().manual_seed(step))
+        loss = loss_of(model, images, labels, torch.Generator().manual_seed(step), **_shift(recipe, step))
         for optim in optims:
             optim.zero_grad(set_to_none=True)
         loss.backward()
@@ -286,6 +290,11 @@ def train(settings: Settings) -> None:
         with torch.no_grad():
             right = ema(held_images)[0].argmax(-1) == held_labels
         print(f"held out: {int(right.sum())} of {len(right)} digits right ({right.float().mean():.4f})")
+
+
+def _shift(recipe: Recipe, step: int) -> dict[str, float]:
+    """What a step's loss is told besides."""
+    return {} if recipe.noisier_at is None or step < recipe.noisier_at else {"shift": 2.0}
 
 
 def report_probe(probe: nn.Module, device: str, count: int = 10_000) -> None:
