@@ -190,6 +190,8 @@ class FilmShelf(Shelf):
 
 
 def test_videos_are_logged_as_videos_and_as_strips(run_of: Callable[..., Run], tmp_path: Path) -> None:
+    wandb = pytest.importorskip("wandb")
+    wandb.teardown()  # wandb's own process would be that of the test before, with another home
     run = run_of("guidance=s2", "num=64")
     run = replace(run, model=replace(run.model, frames=8, fps=8, film="strip"))
     log_run(WandbConfig(project="a-project"), score_of(run), FilmShelf())  # type: ignore[arg-type]
