@@ -50,6 +50,7 @@ def encoded(frames: np.ndarray, fps: int, crf: int = H264["crf"]) -> bytes:
 def decoded(content: bytes) -> np.ndarray:
     """Frames [F, H, W, 3] of an mp4; ValueError for what is none, is cut off, or holds fewer frames than it says."""
     import av
+    from av.error import FFmpegError
 
     _check_whole(content)
 
@@ -60,7 +61,7 @@ def decoded(content: bytes) -> np.ndarray:
             video = file.streams.video[0]
             frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video)]
             said = video.frames
-    except (av.FFmpegError, EOFError) as error:
+    except (FFmpegError, EOFError) as error:
         raise ValueError(f"no whole video: {error}") from error
     if not frames or len(frames) != (said or len(frames)):
         raise ValueError(f"{len(frames)} of {said} frames")

@@ -37,3 +37,12 @@ def test_equal_images_are_one_and_others_less() -> None:
     image = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     assert ssim(image, image) == pytest.approx([1, 1])
     assert (ssim(image, 255 - image) < 0).all()
+
+
+def test_of_videos_it_is_the_mean_over_frames() -> None:
+    a, b = np.random.default_rng(2).integers(0, 256, (2, 3, 4, 16, 20, 3), dtype=np.uint8)
+    frames = [ssim(a[:, at], b[:, at]) for at in range(4)]
+    assert ssim(a, b) == pytest.approx(np.mean(frames, axis=0), abs=1e-6) and ssim(a, b).shape == (3,)
+    assert (ssim(a, a[:, ::-1]) < 0.9).all()  # the same frames at other times
+    with pytest.raises(ValueError, match="not alike in size"):
+        ssim(a, b[:, :3])

@@ -5,70 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from browsing import Opened
+from pages_made import METHODS, page_of, source
 
-from s2g.engine.items import png
-from s2g.report.page import DemoPage, Gallery, Item, Method, NumberTable, RunFacts, Shot, data_uri, demo_page
+from s2g.report.page import data_uri, demo_page
 
 NASTY = """<script>window.pwned=1</script>"'&<img src=x onerror="window.pwned=2">"""
-METHODS = (Method("none", "no guidance"), Method("cfg", "CFG"), Method("s2", "S²-Guidance"))
-
-
-def source(item: int, method: int) -> str:
-    """An image that no other item or method has."""
-    image = np.full((32, 32, 3), 40, np.uint8)
-    image[4 : 8 + item % 24, 4 : 12 + 8 * method] = (250, 2 * item, 80 * method)
-    return data_uri(png(image))
-
-
-def page_of(caption: str = "a red circle", label: str = "S²-Guidance", knob: str = "0.25", count: int = 20) -> DemoPage:
-    """A page of synthetic images; the first method gets the texture of every third item wrong."""
-    methods = (*METHODS[:2], Method("s2", label))
-    items = []
-    for i in range(count):
-        marks = [{"shape": True, "color": True, "texture": bool(m or i % 3)} for m in range(3)]
-        shots = [Shot(source(i, m), marks[m], "" if marks[m]["texture"] else "reads: solid") for m in range(3)]
-        items.append(Item(str(i), f"{caption} {i}", shots))
-    rows = [["all right % ↑", "81.2±4.2", "95.7±2.6", "95.3±2.9", "-14.5±3.8", "-0.4±0.8"], ["calls", "28", "56", "79", "", ""]]
-    head = ["", "no guidance", "CFG", label, "no guidance", label]
-    groups = (("", 3), ("Δ", 2))
-    return DemoPage(
-        title=f"Title {caption}",
-        lead=[f"What is seen: {caption}."],
-        gallery=Gallery(methods, items, held=1, start=3, note="all", legend="a frame: wrong", pixelated=True),
-        table=NumberTable(head, rows, "note", frozenset({(0, 4)}), frozenset({1}), groups, frozenset({4})),
-        words=[("all right", caption)],
-        runs=[
-            RunFacts(m.label, "28 calls", f"key-{m.name}", "python run.py", [("ms", "3")], [("omega", knob)]) for m in methods
-        ],
-        facts=[("torch", "2")],
-    )
-
-
-@pytest.fixture
-def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
-    """opened(page, hash="", width=1280, ...): the page, written to disk and opened from there in a fresh profile."""
-    contexts, all_opened = [], []
-
-    def open_(page: DemoPage, at: str = "", width: int = 1280, **options: Any) -> Opened:
-        (tmp_path / "index.html").write_text(demo_page(page), encoding="utf-8")
-        contexts.append(browser.new_context(viewport={"width": width, "height": 800}, **options))
-        made = Opened.at(contexts[-1], f"{(tmp_path / 'index.html').as_uri()}{at}")
-        all_opened.append(made)
-        return made
-
-    yield open_
-    for made in all_opened:
-        made.check()
-    for context in contexts:
-        context.close()
 
 
 def test_gallery_flips_by_click(opened: Callable[..., Opened]) -> None:

@@ -10,23 +10,26 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from films_made import filmed
 from PIL import Image
 
 from s2g.config import CHECKOUT
 from s2g.engine.run import Run
 from s2g.engine.scoring import Cost, Effective, Score
+from s2g.engine.video import decoded
 from s2g.errors import UserError
 from s2g.metrics.statistics import Estimate
 from s2g.report.exhibit_file import find_exhibit
 from s2g.report.results import Results
 from s2g.report.wandb_log import WandbConfig, log_run, read_logger
+from s2g.shapes.asked_videos import asked
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,28 @@ def test_a_folder_that_cannot_be_written(run_of: Callable[..., Run], tmp_path: P
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match=r"logger\.dir = file: cannot be written"):
         log_run(WandbConfig(dir="file"), score_of(run_of()), Shelf())  # type: ignore[arg-type]
+
+
+class FilmShelf(Shelf):
+    """A store of videos."""
+
+    def items(self, items: Sequence[int]) -> np.ndarray:
+        return filmed(asked()[list(items)])
+
+
+def test_videos_are_logged_as_videos_and_as_strips(run_of: Callable[..., Run], tmp_path: Path) -> None:
+    wandb = pytest.importorskip("wandb")
+    wandb.teardown()  # wandb's own process would be that of the test before, with another home
+    run = run_of("guidance=s2", "num=64")
+    run = replace(run, model=replace(run.model, frames=8, fps=8, film="strip"))
+    log_run(WandbConfig(project="a-project"), score_of(run), FilmShelf())  # type: ignore[arg-type]
+    (folder,) = (tmp_path / "outputs" / "wandb").glob("offline-run-*")
+    (history,) = (record.history for record in written(folder) if record.HasField("history"))
+    logged = {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in history.item}
+    assert logged["samples/caption"] == "tiny_sit, s2: the first 4 of 64 items"
+    assert Image.open(folder / "files" / logged["samples/path"]).width > 1000
+    files = sorted((folder / "files" / "media" / "videos").glob("*.mp4"))
+    assert len(files) == 4 and all(decoded(file.read_bytes()).shape == (8, 384, 384, 3) for file in files)
 
 
 def test_no_logger_is_none() -> None:
