@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/shapes.md and docs/captions.md: the worlds, and the loss curves (docs/data/*_loss.csv)."""
+"""Draw the pictures of docs/{shapes,captions,videos}.md: the worlds, and the loss curves (docs/data/*_loss.csv)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from s2g.shapes import captioned
+from s2g.shapes import asked_videos, captioned, moving
 from s2g.shapes.asked import asked
 from s2g.shapes.render import render
 from s2g.shapes.world import NUM_CLASSES, scenes
@@ -38,6 +38,19 @@ def draw_captioned(columns: int = 16) -> None:
     )
 
 
+def draw_moving(count: int = 12, columns: int = 2) -> None:
+    """True videos of the first captions of bench=shapes_t2v, their frames side by side, row by row."""
+    videos = moving.render(asked_videos.asked()[:count], 0, np.arange(count))
+    strips = np.concatenate(
+        list(np.pad(videos, ((0, 0), (0, 0), (0, 0), (1, 1), (1, 1)), constant_values=1).swapaxes(0, 2)), axis=-1
+    )
+    height, width = strips.shape[2:]
+    framed = np.pad(strips.swapaxes(0, 1), ((0, 0), (0, 0), (1, 1), (4, 4)), constant_values=1)
+    grid = framed.reshape(-1, columns, 3, height + 2, width + 8).transpose(0, 3, 1, 4, 2)
+    picture = Image.fromarray((grid.reshape(-1, columns * (width + 8), 3) * 255 + 0.5).astype(np.uint8))
+    picture.resize((picture.width * 3, picture.height * 3), Image.Resampling.NEAREST).save(DOCS / "images" / "moving.png")
+
+
 def draw_loss(name: str) -> None:
     """Training and held-out loss against the step."""
     columns = np.genfromtxt(DOCS / "data" / f"{name}_loss.csv", delimiter=",", names=True)
@@ -56,5 +69,6 @@ def draw_loss(name: str) -> None:
 if __name__ == "__main__":
     draw_world()
     draw_captioned()
-    for trained in ("tiny_sit", "tiny_sd3"):
+    draw_moving()
+    for trained in ("tiny_sit", "tiny_sd3", "tiny_wan"):
         draw_loss(trained)
