@@ -76,7 +76,7 @@ lint: .venv/ready ## ruff and pyright
 bench-reuse: .venv/ready ## what prefix reuse saves: FLOPs and time relative to CFG
 	@$(BIN)/python scripts/bench_reuse.py
 
-train: .venv/ready ## train the built-in networks again (three hours) and write them into the package
+train: .venv/ready ## train the built-in networks again (four hours) and write them into the package
 	@$(BIN)/python scripts/train_shapes.py model=probe
 	@$(BIN)/python scripts/train_shapes.py export model=probe
 	@$(BIN)/python scripts/train_shapes.py model=tiny_sit
@@ -85,6 +85,10 @@ train: .venv/ready ## train the built-in networks again (three hours) and write 
 	@$(BIN)/python scripts/train_shapes.py export model=reader
 	@$(BIN)/python scripts/train_shapes.py model=tiny_sd3 threads=1
 	@$(BIN)/python scripts/train_shapes.py export model=tiny_sd3
+	@$(BIN)/python scripts/train_shapes.py model=video_reader threads=1
+	@$(BIN)/python scripts/train_shapes.py export model=video_reader
+	@$(BIN)/python scripts/train_shapes.py model=tiny_wan threads=1
+	@$(BIN)/python scripts/train_shapes.py export model=tiny_wan
 	@$(BIN)/python scripts/train_shapes.py model=digits_probe threads=1
 	@$(BIN)/python scripts/train_shapes.py export model=digits_probe
 	@$(BIN)/python scripts/train_shapes.py model=digits_sit threads=1
