@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from s2g.config import ModelConfig
 from s2g.errors import UserError
+from s2g.models.base import Conditioning, Output
 from s2g.models.sit import pixels_of
 from s2g.models.wan import WanDenoiser, positions
 from s2g.models.weights import check_state, read_weights
@@ -28,7 +29,17 @@ class TinyWan(nn.Module):
         self.text = WordEncoder(known["text_dim"], vocabulary=VIDEOS)
 
     def forward(self, x: Tensor, level: Tensor, tokens: Tensor) -> Tensor:
-        return self.transformer(x, 1000 * level, self.text(tokens)[0], return_dict=False)[0]
+        return self.transformer(with_clock(x), 1000 * level, self.text(tokens)[0], return_dict=False)[0]
+
+
+def with_clock(x: Tensor) -> Tensor:
+    """x [B, C, F, H, W] with a channel more that says which frame it is, from -1 to 1.
+
+    Rotary positions say how far frames are from each other and not which is first. Wan's latents tell: its decoder has
+    the first frame alone in a latent. Pixels do not, and then objects move along the right line in either direction.
+    """
+    clock = torch.linspace(-1, 1, x.shape[2], dtype=x.dtype, device=x.device)
+    return torch.cat([x, clock.view(1, 1, -1, 1, 1).expand(x.shape[0], 1, *x.shape[2:])], dim=1)
 
 
 def initialise(model: TinyWan) -> None:
@@ -69,11 +80,16 @@ class TinyWanDenoiser(WanDenoiser):
         """The same network without numbers, on the meta device: for counting FLOPs."""
         return cls.of(made(config).eval(), config)
 
+    def forward(self, x: Tensor, level: float, conditioning: Conditioning, timestep: Tensor | None = None) -> Output:
+        return super().forward(with_clock(x), level, conditioning, timestep)
+
     @classmethod
     def of(cls, pair: TinyWan, config: ModelConfig) -> Self:
         """Around a network that is there."""
         text = WordText(pair.text.requires_grad_(False))
-        return cls(pair.transformer, text, pixels_of, config.video, config.passes)
+        found = cls(pair.transformer, text, pixels_of, config.video, config.passes)
+        found.latent_shape = (int(pair.transformer.config["out_channels"]), *config.video)  # without the clock
+        return found
 
     @classmethod
     def remember(cls, config: ModelConfig, prompts: Sequence[str], device: torch.device, dtype: torch.dtype) -> None:
