@@ -29,17 +29,19 @@ class TinyWan(nn.Module):
         self.text = WordEncoder(known["text_dim"], vocabulary=VIDEOS)
 
     def forward(self, x: Tensor, level: Tensor, tokens: Tensor) -> Tensor:
-        return self.transformer(with_clock(x), 1000 * level, self.text(tokens)[0], return_dict=False)[0]
+        return self.transformer(with_places(x), 1000 * level, self.text(tokens)[0], return_dict=False)[0]
 
 
-def with_clock(x: Tensor) -> Tensor:
-    """x [B, C, F, H, W] with a channel more that says which frame it is, from -1 to 1.
+def with_places(x: Tensor) -> Tensor:
+    """x [B, C, F, H, W] with three channels more that say where in the film a pixel is: frame, row and column, from -1 to 1.
 
-    Rotary positions say how far frames are from each other and not which is first. Wan's latents tell: its decoder has
-    the first frame alone in a latent. Pixels do not, and then objects move along the right line in either direction.
+    Rotary positions say how far two tokens are from each other, not which frame is first nor where left is. Wan's latents
+    tell: its decoder has the first frame alone in a latent, and zeros around every frame. Pixels do not, and then objects move
+    along the right line in either direction (measured; docs/videos.md).
     """
-    clock = torch.linspace(-1, 1, x.shape[2], dtype=x.dtype, device=x.device)
-    return torch.cat([x, clock.view(1, 1, -1, 1, 1).expand(x.shape[0], 1, *x.shape[2:])], dim=1)
+    axes = [torch.linspace(-1, 1, size, dtype=x.dtype, device=x.device) for size in x.shape[2:]]
+    places = torch.stack(torch.meshgrid(*axes, indexing="ij"))
+    return torch.cat([x, places.expand(x.shape[0], *places.shape)], dim=1)
 
 
 def initialise(model: TinyWan) -> None:
@@ -81,14 +83,14 @@ class TinyWanDenoiser(WanDenoiser):
         return cls.of(made(config).eval(), config)
 
     def forward(self, x: Tensor, level: float, conditioning: Conditioning, timestep: Tensor | None = None) -> Output:
-        return super().forward(with_clock(x), level, conditioning, timestep)
+        return super().forward(with_places(x), level, conditioning, timestep)
 
     @classmethod
     def of(cls, pair: TinyWan, config: ModelConfig) -> Self:
         """Around a network that is there."""
         text = WordText(pair.text.requires_grad_(False))
         found = cls(pair.transformer, text, pixels_of, config.video, config.passes)
-        found.latent_shape = (int(pair.transformer.config["out_channels"]), *config.video)  # without the clock
+        found.latent_shape = (int(pair.transformer.config["out_channels"]), *config.video)  # without the places
         return found
 
     @classmethod
