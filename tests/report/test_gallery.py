@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,17 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(UserError, match="cannot be read"):
         read_gallery(tmp_path / "a.json")
+
+
+def test_galleries_from_before_there_were_videos_are_read(folder: Path) -> None:
+    made(folder)
+    path = folder / "out" / "fig9-tiny.gallery.json"
+    now, raw = read_gallery(path), json.loads(path.read_text())
+    assert raw.pop("schema") == 2 and raw.pop("fps") == 0 and raw.pop("ratio") == 1
+    for item in raw["items"]:
+        assert [shot.pop("poster") for shot in item["shots"]] == ["", ""]
+    path.write_text(json.dumps({"schema": 1, **raw}))
+    assert read_gallery(path) == now
+    path.write_text(json.dumps({"schema": 3, **raw}))
+    with pytest.raises(UserError, match="another version"):
+        read_gallery(path)
