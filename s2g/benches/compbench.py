@@ -201,9 +201,6 @@ class CompBench:
             )
         return said
 
-    def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
-        raise NotImplementedError("compbench judges files: judge()")
-
     def judge(self, images: Sequence[Image], num: int, place: Path, asked: Asked = asked_here) -> dict[str, np.ndarray]:
         """blip in [0, 1] and Q-Align 1 to 5 of each image, nan where it lacks; its category; whether it was there."""
         here = np.zeros(num, bool)

@@ -205,9 +205,6 @@ class HPS21:
             said.append(f"HPS v2.1 with antialias={str(self.antialias).lower()}, {self.dtype}: compare only with the same")
         return said
 
-    def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
-        raise NotImplementedError("hps judges files: judge()")
-
     def judge(self, images: Sequence[Image], num: int, place: Path, asked: Asked = asked_here) -> dict[str, np.ndarray]:
         """100 cos and Q-Align 1 to 5 of each image, nan where it lacks; its style; whether it was there."""
         here = np.zeros(num, bool)

@@ -27,6 +27,7 @@ SIDE = 256
 NEAREST = 3  # k of precision and recall; openai/guided-diffusion, evaluations
 BLOCK = 1024  # rows of features a matrix product takes at once
 OF_IMAGES = ("precision", "recall", "kid")  # what needs the reference images' own features
+ALONE = ("is",)  # what needs no reference
 DOWNLOADS = (f"{OFFICIAL}, 2 GB", f"{inception.OFFICIAL}, 91 MB")
 LICENCES = ("ADM statistics: MIT", "ImageNet images behind the statistics: non-commercial research")
 KEEP = "features"  # where nobody says
@@ -110,12 +111,12 @@ class ImageNet:
     @property
     def downloads(self) -> tuple[str, ...]:
         """What scoring has to have fetched, with sizes."""
-        return DOWNLOADS if self.metrics else ()
+        return () if not self.metrics else DOWNLOADS if self._compares else DOWNLOADS[1:]
 
     @property
     def licences(self) -> tuple[str, ...]:
         """Of what is fetched."""
-        return LICENCES if self.metrics else ()
+        return LICENCES if self.metrics and self._compares else ()
 
     @property
     def cycle(self) -> int:
@@ -159,7 +160,8 @@ class ImageNet:
         self._files()
         if not self.metrics:
             return {"bench": "imagenet", "version": 1, "score": []}
-        about = {"inception": inception.identity(self.inception), "reference": self._reference.identity()}
+        about = {"inception": inception.identity(self.inception)}
+        about |= {"reference": self._reference.identity()} if self._compares else {}
         return {"bench": "imagenet", "version": 1, **about, "score": [metric.name for metric in self.metrics]}
 
     def prompts(self, items: Sequence[int]) -> list[int]:
@@ -221,7 +223,13 @@ class ImageNet:
         """UserError for what scoring needs and is not there, or is not what it should be."""
         if self.metrics:
             inception.weights_file(self.inception)
-            self._reference.check(any(metric.name in OF_IMAGES for metric in self.metrics))
+            if self._compares:
+                self._reference.check(any(metric.name in OF_IMAGES for metric in self.metrics))
+
+    @property
+    def _compares(self) -> bool:
+        """Whether anything that is asked for is taken against the reference."""
+        return any(metric.name not in ALONE for metric in self.metrics)
 
     @property
     def _reference(self) -> Reference:

@@ -13,7 +13,7 @@ from s2g.config import ModelConfig, read
 if TYPE_CHECKING:  # planning needs no statistics
     from s2g.metrics.statistics import Mergeable
 
-Arrays = Mapping[str, np.ndarray]  # what `Bench.measure` gives: item first
+Arrays = Mapping[str, np.ndarray]  # what `Measuring.measure` gives: item first
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class PlannedBench:
 
 
 class Bench(Protocol):
-    """Items by index, and their scores."""
+    """Items by index, and what is told of their scores: what benches that measure and benches that judge have in common."""
 
     @property
     def num(self) -> int:
@@ -100,10 +100,14 @@ class Bench(Protocol):
         """An item's prompt in words."""
         ...
 
-    def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
-        """Per-item arrays [B, ...] from uint8 images [B, H, W, 3] or float32 points [B, D]; what `Metric.value` works on."""
-        ...
-
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
         """What was read off one item: by name whether it is as asked for, and a remark; ({}, "") where nothing is read."""
+        ...
+
+
+class Measuring(Bench, Protocol):
+    """A bench that reads its numbers off decoded items; one that judges stored files instead is `judged.Judging`."""
+
+    def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
+        """Per-item arrays [B, ...] from uint8 images [B, H, W, 3] or float32 points [B, D]; what `Metric.value` works on."""
         ...

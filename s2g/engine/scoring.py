@@ -9,13 +9,13 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from s2g.config import canonical
 from s2g.engine.atomic import write_bytes, write_json
-from s2g.engine.bench import Arrays, Bench, Metric
+from s2g.engine.bench import Arrays, Bench, Measuring, Metric
 from s2g.engine.judged import PLACE, judging, look, todo_of
 from s2g.engine.keep import IMAGES, WithSink, spooled, with_sink
 from s2g.engine.run import Run
@@ -221,7 +221,8 @@ def _measure(run: Run, store: Store, crew: Crew | None) -> dict[str, np.ndarray]
     if bench is not None:
         return _gathered(run, store, bench)
     chunks = [range(start, min(start + CHUNK, run.num)) for start in range(0, run.num, CHUNK)]
-    parts = [run.bench.measure(store.items(chunk), chunk) for chunk in chunks]
+    measuring = cast(Measuring, run.bench)
+    parts = [measuring.measure(store.items(chunk), chunk) for chunk in chunks]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

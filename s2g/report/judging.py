@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from s2g.engine.atomic import write_bytes
+from s2g.errors import UserError
 from s2g.report.claims import Check, Claim, read_claims, rows_of, tiers
 from s2g.report.exhibit import PROFILES, Exhibit
 from s2g.report.exhibit_file import find_exhibit
@@ -164,6 +165,10 @@ def _interval(of: Mapping[str, Any], digits: int, sign: str = "+") -> str:
 def show_claims(folder: Path, out: Path, console: Console) -> None:
     """Every claim's verdict in both profiles on the console; with all numbers in out/claims.md."""
     claims = read_claims(folder)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written ({error.strerror})", todo="--out FOLDER") from error
     judged = {claim.name: {profile: judge(claim, profile, folder, out) for profile in PROFILES} for claim in claims}
     rows = [[c.claim, c.source, *(_word(judged[c.name][profile]) for profile in PROFILES)] for c in claims]
     console.print(console_table(["claim", "source", *PROFILES], rows, left=True))

@@ -92,6 +92,7 @@ def cells_of(profile: Profile, bench: str, runs: Sequence[Score], references: Se
         a.run.num == b.run.num and a.run.key != b.run.key for a, b in zip(runs, references, strict=True)
     )
     other = references[0] if paired and len(runs) == 1 else None
+    remarks = tuple(dict.fromkeys(remark for one in runs for remark in one.remarks))
     cells = {}
     for name, column in profile.columns.items():
         if column.bench not in ("", bench):
@@ -101,13 +102,15 @@ def cells_of(profile: Profile, bench: str, runs: Sequence[Score], references: Se
                 cells[name] = Cell.of(alike(column.metric, own, other.run, root), None)
             continue
         metric = metrics[column.metric] if column.metric not in WAYS else way(column.metric)
+        said = () if column.metric in WAYS else remarks
         if column.over:
             found = pooled(column.over, metric, runs)
             if found is not None:
-                cells[name] = Cell.of(found, apart(metric, runs, references) if paired and column.over == "mean" else None)
+                delta = apart(metric, runs, references) if paired and column.over == "mean" else None
+                cells[name] = Cell.of(found, delta, said)
         else:
             delta = None if other is None else difference(metric, runs[0], other)
-            cells[name] = Cell.of(runs[0].estimates[metric.name], delta)
+            cells[name] = Cell.of(runs[0].estimates[metric.name], delta, said)
     return cells
 
 

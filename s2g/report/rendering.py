@@ -63,12 +63,20 @@ def label_of(profile: Profile, row: Measured) -> str:
 
 
 def value_of(results: Results, row: Measured, column: str) -> str:
-    """Our number with half its interval, or why there is none."""
+    """Our number with half its interval and the numbers of its remarks, or why there is none."""
     cell = row.cell(column)
     if cell is None:
         return row.status if row.status != RUN else ""
     value = float("nan") if cell.value is None else cell.value
-    return with_interval(Estimate(value, cell.low, cell.high, 0), results.columns[column]["digits"])
+    text = with_interval(Estimate(value, cell.low, cell.high, 0), results.columns[column]["digits"])
+    numbered = remarks_of(results)
+    return " ".join([text, *(f"[{numbered.index(remark) + 1}]" for remark in cell.remarks)])
+
+
+def remarks_of(results: Results) -> list[str]:
+    """What must be said beside numbers of a table, each once: number 1 is the first."""
+    cells = (row.cell(column) for row in results.rows for column in results.columns)
+    return list(dict.fromkeys(remark for cell in cells if cell is not None for remark in cell.remarks))
 
 
 def has_delta(results: Results, column: str) -> bool:
@@ -183,7 +191,8 @@ def how_to_read(exhibit: Exhibit, results: Results) -> list[str]:
     elif ran:
         said.append(f"The same noises under every row; calls per item, FLOPs relative to {against}.")
     footnotes = {line.label: line.footnote for line in profile.rows.values() if line.footnote}
-    return [*said, *exhibit.remarks, *(f"† {label}: {text}" for label, text in footnotes.items())]
+    numbered = [f"[{number}] {remark}." for number, remark in enumerate(remarks_of(results), 1)]
+    return [*said, *numbered, *exhibit.remarks, *(f"† {label}: {text}" for label, text in footnotes.items())]
 
 
 def counted(results: Results) -> str:
@@ -264,18 +273,19 @@ def csv_of(exhibit: Exhibit, results: Results) -> str:
     """A line for each cell: long, as a data frame wants it."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(
-        ["group", "row", "label", "column", "status", "value", "low", "high", "delta", "delta_low", "delta_high", "paper", "n"]
-    )
+    names = ["group", "row", "label", "column", "status", "value", "low", "high", "delta", "delta_low", "delta_high"]
+    writer.writerow([*names, "paper", "n", "remarks"])
     for row in results.rows:
         for column in profile_of(exhibit, results).columns:
             cell = row.cell(column)
-            numbers = [None] * 6
+            numbers, said = [None] * 6, ""
             if cell is not None:
                 delta = cell.delta or {}
                 numbers = [cell.value, cell.low, cell.high, delta.get("value"), delta.get("low"), delta.get("high")]
+                said = " | ".join(cell.remarks)
             paper = printed(exhibit, results, row, column) if paper_column(exhibit, results, column) else ""
-            writer.writerow([row.group, row.row, row.label, column, row.status, *map(_blank, numbers), paper, row.n or ""])
+            first = [row.group, row.row, row.label, column, row.status]
+            writer.writerow([*first, *map(_blank, numbers), paper, row.n or "", said])
     return stream.getvalue()
 
 

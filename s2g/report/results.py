@@ -5,7 +5,7 @@ made: {command, date, machine, torch, s2g}           how it was made
 columns: {column: {label, higher, digits}}           how they are shown
 rows: [{group, row, label, command, status,          a row of a group; status: run | not run | not built | why not
         keys: {bench: key}, against, n, units, runs,
-        cells: {column: {value, low, high, delta: {value, low, high}}},
+        cells: {column: {value, low, high, delta: {value, low, high}, remarks}},
         effective_scale, evaluations, flops, seconds}]
 """
 
@@ -34,11 +34,12 @@ class Cell:
     low: float | None = None
     high: float | None = None
     delta: Mapping[str, Any] | None = None  # value, low, high
+    remarks: tuple[str, ...] = ()  # what must be said beside it, such as that it is not comparable
 
     @staticmethod
-    def of(found: Estimate, delta: Estimate | None) -> Cell:
+    def of(found: Estimate, delta: Estimate | None, remarks: tuple[str, ...] = ()) -> Cell:
         """An estimate, to 6 digits."""
-        return Cell(**numbers(found), delta=None if delta is None else numbers(delta))
+        return Cell(**numbers(found), delta=None if delta is None else numbers(delta), remarks=remarks)
 
 
 @dataclass(frozen=True)

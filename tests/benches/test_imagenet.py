@@ -294,6 +294,8 @@ def test_a_plan_lists_what_scoring_fetches() -> None:
         "scorers fetch": ["VIRTUAL_imagenet256_labeled.npz, 2 GB", "weights-inception-2015-12-05-6726825d.pth, 91 MB"],
         "licences": ["ADM statistics: MIT", "ImageNet images behind the statistics: non-commercial research"],
     }
+    alone = needed([SimpleNamespace(model=SimpleNamespace(ships=True), bench=ImageNet(score=("is",)))])  # type: ignore[list-item]
+    assert alone["scorers fetch"] == ["weights-inception-2015-12-05-6726825d.pth, 91 MB"] and not alone["licences"]
     none = SimpleNamespace(model=SimpleNamespace(ships=True), bench=ImageNet(score=()))
     assert not any(needed([none]).values())  # type: ignore[list-item]
 
@@ -308,3 +310,11 @@ def test_a_plan_lists_network_and_decoder(run_of) -> None:
     (line,) = needed([SimpleNamespace(model=trained, bench=run.bench)])["weights"]  # type: ignore[list-item]
     assert line == "SiT-XL-2-256x256.pt and stabilityai/sd-vae-ft-ema, 3 GB"
     assert not needed([SimpleNamespace(model=run.model, bench=run.bench)])["weights"]  # type: ignore[list-item]
+
+
+def test_the_inception_score_alone_asks_for_no_reference(weights: Path) -> None:
+    bench = ImageNet(inception=str(weights), reference="/none.npz", score=("is",))
+    assert "reference" not in bench.version()
+    assert set(bench.measure(pictures(4), range(4))) == {"is"}
+    with pytest.raises(UserError, match=r"bench\.reference = /none\.npz"):
+        ImageNet(inception=str(weights), reference="/none.npz", score=("is", "fid")).version()

@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from s2g.config import CHECKOUT
 from s2g.errors import UserError
 from s2g.report.claims import Claim, read_claims
-from s2g.report.judging import Found, Judged, Verdict, compare, judge
+from s2g.report.judging import Found, Judged, Verdict, compare, judge, show_claims
 from s2g.report.results import Cell, Measured, Results
 
 FOLDER = CHECKOUT / "experiments"
@@ -143,3 +144,11 @@ def test_a_value_that_should_be_large(tmp_path: Path, ends: tuple[float, float],
     about = {"rank": {"label": "rank", "higher": True, "digits": 3}}
     Results("eq14", "tiny", None, {}, about, tuple(rows)).write(tmp_path / "eq14-tiny.json")
     assert verdict_of("variance_marks_error", tmp_path) is verdict
+
+
+def test_verdicts_go_to_a_folder_that_is_made(tmp_path: Path) -> None:
+    show_claims(FOLDER, tmp_path / "new" / "folder", Console(quiet=True))
+    assert (tmp_path / "new" / "folder" / "claims.md").read_text().startswith("# The paper's claims")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"--out .*file: cannot be written"):
+        show_claims(FOLDER, tmp_path / "file", Console(quiet=True))

@@ -17,8 +17,8 @@ from s2g.report.committed import print_results, stale
 from s2g.report.exhibit import PROFILES
 from s2g.report.exhibit_file import exhibits, find_exhibit
 from s2g.report.making import Maker, what_lacks
-from s2g.report.rendering import console_of
-from s2g.report.results import NOT_BUILT, Results
+from s2g.report.rendering import console_of, csv_of, markdown_of, notes, tex_of
+from s2g.report.results import NOT_BUILT, Cell, Results
 
 FOLDER = CHECKOUT / "experiments"
 RESULTS = FOLDER / "results"
@@ -166,3 +166,18 @@ def test_a_console_table_shows_what_fits_without_breaking_a_number(width: int) -
     lines = [line for line in shown.splitlines() if line.strip()]
     assert len(lines) <= len(results.rows) + 4 and "no guidance" in shown and "125.13" in shown
     assert ("FD" in shown, "calls" in shown) == (width >= 80, width >= 100)
+
+
+def test_what_must_be_said_beside_a_number_is_in_every_form_of_the_table(tmp_path: Path) -> None:
+    exhibit, results = find_exhibit(FOLDER, "table2"), Results.load(RESULTS / "table2-tiny.json")
+    column, remarks = next(iter(results.columns)), ("not comparable: 7 of 10 images were there", "antialias=true")
+    labelled = [replace(row, cells={**row.cells, column: Cell(1.0, 0.5, 1.5, None, remarks)}) for row in results.rows[:2]]
+    results = replace(results, rows=(*labelled, *results.rows[2:]))
+    results.write(tmp_path / "table2-tiny.json")
+    results = Results.load(tmp_path / "table2-tiny.json")
+    assert results.rows[0].cell(column).remarks == remarks  # type: ignore[union-attr]
+    text = markdown_of(exhibit, results)
+    assert text.count(" [1] [2]") == 2 and "[1] not comparable: 7 of 10 images were there." in text
+    assert "[2] antialias=true." in notes(exhibit, results) and " [1] [2]" in tex_of(exhibit, results)
+    lines = list(csv.DictReader(csv_of(exhibit, results).splitlines()))
+    assert [line["remarks"] for line in lines].count(" | ".join(remarks)) == 2
