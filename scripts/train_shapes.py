@@ -86,7 +86,7 @@ RECIPES = {
     "reader": Recipe(1500, 128, 2e-3),
     "tiny_sd3": Recipe(3200, 64, 2e-3, easy=1800),
     "video_reader": Recipe(1000, 64, 2e-3),
-    "tiny_wan": Recipe(3600, 48, 2e-3, easy=900, noisier_at=2000),
+    "tiny_wan": Recipe(3600, 48, 2e-3, easy=900, noisier_at=1500),
     "digits_probe": Recipe(1500, 128, 2e-3),
     "digits_sit": Recipe(2000, 64, 2e-3, weak_at=500),
     "cifar_sit": Recipe(60_000, 256, 1e-3, weak_at=15_000),  # ours, and not run: no data was at hand

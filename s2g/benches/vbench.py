@@ -206,9 +206,6 @@ class VBench:
             said += [one.remark for one in results.read_files(self.results).values() if one.remark]
         return said
 
-    def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
-        raise NotImplementedError("vbench judges files: judge()")
-
     def judge(self, images: Sequence[Image], num: int, place: Path, asked: Asked = asked_here) -> dict[str, np.ndarray]:
         """The sixteen dimensions as fractions by item, nan where an item has none; whether its video was there.
 

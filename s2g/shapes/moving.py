@@ -1,6 +1,7 @@
 """Videos of one object, and what they are called: "a red circle moving left". Eight frames of 16 x 16 pixels.
 
-An object moves along one axis at its own steady pace, or stands still. Lengths are in half widths of a frame.
+An object sets out near the middle and moves along one axis at its own steady pace, or stands still. Lengths are in half
+widths of a frame.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ FRAMES, SIDE, FPS = 8, 16, 8
 class Spread:
     """How far places, sizes, rotations and ways spread."""
 
-    center: float  # largest offset of the middle of the way, across it; along it a quarter of that
+    center: float  # largest offset of where the way begins, across it; along it a quarter of that
     radius: tuple[float, float]
     angle: float  # largest rotation, in radians
     way: tuple[float, float]  # from the first frame to the last
 
 
 # WHOLE is the world; training begins with LARGE upright objects (ours; docs/videos.md).
-WHOLE = Spread(center=0.30, radius=(0.42, 0.55), angle=0.30, way=(0.60, 1.00))
-LARGE = Spread(center=0.20, radius=(0.50, 0.58), angle=0.15, way=(0.75, 0.95))
+WHOLE = Spread(center=0.30, radius=(0.42, 0.55), angle=0.30, way=(0.45, 0.65))
+LARGE = Spread(center=0.20, radius=(0.50, 0.58), angle=0.15, way=(0.50, 0.65))
 
 
 def kind_of(shape: np.ndarray, color: np.ndarray, motion: np.ndarray) -> np.ndarray:
@@ -72,19 +73,19 @@ def drawn(seed: int, indices: np.ndarray, kinds: np.ndarray = SEEN) -> np.ndarra
 
 def render(kinds: np.ndarray, seed: int, indices: np.ndarray, spread: Spread = WHOLE) -> np.ndarray:
     """Videos [B, 3, F, H, W] in [0, 1], float32; place, pace, size, rotation and tone of each by (seed, index)."""
-    middle, way = _scenes(kinds, uniform(Purpose.SCENE, seed, indices, 9), spread)
-    frames = [render_scenes(replace(middle, center=middle.center + way * at), SIDE) for at in np.linspace(-0.5, 0.5, FRAMES)]
+    first, way = _scenes(kinds, uniform(Purpose.SCENE, seed, indices, 9), spread)
+    frames = [render_scenes(replace(first, center=first.center + way * at), SIDE) for at in np.linspace(0, 1, FRAMES)]
     return np.stack(frames, axis=2)
 
 
 def _scenes(kinds: np.ndarray, draws: np.ndarray, spread: Spread) -> tuple[Scenes, np.ndarray]:
-    """The scene of the middle of the way, and the way [B, 2] from the first frame to the last."""
+    """The scene of the first frame, and the way [B, 2] from there to the last."""
     of, signed = attributes_of(kinds), 2 * draws - 1
     towards = TOWARDS[of["motion"]]
     center = spread.center * signed[:, :2] * np.where(towards != 0, 0.25, 1.0)
     way = towards * (spread.way[0] + (spread.way[1] - spread.way[0]) * draws[:, 2])[:, None]
     base = np.array(list(COLORS.values()))[of["color"]]
-    middle = Scenes(
+    first = Scenes(
         shape=of["shape"],
         color=of["color"],
         texture=np.zeros(len(kinds), np.int64),  # solid: stripes are no wider than a pixel here
@@ -94,4 +95,4 @@ def _scenes(kinds: np.ndarray, draws: np.ndarray, spread: Spread) -> tuple[Scene
         rgb=np.clip(base + JITTER * signed[:, 5:8], 0, 1),
         grey=GREY[0] + (GREY[1] - GREY[0]) * draws[:, 8],
     )
-    return middle, way
+    return first, way
