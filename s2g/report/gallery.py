@@ -49,7 +49,7 @@ def gallery_of(scores: Mapping[str, Score], labels: Mapping[str, str], held: str
         legend="",
         side=384 if max(height, width) <= SMALL else LARGEST,
         pixelated=max(height, width) <= SMALL,
-        fps=first.model.fps if first.model.frames else 0,
+        fps=first.model.video_fps if first.model.frames else 0,
         ratio=width / height,
     )
     cross = f" A frame with a cross: something else is read off the {made.what} than was asked for." * read_at_all
@@ -78,7 +78,7 @@ def _film(run: Run, store: Store, item: int) -> tuple[str, str]:
     if run.model.film == "mp4":
         entries = store.record(item // run.model.unit)["items"]
         own = store.read_item(next(entry for entry in entries if entry["item"] == item))
-    return film_uri(frames, run.model.fps, own), poster_uri(frames)
+    return film_uri(frames, run.model.video_fps, own), poster_uri(frames)
 
 
 def _which(chosen: range, num: int) -> str:

@@ -207,6 +207,6 @@ def _videos(result: Score, store: Store) -> list[Any]:
 
     run, found = result.run, []
     for item in range(min(FILMED, run.num)):
-        content = io.BytesIO(film_of(store.items([item])[0], run.model.fps))
+        content = io.BytesIO(film_of(store.items([item])[0], run.model.video_fps))
         found.append(wandb.Video(content, caption=run.bench.caption(item), format="mp4"))
     return found

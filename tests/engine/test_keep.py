@@ -73,14 +73,14 @@ def test_a_bench_that_needs_more_has_units_made_again_and_one_that_needs_less_no
 def test_features_off_kept_images_are_those_read_as_they_were_made(run_of, tmp_path: Path) -> None:
     run = run_of(*SMALL, "bench.keep=png")
     store, _ = make(run, tmp_path)
-    first = scoring._measure(run, store)["is"]
+    first = scoring._measure(run, store, None)["is"]
     for unit in run.units:  # as if another network had read them
         path = store.record_path(unit)
         record = json.loads(path.read_text())
         del record["check"]
         record["sink"] = "another"
         path.write_text(json.dumps({**record, "check": scoring.checksum(record)}))
-    assert np.array_equal(scoring._measure(run, store)["is"], first)
+    assert np.array_equal(scoring._measure(run, store, None)["is"], first)
 
 
 def test_images_that_were_not_kept_are_said_to_be(run_of, tmp_path: Path) -> None:
