@@ -39,7 +39,8 @@ def measured_results(folder: Path, out: Path) -> Iterator[tuple[Exhibit, Results
     for name in exhibits(folder):
         for profile in PROFILES:
             if (path := out / f"{name}-{profile}.json").exists():
-                yield find_exhibit(folder, name), Results.load(path)
+                exhibit = find_exhibit(folder, name)
+                yield exhibit, Results.load(path, exhibit.profile(profile).columns)
 
 
 def print_results(folder: Path, out: Path, console: Console) -> None:

@@ -12,7 +12,7 @@ rows: [{group, row, label, command, status,          a row of a group; status: r
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,16 +84,19 @@ class Results:
         write_json(path, {"schema": SCHEMA, **asdict(self)})
 
     @staticmethod
-    def load(path: Path) -> Results:
-        """UserError for a file that is no result of this version."""
+    def load(path: Path, columns: Iterable[str] = ()) -> Results:
+        """UserError for a file that is no result of this version, or has not all of the columns that are wanted."""
+        again = f"make {path.stem.partition('-')[0]}"
         try:
             raw = json.loads(path.read_text())
         except FileNotFoundError as error:
-            raise UserError(f"{path}: nothing is measured yet", todo=f"make {path.stem.partition('-')[0]}") from error
+            raise UserError(f"{path}: nothing is measured yet", todo=again) from error
         except ValueError as error:
             raise UserError(f"{path}: cannot be read ({error})", todo="make it again") from error
         if raw.pop("schema", None) != SCHEMA:
             raise UserError(f"{path}: written by another version of S2G", todo="make it again")
+        if lacking := [name for name in columns if name not in raw["columns"]]:
+            raise UserError(f"{path}: written before it had a column {', '.join(lacking)}", todo=again)
         rows = tuple(read(Measured, row, f"rows.{at}") for at, row in enumerate(raw.pop("rows")))
         return Results(**raw, rows=rows)
 

@@ -61,8 +61,8 @@ class Known:
         results = {}
         for name, exhibit in found.items():
             for profile in sorted(exhibit.profiles, key=PROFILES.index):
-                path = out / f"{name}-{profile}.json"
-                results[name, profile] = Results.load(path) if path.exists() else unmeasured(exhibit, exhibit.profile(profile))
+                path, asked = out / f"{name}-{profile}.json", exhibit.profile(profile)
+                results[name, profile] = Results.load(path, asked.columns) if path.exists() else unmeasured(exhibit, asked)
         judged = {claim.name: {p: judge(claim, p, folder, out) for p in PROFILES} for claim in read_claims(folder)}
         return Known(folder, out, found, results, judged, {name: claim_shown(of) for name, of in judged.items()})
 

@@ -145,6 +145,8 @@ def test_a_result_of_another_version_is_refused(folder: Path) -> None:
     results = replace(maker(folder).make("table9", "paper", Console(quiet=True)))
     path = folder / "out" / "table9-paper.json"
     results.write(path)
+    with pytest.raises(UserError, match="written before it had a column speed"):
+        Results.load(path, [*results.columns, "speed"])
     path.write_text(path.read_text().replace('"schema": 1', '"schema": 0'))
     with pytest.raises(UserError, match="another version"):
         Results.load(path)
