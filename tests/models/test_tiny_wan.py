@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,10 +18,11 @@ from s2g.errors import UserError
 from s2g.guidance.cfg import CFG
 from s2g.guidance.s2 import S2
 from s2g.guidance.window import Window
-from s2g.models.tiny_wan import TinyWan, TinyWanDenoiser, initialise
+from s2g.models.tiny_wan import TinyWan, TinyWanDenoiser, initialise, with_places
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.evaluate import Account, Evaluator
 from s2g.sampling.euler import Euler
+from s2g.shapes.moving import STILL, attributes_of, caption, held_out, kind_of, render
 from s2g.shapes.vocabulary import VIDEOS
 from tests.offline_pipelines import made, start
 from tests.small_networks import randomise
@@ -77,6 +79,16 @@ def test_its_velocity_is_that_of_the_network_in_training(denoiser: TinyWanDenois
         want = pair(x, torch.full((2,), 0.3), numbers)
         got = denoiser.forward(x, 0.3, denoiser.encode(PROMPTS)["cond"]).prediction
     torch.testing.assert_close(got, want)
+
+
+def test_a_pixel_is_told_its_frame_row_and_column() -> None:
+    x = torch.randn(2, 3, 4, 8, 6)
+    told = with_places(x)
+    assert torch.equal(told[:, :3], x) and told.shape == (2, 6, 4, 8, 6)
+    for channel, axis in ((3, 1), (4, 2), (5, 3)):
+        place = told[:, channel].movedim(axis, 0)
+        want = torch.linspace(-1, 1, len(place)).view(-1, 1, 1, 1)
+        torch.testing.assert_close(place, want.expand_as(place))
 
 
 def test_flops_are_counted_on_its_twin(model: Callable[..., ModelConfig], denoiser: TinyWanDenoiser) -> None:
@@ -138,3 +150,21 @@ def test_what_is_shipped_is_what_is_stated(composed: Callable[..., dict]) -> Non
     assert twin.latent_shape == (3, 8, 16, 16) and twin.token_grid == (8, 4, 4)
     assert all(torch.isfinite(value).all() for value in load_file(config.weights_file()).values())
     TinyWanDenoiser.load(config, CPU, torch.float32)
+
+
+def test_what_is_shipped_hears_which_way(composed: Callable[..., dict]) -> None:
+    """Of noisy videos, its velocity is nearer to the true one with the caption than with the opposite way named."""
+    config = outline(composed("model=tiny_wan", "bench=shapes_t2v", "guidance=none")).model
+    shipped = TinyWanDenoiser.load(config, CPU, torch.float32)
+    moving = held_out()[attributes_of(held_out())["motion"] != STILL]
+    of = attributes_of(moving)
+    opposite = kind_of(of["shape"], of["color"], of["motion"] ^ 1)
+    videos, level = torch.from_numpy(render(moving, 3, np.arange(len(moving))) * 2 - 1), 0.9
+    noise = torch.randn(videos.shape, generator=torch.Generator().manual_seed(0))
+    errors = []
+    with torch.inference_mode():
+        for kinds in (moving, opposite):
+            words = shipped.encode([caption(int(kind)) for kind in kinds])["cond"]
+            found = shipped.forward((1 - level) * videos + level * noise, level, words).prediction
+            errors.append((found - (noise - videos)).square().mean((1, 2, 3, 4)))
+    assert (errors[0] < errors[1]).float().mean() >= 0.9
