@@ -120,3 +120,12 @@ def test_the_committed_choices_are_the_presets_and_every_row_resolves() -> None:
         experiment.run(row.guidance, chosen[name]["knobs"], experiment.report, sampler=chosen[name]["sampler"])
         for about in candidates(experiment, name, chosen, None) if not row.match else ():  # type: ignore[arg-type]
             experiment.run(row.guidance, about["knobs"], experiment.tune)
+
+
+def test_what_was_chosen_for_videos_is_tiny_wans_presets() -> None:
+    path = MADE.with_name("t2v.yaml")
+    experiment, chosen = read_experiment(path), OmegaConf.to_container(OmegaConf.load(chosen_path(path)))["rows"]  # type: ignore[index]
+    assert set(chosen) == set(experiment.rows)
+    for name in ("cfg", "cfgpp", "apg", "cfg_zero", "s2", "stg"):
+        typed = experiment.run(name, chosen[name]["knobs"], experiment.report)
+        assert typed.key == experiment.run(name, {}, experiment.report).key, name
