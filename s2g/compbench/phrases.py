@@ -9,7 +9,7 @@ from typing import Any
 
 from s2g.cached import cache_folder, content_hash
 from s2g.compbench.prompts import fetched
-from s2g.errors import UserError
+from s2g.errors import MissingError
 from s2g.metrics.isolated.child import values_of
 from s2g.metrics.isolated.environment import Isolated, find
 
@@ -24,7 +24,7 @@ def model_place(typed: str) -> Path:
     path = Path(typed).expanduser() if typed else fetched() / MODEL
     if path.is_file() or (path.is_dir() and any(path.glob("**/config.cfg"))):
         return path
-    raise UserError(
+    raise MissingError(
         f"{KEY} = {typed or '(not given)'}: no spaCy model en_core_web_sm 3.5.0 at {path}",
         todo=f"s2g fetch compbench ({SOURCE}), or {KEY}=WHEEL or FOLDER",
     )

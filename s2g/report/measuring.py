@@ -60,7 +60,7 @@ def measure(
         for bench in dict.fromkeys(rows[place].bench for place in have):
             runs = [scores[place] for place in have if rows[place].bench == bench]
             cells |= cells_of(profile, bench, runs, [scores[p] for p in compared if rows[p].bench == bench], root)
-        status = RUN if len(have) == len(at) else why[next(place for place in at if place in why)]
+        status = RUN if len(have) == len(at) else "; ".join(dict.fromkeys(why[place] for place in at if place in why))
         typed = [override for override in first.overrides if not override.startswith("bench=shapes")]
         line = Measured(group, row, first.label, " ".join(["python run.py", *typed]), status)
         if have:

@@ -28,7 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from s2g.cached import cache_folder
-from s2g.errors import IsolatedError, UserError, unknown
+from s2g.errors import IsolatedError, MissingError, UserError, unknown
 
 HERE = Path(__file__).parent
 PINNED = re.compile(r"[A-Za-z0-9][\w.-]*(\[[\w,-]+\])?==[\w.+!-]+(\s*;.+)?")
@@ -108,7 +108,7 @@ class Isolated:
     def check(self) -> None:
         """UserError with the command that builds it if it is not there."""
         if self.built() is None:
-            raise UserError(
+            raise MissingError(
                 f"environment {self.name}: it is not built ({len(self.requirements)} pinned packages, Python {self.python})",
                 todo=f"s2g env build {self.name}",
             )
