@@ -54,4 +54,4 @@ def phrases_of(prompts: Iterable[str], typed: str) -> dict[str, dict[str, Any]]:
     name = hashlib.sha256(repr(sorted(about.items())).encode()).hexdigest()[:12]
     items = [{"key": prompt, "prompt": prompt} for prompt in wanted]
     settings = {"model": str(model_place(typed).absolute())}
-    return values_of(environment(), items, cache_folder() / "phrases" / name, settings)
+    return values_of(environment(), items, cache_folder() / "phrases" / name, settings, depends={"model": about["model"]})

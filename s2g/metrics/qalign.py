@@ -106,7 +106,8 @@ def scores(
     about: dict[str, Any] = identity(typed, variant)
     settings = {"weights": str(weights_folder(typed).absolute()), "prompt": VARIANTS[variant], "device": device}
     questions = tuple(Question(image.item, image.sha256, image.path) for image in images)
-    scorer = InChild(environment(), settings, device)
+    # A value is a value wherever it was computed, as in the score's key: the device is no part of either.
+    scorer = InChild(environment(), settings, device, {"weights": about["weights"], "prompt": VARIANTS[variant]})
     values = [float(v) for v in asked(Inquiry("qalign", scorer, place / f"qalign-{variant}-{about['weights']}", questions))]
     wrong = [(image.path.name, value) for image, value in zip(images, values, strict=True) if not 1 <= value <= 5]
     if wrong:
