@@ -21,6 +21,7 @@ from s2g.engine.inquiry import OneByOne, Question, chosen
 from s2g.engine.judged import read_pixels
 from s2g.errors import MissingError, UserError
 from s2g.interrupt import uninterrupted
+from s2g.libraries import versions
 from s2g.placed import folder_of
 
 KEY = "bench.blip"
@@ -48,10 +49,16 @@ def weights_folder(typed: str) -> Path:
 
 
 def identity(typed: str) -> str:
-    """12 hex digits of everything that determines an answer: config, weights, vocabulary."""
+    """12 hex digits of everything that determines an answer: config, weights, vocabulary, and whose code runs them."""
     folder = weights_folder(typed)
     names = ["config.json", *(next(n for n in names if (folder / n).is_file()) for names in (WEIGHTS, VOCABULARY))]
-    return hashlib.sha256("".join(content_hash(folder / name) for name in names).encode()).hexdigest()[:12]
+    parts = [*(content_hash(folder / name) for name in names), repr(libraries())]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:12]
+
+
+def libraries() -> dict[str, str]:
+    """Versions of what computes an answer: from one release of transformers to the next, answers have moved."""
+    return versions("torch", "transformers", "tokenizers")
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ def values_of(
     environment and script: hashes of the weights, and those knobs that change a value; `settings` where not given, which
     holds only if no path and no device is among them. timeout: seconds without a new value after which the child is ended.
     told: how many values there are, now and then. beside: where another process scores there, work in a folder beside it
-    instead of waiting; who asks sees to it that they ask for different keys. gpus: the child's CUDA_VISIBLE_DEVICES, ours if None.
+    instead of waiting; who asks sees to it that they ask for different keys. gpus: the child's CUDA_VISIBLE_DEVICES, ours if
+    None.
 
     UserError if the environment is not built; IsolatedError with the whole log if the child fails, hangs, or leaves items
     out. Values that were written stay.

@@ -216,8 +216,12 @@ def only_variables(names: tuple[str, ...], prefixes: tuple[str, ...] = ()) -> di
 
 
 def _step(isolated: Isolated, command: list[str]) -> str:
-    installer = (*UV_VARIABLES, *PROXIES, *map(str.upper, PROXIES)) if Path(command[0]).name == "uv" else ()
-    variables: Mapping[str, str] = only_variables((*BUILD_VARIABLES, *installer), BUILD_PREFIXES)
+    proxies = only_variables((*PROXIES, *map(str.upper, PROXIES)))
+    variables: Mapping[str, str] = only_variables(BUILD_VARIABLES, BUILD_PREFIXES)
+    if Path(command[0]).name == "uv":
+        variables = {**variables, **proxies, **only_variables(UV_VARIABLES)}
+    else:  # a script may need the network, not what opens it
+        variables = {**variables, **{name: value for name, value in proxies.items() if "@" not in value}}
     try:
         done = subprocess.run(
             command, env=dict(variables), capture_output=True, text=True, check=False, timeout=BUILD_TIMEOUT, cwd="/"

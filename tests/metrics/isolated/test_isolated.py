@@ -232,6 +232,7 @@ def test_only_the_installer_is_given_the_index(tmp_path: Path, monkeypatch: pyte
         "UV_PUBLISH_TOKEN": "secret",
         "UV_INDEX_OWN_PASSWORD": "secret",
         "https_proxy": "http://user:secret@proxy",
+        "no_proxy": "localhost",
     }
     for name, value in given.items():
         monkeypatch.setenv(name, value)
@@ -239,8 +240,8 @@ def test_only_the_installer_is_given_the_index(tmp_path: Path, monkeypatch: pyte
     for name in ("uv", "python"):
         (tmp_path / name).symlink_to("/usr/bin/env")
         seen[name] = dict(line.split("=", 1) for line in _step(OLD_NUMPY, [str(tmp_path / name)]).splitlines())
-    assert {name for name in given if name in seen["uv"]} == {"UV_INDEX_URL", "https_proxy"}
-    assert "secret" not in str(seen["python"]) and "PATH" in seen["python"]
+    assert {name for name in given if name in seen["uv"]} == {"UV_INDEX_URL", "https_proxy", "no_proxy"}
+    assert "secret" not in str(seen["python"]) and {"PATH", "no_proxy"} <= set(seen["python"])
 
 
 def test_what_was_changed_by_hand_is_named(built: Isolated, tmp_path: Path) -> None:
