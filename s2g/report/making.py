@@ -33,7 +33,7 @@ from s2g.report.exhibit_file import find_exhibit
 from s2g.report.gallery import gallery_of, write_gallery
 from s2g.report.measuring import columns_of, measure
 from s2g.report.page import Gallery
-from s2g.report.rendering import console_of, csv_of, markdown_of, only_printed, tex_of
+from s2g.report.rendering import console_of, csv_of, markdown_of, numbered, only_printed, tex_of
 from s2g.report.results import NOT_BUILT, Results, counts_of
 from s2g.report.studied import measure_study, study_columns
 from s2g.report.table import console_table
@@ -103,6 +103,8 @@ class Maker:
                 drawn = read_drawing(profile.drawing).collect(profile, rows, runs, self.root)
         endings = write(results, exhibit, gallery, self.out, drawn)
         console.print(console_of(exhibit, results, console.width))
+        for remark in numbered(results):  # a number in a cell is of no use without its words
+            console.print(remark, soft_wrap=True, markup=False)
         more = len(profile.columns) - 2
         if more > 0:
             console.print(f"and {more} more column{'s' * (more > 1)} in the files")
