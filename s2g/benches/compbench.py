@@ -93,7 +93,7 @@ class CompBench:
     def downloads(self) -> tuple[str, ...]:
         """What scoring fetches, with sizes."""
         own = (f"{prompts.SOURCE}, 3 files, 40 kB",)
-        of_blip = (f"{blip.OFFICIAL}, 1.5 GB", phrases.SOURCE)
+        of_blip = (f"{blip.OFFICIAL}, 1.5 GB", phrases.SOURCE, "the environment phrases, 0.2 GB")
         return (*own, *(of_blip if "blip" in self.score else ()), *(qalign.DOWNLOADS if "qalign" in self.score else ()))
 
     @property

@@ -90,6 +90,7 @@ class HPS21:
     def downloads(self) -> tuple[str, ...]:
         """What scoring fetches, with sizes."""
         of_hps = (f"{checkpoint.known.REPOSITORY}, {V21}, about 4 GB",) if "hps" in self.score else ()
+        of_hps += ("the environment hpsv2 (s2g env build hpsv2)",) if of_hps and self.scorer == "official" else ()
         of_qalign = qalign.DOWNLOADS if "qalign" in self.score else ()
         return (f"{checkpoint.known.DATA_SET}, 4 lists of prompts", *of_hps, *of_qalign)
 
