@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_type_hints
 
-from s2g.errors import UserError
+from s2g.errors import MissingError, UserError
 from s2g.pipelines import LAYOUTS, Located, locate
 from s2g.placed import decoder_folder, decoder_sha256, random_seed
 from s2g.toy import shelf
@@ -184,7 +184,7 @@ class ModelConfig:
             places = [folder / file for folder in SHIPPED]
             path = next((place for place in places if place.is_file()), places[0])
         if not path.is_file():
-            raise UserError(f"{self.key} = {self.weights}: no file {path}", todo=todo)
+            raise MissingError(f"{self.key} = {self.weights}: no file {path}", todo=todo)
         if not os.access(path, os.R_OK):
             raise UserError(f"{self.key} = {self.weights}: {path} cannot be read", todo="make it readable")
         return path

@@ -48,6 +48,15 @@ def gathered(errors: list[UserError]) -> Iterator[None]:
         errors.append(error)
 
 
+class MissingError(UserError):
+    """Something that is needed is not on this machine: a file, a folder, an environment; nothing of what was asked is wrong."""
+
+
+def lacks(error: Exception) -> bool:
+    """Whether an error says nothing but that something is not there."""
+    return all(map(lacks, error.errors)) if isinstance(error, SeveralError) else isinstance(error, MissingError)
+
+
 class NotBuiltError(UserError):
     """A model or a bench that is described but has no code yet: it can be planned, not run."""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2g import hub
 from s2g.cached import content_hash
-from s2g.errors import UserError
+from s2g.errors import MissingError, UserError
 from s2g.placed import REPOSITORY
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def locate(model: ModelConfig, fetching: bool = False) -> Located:
     lacking = [f"{part}/{file}" for part, folder in there.items() if (file := _lacking(part, folder))]
     if lacking:
         of_hub = bool(hub.commit_of(others))
-        raise UserError(
+        raise MissingError(
             f"{named[0]} = {named[1]}: no file {', '.join(lacking[:3])} in {others}",
             allowed=f"a pipeline of {', '.join(layout.needed)}, and where wanted {', '.join(layout.optional)}"
             if layout.optional
@@ -135,8 +135,9 @@ def _place(model: ModelConfig, key: str, typed: str, patterns: tuple[str, ...], 
     if folder.is_dir():
         return folder
     if not REPOSITORY.fullmatch(typed):
-        raise UserError(
-            f"{key} = {typed}: {'it is a file' if folder.is_file() else 'no file or folder of that name'}",
+        there = folder.is_file()
+        raise (UserError if there else MissingError)(
+            f"{key} = {typed}: {'it is a file' if there else 'no file or folder of that name'}",
             allowed="a folder in diffusers' layout, or a repository of the hub",
             todo=f"{key}=FOLDER",
         )
@@ -151,7 +152,7 @@ def _place(model: ModelConfig, key: str, typed: str, patterns: tuple[str, ...], 
     gated = "gated" in model.licence and (key == "model.base" or not model.base)  # a network of its own has its own terms
     size = f"; with all it needs {model.download_gb:g} GB" if model.download_gb else ""
     accept = f"accept its licence at https://huggingface.co/{typed}, then hf auth login, then " if gated else ""
-    raise UserError(
+    raise MissingError(
         f"{key} = {typed}: no file of it in the hub's cache, and {why} ({'gated' if gated else 'open'}{size})",
         allowed=f"a repository of the hub, or a folder in diffusers' layout: {key}=FOLDER",
         todo=f"{accept}the same command online, or hf download {typed}",
@@ -171,7 +172,7 @@ def _check_kind(file: Path, wanted: str, named: tuple[str, str], model: ModelCon
     """UserError if a folder does not say that it holds what is wanted."""
     said = f"{named[0]} = {named[1]}"
     if not file.is_file():
-        raise UserError(
+        raise MissingError(
             f"{said}: no file {file.name} in {file.parent}",
             allowed=f"the folder of a {LAYOUTS[model.family].pipeline} as diffusers stores it",
             todo=f"{named[0]}=FOLDER, the one that holds {INDEX}",

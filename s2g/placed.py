@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from s2g.errors import UserError
+from s2g.errors import MissingError
 
 RANDOM = re.compile(r"random(?::(\d{1,18}))?")  # "random" is seed 0
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
@@ -33,7 +33,7 @@ def decoder_folder(typed: str, key: str) -> Path:
         lacking.append(DECODER_FILES[0])
     if lacking:
         where = f"in {folder}" if folder.is_dir() or not repository else "in the cache of the hub"
-        raise UserError(
+        raise MissingError(
             f"{key} = {typed}: no file {lacking[0]} {where}",
             allowed="a folder with config.json and weights in diffusers' layout, a repository of the hub, random, none",
             todo=f"hf download {typed}" if repository else f"give the folder of an AutoencoderKL: {key}=FOLDER",

@@ -23,6 +23,7 @@ from s2g.metrics import qalign
 from s2g.metrics.part import part_items
 from s2g.typed import at_least
 
+VERSION = 1  # of how images are asked about; another one asks anew
 IMAGES = 10  # of a prompt
 FIRST_SEED = 42  # image n of every prompt begins from noise of seed 42 + n
 APART = 1000  # between the seeds of runs: seed=1 is 1042 to 1051
@@ -92,7 +93,7 @@ class CompBench:
     def downloads(self) -> tuple[str, ...]:
         """What scoring fetches, with sizes."""
         own = (f"{prompts.SOURCE}, 3 files, 40 kB",)
-        of_blip = (f"{blip.OFFICIAL}, 1.5 GB", phrases.SOURCE)
+        of_blip = (f"{blip.OFFICIAL}, 1.5 GB", phrases.SOURCE, "the environment phrases, 0.2 GB")
         return (*own, *(of_blip if "blip" in self.score else ()), *(qalign.DOWNLOADS if "qalign" in self.score else ()))
 
     @property
@@ -178,9 +179,9 @@ class CompBench:
     # What is measured of them.
 
     def version(self) -> dict[str, Any]:
-        about: dict[str, Any] = {"bench": "compbench", "version": 1, "score": list(self.score)}
+        about: dict[str, Any] = {"bench": "compbench", "version": VERSION, "score": list(self.score)}
         if "blip" in self.score:
-            about |= {"blip": blip.identity(self.blip), "phrases": phrases.identity(self.spacy)}
+            about |= {"blip": blip.identity(self.blip), "libraries": blip.libraries(), "phrases": phrases.identity(self.spacy)}
         if "qalign" in self.score:
             about |= {"qalign": qalign.identity(self.qalign, self.qalign_variant)}
         return about | ({"allow_missing": True} if self.allow_missing else {})
@@ -223,7 +224,7 @@ class CompBench:
         for image, text in zip(images, texts, strict=True):
             words = questions_of(found[text]["phrases"])
             questions.append(Question(image.item, f"{image.sha256} {' '.join(words)}", image.path, words))
-        scorer, folder = blip.BlipScorer(self.blip, self.device), place / f"blip-{blip.identity(self.blip)}"
+        scorer, folder = blip.BlipScorer(self.blip, self.device), place / f"blip-{blip.identity(self.blip)}-{VERSION}"
         return [image_score(answers) for answers in asked(Inquiry("blip", scorer, folder, tuple(questions)))]
 
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:

@@ -22,6 +22,7 @@ from s2g.hps.prompts import COUNT, LISTS, STYLES
 from s2g.metrics import qalign
 from s2g.metrics.part import part_items
 
+VERSION = 1  # of how images are scored; another one scores anew
 SCORERS = ("hps", "official")
 SCORES = ("hps", "qalign")
 USUAL = (10.0, 40.0)  # ours: every mean that is published for v2.1 lies well inside (GLIDE 14.51, S2 on SD3.5 31.56)
@@ -89,6 +90,7 @@ class HPS21:
     def downloads(self) -> tuple[str, ...]:
         """What scoring fetches, with sizes."""
         of_hps = (f"{checkpoint.known.REPOSITORY}, {V21}, about 4 GB",) if "hps" in self.score else ()
+        of_hps += ("the environment hpsv2 (s2g env build hpsv2)",) if of_hps and self.scorer == "official" else ()
         of_qalign = qalign.DOWNLOADS if "qalign" in self.score else ()
         return (f"{checkpoint.known.DATA_SET}, 4 lists of prompts", *of_hps, *of_qalign)
 
@@ -166,7 +168,7 @@ class HPS21:
     # What is measured of them.
 
     def version(self) -> dict[str, Any]:
-        about: dict[str, Any] = {"bench": "hps", "version": 1, "score": list(self.score)}
+        about: dict[str, Any] = {"bench": "hps", "version": VERSION, "score": list(self.score)}
         if "hps" in self.score:
             about["hps"] = self._identity()
         if "qalign" in self.score:
@@ -229,7 +231,7 @@ class HPS21:
         questions = tuple(
             Question(image.item, f"{image.sha256} {text}", image.path, text) for image, text in zip(images, texts, strict=True)
         )
-        folder = place / f"hps-{official.short(self._identity())}"
+        folder = place / f"hps-{official.short(self._identity())}-{VERSION}"
         return asked(Inquiry("hps", ClipScorer(self._clip, self.device), folder, questions))
 
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:

@@ -19,8 +19,9 @@ from PIL import Image
 from s2g.cached import content_hash
 from s2g.engine.inquiry import OneByOne, Question, chosen
 from s2g.engine.judged import read_pixels
-from s2g.errors import UserError
+from s2g.errors import MissingError, UserError
 from s2g.interrupt import uninterrupted
+from s2g.libraries import versions
 from s2g.placed import folder_of
 
 KEY = "bench.blip"
@@ -36,22 +37,28 @@ def weights_folder(typed: str) -> Path:
     """The folder of the network in transformers' layout: `typed` itself, or the hub's cache; UserError if it is not there."""
     folder = folder_of(typed)
     if folder is None:
-        raise UserError(
+        raise MissingError(
             f"{KEY} = {typed}: no such folder, and not in the cache of the hub",
             allowed=f"{OFFICIAL} (BSD-3, 1.5 GB), or the folder of a BlipForQuestionAnswering with its tokenizer",
             todo=f"hf download {typed}",
         )
     for names in (("config.json",), WEIGHTS, VOCABULARY):
         if not any((folder / name).is_file() for name in names):
-            raise UserError(f"{KEY} = {typed}: no file {' or '.join(names)} in {folder}", todo=f"hf download {OFFICIAL}")
+            raise MissingError(f"{KEY} = {typed}: no file {' or '.join(names)} in {folder}", todo=f"hf download {OFFICIAL}")
     return folder
 
 
 def identity(typed: str) -> str:
-    """12 hex digits of everything that determines an answer: config, weights, vocabulary."""
+    """12 hex digits of everything that determines an answer: config, weights, vocabulary, and whose code runs them."""
     folder = weights_folder(typed)
     names = ["config.json", *(next(n for n in names if (folder / n).is_file()) for names in (WEIGHTS, VOCABULARY))]
-    return hashlib.sha256("".join(content_hash(folder / name) for name in names).encode()).hexdigest()[:12]
+    parts = [*(content_hash(folder / name) for name in names), repr(libraries())]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:12]
+
+
+def libraries() -> dict[str, str]:
+    """Versions of what computes an answer: from one release of transformers to the next, answers have moved."""
+    return versions("torch", "transformers", "tokenizers")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from s2g.cached import cache_folder, content_hash
 from s2g.compbench.prompts import fetched
-from s2g.errors import UserError
+from s2g.errors import MissingError, UserError
 from s2g.metrics.isolated.child import values_of
 from s2g.metrics.isolated.environment import Isolated, find
 
@@ -22,9 +22,16 @@ SOURCE = f"explosion/spacy-models, release en_core_web_sm-3.5.0 (MIT), {MODEL}, 
 def model_place(typed: str) -> Path:
     """The wheel or folder of en_core_web_sm: `typed`, or where `s2g fetch compbench` puts it; UserError if it is not there."""
     path = Path(typed).expanduser() if typed else fetched() / MODEL
+    noted = fetched() / f"{MODEL}.sha256"
+    if not typed and path.is_file() and noted.is_file() and content_hash(path) != noted.read_text().strip():
+        raise UserError(
+            f"{KEY} = (not given): {path} is not what was fetched (sha256 {content_hash(path)[:12]}, noted "
+            f"{noted.read_text().strip()[:12]})",
+            todo=f"delete {path}, then s2g fetch compbench; a model of one's own: {KEY}=WHEEL or FOLDER",
+        )
     if path.is_file() or (path.is_dir() and any(path.glob("**/config.cfg"))):
         return path
-    raise UserError(
+    raise MissingError(
         f"{KEY} = {typed or '(not given)'}: no spaCy model en_core_web_sm 3.5.0 at {path}",
         todo=f"s2g fetch compbench ({SOURCE}), or {KEY}=WHEEL or FOLDER",
     )
@@ -54,4 +61,4 @@ def phrases_of(prompts: Iterable[str], typed: str) -> dict[str, dict[str, Any]]:
     name = hashlib.sha256(repr(sorted(about.items())).encode()).hexdigest()[:12]
     items = [{"key": prompt, "prompt": prompt} for prompt in wanted]
     settings = {"model": str(model_place(typed).absolute())}
-    return values_of(environment(), items, cache_folder() / "phrases" / name, settings)
+    return values_of(environment(), items, cache_folder() / "phrases" / name, settings, depends={"model": about["model"]})

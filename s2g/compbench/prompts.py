@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from s2g.errors import UserError
+from s2g.errors import MissingError, UserError, lacks
 
 CATEGORIES = ("color", "shape", "texture")
 LISTS = ("2025-09", "before", "own")  # which list of colours; own: files of one's own, of any length
@@ -101,14 +101,15 @@ def fetched() -> Path:
 @cache
 def load(path: str, which: str, categories: tuple[str, ...]) -> Mapping[str, Listed]:
     """The lists by category; UserError naming every file that is missing, unreadable or not what it is to be."""
-    wrong, found = [], {}
+    wrong: list[UserError] = []
+    found: dict[str, Listed] = {}
     for category in categories:
         try:
             found[category] = _one(path, which, category)
         except UserError as error:
-            wrong.append(str(error))
+            wrong.append(error)
     if wrong:
-        raise UserError("\n".join(wrong), todo=_todo(path))
+        raise (MissingError if all(map(lacks, wrong)) else UserError)("\n".join(map(str, wrong)), todo=_todo(path))
     return found
 
 
@@ -122,7 +123,7 @@ def _one(path: str, which: str, category: str) -> Listed:
     files = [folder / name for folder in folders(path) for name in names if (folder / name).is_file()]
     if not files:
         where = " or ".join(str(folder) for folder in folders(path))
-        raise UserError(f"{KEY} = {path or '(not given)'}: no file {names[-1]} in {where}")
+        raise MissingError(f"{KEY} = {path or '(not given)'}: no file {names[-1]} in {where}")
     listed = {file: _parsed(file) for file in files}
     if which == "own":
         return _checked(files[0], listed[files[0]])

@@ -81,12 +81,13 @@ class InChild:
     isolated: Isolated
     settings: Mapping[str, Any]
     device: str = "auto"  # as typed
+    depends: Mapping[str, Any] | None = None  # what of the settings a value depends on: no path, no device; None: all of them
 
     costly: ClassVar[bool] = True
 
     def known(self, folder: Path) -> Mapping[str, Any]:
-        """By key what was answered before, by this scorer with these settings."""
-        return known_values(self.isolated, self.settings, folder)
+        """By key what was answered before, by this scorer where its values depend on the same."""
+        return known_values(self.isolated, self.settings if self.depends is None else self.depends, folder)
 
     def answer(self, questions: Sequence[Question], folder: Path, device: str) -> None:
         """Answer each; IsolatedError with the child's log if it fails."""
@@ -95,7 +96,8 @@ class InChild:
             | ({} if question.words is None else {"prompt": question.words})
             for question in questions
         ]
-        values_of(self.isolated, items, folder, self.settings, beside=True, gpus=visible(device, self.device))
+        gpus = visible(device, self.device)
+        values_of(self.isolated, items, folder, self.settings, depends=self.depends, beside=True, gpus=gpus)
 
 
 def chosen(typed: str, device: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from s2g import __version__
 from s2g.config import canonical
 from s2g.engine.atomic import write_bytes, write_json
 from s2g.engine.bench import Arrays, Bench, Measuring, Metric
@@ -22,6 +23,7 @@ from s2g.engine.run import Run
 from s2g.engine.spread import Crew, asked_here
 from s2g.engine.store import Store, checksum
 from s2g.errors import DamageError
+from s2g.libraries import versions
 from s2g.metrics.statistics import Estimate, Paired, jackknife, jackknife_merged, of_mean
 
 CHUNK = 64  # items measured at once
@@ -149,7 +151,13 @@ def _keep(
     np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
     content = stream.getvalue()
     values = {metric: {k: _short(v) for k, v in asdict(e).items()} for metric, e in estimates.items()}
-    about = {"values": values, **about, "arrays_sha256": hashlib.sha256(content).hexdigest()}
+    # Which libraries measured is told of every score; where answers are known to change with them, the protocol says so too.
+    about = {
+        "values": values,
+        **about,
+        "versions": {"s2g": __version__, **versions()},
+        "arrays_sha256": hashlib.sha256(content).hexdigest(),
+    }
     with store.alone("score") as scratch:
         write_bytes(store.folder / "scores" / f"{name}.npz", content, scratch)
         about = json.loads(json.dumps(about))  # as it will be read: the sum is of that

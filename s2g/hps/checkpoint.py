@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from s2g.cached import content_hash
-from s2g.errors import UserError
+from s2g.errors import MissingError, UserError
 from s2g.hps import known
 from s2g.interrupt import uninterrupted
 
@@ -30,7 +30,7 @@ def file_of(typed: str) -> Path:
         held = try_to_load_from_cache(known.REPOSITORY, typed)
         if isinstance(held, str):
             return Path(held)
-    raise UserError(f"{KEY} = {typed}: no file {path}", allowed=f"{known.V21} of {known.REPOSITORY} on the hub", todo=FETCH)
+    raise MissingError(f"{KEY} = {typed}: no file {path}", allowed=f"{known.V21} of {known.REPOSITORY} on the hub", todo=FETCH)
 
 
 def check_version(typed: str) -> None:

@@ -20,6 +20,7 @@ from s2g.engine.judged import read_pixels
 from s2g.errors import UserError
 from s2g.hps import checkpoint
 from s2g.interrupt import uninterrupted
+from s2g.libraries import versions
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's (arXiv 2103.00020)
 DTYPES = ("fp32", "fp16")
@@ -42,6 +43,7 @@ class Clip:
             "resize": "bicubic on tensors, long side, black beside",
             "antialias": self.antialias,
             "dtype": self.dtype,
+            "libraries": versions("torch", "torchvision", "open_clip_torch"),  # resizing and the network are theirs
         }
 
     def scores(self, pairs: Sequence[tuple[np.ndarray, str]], device: str) -> list[float]:

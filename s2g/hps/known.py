@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from s2g.cached import cache_folder, put
+from s2g.errors import UserError
+from s2g.metrics.isolated.environment import locked
 
 REPOSITORY = "xswu/HPSv2"  # of the hub; weights
 DATA_SET = "zhwang/HPDv2"  # of the hub, a data set; prompts
@@ -23,16 +25,27 @@ def place() -> Path:
 
 
 def recorded() -> dict[str, dict[str, Any]]:
-    """prompts: style -> {sha256, count}; weights: file name -> sha256; empty where nothing was recorded."""
+    """prompts: style -> {sha256, count}; weights: file name -> sha256; empty where nothing was recorded.
+
+    UserError for a record that cannot be read: taken for an empty one, it would let through what it refuses.
+    """
+    file = place() / "recorded.json"
     try:
-        content = json.loads((place() / "recorded.json").read_text())
+        content = json.loads(file.read_text())
         return {kind: dict(content[kind]) for kind in ("prompts", "weights")}
-    except (OSError, ValueError, KeyError, TypeError):
+    except FileNotFoundError:
         return {"prompts": {}, "weights": {}}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{file}: the record of what was fetched cannot be read ({type(error).__name__}: {error})",
+            todo="restore it; or delete it, and s2g fetch hps records anew what the hub has, without holding it against before",
+        ) from error
 
 
 def record(kind: str, found: Mapping[str, Any]) -> None:
-    """Note what was fetched; what was noted before stays, whatever comes later."""
-    before = recorded()
-    before[kind] = {**found, **before[kind]}
-    put(place() / "recorded.json", (json.dumps(before, indent=1, sort_keys=True) + "\n").encode())
+    """Note what was fetched; what was noted before stays, whatever comes later, and whoever else notes something."""
+    place().mkdir(parents=True, exist_ok=True)
+    with locked(place() / "recorded.lock"):
+        before = recorded()
+        before[kind] = {**found, **before[kind]}
+        put(place() / "recorded.json", (json.dumps(before, indent=1, sort_keys=True) + "\n").encode())

@@ -37,6 +37,7 @@ def scores(images: Sequence[Image], texts: Sequence[str], weights: str, place: P
     questions = tuple(
         Question(image.item, f"{image.sha256} {text}", image.path, text) for image, text in zip(images, texts, strict=True)
     )
-    scorer = InChild(environment(), {"checkpoint": str(file.resolve()), "sha256": content_hash(file)})
+    digest = content_hash(file)
+    scorer = InChild(environment(), {"checkpoint": str(file.resolve()), "sha256": digest}, depends={"sha256": digest})
     inquiry = Inquiry("hpsv2", scorer, place / f"hpsv2-{short(identity(weights))}", questions)
     return [100.0 * value for value in asked(inquiry)]

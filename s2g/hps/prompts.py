@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s2g.config import canonical
-from s2g.errors import SeveralError, UserError
+from s2g.errors import MissingError, SeveralError, UserError, lacks
 from s2g.hps import known
 
 STYLES = ("anime", "concept-art", "paintings", "photo")  # the official order
@@ -57,9 +57,9 @@ def load(path: str, which: str) -> tuple[Listed, ...]:
             found.append(_official(path, style))
         except UserError as error:
             errors.append(error)
-    if len(errors) == len(STYLES) and all(": no file" in str(error) for error in errors):  # one thing, not four
+    if len(errors) == len(STYLES) and all(map(lacks, errors)):  # one thing, not four
         where = " or ".join(str(folder) for folder in folders(path))
-        raise UserError(
+        raise MissingError(
             f"{KEY} = {path or 'not given'}: no file {', '.join(f'{style}.json' for style in STYLES)} in {where}",
             allowed=f"4 lists of {COUNT} prompts",
             todo=FETCH,
@@ -73,7 +73,7 @@ def _official(path: str, style: str) -> Listed:
     files = [folder / f"{style}.json" for folder in folders(path)]
     file = next((file for file in files if file.is_file()), None)
     if file is None:
-        raise UserError(f"{KEY} = {path or 'not given'}: no file {files[-1]}", todo=FETCH)
+        raise MissingError(f"{KEY} = {path or 'not given'}: no file {files[-1]}", todo=FETCH)
     listed = read(file)
     if len(listed.prompts) != COUNT:
         raise UserError(
@@ -106,7 +106,7 @@ def _own(path: str) -> tuple[Listed, ...]:
     place = Path(path).expanduser()
     files = [place] if place.is_file() else sorted(file for file in place.glob("*.json") if not file.name.startswith("."))
     if not files:
-        raise UserError(f"{KEY} = {path}: no file there, or no .json in it", allowed='a JSON list of strings: ["a cat", …]')
+        raise MissingError(f"{KEY} = {path}: no file there, or no .json in it", allowed='a JSON list of strings: ["a cat", …]')
     order = {style: at for at, style in enumerate(STYLES)}
     return tuple(sorted((read(file) for file in files), key=lambda listed: (order.get(listed.style, len(order)), listed.style)))
 

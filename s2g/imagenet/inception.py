@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from s2g.config import file_hash
-from s2g.errors import UserError
+from s2g.errors import MissingError, UserError
 from s2g.interrupt import uninterrupted
 
 KEY = "bench.inception"
@@ -29,7 +29,7 @@ def weights_file(weights: str) -> Path:
     """Where the weights lie; UserError naming bench.inception, the source and the next command if they are not there."""
     path = Path(weights).expanduser()
     if not path.is_file():
-        raise UserError(
+        raise MissingError(
             f"{KEY} = {weights}: no file {path}",
             allowed=f"{OFFICIAL} (torch-fidelity's release; TensorFlow's Inception of 2015-12-05, 91 MB)",
             todo=f"curl -LO {SOURCE} and {KEY}=FILE",

@@ -20,7 +20,7 @@ import numpy as np
 from s2g.config import file_hash
 from s2g.engine.atomic import write_bytes
 from s2g.engine.keep import spooled
-from s2g.errors import UserError
+from s2g.errors import MissingError, UserError
 from s2g.imagenet.batch import BROKEN, Batch, header
 from s2g.imagenet.images import Images
 from s2g.imagenet.inception import POOL, SPATIAL
@@ -57,7 +57,7 @@ class Reference:
     def check(self, images: bool) -> None:
         """UserError for what can be known to be wrong before sampling; `images`: whether reference images are needed."""
         if not self.path.exists():
-            raise UserError(
+            raise MissingError(
                 f"{KEY} = {self.place}: no file {self.path}",
                 allowed=f"{OFFICIAL} (openai/guided-diffusion; 2 GB), or a folder or .tar of images of {self.side} pixels",
                 todo=f"curl -LO {SOURCE} and {KEY}=FILE",

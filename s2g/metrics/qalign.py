@@ -7,6 +7,7 @@ Code: Q-Future/Q-Align (S-Lab licence, non-commercial); weights: q-future/one-al
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 from s2g.cached import content_hash
 from s2g.engine.inquiry import Asked, InChild, Inquiry, Question
 from s2g.engine.spread import asked_here
-from s2g.errors import UserError, unknown
+from s2g.errors import MissingError, UserError, unknown
 from s2g.metrics.isolated.environment import Isolated, find
 from s2g.placed import folder_of
 
@@ -22,6 +23,9 @@ KEY = "bench.qalign"
 OFFICIAL = "q-future/one-align"
 DOWNLOADS = (f"{OFFICIAL}, about 16 GB", "the environment qalign, about 6 GB")
 LICENCES = ("Q-Align: S-Lab, non-commercial; LLaMA-2 terms for its weights",)
+# In the order in which transformers looks for them; the index of a model in parts names its parts.
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+BESIDE = ("tokenizer.model", "tokenizer_config.json", "preprocessor_config.json")  # what the child reads besides
 _ASK = "USER: How would you rate the {} of this image?\n<|image|>\nASSISTANT: "
 VARIANTS = {
     # The repository's scorer classes, whose 0 to 1 is here 4x + 1.
@@ -65,13 +69,25 @@ def environment() -> Isolated:
 
 def weights_folder(typed: str) -> Path:
     """The folder of the model: `typed` itself, or the hub's cache; UserError if it is not there."""
-    folder = folder_of(typed)
+    folder, todo = folder_of(typed), f"hf download {OFFICIAL} (16 GB; {LICENCES[0]}), or leave qalign out of bench.score"
     if folder is None or not (folder / "config.json").is_file():
-        raise UserError(
-            f"{KEY} = {typed}: no folder with its config.json here, nor in the cache of the hub",
-            todo=f"hf download {OFFICIAL} (16 GB; {LICENCES[0]}), or leave qalign out of bench.score",
-        )
+        raise MissingError(f"{KEY} = {typed}: no folder with its config.json here, nor in the cache of the hub", todo=todo)
+    if lacking := _lacking(folder):  # a download that was stopped: found now, not after hours of images
+        shown = f"{', '.join(lacking[:3])}{f' and {len(lacking) - 3} more' if len(lacking) > 3 else ''}"
+        raise MissingError(f"{KEY} = {typed}: no file {shown} in {folder}", todo=todo)
     return folder
+
+
+def _lacking(folder: Path) -> list[str]:
+    """Files without which the folder is no model with its tokenizer: every shard that its index names, above all."""
+    index = next((folder / name for name in WEIGHTS if (folder / name).is_file()), folder / WEIGHTS[-1])
+    shards: set[str] = set()
+    if index.suffix == ".json" and index.is_file():
+        try:
+            shards = set(json.loads(index.read_text())["weight_map"].values())
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{KEY}: {index} is no index of shards", todo=f"delete it, then hf download {OFFICIAL}") from error
+    return [name for name in (*BESIDE, index.name, *sorted(shards)) if not (folder / name).is_file()]
 
 
 def identity(typed: str, variant: str) -> dict[str, str]:
@@ -90,7 +106,8 @@ def scores(
     about: dict[str, Any] = identity(typed, variant)
     settings = {"weights": str(weights_folder(typed).absolute()), "prompt": VARIANTS[variant], "device": device}
     questions = tuple(Question(image.item, image.sha256, image.path) for image in images)
-    scorer = InChild(environment(), settings, device)
+    # A value is a value wherever it was computed, as in the score's key: the device is no part of either.
+    scorer = InChild(environment(), settings, device, {"weights": about["weights"], "prompt": VARIANTS[variant]})
     values = [float(v) for v in asked(Inquiry("qalign", scorer, place / f"qalign-{variant}-{about['weights']}", questions))]
     wrong = [(image.path.name, value) for image, value in zip(images, values, strict=True) if not 1 <= value <= 5]
     if wrong:

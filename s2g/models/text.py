@@ -45,6 +45,7 @@ def conditions(
     return {"cond": Conditioning(cond), "uncond": Conditioning(uncond)}
 
 
+TOLD = 3  # prompts that are not read whole: a list of 3,200 would bury everything else
 SHOWN = 60  # characters of a prompt in a message
 Encode = Callable[[str], Embedded]  # one prompt: "tokens" [T, D] and, if there is one, "pooled" [P]
 
@@ -91,12 +92,16 @@ class CachedText:
                     self._encode(missing)
 
     def _say(self, remarks: dict[str, str]) -> None:
-        """Tell, once and on stderr, of which prompts the encoders read a part alone."""
+        """Tell on stderr of which prompts the encoders read a part alone: of the first few, and then that there are more."""
         for prompt, remark in remarks.items():
-            if prompt not in self.said:
+            if prompt in self.said:
+                continue
+            self.said.add(prompt)
+            if len(self.said) <= TOLD:
                 shown = prompt if len(prompt) <= SHOWN else f"{prompt[: SHOWN - 3]}..."
                 print(f"prompt '{shown}' is not read whole: {remark}", file=sys.stderr)
-            self.said.add(prompt)
+            elif len(self.said) == TOLD + 1:
+                print("more prompts are not read whole; they are not listed", file=sys.stderr)
 
     def _encode(self, prompts: Sequence[str]) -> None:
         with self.encoders() as encode:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from s2g.errors import UserError
+from s2g.errors import MissingError, UserError
 from s2g.interrupt import uninterrupted
 from s2g.pairs.images import Images, Wobble
 
@@ -21,7 +21,7 @@ def found(root: str, key: str, download: bool = False) -> None:
     """UserError naming `key` unless CIFAR-10's files are under `root`, or may be downloaded there."""
     first = Path(root).expanduser() / FOLDER / "data_batch_1"
     if not download and not first.is_file():
-        raise UserError(
+        raise MissingError(
             f"{key} = {root}: no file {first}",
             allowed=f"a folder that holds {FOLDER}",
             todo=f"name it, or have it downloaded (170 MB): {key.rpartition('data')[0]}download=true",

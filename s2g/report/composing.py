@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from s2g.config import config_dir
 from s2g.engine.run import GROUPS
-from s2g.errors import NotBuiltError, UserError
+from s2g.errors import MissingError, NotBuiltError, UserError, lacks
 from s2g.report.exhibit import Wanted, word
 
 WORDS = {"true", "false", "null", "nan", "inf"}  # which Hydra takes for something else than a word
@@ -36,7 +36,8 @@ def named(want: Wanted) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        kind = NotBuiltError if isinstance(error, NotBuiltError) else UserError  # others are made of more than words
+        # Those that are made of more than words become plain ones.
+        kind = NotBuiltError if isinstance(error, NotBuiltError) else MissingError if lacks(error) else UserError
         raise kind(f"{want.where}: row {want.row}: {error}" if want.where else str(error)) from error
 
 

@@ -37,7 +37,12 @@ class Column:
     beside: str = ""  # the paper's column whose number is shown next to it, under the paper's name
     digits: int | None = None  # after the point; else the metric's own
     over: str = ""  # a statistic over the runs of a row that is several (s2g/report/pooled.py)
+    scale: float = 1.0  # what an item's score is multiplied by first: 0.01 makes fractions of percent
     where: str = ""  # file and line, filled in by who reads the file
+
+    def __post_init__(self) -> None:
+        if self.scale <= 0:
+            raise UserError(f"columns.scale = {self.scale}", allowed="a number above 0, such as 0.01 for fractions of percent")
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,9 @@ def compare_scorers(name: str, root: str, num: int | None, workers: int | None =
     ]
     knobs = f"antialias={str(ours.antialias).lower()}, {ours.dtype}"
     console.print(console_table([f"n = {len(images)}", f"ours ({knobs})", "official hpsv2", "images"], rows))
+    remarks = dict.fromkeys(r for b, arrays in zip((ours, theirs), both, strict=True) for r in b.remarks(run.num, arrays))
+    for remark in remarks:
+        console.print(remark, soft_wrap=True, markup=False)
     console.print(differences_line(images, both[0]["hps"], both[1]["hps"]), soft_wrap=True)
 
 

@@ -96,7 +96,7 @@ def _one(check: Check, row: Measured | None, reference: Measured | None, column:
     if not delta or delta["value"] is None:
         return Found(Verdict.NOT_RUN, f"{row.label}: no difference in {about['label']} was measured", file)
     to = "" if reference is None else f" to {reference.label}"
-    said = f"{row.label}: Δ {about['label']} {_interval(delta, about['digits'])}{to}"
+    said = f"{row.label}: Δ {about['label']} {_interval(delta, about['digits'])}{to}{_beside(column, row, reference)}"
     if delta["low"] is None:
         return Found(Verdict.INCONCLUSIVE, f"{said} (no interval)", file)
     return Found(compare(check.kind, delta["low"], delta["high"], bool(about["higher"]), check.margin or 0.0), said, file)
@@ -132,7 +132,9 @@ def _value(check: Check, row: Measured, reference: Measured | None, column: str,
     low, high = (cell.value if end is None else end for end in (cell.low, cell.high))
     about = results.columns[column]
     word = "at most" if check.at_least is None else "at least"
-    said = f"{row.label}: {about['label']} {_interval(vars(cell), about['digits'], '')} ({word} {limit:g})"
+    said = (
+        f"{row.label}: {about['label']} {_interval(vars(cell), about['digits'], '')} ({word} {limit:g}){_beside(column, row)}"
+    )
     if check.at_least is not None:
         low, high, limit = -high, -low, -limit
     return Found(Verdict.HOLDS if high <= limit else Verdict.NOT if low > limit else Verdict.INCONCLUSIVE, said, file)
@@ -154,8 +156,17 @@ def _ordered(a: Measured | None, b: Measured | None, column: str, results: Resul
             return Found(Verdict.INCONCLUSIVE, f"{row.label}: no difference with an interval to one common row", file)
         ends.append(delta)
     said = f"{a.label} against {b.label}: Δ {about['label']} {' and '.join(_interval(end, about['digits']) for end in ends)}"
+    said += _beside(column, a, b)
     low, high = ends[0]["low"] - ends[1]["high"], ends[0]["high"] - ends[1]["low"]
     return Found(compare("better", low, high, bool(about["higher"])), said, file)
+
+
+def _beside(column: str, *rows: Measured | None) -> str:
+    """How many items the numbers are of, and what must be said beside them."""
+    cells = [(row, row.cell(column)) for row in rows if row is not None]
+    counts = ", ".join(map(str, sorted({row.n for row, _ in cells if row.n})))
+    remarks = dict.fromkeys(remark for _, cell in cells if cell is not None for remark in cell.remarks)
+    return "".join([f"; n = {counts}" if counts else "", *(f"; {remark}" for remark in remarks)])
 
 
 def _interval(of: Mapping[str, Any], digits: int, sign: str = "+") -> str:

@@ -24,7 +24,7 @@ from s2g.engine.run import Run, outline, resolve
 from s2g.engine.scoring import Score, score, score_name
 from s2g.engine.spread import Crew
 from s2g.engine.store import Store
-from s2g.errors import NotBuiltError, UserError
+from s2g.errors import NotBuiltError, UserError, lacks
 from s2g.interrupt import uninterrupted
 from s2g.report.composing import composed, composing, named
 from s2g.report.drawing import read_drawing, write_arrays
@@ -33,7 +33,7 @@ from s2g.report.exhibit_file import find_exhibit
 from s2g.report.gallery import gallery_of, write_gallery
 from s2g.report.measuring import columns_of, measure
 from s2g.report.page import Gallery
-from s2g.report.rendering import console_of, csv_of, markdown_of, only_printed, tex_of
+from s2g.report.rendering import console_of, csv_of, markdown_of, numbered, only_printed, tex_of
 from s2g.report.results import NOT_BUILT, Results, counts_of
 from s2g.report.studied import measure_study, study_columns
 from s2g.report.table import console_table
@@ -42,7 +42,7 @@ from s2g.report.wandb_exhibit import log_exhibit
 from s2g.report.wandb_log import WandbConfig
 from s2g.studies.study import asks_networks
 
-LACKING = re.compile(r"((?:model|guidance|bench)\.[\w.]+) = (.+?): no file")
+LACKING = re.compile(r"((?:model|guidance|bench)\.[\w.]+) = (.+?): (.*)|(environment \w+: it is not built)")
 K = TypeVar("K")
 
 
@@ -103,6 +103,8 @@ class Maker:
                 drawn = read_drawing(profile.drawing).collect(profile, rows, runs, self.root)
         endings = write(results, exhibit, gallery, self.out, drawn)
         console.print(console_of(exhibit, results, console.width))
+        for remark in numbered(results):  # a number in a cell is of no use without its words
+            console.print(remark, soft_wrap=True, markup=False)
         more = len(profile.columns) - 2
         if more > 0:
             console.print(f"and {more} more column{'s' * (more > 1)} in the files")
@@ -135,7 +137,7 @@ class Maker:
                 except NotBuiltError:
                     why[place] = NOT_BUILT
                 except UserError as error:
-                    if "no file" not in str(error):
+                    if not lacks(error):
                         raise
                     why[place] = what_lacks(str(error), raw["model"])
         return rows, runs, why
@@ -158,11 +160,13 @@ class Maker:
 
 
 def what_lacks(said: str, model: Mapping[str, Any]) -> str:
-    """A row's status where a file is not here, from the error that says so: which, and for a network from where."""
+    """A row's status where something is not here, from the error that says so: what, and for a network from where."""
     found = LACKING.search(said)
-    key, value = found.groups() if found is not None else ("model.weights", str(model["weights"]))
+    if found is None or found[4]:
+        return said.splitlines()[0] if found is None else found[4]
+    key, value, why, _ = found.groups()
     if key.startswith("bench."):  # what scores, not what samples
-        return f"no file: {key} = {value}"
+        return f"no file: {key} = {value}" if why.startswith("no ") else f"{key} = {value}: {why}"
     source = str(model.get("source", ""))  # most name the file themselves
     network = source if source.startswith(model["weights"]) else f"{model['weights']}{f' ({source})' * bool(source)}"
     if key == "model.vae":

@@ -18,7 +18,7 @@ from s2g.metrics.paths import WAYS
 from s2g.metrics.statistics import Estimate, of_mean
 from s2g.report.composing import composed, composing, named
 from s2g.report.exhibit import Profile, Wanted
-from s2g.report.pooled import apart, pooled
+from s2g.report.pooled import apart, pooled, scaled
 from s2g.report.results import RUN, Cell, Measured, numbers
 
 
@@ -60,7 +60,7 @@ def measure(
         for bench in dict.fromkeys(rows[place].bench for place in have):
             runs = [scores[place] for place in have if rows[place].bench == bench]
             cells |= cells_of(profile, bench, runs, [scores[p] for p in compared if rows[p].bench == bench], root)
-        status = RUN if len(have) == len(at) else why[next(place for place in at if place in why)]
+        status = RUN if len(have) == len(at) else "; ".join(dict.fromkeys(why[place] for place in at if place in why))
         typed = [override for override in first.overrides if not override.startswith("bench=shapes")]
         line = Measured(group, row, first.label, " ".join(["python run.py", *typed]), status)
         if have:
@@ -105,12 +105,14 @@ def cells_of(profile: Profile, bench: str, runs: Sequence[Score], references: Se
         said = () if column.metric in WAYS else remarks
         if column.over:
             found = pooled(column.over, metric, runs)
-            if found is not None:
-                delta = apart(metric, runs, references) if paired and column.over == "mean" else None
-                cells[name] = Cell.of(found, delta, said)
+            delta = apart(metric, runs, references) if paired and column.over == "mean" else None
         else:
+            found = runs[0].estimates[metric.name]
             delta = None if other is None else difference(metric, runs[0], other)
-            cells[name] = Cell.of(runs[0].estimates[metric.name], delta, said)
+        if found is not None:
+            found, delta = (one and scaled(one, column.over, column.scale) for one in (found, delta))
+            assert found is not None
+            cells[name] = Cell.of(found, delta, said)
     return cells
 
 

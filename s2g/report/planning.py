@@ -13,7 +13,7 @@ from rich.console import Console
 from s2g.config import ModelConfig, canonical
 from s2g.engine.run import Outline, describe, outline, resolve
 from s2g.engine.store import Store
-from s2g.errors import NotBuiltError, SeveralError, UserError
+from s2g.errors import NotBuiltError, SeveralError, UserError, lacks
 from s2g.report.composing import composed, composing, named
 from s2g.report.exhibit import Exhibit, Profile, Wanted, wanted
 from s2g.report.exhibit_file import find_exhibit, panels
@@ -99,7 +99,7 @@ def _planned(want: Wanted, raw: Mapping[str, Any], root: str) -> Planned:
     except UserError as error:  # built, but its weights are not here
         first = error.errors[0] if isinstance(error, SeveralError) else error
         state = str(first).splitlines()[0]
-        if state.startswith(("bench.", "model.vae")) and ": no file" in state:  # which one is listed below the table
+        if state.startswith(("bench.", "model.vae")) and " = " in state and lacks(first):  # which one is listed below the table
             state = f"no file: {state.partition(' = ')[0]}"
     expected = _expected(canonical(describe(run.model)), canonical([describe(run.guidance), describe(run.sampler)]), _Held(run))
     # A second network is counted as the model itself: how large it is, its weights will say.

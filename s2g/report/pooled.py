@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -44,6 +45,13 @@ def pooled(statistic: str, metric: Metric, scores: Sequence[Score]) -> Estimate 
     return jackknife(lambda rows: _WHAT[what](variance[rows].mean(), mean[rows].mean()), np.arange(run.num) // run.model.unit)
 
 
+def scaled(found: Estimate, statistic: str, scale: float) -> Estimate:
+    """An estimate of items that were multiplied by `scale` first: a variance takes its square, a percentage nothing."""
+    factor = scale ** _POWER.get(statistic.partition("_")[2], 1)
+    low, high = (None if end is None else factor * end for end in (found.low, found.high))
+    return replace(found, value=factor * found.value, low=low, high=high)
+
+
 def apart(metric: Metric, scores: Sequence[Score], others: Sequence[Score]) -> Estimate:
     """Mean over runs of the difference of each to its partner; of one run, paired on its items."""
     if len(scores) == 1:
@@ -56,6 +64,9 @@ _WHAT: dict[str, Callable[[float, float], float]] = {
     "std": lambda variance, _: float(np.sqrt(variance)),
     "cv": lambda variance, mean: 100.0 * float(np.sqrt(variance) / mean),
 }
+
+
+_POWER = {"variance": 2, "cv": 0}  # of the scale of what is measured, in a statistic of it; 1 for the others
 
 
 def _sets(metric: Metric, scores: Sequence[Score]) -> list[float]:

@@ -69,14 +69,19 @@ def value_of(results: Results, row: Measured, column: str) -> str:
         return row.status if row.status != RUN else ""
     value = float("nan") if cell.value is None else cell.value
     text = with_interval(Estimate(value, cell.low, cell.high, 0), results.columns[column]["digits"])
-    numbered = remarks_of(results)
-    return " ".join([text, *(f"[{numbered.index(remark) + 1}]" for remark in cell.remarks)])
+    known = remarks_of(results)
+    return " ".join([text, *(f"[{known.index(remark) + 1}]" for remark in cell.remarks)])
 
 
 def remarks_of(results: Results) -> list[str]:
     """What must be said beside numbers of a table, each once: number 1 is the first."""
     cells = (row.cell(column) for row in results.rows for column in results.columns)
     return list(dict.fromkeys(remark for cell in cells if cell is not None for remark in cell.remarks))
+
+
+def numbered(results: Results) -> list[str]:
+    """The remarks that cells give numbers of, each with its number."""
+    return [f"[{number}] {remark}." for number, remark in enumerate(remarks_of(results), 1)]
 
 
 def has_delta(results: Results, column: str) -> bool:
@@ -191,8 +196,7 @@ def how_to_read(exhibit: Exhibit, results: Results) -> list[str]:
     elif ran:
         said.append(f"The same noises under every row; calls per item, FLOPs relative to {against}.")
     footnotes = {line.label: line.footnote for line in profile.rows.values() if line.footnote}
-    numbered = [f"[{number}] {remark}." for number, remark in enumerate(remarks_of(results), 1)]
-    return [*said, *numbered, *exhibit.remarks, *(f"† {label}: {text}" for label, text in footnotes.items())]
+    return [*said, *numbered(results), *exhibit.remarks, *(f"† {label}: {text}" for label, text in footnotes.items())]
 
 
 def counted(results: Results) -> str:

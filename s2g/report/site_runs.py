@@ -65,7 +65,7 @@ def _add(page: RunPage, results: Results, row: Measured) -> None:
         cell = row.cell(column)
         if cell is not None and cell.value is not None:
             text = with_interval(Estimate(cell.value, cell.low, cell.high, 0), about["digits"])
-            page.values.setdefault(f"{about['label']}, n = {row.n}", text)
+            page.values.setdefault(f"{about['label']}, n = {row.n}", "; ".join([text, *cell.remarks]))
     if not page.cost and row.evaluations is not None and row.flops is not None and row.seconds is not None:
         scale = "none" if row.effective_scale is None else f"{row.effective_scale['value']:.2f}"
         page.cost = [

@@ -24,11 +24,25 @@ def show_sweep(rows: Sequence[Row], console: Console) -> None:
     console.print(runs_table(rows, knobs, numbers))
     if len(numbers) < len(rows):
         console.print("rows with the same number in the last column are one run: their knobs come to the same")
+    for remark, of in remarked(rows, numbers).items():
+        which = "" if len(of) == len(numbers) else f"run {', '.join(map(str, of))}: "
+        console.print(f"{which}{remark}", soft_wrap=True, markup=False)
     if any(name in knobs for name in SEEDS):
         table = seeds_table(rows, [name for name in knobs if name not in SEEDS])
         if table is not None:
             console.print(table)
             console.print("mean over seeds, ± half a 95 % t interval over seeds")
+
+
+def remarked(rows: Sequence[Row], numbers: dict[tuple[str, int], int]) -> dict[str, list[int]]:
+    """What must be said beside scores, and of which of the distinct runs."""
+    found: dict[str, list[int]] = {}
+    for _, score in rows:
+        number = numbers[score.run.key, score.run.num]
+        for remark in score.remarks:
+            if number not in found.setdefault(remark, []):
+                found[remark].append(number)
+    return found
 
 
 def swept(rows: Sequence[Row]) -> list[str]:

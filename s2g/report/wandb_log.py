@@ -157,7 +157,14 @@ def configuration(result: Score, store: Store) -> dict[str, Any]:
         "torch": sorted({about["packages"]["torch"] for about in surroundings}),
     }
     run = result.run
-    return {**run.identity(), "num": run.num, "method": run.name, "bench": run.bench.version(), "made_on": made_on}
+    return {
+        **run.identity(),
+        "num": run.num,
+        "method": run.name,
+        "bench": run.bench.version(),
+        "remarks": list(result.remarks),
+        "made_on": made_on,
+    }
 
 
 def values(result: Score) -> dict[str, float | int]:

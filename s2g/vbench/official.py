@@ -14,7 +14,7 @@ from typing import Any
 
 from s2g.cached import content_hash
 from s2g.config import canonical
-from s2g.errors import SeveralError, UserError, gathered
+from s2g.errors import MissingError, SeveralError, UserError, gathered
 from s2g.metrics.isolated.child import values_of
 from s2g.metrics.isolated.environment import Isolated, find
 from s2g.vbench.dimensions import DIMENSIONS
@@ -116,7 +116,7 @@ def weights_folder(typed: str) -> Path:
 def check(typed: str) -> None:
     """UserError with everything that scoring needs and that is not here; a GPU first, since without one nothing else helps."""
     if not gpu_there():
-        raise UserError(
+        raise MissingError(
             "bench.score = [vbench]: the official package needs an NVIDIA GPU, and nvidia-smi shows none here",
             allowed="videos alone (bench.score=[]), or results that were made elsewhere (bench.results=[FILE])",
             todo="s2g export RUN OUT --to vbench, score OUT where there is a GPU, then s2g score RUN bench.results=[FILE]",
@@ -129,7 +129,7 @@ def check(typed: str) -> None:
     if lacking:
         listed = "\n".join(f"  {one.place} for {', '.join(one.dimensions)}: {one.address}" for one in lacking)
         with gathered(errors):
-            raise UserError(f"{KEY} = {folder}: {len(lacking)} of {len(WEIGHTS)} files are not there\n{listed}")
+            raise MissingError(f"{KEY} = {folder}: {len(lacking)} of {len(WEIGHTS)} files are not there\n{listed}")
     if errors:
         raise SeveralError.of(errors)
 

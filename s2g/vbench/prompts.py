@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from s2g.errors import UserError, unknown
+from s2g.errors import MissingError, UserError, unknown
 from s2g.vbench.dimensions import DIMENSIONS
 
 FILE = "VBench_full_info.json"
@@ -120,7 +120,7 @@ def load(path: str) -> Suite:
     file = next((place for place in places if place.is_file()), None)
     if file is None:
         where = " or ".join(str(place.parent) for place in places)
-        raise UserError(
+        raise MissingError(
             f"{KEY} = {path or 'not given'}: no file {FILE} in {where}",
             todo=f"s2g fetch vbench ({SOURCE}), or {KEY}=FILE or FOLDER",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from PIL import Image
 
 import s2g.metrics.isolated
 from s2g.engine.inquiry import Inquiry
-from s2g.errors import UserError
+from s2g.errors import MissingError, UserError
 from s2g.metrics import qalign
 
 SPEC = importlib.util.spec_from_file_location(
@@ -82,6 +83,30 @@ def test_an_image_stands_in_the_middle_of_a_square(size: tuple[int, int], inside
     assert (pixels[outside] == (122, 116, 104)).all()
 
 
+def whole(folder: Path) -> None:
+    """A folder of one-align's files, empty."""
+    for name in ("config.json", *qalign.BESIDE, "a.bin", "b.bin"):
+        (folder / name).write_text("{}")
+    index = {"weight_map": {"layers.0": "a.bin", "layers.1": "b.bin", "layers.2": "b.bin"}}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("name", ["b.bin", "tokenizer.model", "preprocessor_config.json", "pytorch_model.bin.index.json"])
+def test_a_download_that_was_stopped_is_found_before_any_image_is_made(tmp_path: Path, name: str) -> None:
+    whole(tmp_path)
+    assert qalign.weights_folder(str(tmp_path)) == tmp_path
+    (tmp_path / name).unlink()
+    with pytest.raises(MissingError, match=f"bench.qalign = .*: no file {name} in "):
+        qalign.weights_folder(str(tmp_path))
+
+
+def test_an_index_that_is_cut_short_is_named(tmp_path: Path) -> None:
+    whole(tmp_path)
+    (tmp_path / "pytorch_model.bin.index.json").write_text('{"weight_map": {')
+    with pytest.raises(UserError, match="no index of shards"):
+        qalign.weights_folder(str(tmp_path))
+
+
 @dataclass
 class File:
     item: int
@@ -94,7 +119,7 @@ def test_scores_come_by_content_and_must_be_on_the_scale(tmp_path: Path, monkeyp
     weights.mkdir()
     with pytest.raises(UserError, match=r"config\.json"):
         qalign.weights_folder(str(weights))
-    (weights / "config.json").write_text("{}")
+    whole(weights)
     before = qalign.identity(str(weights), "scorer")
     (weights / "modeling.py").write_text("")
     assert qalign.identity(str(weights), "scorer") != before != qalign.identity(str(weights), "pyiqa")

@@ -11,8 +11,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from s2g.benches.digits import Digits
+from s2g.compbench import blip, phrases, prompts
+from s2g.compbench.prompts import CATEGORIES
 from s2g.config import CHECKOUT
-from s2g.errors import UserError
+from s2g.errors import MissingError, SeveralError, UserError
+from s2g.hps import checkpoint
+from s2g.hps import prompts as hps_prompts
+from s2g.metrics import qalign
+from s2g.metrics.isolated.environment import Isolated
 from s2g.report.committed import print_results, stale
 from s2g.report.exhibit import PROFILES
 from s2g.report.exhibit_file import exhibits, find_exhibit
@@ -42,6 +49,17 @@ profiles:
       fd: {bench: shapes, metric: fd, beside: fid}
   paper:
     groups: {big: {label: SiT-XL/2, set: {model: sit_xl, model.family: vit}}}
+"""
+TWO_SCORERS = """
+title: A table
+source: nowhere
+against: cfg
+rows: {cfg: {label: CFG, set: {guidance: cfg}}}
+profiles:
+  tiny:
+    set: {num: 32, sampler.steps: 2}
+    groups: {one: {label: one, set: {model: tiny_sit}}}
+    columns: {joint: {bench: shapes, metric: joint}, fd: {bench: digits, metric: fd}}
 """
 
 
@@ -183,3 +201,40 @@ def test_what_must_be_said_beside_a_number_is_in_every_form_of_the_table(tmp_pat
     assert "[2] antialias=true." in notes(exhibit, results) and " [1] [2]" in tex_of(exhibit, results)
     lines = list(csv.DictReader(csv_of(exhibit, results).splitlines()))
     assert [line["remarks"] for line in lines].count(" | ".join(remarks)) == 2
+
+
+def test_one_absent_scorer_leaves_the_others_of_its_row(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "table8.yaml").write_text(TWO_SCORERS)
+    kinds = {
+        "no file: bench.qalign = q-future/one-align": MissingError("bench.qalign = q-future/one-align: no folder with its"),
+        "environment qalign: it is not built": MissingError("environment qalign: it is not built (68 pinned packages)"),
+        "bench.score = [x]: needs a GPU": SeveralError([MissingError("bench.score = [x]: needs a GPU"), MissingError("more")]),
+    }
+    for status, error in kinds.items():
+        monkeypatch.setattr(Digits, "check", lambda self, model, error=error: raised(error))
+        rows, runs, why = maker(folder).resolved(find_exhibit(folder, "table8").profile("tiny"))
+        assert [rows[at].bench for at in runs] == ["shapes"] and [rows[at].bench for at in why] == ["digits"]
+        assert set(why.values()) == {status}
+    mistake = SeveralError([MissingError("bench.weights = a: no file a"), UserError("bench.dtype = fp8")])
+    monkeypatch.setattr(Digits, "check", lambda self, model: raised(mistake))
+    with pytest.raises(UserError, match=r"table8\.yaml:\d+: row cfg: 2 things are missing or wrong"):
+        maker(folder).resolved(find_exhibit(folder, "table8").profile("tiny"))
+
+
+def raised(error: Exception) -> None:
+    raise error
+
+
+def test_whatever_a_scorer_needs_and_is_not_here_is_missing_and_not_a_mistake(tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    for ask in (
+        lambda: qalign.weights_folder(nowhere),
+        lambda: blip.weights_folder(nowhere),
+        lambda: phrases.model_place(nowhere),
+        lambda: checkpoint.file_of(nowhere),
+        lambda: prompts.load(nowhere, "2025-09", CATEGORIES),
+        lambda: hps_prompts.load(nowhere, "official"),
+        lambda: Isolated(FOLDER.parent / "tests/metrics/isolated/old_numpy").check(),
+    ):
+        with pytest.raises(MissingError):
+            ask()

@@ -9,7 +9,8 @@ import pytest
 
 from s2g.config import CHECKOUT
 from s2g.report import planning
-from s2g.report.exhibit import Wanted
+from s2g.report.composing import composed, composing
+from s2g.report.exhibit import Wanted, wanted
 from s2g.report.exhibit_file import find_exhibit
 from s2g.report.planning import Planned
 
@@ -25,8 +26,15 @@ def test_items_that_are_scored_in_two_ways_are_sampled_once(monkeypatch: pytest.
     for one in plans:
         by_bench.setdefault(one.want.bench, []).append(one)
     assert {bench: len(found) for bench, found in by_bench.items()} == {
-        **dict.fromkeys(("hps", "hps_qalign", "compbench", "compbench_qalign"), 12)
+        **dict.fromkeys(("hps", "hps_qalign", "compbench_before", "compbench_before_qalign"), 12)
     }
-    for bench in ("hps", "compbench"):
+    for bench in ("hps", "compbench_before"):
         assert {(one.items, one.hours["H20"]) for one in by_bench[bench]} == {(7, 3.0)}
         assert {(one.items, one.state, one.hours["H20"]) for one in by_bench[f"{bench}_qalign"]} == {(0, "same items", 0.0)}
+
+
+def test_table_1_takes_the_list_of_colours_that_the_paper_had() -> None:
+    exhibit = find_exhibit(CHECKOUT / "experiments", "table1")
+    with composing():
+        lists = {want.bench: composed(want)["bench"].get("prompts") for want in wanted(exhibit.profile("paper"))}
+    assert lists["compbench_before"] == lists["compbench_before_qalign"] == "before"

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from s2g.config import CHECKOUT
 from s2g.engine.bench import Metric
 from s2g.metrics.statistics import of_mean
+from s2g.report.exhibit_file import find_exhibit
+from s2g.report.measuring import cells_of
 from s2g.report.pooled import STATISTICS, apart, pooled
 
 METRIC = Metric("m", "m", True, 1, items=lambda of: of["value"])
@@ -65,3 +68,22 @@ def test_a_difference_of_rows_of_several_runs_is_taken_run_by_run() -> None:
     found = apart(METRIC, scores(), others)
     # Differences of 1, 2, 3: their mean is 2 and its t interval 4.303 / sqrt(3), however much the runs themselves differ.
     assert found.value == pytest.approx(2) and found.high == pytest.approx(2 + 4.3027 / np.sqrt(3), abs=1e-3)
+
+
+def test_table_7_is_in_the_papers_units() -> None:
+    # HPS gives items as 100 cos; the paper prints its mean so, and variance and deviation of the cosine itself.
+    exhibit = find_exhibit(CHECKOUT / "experiments", "table7")
+    mean, variance, std, cv = exhibit.paper["sd3"]["s2"]
+    assert std == pytest.approx(cv / 100 * mean / 100, abs=5e-5) and variance == pytest.approx(std**2, abs=5e-7)
+    noise = np.random.default_rng(0).normal(size=(6, 500)) * 0.26
+    metric, units = Metric("avg", "", True, 2, items=lambda of: of["hps"]), np.arange(500) // 4
+    runs: list[Any] = []
+    for number, row in enumerate(30.86 + noise - noise.mean()):
+        bench, model = SimpleNamespace(metrics=(metric,)), SimpleNamespace(unit=4)
+        run = SimpleNamespace(num=500, model=model, bench=bench, key=str(number))
+        runs.append(SimpleNamespace(run=run, arrays={"hps": row}, estimates={"avg": of_mean(row, units)}, remarks=()))
+    cells = cells_of(exhibit.profile("paper"), "hps", runs, [], "")
+    assert cells["mean_percent"].value == pytest.approx(mean) and cells["cv"].value == pytest.approx(cv, rel=0.05)
+    assert cells["std"].value == pytest.approx(std, rel=0.05) and cells["variance"].value == pytest.approx(variance, rel=0.1)
+    assert cells["std"].value == pytest.approx(cells["cv"].value * cells["mean_percent"].value / 1e4, rel=1e-4)  # type: ignore[operator]
+    assert cells["variance"].low < cells["variance"].value < cells["variance"].high < 1e-5  # type: ignore[operator]

@@ -56,7 +56,7 @@ def test_it_goes_on_with_the_dimension_where_it_stopped(package: Path, suite: Su
     done = asked(package)
     assert done == list(DIMENSIONS)[: list(DIMENSIONS).index("human_action")]
     (package / "stop").unlink()
-    (values,) = (tmp_path / "judged").glob("vbench-*/values.jsonl")
+    (values,) = (tmp_path / "judged").glob("vbench-*/*/values.jsonl")
     whole = values.read_bytes()
     values.write_bytes(whole + b'{"key": "human_action ')  # a line that was not finished is no result
     official.scores(made, suite, str(package), tmp_path / "judged")

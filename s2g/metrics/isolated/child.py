@@ -4,6 +4,7 @@ The child script is called as  child.py ITEMS VALUES SETTINGS:
   ITEMS     JSONL, {"key": ..., "path": ..., "prompt": ...} each, and whatever else the scorer is given
   VALUES    JSONL, to be appended to: {"key": ..., "value": ...}, a line for each item, in order, flushed when it is known
   SETTINGS  one JSON object: weights by their absolute paths, and knobs
+Values lie in a folder for each scorer and what its values depend on: another one begins anew, and no value is deleted.
 It imports what it needs at its top, so that no items at all show whether that can be imported. It reaches no network.
 """
 
@@ -20,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from s2g.answers import FILE, mend, own_place, places, read_values
+from s2g.answers import FILE, known, mend, own_place, read_values
 from s2g.cached import put
 from s2g.errors import IsolatedError
 from s2g.metrics.isolated.environment import Isolated, locked, only_variables
@@ -28,6 +29,7 @@ from s2g.metrics.isolated.environment import Isolated, locked, only_variables
 LAUNCH = Path(__file__).with_name("launch.py")
 TIMEOUT = 1800.0  # seconds without a new value; the first one waits for the weights to load
 POLL = 0.1
+ABOUT = "about.json"  # beside values: what they depend on
 # What a child may know of the parent's surroundings. Everything else, tokens and keys above all, stays outside; HOME is a
 # folder of its own, because tokens lie in files there as well.
 VARIABLES = ("PATH", "TMPDIR", "LANG", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
@@ -43,6 +45,7 @@ def values_of(
     place: Path,
     settings: Mapping[str, Any] | None = None,
     *,
+    depends: Mapping[str, Any] | None = None,
     timeout: float = TIMEOUT,
     told: Callable[[int], None] | None = None,
     beside: bool = False,
@@ -51,39 +54,39 @@ def values_of(
     """Values by key, scored now or found in `place` from an earlier time, finished or not.
 
     items: `key` names the content that is scored, not the file: what was known of a key is not asked again.
-    place: the folder of this scorer's items.jsonl, values.jsonl and log.txt; values are dropped when the scorer or its
-    settings are others. timeout: seconds without a new value after which the child is ended. told: how many values there
-    are, now and then. beside: where another process scores in `place`, work in a folder beside it instead of waiting;
-    who asks sees to it that they ask for different keys. gpus: the child's CUDA_VISIBLE_DEVICES, ours if None.
+    place: below it, the folder of this scorer's items.jsonl, values.jsonl and log.txt. depends: what values depend on besides
+    environment and script: hashes of the weights, and those knobs that change a value; `settings` where not given, which
+    holds only if no path and no device is among them. timeout: seconds without a new value after which the child is ended.
+    told: how many values there are, now and then. beside: where another process scores there, work in a folder beside it
+    instead of waiting; who asks sees to it that they ask for different keys. gpus: the child's CUDA_VISIBLE_DEVICES, ours if
+    None.
 
     UserError if the environment is not built; IsolatedError with the whole log if the child fails, hangs, or leaves items
     out. Values that were written stay.
     """
     isolated.check()
+    about = _about(isolated, settings if depends is None else depends)
+    place = _folder(place, about)
     place.mkdir(parents=True, exist_ok=True)
     asked = {str(item["key"]): item for item in items}
     with own_place(place) if beside else _alone(place) as (own, lock):
-        _same(own, isolated, settings)
-        found = known_values(isolated, settings, place)
+        if not (place / ABOUT).exists():
+            put(place / ABOUT, (json.dumps(about, indent=1) + "\n").encode())
+        found, start = known(place), 0
         missing = [item for key, item in asked.items() if key not in found]
         if missing:
             mend(own / FILE)
-            _run(isolated, missing, own, settings or {}, timeout, told or (lambda count: None), lock, gpus)
-            found = known_values(isolated, settings, place)
+            start = _run(isolated, missing, own, settings or {}, timeout, told or (lambda count: None), lock, gpus)
+            found = known(place)
         lacking = [key for key in asked if key not in found]
         if lacking:
-            raise _failure(isolated, own, f"it ended without a value for {len(lacking)} items, the first {lacking[0]}")
+            raise _failure(isolated, own, start, f"it ended without a value for {len(lacking)} items, the first {lacking[0]}")
     return {key: found[key] for key in asked}
 
 
-def known_values(isolated: Isolated, settings: Mapping[str, Any] | None, place: Path) -> dict[str, Any]:
-    """Values by key that this scorer gave with these settings, whichever of its children wrote them."""
-    digest = _digest(isolated, settings)
-    found: dict[str, Any] = {}
-    for own in places(place):
-        if _noted(own) == digest:
-            found |= read_values(own / FILE)
-    return found
+def known_values(isolated: Isolated, depends: Mapping[str, Any] | None, place: Path) -> dict[str, Any]:
+    """Values by key that this scorer gave where they depend on this, whichever of its children wrote them."""
+    return known(_folder(place, _about(isolated, depends)))
 
 
 @contextlib.contextmanager
@@ -99,28 +102,13 @@ def try_imports(isolated: Isolated, place: Path, timeout: float = 300.0) -> None
         _run(isolated, [], place, {}, timeout, lambda count: None, lock, None)
 
 
-def _about(isolated: Isolated, settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {**isolated.identity(), "settings": dict(settings or {})}
+def _about(isolated: Isolated, depends: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {**isolated.identity(), "depends": dict(depends or {})}
 
 
-def _digest(isolated: Isolated, settings: Mapping[str, Any] | None) -> str:
-    return hashlib.sha256(json.dumps(_about(isolated, settings), sort_keys=True).encode()).hexdigest()
-
-
-def _noted(place: Path) -> str:
-    """Of which scorer and settings the values of a folder are; "" where there are none."""
-    try:
-        return json.loads((place / "about.json").read_text())["digest"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-
-
-def _same(place: Path, isolated: Isolated, settings: Mapping[str, Any] | None) -> None:
-    """Values of another scorer, or other settings, go."""
-    about, digest = _about(isolated, settings), _digest(isolated, settings)
-    if _noted(place) != digest:
-        (place / FILE).unlink(missing_ok=True)
-        put(place / "about.json", (json.dumps({**about, "digest": digest}, indent=1) + "\n").encode())
+def _folder(place: Path, about: Mapping[str, Any]) -> Path:
+    """Where the values of a scorer lie that depend on just this."""
+    return place / hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _run(
@@ -132,8 +120,11 @@ def _run(
     told: Callable[[int], None],
     lock: int,
     gpus: str | None,
-) -> None:
-    """One life of the child. It holds the lock too: whoever comes after a parent that was killed waits for its end."""
+) -> int:
+    """One life of the child; where in the log it begins.
+
+    It holds the lock too: whoever comes after a parent that was killed waits for its end.
+    """
     files = {name: place / name for name in ("items.jsonl", "values.jsonl", "settings.json", "log.txt", "home")}
     put(files["items.jsonl"], "".join(json.dumps(dict(item)) + "\n" for item in items).encode())
     put(files["settings.json"], json.dumps(dict(settings)).encode())
@@ -144,6 +135,7 @@ def _run(
     variables |= {} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus}
     began = f"\n== {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: {isolated.name}, {len(items)} items\n".encode()
     with files["log.txt"].open("ab") as log:
+        start = log.tell()  # what this child says, and no other one, begins here
         log.write(began)
         log.flush()
         child = subprocess.Popen(
@@ -159,9 +151,10 @@ def _run(
     if hung:
         done = read_values(files["values.jsonl"])
         at = next((item["key"] for item in items if str(item["key"]) not in done), "its end")
-        raise _failure(isolated, place, f"no new value came for {timeout:g} s, at {at}; it was ended")
+        raise _failure(isolated, place, start, f"no new value came for {timeout:g} s, at {at}; it was ended")
     if child.returncode:
-        raise _failure(isolated, place, _ended(child.returncode))
+        raise _failure(isolated, place, start, _ended(child.returncode))
+    return start
 
 
 def _watched(child: subprocess.Popen[bytes], values: Path, timeout: float, told: Callable[[int], None]) -> bool:
@@ -187,10 +180,9 @@ def _ended(code: int) -> str:
     return f"its process ended with code {code}" if code > 0 else f"its process ended by signal {-code}"
 
 
-def _failure(isolated: Isolated, place: Path, what: str) -> IsolatedError:
-    log = (place / "log.txt").read_text(errors="replace")
-    last = log[log.rfind("\n== ") + 1 :].rstrip()
-    said = "\n".join(f"  | {line}" for line in last.splitlines())
+def _failure(isolated: Isolated, place: Path, start: int, what: str) -> IsolatedError:
+    log = (place / "log.txt").read_bytes()[start:].decode(errors="replace").strip()
+    said = "\n".join(f"  | {line}" for line in log.splitlines())
     return IsolatedError(
         f"scorer {isolated.name}: {what}\n  its log in full ({os.path.relpath(place / 'log.txt')}):\n{said}\n"
         f"  do: s2g env doctor {isolated.name}; the same command goes on from the values that are there"

@@ -28,15 +28,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from s2g.cached import cache_folder
-from s2g.errors import IsolatedError, UserError, unknown
+from s2g.errors import IsolatedError, MissingError, UserError, unknown
 
 HERE = Path(__file__).parent
 PINNED = re.compile(r"[A-Za-z0-9][\w.-]*(\[[\w,-]+\])?==[\w.+!-]+(\s*;.+)?")
 BUILD_TIMEOUT = 3600  # seconds; the largest downloads some gigabytes
 # What a build may know of its surroundings: where things are, and how the network is reached. Nothing else: packages that
-# come as source run their own code while they are built.
+# come as source run their own code while they are built. What may hold a password, an index or a proxy, the installer
+# alone is given; scripts that run in the environment are not.
 BUILD_VARIABLES = ("PATH", "HOME", "USER", "TMPDIR", "LANG", "TZ", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
-BUILD_PREFIXES = ("UV_", "SSL_CERT_", "LC_")
+BUILD_PREFIXES = ("SSL_CERT_", "LC_")
+UV_VARIABLES = (
+    *("UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_STRATEGY", "UV_FIND_LINKS", "UV_OFFLINE"),
+    *("UV_CACHE_DIR", "UV_NO_CACHE", "UV_LINK_MODE", "UV_CONFIG_FILE", "UV_NO_CONFIG", "UV_INSECURE_HOST", "UV_NATIVE_TLS"),
+    *("UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES", "UV_REQUEST_TIMEOUT", "UV_CONCURRENT_DOWNLOADS", "UV_CONCURRENT_INSTALLS"),
+    *(
+        "UV_PYTHON_INSTALL_DIR",
+        "UV_PYTHON_INSTALL_MIRROR",
+        "UV_PYTHON_PREFERENCE",
+        "UV_PYTHON_DOWNLOADS",
+        "UV_KEYRING_PROVIDER",
+    ),
+)
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
@@ -108,7 +121,7 @@ class Isolated:
     def check(self) -> None:
         """UserError with the command that builds it if it is not there."""
         if self.built() is None:
-            raise UserError(
+            raise MissingError(
                 f"environment {self.name}: it is not built ({len(self.requirements)} pinned packages, Python {self.python})",
                 todo=f"s2g env build {self.name}",
             )
@@ -203,7 +216,12 @@ def only_variables(names: tuple[str, ...], prefixes: tuple[str, ...] = ()) -> di
 
 
 def _step(isolated: Isolated, command: list[str]) -> str:
-    variables: Mapping[str, str] = only_variables((*BUILD_VARIABLES, *PROXIES, *map(str.upper, PROXIES)), BUILD_PREFIXES)
+    proxies = only_variables((*PROXIES, *map(str.upper, PROXIES)))
+    variables: Mapping[str, str] = only_variables(BUILD_VARIABLES, BUILD_PREFIXES)
+    if Path(command[0]).name == "uv":
+        variables = {**variables, **proxies, **only_variables(UV_VARIABLES)}
+    else:  # a script may need the network, not what opens it
+        variables = {**variables, **{name: value for name, value in proxies.items() if "@" not in value}}
     try:
         done = subprocess.run(
             command, env=dict(variables), capture_output=True, text=True, check=False, timeout=BUILD_TIMEOUT, cwd="/"

@@ -17,9 +17,10 @@ import numpy
 import pytest
 
 from s2g.answers import FILE, places, read_values
+from s2g.engine.inquiry import InChild
 from s2g.errors import IsolatedError, UserError
-from s2g.metrics.isolated.child import try_imports, values_of
-from s2g.metrics.isolated.environment import Isolated, build, differences, find, known
+from s2g.metrics.isolated.child import _about, _folder, try_imports, values_of
+from s2g.metrics.isolated.environment import Isolated, _step, build, differences, find, known
 
 OLD_NUMPY = Isolated(Path(__file__).parent / "old_numpy")
 ITEMS = [{"key": f"item-{i}", "path": f"{i}.png", "prompt": "", "numbers": [i, i + 1]} for i in range(6)]
@@ -134,7 +135,7 @@ def test_a_stopped_build_leaves_no_environment(tmp_path: Path, monkeypatch: pyte
 
 def test_a_killed_scoring_goes_on_where_it_was(built: Isolated, cache: Path, tmp_path: Path) -> None:
     process = start("score", tmp_path, cache)
-    file = tmp_path / "values.jsonl"
+    file = place_of({"seconds": 0.4}, tmp_path) / FILE
     assert within(60, lambda: file.exists() and file.read_bytes().count(b"\n") >= 2)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -159,8 +160,36 @@ def test_a_failing_child_is_shown_in_full_and_its_values_stay(built: Isolated, t
     for words in ("scorer old_numpy", "code 1", "about to divide", "Traceback", "ZeroDivisionError: what went wrong inside"):
         assert words in said
     assert "log.txt" in said and "s2g env doctor old_numpy" in said
-    assert list(read_values(tmp_path / "values.jsonl")) == ["item-0", "item-1", "item-2"]
-    assert "ZeroDivisionError" in (tmp_path / "log.txt").read_text()
+    place = place_of({"fail_at": "item-3"}, tmp_path)
+    assert list(read_values(place / FILE)) == ["item-0", "item-1", "item-2"]
+    assert "ZeroDivisionError" in (place / "log.txt").read_text()
+
+
+def test_of_a_log_of_several_children_the_last_ones_is_shown_whole(built: Isolated, tmp_path: Path) -> None:
+    shutil.copytree(built.folder, tmp_path / built.name)
+    copy = Isolated(tmp_path / built.name)
+    (copy.folder / "child.py").write_text("print('begun\\n== Loading ==\\ndone')")
+    for _ in range(2):
+        with pytest.raises(IsolatedError) as raised:
+            values_of(copy, ITEMS, tmp_path / "place")
+        said = str(raised.value)
+        assert said.count("| begun") == said.count("| == Loading ==") == said.count("UTC: old_numpy, 6 items") == 1
+
+
+def test_values_outlive_a_moved_file_and_another_device(built: Isolated, tmp_path: Path) -> None:
+    weights, depends = {"weights": "/here/model", "device": "auto"}, {"weights": "12ab"}
+    first = values_of(built, ITEMS[:2], tmp_path, weights, depends=depends)
+    moved = {"weights": "/there/model", "device": "cuda"}
+    assert values_of(built, ITEMS[:2], tmp_path, moved, depends=depends) == first  # no child was started
+    others = values_of(built, ITEMS[:2], tmp_path, moved, depends={"weights": "34cd"})
+    assert others["item-0"]["pid"] != first["item-0"]["pid"]
+    assert values_of(built, ITEMS[:2], tmp_path, weights, depends=depends) == first  # nothing was deleted
+    scorer = InChild(built, moved, "cuda", depends)
+    assert scorer.known(tmp_path) == first
+
+
+def place_of(depends: dict[str, object], place: Path) -> Path:
+    return _folder(place, _about(OLD_NUMPY, depends))
 
 
 def test_a_child_that_hangs_is_ended_and_named(built: Isolated, tmp_path: Path) -> None:
@@ -168,7 +197,7 @@ def test_a_child_that_hangs_is_ended_and_named(built: Isolated, tmp_path: Path) 
         values_of(built, ITEMS, tmp_path, {"hang_at": "item-2"}, timeout=3)
     said = str(raised.value)
     assert "old_numpy" in said and "no new value came for 3 s, at item-2" in said and "about to hang" in said
-    assert not alive(read_values(tmp_path / "values.jsonl")["item-0"]["pid"])
+    assert not alive(read_values(place_of({"hang_at": "item-2"}, tmp_path) / FILE)["item-0"]["pid"])
 
 
 def test_a_child_that_leaves_items_out_is_no_success(built: Isolated, tmp_path: Path) -> None:
@@ -195,6 +224,24 @@ def test_the_parents_secrets_stay_outside(built: Isolated, tmp_path: Path, monke
     assert not any("s2g" in place and "site-packages" not in place for place in seen["path"])
     of_build = json.loads((built.place / "seen.json").read_text())
     assert "PATH" in of_build and not {"HF_TOKEN", "AWS_SECRET_ACCESS_KEY"} & set(of_build)
+
+
+def test_only_the_installer_is_given_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "UV_INDEX_URL": "https://user:secret@index",
+        "UV_PUBLISH_TOKEN": "secret",
+        "UV_INDEX_OWN_PASSWORD": "secret",
+        "https_proxy": "http://user:secret@proxy",
+        "no_proxy": "localhost",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    seen = {}
+    for name in ("uv", "python"):
+        (tmp_path / name).symlink_to("/usr/bin/env")
+        seen[name] = dict(line.split("=", 1) for line in _step(OLD_NUMPY, [str(tmp_path / name)]).splitlines())
+    assert {name for name in given if name in seen["uv"]} == {"UV_INDEX_URL", "https_proxy", "no_proxy"}
+    assert "secret" not in str(seen["python"]) and {"PATH", "no_proxy"} <= set(seen["python"])
 
 
 def test_what_was_changed_by_hand_is_named(built: Isolated, tmp_path: Path) -> None:
@@ -250,7 +297,7 @@ def test_two_children_beside_each_other_ask_nothing_twice(built: Isolated, tmp_p
     for thread in threads:
         thread.join()
     assert sorted(found) == [item["key"] for item in ITEMS]
-    assert [len(read_values(place / FILE)) for place in places(tmp_path)] == [3, 3]
+    assert [len(read_values(place / FILE)) for place in places(place_of({"seconds": 0.3}, tmp_path))] == [3, 3]
     pids = {value["pid"] for value in found.values()}  # type: ignore[index]
     assert len(pids) == 2
     assert values_of(built, ITEMS, tmp_path, {"seconds": 0.3}) == found  # both are read, and no child is started

@@ -1,0 +1,65 @@
+"""What must be said beside a score stands wherever the score does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from s2g.config import CHECKOUT
+from s2g.report.claims import Check
+from s2g.report.judging import _one
+from s2g.report.making import Maker
+from s2g.report.rendering import numbered
+from s2g.report.results import Cell, Results
+from s2g.report.site_runs import run_pages
+from s2g.report.sweep import remarked
+
+SAID = "not comparable: 7 of 10 images were there"
+
+
+@pytest.fixture
+def results() -> Results:
+    found = Results.load(CHECKOUT / "experiments" / "results" / "table2-tiny.json")
+    column = next(iter(found.columns))
+    delta = {"value": 1.0, "low": 0.5, "high": 1.5}
+    return replace(
+        found, rows=tuple(replace(r, cells={**r.cells, column: Cell(1.0, 0.5, 1.5, delta, (SAID,))}) for r in found.rows)
+    )
+
+
+def test_a_runs_page_says_it(results: Results) -> None:
+    pages = run_pages([results], {results.exhibit: "Table 2"}, "nowhere")
+    assert any(SAID in text for page in pages for text in page.values.values())
+
+
+def test_a_claim_says_it_with_the_number_of_items(results: Results) -> None:
+    column = next(iter(results.columns))
+    check = Check("better", results.exhibit, [column], ["s2"])
+    found = _one(check, results.rows[-1], results.rows[0], column, results, "table2-tiny.json")
+    assert found.said.endswith(f"; n = {results.rows[-1].n}; {SAID}")
+
+
+def test_a_sweep_says_it_and_of_which_runs() -> None:
+    def row(key: str, *remarks: str) -> tuple[dict[str, str], Any]:
+        return {}, SimpleNamespace(run=SimpleNamespace(key=key, num=1), remarks=remarks)
+
+    rows = [row("a", "x", "y"), row("b", "x"), row("a", "x", "y")]
+    assert remarked(rows, {("a", 1): 1, ("b", 1): 2}) == {"x": [1, 2], "y": [1]}
+
+
+def test_the_console_table_is_followed_by_the_words_of_its_numbers(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert numbered(results) == [f"[1] {SAID}."]
+    monkeypatch.setattr(Maker, "resolved", lambda self, profile: ([], {}, {}))
+    monkeypatch.setattr("s2g.report.making.columns_of", lambda profile, rows: results.columns)
+    monkeypatch.setattr("s2g.report.making.measure", lambda *given: results.rows)
+    monkeypatch.setattr("s2g.report.making.write", lambda *given: [".json"])
+    monkeypatch.setattr(Maker, "scores", lambda *given: {})
+    Maker(CHECKOUT / "experiments", tmp_path, str(tmp_path), None, 1, "make table2").make("table2", "tiny", Console(width=200))
+    assert f"[1] {SAID}." in capsys.readouterr().out
