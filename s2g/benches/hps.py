@@ -20,10 +20,12 @@ from s2g.hps import checkpoint, official, prompts
 from s2g.hps.known import V21
 from s2g.hps.prompts import COUNT, LISTS, STYLES
 from s2g.metrics import qalign
+from s2g.metrics.comparable import not_comparable
 from s2g.metrics.part import part_items
 
 SCORERS = ("hps", "official")
 SCORES = ("hps", "qalign")
+PUBLISHED = {"hps": "HPSv2.1", "qalign": "Q-Align (HPS)"}  # whose numbers a score would stand beside
 USUAL = (10.0, 40.0)  # ours: every mean that is published for v2.1 lies well inside (GLIDE 14.51, S2 on SD3.5 31.56)
 
 
@@ -189,21 +191,28 @@ class HPS21:
             return why
         if self.prompt_list == "own":
             why.append("prompts of one's own")
-        elif num != self.num:
+        elif not prompts.official():
+            why.append("prompts not known to be the official ones (s2g fetch hps records them)")
+        if self.prompt_list != "own" and num != self.num:
             why.append(f"{num:,} of {self.num:,} prompts")
-        if "hps" in self.score:
-            if self.architecture != checkpoint.ARCHITECTURE:
-                why.append(f"the network is {Path(self.architecture).stem}, not {checkpoint.ARCHITECTURE}")
-            elif not checkpoint.official(self.weights):
-                why.append(f"the checkpoint is not known to be the hub's {V21} (s2g fetch hps records its sha256)")
         if arrays is not None and (here := int(arrays["here"].sum())) < num:
             why.append(f"{here:,} of {num:,} images were there")
-        if arrays is not None and "hps" in arrays and not USUAL[0] <= (mean := float(np.nanmean(arrays["hps"]))) <= USUAL[1]:
-            why.append(f"a mean of {mean:.2f} is far from every published one (14.5 to 33): other weights?")
-        said = [f"not comparable with published HPSv2.1 numbers: {'; '.join(why)}"] if why else []
+        doubts = {"hps": self._doubts(arrays), "qalign": qalign.doubts(self.qalign)}
+        said = not_comparable(why, {PUBLISHED[name]: doubts[name] for name in SCORES if name in self.score})
         if "hps" in self.score and self.scorer == "hps":
             said.append(f"HPS v2.1 with antialias={str(self.antialias).lower()}, {self.dtype}: compare only with the same")
-        return said
+        return [*said, *([qalign.remark(self.qalign_variant)] if "qalign" in self.score else [])]
+
+    def _doubts(self, arrays: Arrays | None) -> list[str]:
+        """Why what gave its HPS scores may not be the published network."""
+        why = []
+        if "hps" in self.score and self.architecture != checkpoint.ARCHITECTURE:
+            why.append(f"the network is {Path(self.architecture).stem}, not {checkpoint.ARCHITECTURE}")
+        elif "hps" in self.score and not checkpoint.official(self.weights):
+            why.append(f"the checkpoint is not known to be the hub's {V21} (s2g fetch hps records its sha256)")
+        if arrays is not None and "hps" in arrays and not USUAL[0] <= (mean := float(np.nanmean(arrays["hps"]))) <= USUAL[1]:
+            why.append(f"a mean of {mean:.2f} is far from every published one (14.5 to 33): other weights?")
+        return why
 
     def judge(self, images: Sequence[Image], num: int, place: Path, asked: Asked = asked_here) -> dict[str, np.ndarray]:
         """100 cos and Q-Align 1 to 5 of each image, nan where it lacks; its style; whether it was there."""

@@ -47,6 +47,11 @@ def weights_folder(typed: str) -> Path:
     return folder
 
 
+def doubts(typed: str) -> list[str]:
+    """Why its answers may not be those of the official network; [] where the hub's own is taken."""
+    return [] if typed == OFFICIAL and not Path(typed).is_dir() else [f"BLIP is not known to be {OFFICIAL}"]
+
+
 def identity(typed: str) -> str:
     """12 hex digits of everything that determines an answer: config, weights, vocabulary."""
     folder = weights_folder(typed)

@@ -59,8 +59,12 @@ def check_version(typed: str) -> None:
 
 
 def official(typed: str) -> bool:
-    """Whether it is known to be the hub's version 2.1."""
-    return content_hash(file_of(typed)) == known.recorded()["weights"].get(known.V21)
+    """Whether it is known to be the hub's version 2.1; a file that is not here is not known to be anything."""
+    try:
+        file = file_of(typed)
+    except UserError:
+        return False
+    return content_hash(file) == known.recorded()["weights"].get(known.V21)
 
 
 @cache
