@@ -69,3 +69,53 @@ def test_adm_is_the_same_as_export_npz(run_of, fakes: Typed, tmp_path: Path) -> 
     export(run.key, str(tmp_path / "runs"), "adm", tmp_path / "batch.npz", None)
     with np.load(tmp_path / "batch.npz") as stored:
         assert np.array_equal(stored["arr_0"], store.items(range(8)))
+
+
+def test_what_a_run_has_beyond_the_official_set_is_not_written(
+    run_of,
+    fakes: Typed,  # noqa: F811
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    run = run_of(*fakes("bench.score=[]", "num=84"))
+    store = make(run, tmp_path / "runs")
+    export(run.key, str(tmp_path / "runs"), "compbench", tmp_path / "out", None)
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(files) == 80 and {path.read_bytes() for path in files} == {
+        (store.folder / "items" / f"{item:06d}.png").read_bytes() for item in range(80)
+    }
+    assert "the first 80 of the run's 84 items" in capfd.readouterr().out
+
+
+def test_an_export_is_there_whole_or_not_at_all(
+    run_of,
+    fakes: Typed,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    run = run_of(*fakes("bench.score=[]"))
+    store = make(run, tmp_path / "runs")
+    about, out, beside = store.read_run(), tmp_path / "out", tmp_path / "out.unfinished"
+    monkeypatch.setattr(Store, "read_run", lambda self: {**about, "random_weights": True})
+    seen = []
+
+    def stopped(source: Path, target: Path) -> None:
+        seen.append(beside.is_dir() and not out.exists())
+        if len(seen) == 5:
+            raise OSError("full")
+        target.write_bytes(source.read_bytes())
+
+    with monkeypatch.context() as patched:
+        patched.setattr("s2g.report.export.shutil.copyfile", stopped)
+        with pytest.raises(OSError, match="full"):
+            export(run.key, str(tmp_path / "runs"), "compbench", out, None)
+    assert seen == [True] * 5 and not out.exists() and not beside.exists()
+    beside.mkdir()
+    with pytest.raises(UserError, match=r"out\.unfinished is there"):
+        export(run.key, str(tmp_path / "runs"), "compbench", out, None)
+    beside.rmdir()
+    out.mkdir()  # an empty folder is as good as none
+    export(run.key, str(tmp_path / "runs"), "compbench", out, None)
+    assert len(list(out.rglob("*.png"))) == 80 and not beside.exists()
+    assert "random weights: no number and no image of this run means anything" in capfd.readouterr().out
