@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from s2g.errors import SeveralError, UserError, gathered, unknown
 from s2g.metrics import qalign
 from s2g.metrics.comparable import not_comparable
 from s2g.metrics.part import part_items
+from s2g.shapes.vocabulary import check_words
 from s2g.typed import at_least
 
 IMAGES = 10  # of a prompt
@@ -118,6 +120,10 @@ class CompBench:
         errors = self.lacking()
         if model.network.get("num_classes") or model.family in ("toy", "gmm") or model.makes_videos:
             errors.insert(0, UserError(f"bench = compbench: {model.name} makes no images of texts", allowed="sd3, sd35, flux"))
+        with suppress(UserError):  # that lists are not here is among the errors already
+            texts = [prompt for listed in self._lists.values() for prompt in listed.prompts]
+            with gathered(errors):
+                check_words(model.family, texts)
         if errors:
             raise SeveralError.of(errors)
 

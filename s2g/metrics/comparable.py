@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 
 def not_comparable(common: Sequence[str], own: Mapping[str, Sequence[str]]) -> list[str]:
-    """A line for each kind of published numbers that a score cannot stand beside, with why; kinds with the same reasons share it.
+    """A line for each kind of published numbers that a score cannot stand beside; kinds with the same reasons share it.
 
     common: reasons that hold for every kind; own: by kind, such as "HPSv2.1", the reasons of its scorer.
     """

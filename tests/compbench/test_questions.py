@@ -77,7 +77,8 @@ def test_docs_of_spacys_own_in_its_environment(tmp_path: Path, monkeypatch: pyte
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     version, chunks, kept = json.loads(said)
     assert version == "3.5.3" and chunks == ["A red bench", "top", "a bowl", "the left"] and kept == ["A red bench", "a bowl"]
-    write = f"import spacy; nlp = spacy.blank('en'); nlp.meta.update(name='core_web_sm', version='{{}}'); nlp.to_disk('{tmp_path}/model')"
+    write = "import spacy; nlp = spacy.blank('en'); nlp.meta.update(name='core_web_sm', version='{}')"
+    write += f"; nlp.to_disk('{tmp_path}/model')"
     for stated, words in (("3.5.0", "E029"), ("3.6.0", "is not of spaCy 3.5.3")):
         subprocess.run([str(isolated.interpreter), "-I", "-c", write.format(stated)], check=True)
         with pytest.raises(IsolatedError, match=words):
