@@ -32,8 +32,7 @@ USUAL = (10.0, 40.0)  # ours: every mean that is published for v2.1 lies well in
 
 
 def _style(name: str, label: str, style: str) -> Metric:
-    place = STYLES.index(style)
-    return Metric(name, label, True, 2, items=lambda of: part_items(of["hps"], of["style"] == place))
+    return Metric(name, label, True, 2, items=lambda of: part_items(of["hps"], of["style"] == STYLES.index(style)))
 
 
 def _all(of: Arrays, name: str) -> np.ndarray:
@@ -224,8 +223,8 @@ class HPS21:
         """100 cos and Q-Align 1 to 5 of each image, nan where it lacks; its style; whether it was there."""
         here = np.zeros(num, bool)
         here[[image.item for image in images]] = True
-        styles = [self.place(item)[0] for item in range(num)]
-        style = np.array([STYLES.index(name) if name in STYLES else -1 for name in styles])
+        order = {name: at for at, name in enumerate(STYLES)}
+        style = np.array([order.get(self.place(item)[0], -1) for item in range(num)])
         arrays = {"here": here, "style": style}
         if "hps" in self.score:
             arrays["hps"] = filled(num, images, self._hps(images, place, asked))
