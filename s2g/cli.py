@@ -298,16 +298,17 @@ def fetch(
 
 @app.command(name="score-folder")
 def score_folder(
-    folder: Path = typer.Argument(help="Images in HPSv2's official layout: FOLDER/STYLE/NNNNN.jpg."),
-    typed: list[str] = typer.Argument(None, help="Knobs of bench=hps: bench.path=FOLDER, bench.antialias=false, ..."),
+    folder: Path = typer.Argument(help="Images under official names, as s2g export writes them: FOLDER/STYLE/NNNNN.jpg."),
+    typed: list[str] = typer.Argument(None, help="Knobs of the bench: bench.path=FOLDER, bench.antialias=false, ..."),
+    bench: str = typer.Option("hps", help="Whose names they are, and whose scores: hps, compbench."),
     allow_missing: bool = typer.Option(False, "--allow-missing", help="Score the images that are there, and label the score."),
     workers: int | None = typer.Option(None, help="Processes; as many as cores, or as GPUs, when not given."),
 ) -> None:
-    """HPS v2.1 of images that anybody made; missing, extra and unreadable ones are named and stop it."""
-    from s2g.report.hps_scores import score_folder as score_images
+    """Scores of images that anybody made; missing, extra and unreadable ones are named and stop it."""
+    from s2g.report.folder_scores import score_folder as score_images
 
     with stoppable():
-        score_images(folder, typed or [], allow_missing, workers)
+        score_images(folder, bench, typed or [], allow_missing, workers)
 
 
 @app.command(name="compare-scorers")

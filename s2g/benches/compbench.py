@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,9 @@ from s2g.engine.judged import Image, filled
 from s2g.engine.spread import asked_here
 from s2g.errors import SeveralError, UserError, gathered, unknown
 from s2g.metrics import qalign
+from s2g.metrics.comparable import not_comparable
 from s2g.metrics.part import part_items
+from s2g.shapes.vocabulary import check_words
 from s2g.typed import at_least
 
 VERSION = 1  # of how images are asked about; another one asks anew
@@ -28,6 +31,7 @@ IMAGES = 10  # of a prompt
 FIRST_SEED = 42  # image n of every prompt begins from noise of seed 42 + n
 APART = 1000  # between the seeds of runs: seed=1 is 1042 to 1051
 SCORES = ("blip", "qalign")
+PUBLISHED = {"blip": "T2I-CompBench", "qalign": "Q-Align (T2I-CompBench)"}  # whose numbers a score would stand beside
 
 
 def _category(name: str, label: str) -> Metric:
@@ -117,6 +121,10 @@ class CompBench:
         errors = self.lacking()
         if model.network.get("num_classes") or model.family in ("toy", "gmm") or model.makes_videos:
             errors.insert(0, UserError(f"bench = compbench: {model.name} makes no images of texts", allowed="sd3, sd35, flux"))
+        with suppress(UserError):  # that lists are not here is among the errors already
+            texts = [prompt for listed in self._lists.values() for prompt in listed.prompts]
+            with gathered(errors):
+                check_words(model.family, texts)
         if errors:
             raise SeveralError.of(errors)
 
@@ -188,19 +196,24 @@ class CompBench:
 
     def remarks(self, num: int, arrays: Arrays | None = None) -> list[str]:
         """Why a score is not comparable, and what else is to be known of it; [] for the whole official set."""
-        why = []
+        why: list[str] = []
+        if not self.score:
+            return why
         if self.prompt_list == "own":
             why.append("prompts of one's own")
         if num != self.num:
             why.append(f"{num / self._count:.3g} images of a prompt instead of {IMAGES} ({num:,} of {self.num:,})")
         if arrays is not None and (here := int(arrays["here"].sum())) < num:
             why.append(f"{here:,} of {num:,} images were there")
-        said = [f"not comparable with published T2I-CompBench numbers: {'; '.join(why)}"] if why else []
+        doubts = {"blip": [*blip.doubts(self.blip), *phrases.doubts(self.spacy)], "qalign": qalign.doubts(self.qalign)}
+        if set(self.categories) != set(CATEGORIES):  # each category of BLIP's has a column of its own, Q-Align one for all
+            doubts["qalign"].append(f"it is over {', '.join(self.categories)} alone")
+        said = not_comparable(why, {PUBLISHED[name]: doubts[name] for name in SCORES if name in self.score})
         if self.prompt_list == "before":
             said.append(
                 "the list of colours from before 2025-09-03, with five repeats: not strictly comparable with the newer one"
             )
-        return said
+        return [*said, *([qalign.remark(self.qalign_variant)] if "qalign" in self.score else [])]
 
     def judge(self, images: Sequence[Image], num: int, place: Path, asked: Asked = asked_here) -> dict[str, np.ndarray]:
         """blip in [0, 1] and Q-Align 1 to 5 of each image, nan where it lacks; its category; whether it was there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,17 +21,19 @@ from s2g.hps import checkpoint, official, prompts
 from s2g.hps.known import V21
 from s2g.hps.prompts import COUNT, LISTS, STYLES
 from s2g.metrics import qalign
+from s2g.metrics.comparable import not_comparable
 from s2g.metrics.part import part_items
+from s2g.shapes.vocabulary import check_words
 
 VERSION = 1  # of how images are scored; another one scores anew
 SCORERS = ("hps", "official")
 SCORES = ("hps", "qalign")
+PUBLISHED = {"hps": "HPSv2.1", "qalign": "Q-Align (HPS)"}  # whose numbers a score would stand beside
 USUAL = (10.0, 40.0)  # ours: every mean that is published for v2.1 lies well inside (GLIDE 14.51, S2 on SD3.5 31.56)
 
 
 def _style(name: str, label: str, style: str) -> Metric:
-    place = STYLES.index(style)
-    return Metric(name, label, True, 2, items=lambda of: part_items(of["hps"], of["style"] == place))
+    return Metric(name, label, True, 2, items=lambda of: part_items(of["hps"], of["style"] == STYLES.index(style)))
 
 
 def _all(of: Arrays, name: str) -> np.ndarray:
@@ -58,8 +61,8 @@ class HPS21:
     scorer: str = "hps"
     weights: str = V21
     architecture: str = checkpoint.ARCHITECTURE
-    antialias: bool = True
-    dtype: str = "fp32"
+    antialias: bool | None = None  # of our scorer alone, so that a typed one can be told: true
+    dtype: str | None = None  # likewise: fp32
     qalign: str = qalign.OFFICIAL
     qalign_variant: str = "scorer"
     device: str = "auto"
@@ -77,6 +80,9 @@ class HPS21:
             if name not in SCORES:
                 raise unknown("bench.score", name, SCORES)
         qalign.check_variant(self.qalign_variant)
+        if self.scorer == "official" and "hps" in self.score:
+            device = self.device if self.device != "auto" and self.score == ("hps",) else None  # Q-Align would read it
+            official.check_unread({"antialias": self.antialias, "dtype": self.dtype, "device": device})
 
     @property
     def num(self) -> int:
@@ -117,6 +123,10 @@ class HPS21:
         errors = self.lacking()
         if "num_classes" in model.network or model.family in ("toy", "gmm") or model.makes_videos:
             errors.insert(0, UserError(f"bench = hps: {model.name} makes no images of texts", allowed="sd3, sd35, flux"))
+        with suppress(UserError):  # that lists are not here is among the errors already
+            texts = self.prompts(range(len(self._entries)))
+            with gathered(errors):
+                check_words(model.family, texts)
         if errors:
             raise SeveralError.of(errors)
 
@@ -182,7 +192,8 @@ class HPS21:
     def _clip(self) -> Any:
         from s2g.hps.clip import Clip  # its preprocessing needs torch; what it is does not
 
-        return Clip(self.weights, self.architecture, self.antialias, self.dtype)
+        smooth = True if self.antialias is None else self.antialias
+        return Clip(self.weights, self.architecture, smooth, self.dtype or "fp32")
 
     def remarks(self, num: int, arrays: Arrays | None = None) -> list[str]:
         """Why a score is not comparable, and what it was made with; the count of images that were there if not all were."""
@@ -191,27 +202,30 @@ class HPS21:
             return why
         if self.prompt_list == "own":
             why.append("prompts of one's own")
-        elif num != self.num:
+        elif not prompts.official():
+            why.append("prompts not known to be the official ones (s2g fetch hps records them)")
+        if self.prompt_list != "own" and num != self.num:
             why.append(f"{num:,} of {self.num:,} prompts")
-        if "hps" in self.score:
-            if self.architecture != checkpoint.ARCHITECTURE:
-                why.append(f"the network is {Path(self.architecture).stem}, not {checkpoint.ARCHITECTURE}")
-            elif not checkpoint.official(self.weights):
-                why.append(f"the checkpoint is not known to be the hub's {V21} (s2g fetch hps records its sha256)")
         if arrays is not None and (here := int(arrays["here"].sum())) < num:
             why.append(f"{here:,} of {num:,} images were there")
+        doubts = {"hps": self._doubts(arrays) if "hps" in self.score else [], "qalign": qalign.doubts(self.qalign)}
+        said = not_comparable(why, {PUBLISHED[name]: doubts[name] for name in SCORES if name in self.score})
+        if "hps" in self.score and self.scorer == "hps":
+            said.append(f"HPS v2.1 with {self._clip.knobs}: compare only with the same")
+        return [*said, *([qalign.remark(self.qalign_variant)] if "qalign" in self.score else [])]
+
+    def _doubts(self, arrays: Arrays | None) -> list[str]:
+        """Why what gave its HPS scores may not be the published network."""
+        why = checkpoint.doubts(self.weights, self.architecture)
         if arrays is not None and "hps" in arrays and not USUAL[0] <= (mean := float(np.nanmean(arrays["hps"]))) <= USUAL[1]:
             why.append(f"a mean of {mean:.2f} is far from every published one (14.5 to 33): other weights?")
-        said = [f"not comparable with published HPSv2.1 numbers: {'; '.join(why)}"] if why else []
-        if "hps" in self.score and self.scorer == "hps":
-            said.append(f"HPS v2.1 with antialias={str(self.antialias).lower()}, {self.dtype}: compare only with the same")
-        return said
+        return why
 
     def judge(self, images: Sequence[Image], num: int, place: Path, asked: Asked = asked_here) -> dict[str, np.ndarray]:
         """100 cos and Q-Align 1 to 5 of each image, nan where it lacks; its style; whether it was there."""
         here = np.zeros(num, bool)
         here[[image.item for image in images]] = True
-        order = {style: at for at, style in enumerate(STYLES)}
+        order = {name: at for at, name in enumerate(STYLES)}
         style = np.array([order.get(self.place(item)[0], -1) for item in range(num)])
         arrays = {"here": here, "style": style}
         if "hps" in self.score:

@@ -14,7 +14,7 @@ import numpy as np
 from s2g.config import ModelConfig, canonical
 from s2g.engine.bench import Arrays, Metric
 from s2g.errors import UserError
-from s2g.shapes.vocabulary import KNOWN, shown, words_of
+from s2g.shapes.vocabulary import check_words
 from s2g.typed import at_least, coerce, only
 
 LEAST = 2  # items of a run
@@ -30,28 +30,38 @@ class Prompts:
 
     num: int | None = None  # as many as there are prompts
     path: str | None = None
-    text: tuple[str, ...] = ()
+    text: tuple[str, ...] | None = None
     seeds: tuple[int, ...] = ()
+    examples: tuple[str, ...] = ()  # where neither path nor text is typed: a YAML's prompts are not taken for typed ones
 
     kept_mb: ClassVar[float] = 1.6  # a PNG of 1024x1024
+    listed: ClassVar[tuple[str, ...]] = ()  # the prompts, wherever they are from; set when it is made
     protocol: ClassVar[str] = "none; the images are for looking"
 
     def __post_init__(self) -> None:
+        text = self.examples if self.text is None else self.text
         if self.path is not None:
+            for key, typed in (("text", self.text), ("seeds", self.seeds)):
+                if typed:
+                    raise UserError(
+                        f"bench.{key} is given, and bench.path = {self.path}: it would not be read",
+                        allowed="prompts and their seeds from a file, or typed",
+                        todo=f'leave out bench.path or bench.{key}; seeds of a file: .jsonl of {{"prompt": ..., "seed": ...}}',
+                    )
             text, seeds = read_prompts(Path(self.path).expanduser())
-            object.__setattr__(self, "text", text)
             object.__setattr__(self, "seeds", seeds)
-        if not self.text:
+        object.__setattr__(self, "listed", text)
+        if not text:
             raise UserError("bench.text = []: no prompts", todo="bench.path=FILE, one prompt a line, or 'bench.text=[a cat]'")
-        for place, prompt in enumerate(self.text):
+        for place, prompt in enumerate(self.listed):
             if not prompt.strip():
                 raise UserError(f"bench.text: prompt {place + 1} is empty", allowed="prompts of at least one word")
-        if self.seeds and len(self.seeds) != len(self.text):
-            raise UserError(f"bench.seeds: {len(self.seeds)} seeds for {len(self.text)} prompts", allowed="one each, or none")
+        if self.seeds and len(self.seeds) != len(self.listed):
+            raise UserError(f"bench.seeds: {len(self.seeds)} seeds for {len(self.listed)} prompts", allowed="one each, or none")
         for seed in self.seeds:
             _check_seed(seed, "bench.seeds")
         if self.num is None:
-            object.__setattr__(self, "num", max(LEAST, len(self.text)))
+            object.__setattr__(self, "num", max(LEAST, len(self.listed)))
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -59,7 +69,7 @@ class Prompts:
 
     @property
     def cycle(self) -> int:
-        return len(self.text)
+        return len(self.listed)
 
     def check(self, model: ModelConfig) -> None:
         if not model.reads_text:
@@ -67,33 +77,29 @@ class Prompts:
                 f"bench = prompts: {model.name} does not read prompts in words",
                 allowed="models that do: sd3, sd35, flux, wan_1_3b, wan_14b, tiny_sd3, tiny_wan",
             )
-        if (known := KNOWN.get(model.family)) is not None:
-            for prompt in self.text:
-                known.tokens(prompt)  # names a word that it does not know
-                if not words_of(prompt):  # it would be the empty prompt, which is "no condition"
-                    raise UserError(f"prompt {shown(prompt)}: it has no words", allowed="prompts of at least one word")
+        check_words(model.family, self.listed)
 
     def placed(self, typed: Mapping[str, Any]) -> dict[str, Any]:
         """The bench as it was typed, with its prompts instead of the file, which may change."""
-        return {**typed, "path": None, "text": list(self.text), "seeds": list(self.seeds)}
+        return {**typed, "path": None, "text": list(self.listed), "seeds": list(self.seeds), "examples": []}
 
     def items_id(self) -> Any:
-        of = hashlib.sha256(canonical([self.text, self.seeds]).encode()).hexdigest()
-        return {"prompts": len(self.text), "sha256": of}
+        of = hashlib.sha256(canonical([self.listed, self.seeds]).encode()).hexdigest()
+        return {"prompts": len(self.listed), "sha256": of}
 
     def version(self) -> dict[str, Any]:
         return {"bench": "prompts", "version": 1}
 
     def prompts(self, items: Sequence[int]) -> list[str]:
-        return [self.text[item % len(self.text)] for item in items]
+        return [self.listed[item % len(self.listed)] for item in items]
 
     def streams(self, items: Sequence[int]) -> dict[int, tuple[int, int]]:
         """By item the seed and number of its noise, where it has a seed of its own."""
-        count = len(self.text)
+        count = len(self.listed)
         return {item: (self.seeds[item % count], item // count) for item in items} if self.seeds else {}
 
     def caption(self, item: int) -> str:
-        return self.text[item % len(self.text)]
+        return self.listed[item % len(self.listed)]
 
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
         return {}

@@ -7,6 +7,7 @@ and MIT). The network is transformers' BlipForQuestionAnswering.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -46,6 +47,11 @@ def weights_folder(typed: str) -> Path:
         if not any((folder / name).is_file() for name in names):
             raise MissingError(f"{KEY} = {typed}: no file {' or '.join(names)} in {folder}", todo=f"hf download {OFFICIAL}")
     return folder
+
+
+def doubts(typed: str) -> list[str]:
+    """Why its answers may not be those of the official network; [] where the hub's own is taken."""
+    return [] if typed == OFFICIAL and not Path(typed).is_dir() else [f"BLIP is not known to be {OFFICIAL}"]
 
 
 def identity(typed: str) -> str:
@@ -99,6 +105,8 @@ class Blip:
                 logits = self.network.text_decoder(input_ids=begun, encoder_hidden_states=read).logits
                 pair = logits[0, 0, [self.yes, self.no]].float()
                 found.append(float(torch.softmax(pair, dim=-1)[0]))
+                if not math.isfinite(found[-1]):  # a mean would leave it out without a word
+                    raise UserError(f"{KEY}: the answer to {question!r} is {found[-1]}", allowed=f"finite weights: {OFFICIAL}")
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,6 +36,16 @@ def model_place(typed: str) -> Path:
         f"{KEY} = {typed or '(not given)'}: no spaCy model en_core_web_sm 3.5.0 at {path}",
         todo=f"s2g fetch compbench ({SOURCE}), or {KEY}=WHEEL or FOLDER",
     )
+
+
+def doubts(typed: str) -> list[str]:
+    """Why the phrases may not be those of the official model; [] where it is the wheel that `s2g fetch compbench` noted."""
+    noted = fetched() / f"{MODEL}.sha256"
+    with contextlib.suppress(UserError):
+        place = model_place(typed)
+        if place.is_file() and noted.is_file() and content_hash(place) == noted.read_text().strip():
+            return []
+    return ["spaCy's model is not known to be en_core_web_sm 3.5.0 (s2g fetch compbench notes its sha256)"]
 
 
 def identity(typed: str) -> dict[str, str]:

@@ -133,14 +133,24 @@ def look(store: Store, num: int) -> Looked:
                 images.append(Image(item, path, entry["sha256"]))
             except DamageError as error:
                 unreadable.append(f"items/{path.name} ({error.problem})")
-    return Looked(images, missing, unreadable, _extra(store))
+    return Looked(images, missing, unreadable, _extra(store, num, size))
 
 
-def _extra(store: Store) -> list[str]:
-    """Files among the items that no item of the run can have."""
+def _extra(store: Store, num: int, size: int) -> list[str]:
+    """Files among the items that no item of the run can have, or that are beyond `num` and of no unit."""
     folder = store.folder / "items"
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return [f"items/{name}" for name in names if not FILES.fullmatch(name) and not is_litter(name)]
+    return [f"items/{name}" for name in names if not is_litter(name) and not _belongs(store, name, num, size)]
+
+
+def _belongs(store: Store, name: str, num: int, size: int) -> bool:
+    """Whether a file can be an item's: of the first `num`, of a unit that is stored, or of one that is being made."""
+    found = FILES.fullmatch(name)
+    if found is None:
+        return False
+    unit = int(found["unit"]) if found["unit"] else int(found["item"]) // size
+    at_work = (store.folder / "locks" / f"{unit:06d}").exists()  # a unit's files come before its record
+    return unit * size < num or store.has(unit) or at_work
 
 
 def is_litter(name: str) -> bool:

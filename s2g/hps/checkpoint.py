@@ -59,8 +59,21 @@ def check_version(typed: str) -> None:
 
 
 def official(typed: str) -> bool:
-    """Whether it is known to be the hub's version 2.1."""
-    return content_hash(file_of(typed)) == known.recorded()["weights"].get(known.V21)
+    """Whether it is known to be the hub's version 2.1; a file that is not here is not known to be anything."""
+    try:
+        file = file_of(typed)
+    except UserError:
+        return False
+    return content_hash(file) == known.recorded()["weights"].get(known.V21)
+
+
+def doubts(typed: str, architecture: str) -> list[str]:
+    """Why it may not be the published network; [] where it is known to be."""
+    if architecture != ARCHITECTURE:
+        return [f"the network is {Path(architecture).stem}, not {ARCHITECTURE}"]
+    if not official(typed):
+        return [f"the checkpoint is not known to be the hub's {known.V21} (s2g fetch hps records its sha256)"]
+    return []
 
 
 @cache
@@ -91,8 +104,9 @@ def empty(architecture: str) -> Any:
     about = sizes(architecture)
     try:
         with torch.device("meta"):
-            return CLIP(about["embed_dim"], about["vision_cfg"], about["text_cfg"], output_dict=True).eval()
-    except (KeyError, TypeError, AssertionError) as error:
+            quick = about.get("quick_gelu", False)
+            return CLIP(about["embed_dim"], about["vision_cfg"], about["text_cfg"], quick, output_dict=True).eval()
+    except (KeyError, TypeError, AttributeError, AssertionError) as error:
         raise UserError(
             f"bench.architecture = {architecture}: makes no CLIP ({error})", allowed=f"{ARCHITECTURE}, or open_clip's JSON"
         ) from error

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +33,11 @@ class Clip:
     architecture: str = checkpoint.ARCHITECTURE
     antialias: bool = True
     dtype: str = "fp32"
+
+    @property
+    def knobs(self) -> str:
+        """The choices that a score is to be compared under, in words."""
+        return f"antialias={str(self.antialias).lower()}, {self.dtype}"
 
     def identity(self) -> dict[str, Any]:
         """All that a score depends on."""
@@ -118,13 +122,13 @@ def _loaded(clip: Clip, device: str) -> tuple[Any, Any, int]:
     with uninterrupted():
         import torch
         from open_clip.tokenizer import SimpleTokenizer
-    network, about = checkpoint.empty(clip.architecture), checkpoint.sizes(clip.architecture)
+    network = checkpoint.empty(clip.architecture)
     state = checkpoint.read(clip.weights, clip.architecture)
     network.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
-    length = about["text_cfg"]["context_length"]
+    length, side = network.context_length, network.visual.image_size[0]  # sizes that are not written have open_clip's defaults
     # The one buffer that checkpoints do not hold: a word sees itself and what stands before it.
     network.attn_mask = torch.full((length, length), float("-inf")).triu(1)
-    return network.to(device), SimpleTokenizer(context_length=length), int(about["vision_cfg"]["image_size"])
+    return network.to(device), SimpleTokenizer(context_length=length), int(side)
 
 
 def check(clip: Clip) -> None:
@@ -134,8 +138,3 @@ def check(clip: Clip) -> None:
     checkpoint.file_of(clip.weights)
     checkpoint.check_version(clip.weights)
     checkpoint.read(clip.weights, clip.architecture, mapped=True)
-
-
-def absolute(architecture: str) -> str:
-    """An architecture's file at its absolute place; a name as it is."""
-    return str(Path(architecture).expanduser().absolute()) if architecture.endswith(".json") else architecture

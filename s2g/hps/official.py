@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from s2g.config import canonical
 from s2g.engine.inquiry import Asked, InChild, Inquiry, Question
 from s2g.engine.judged import Image
 from s2g.engine.spread import asked_here
+from s2g.errors import UserError
 from s2g.hps import checkpoint
 from s2g.metrics.isolated.environment import Isolated, find
 
@@ -40,4 +42,22 @@ def scores(images: Sequence[Image], texts: Sequence[str], weights: str, place: P
     digest = content_hash(file)
     scorer = InChild(environment(), {"checkpoint": str(file.resolve()), "sha256": digest}, depends={"sha256": digest})
     inquiry = Inquiry("hpsv2", scorer, place / f"hpsv2-{short(identity(weights))}", questions)
-    return [100.0 * value for value in asked(inquiry)]
+    found = [100.0 * value for value in asked(inquiry)]
+    wrong = [image.path.name for image, value in zip(images, found, strict=True) if not math.isfinite(value)]
+    if wrong:  # a mean would leave them out without a word
+        raise UserError(
+            f"{checkpoint.KEY} = {weights}: {len(wrong)} scores of the official package are not finite ({wrong[0]} the first)",
+            todo=f"delete {inquiry.folder}, and give the hub's checkpoint: {checkpoint.FETCH}",
+        )
+    return found
+
+
+def check_unread(typed: Mapping[str, Any]) -> None:
+    """UserError for a knob of our scorer that was typed: the package has its own way."""
+    for key, value in typed.items():
+        if value is not None:
+            raise UserError(
+                f"bench.{key} = {str(value).lower()}, and bench.scorer = official: it would not be read",
+                allowed="the package's own resize, precision and device",
+                todo=f"leave bench.{key} out, or bench.scorer=hps",
+            )

@@ -90,6 +90,11 @@ def _official(path: str, style: str) -> Listed:
     return listed
 
 
+def official() -> bool:
+    """Whether lists that load as official ones are known to be so: those of every style were recorded at a fetch."""
+    return all(style in known.recorded()["prompts"] for style in STYLES)
+
+
 def _where(style: str, listed: Listed) -> str:
     """The first prompt that differs from the fetched list, where that is whole."""
     try:

@@ -90,6 +90,16 @@ def _lacking(folder: Path) -> list[str]:
     return [name for name in (*BESIDE, index.name, *sorted(shards)) if not (folder / name).is_file()]
 
 
+def doubts(typed: str) -> list[str]:
+    """Why its scores may not be those of the published model; [] where the hub's own is taken."""
+    return [] if typed == OFFICIAL and not Path(typed).is_dir() else [f"Q-Align's weights are not known to be {OFFICIAL}"]
+
+
+def remark(variant: str) -> str:
+    """Which of the prompts its scores were asked with: the name alone does not say."""
+    return f"Q-Align, variant {variant}: compare only with the same"
+
+
 def identity(typed: str, variant: str) -> dict[str, str]:
     """What determines a score: environment, child script, every file of the model's folder, and the prompt."""
     files = sorted(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from rich.console import Console
 
 from s2g.engine.judged import Image, look, todo_of
 from s2g.engine.progress import progress
+from s2g.engine.run import RANDOM
 from s2g.engine.store import Store
 from s2g.engine.stored import StoredRun, stored_run
 from s2g.errors import UserError, unknown
@@ -49,20 +52,25 @@ def export(name: str, root: str, to: str, out: Path, num: int | None) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"OUT = {out}: it is there, and what is in it would be scored too", todo="give a folder that is empty")
     _check_case(out, list(names.values()))
+    remarks = bench.remarks(bench.num)  # what is said at the end has to be known before anything is written
     console = Console(highlight=False)
     what = "images" if to != "vbench" else "videos"
-    with progress(console, len(names), "writing") as bar:
+    with _whole(out) as folder, progress(console, len(names), "writing") as bar:
         for image in images:
             if image.item not in names:  # another item's file serves it
                 continue
-            target = out / names[image.item]
+            target = folder / names[image.item]
             target.parent.mkdir(parents=True, exist_ok=True)
-            _place(image.path, target)
+            shutil.copyfile(image.path, target)
             bar.advance(1)
     twice = f" ({len(images):,} items: prompts that are listed twice have one file)" if len(images) > len(names) else ""
     console.print(f"{out}: {len(names):,} {what}{twice}, {LAYOUTS[to]}", soft_wrap=True)
-    for remark in bench.remarks(run.num):
-        console.print(remark, soft_wrap=True)
+    if run.num > bench.num:
+        console.print(f"the first {bench.num:,} of the run's {run.num:,} items: the official set", soft_wrap=True)
+    for remark in remarks:
+        console.print(remark, soft_wrap=True, markup=False)
+    if store.read_run().get("random_weights"):
+        console.print(RANDOM, soft_wrap=True)
 
 
 def names_of(bench: Any, images: Sequence[Image], to: str) -> dict[int, str]:
@@ -92,18 +100,36 @@ def _check_case(out: Path, names: Sequence[str]) -> None:
 
 
 def whole_set(run: StoredRun, store: Store) -> list[Image]:
-    """The images of a run that is complete; UserError naming what is missing of the official set."""
+    """The official set of a run: its first items, exactly as many; UserError naming what is missing of them.
+
+    What a run has beyond would have the names of other items, or names that the evaluator does not know.
+    """
     if run.num < run.bench.num:
         raise UserError(
             f"{store.shown()}: {run.num:,} images were asked for, and the official set is {run.bench.num:,}: "
             f"images {run.num:,} to {run.bench.num - 1:,} are missing",
             todo=f"the run's command with num={run.bench.num} makes the rest",
         )
-    return look(store, run.num).check(store.shown(), run.num, False, todo_of(store).partition("; or ")[0])
+    num = run.bench.num
+    return look(store, num).check(store.shown(), num, False, todo_of(store).partition("; or ")[0])
 
 
-def _place(source: Path, target: Path) -> None:
-    """The same bytes under another name, whole or not at all."""
-    temporary = target.with_name(f".{os.getpid()}.tmp")
-    temporary.write_bytes(source.read_bytes())
-    os.replace(temporary, target)
+@contextmanager
+def _whole(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that takes its name when all is written: `out` is there with every file, or not at all."""
+    out = out.resolve()
+    beside = out.with_name(f"{out.name}.unfinished")
+    try:
+        beside.mkdir(parents=True)
+    except FileExistsError as error:
+        raise UserError(
+            f"OUT = {out}: {beside} is there, of an export that is at work or was stopped", todo=f"delete {beside}"
+        ) from error
+    try:
+        yield beside
+        if out.is_dir():  # empty, as was seen
+            out.rmdir()
+        os.replace(beside, out)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise

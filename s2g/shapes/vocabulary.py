@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from s2g.errors import UserError
@@ -57,3 +58,13 @@ STILLS = Vocabulary(  # tiny_sd3's
 )
 VIDEOS = Vocabulary(("a", *COLORS, *SHAPES, *_each(MOTIONS)), 8, "a red circle moving left", "wan_1_3b")  # tiny_wan's
 KNOWN = {"captioned": STILLS, "moving": VIDEOS}  # by the family of the models that read them
+
+
+def check_words(family: str, prompts: Iterable[str]) -> None:
+    """UserError, before anything is loaded, for a prompt that a built-in family's model cannot read; others read any."""
+    if (known := KNOWN.get(family)) is None:
+        return
+    for prompt in prompts:
+        known.tokens(prompt)  # names a word that it does not know
+        if not words_of(prompt):  # it would be the empty prompt, which is "no condition"
+            raise UserError(f"prompt {shown(prompt)}: it has no words", allowed="prompts of at least one word")

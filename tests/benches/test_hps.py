@@ -170,6 +170,7 @@ def test_the_official_lists_count_3200_in_turn(tmp_path: Path) -> None:
 def test_a_mean_that_no_images_have_is_labelled(tmp_path: Path) -> None:
     (tmp_path / known.V21).write_bytes(b"weights")
     known.record("weights", {known.V21: clip.content_hash(tmp_path / known.V21)})
+    known.record("prompts", {style: {} for style in STYLES})
     bench = HPS21(weights=str(tmp_path / known.V21))
     assert "128 of 3,200 prompts" in bench.remarks(128)[0]
     arrays = {"here": np.ones(3200, bool), "style": np.zeros(3200), "hps": np.full(3200, 28.0)}

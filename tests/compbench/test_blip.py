@@ -80,3 +80,13 @@ def test_an_empty_network_is_refused(tmp_path: Path) -> None:
     save_file(state, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(UserError, match=r"its weights lack 1 tensors, the first vision_model\.post_layernorm\.weight"):
         blip.load(str(tmp_path), "cpu")
+
+
+def test_an_answer_that_is_no_number_is_refused(image: np.ndarray, tmp_path: Path) -> None:
+    """A mean would leave it out without a word."""
+    small_blip(tmp_path)
+    found = blip.load.__wrapped__(str(tmp_path), "cpu")
+    with torch.no_grad():
+        next(found.network.text_decoder.parameters()).fill_(torch.nan)
+    with pytest.raises(UserError, match=r"bench\.blip: the answer to '\?' is nan"):
+        found.answers(image, ["?"])

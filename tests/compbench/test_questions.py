@@ -77,7 +77,8 @@ def test_docs_of_spacys_own_in_its_environment(tmp_path: Path, monkeypatch: pyte
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     version, chunks, kept = json.loads(said)
     assert version == "3.5.3" and chunks == ["A red bench", "top", "a bowl", "the left"] and kept == ["A red bench", "a bowl"]
-    write = f"import spacy; nlp = spacy.blank('en'); nlp.meta['version'] = '{{}}'; nlp.to_disk('{tmp_path}/model')"
+    write = "import spacy; nlp = spacy.blank('en'); nlp.meta.update(name='core_web_sm', version='{}')"
+    write += f"; nlp.to_disk('{tmp_path}/model')"
     for stated, words in (("3.5.0", "E029"), ("3.6.0", "is not of spaCy 3.5.3")):
         subprocess.run([str(isolated.interpreter), "-I", "-c", write.format(stated)], check=True)
         with pytest.raises(IsolatedError, match=words):
@@ -106,15 +107,32 @@ def test_questions_are_lower_case_eight_and_without_some_characters() -> None:
 )
 def test_an_image_is_the_product_of_rounded_answers_rounded(answers: list[float], score: float) -> None:
     assert image_score(answers) == score
-    assert rounded(0.00005) in (0.0, 0.0001)
 
 
-def test_the_models_version_has_to_be_spacys(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("probability", "written"),
+    [
+        (0.00005, 0.0001),  # in binary a little above the half
+        (0.00015, 0.0001),  # and a little below it
+        (0.03125, 0.0312),  # exactly a half: to the even digit
+        (0.09375, 0.0938),
+        (0.99995, 1.0),
+        (0.99994, 0.9999),
+    ],
+)
+def test_four_decimals_are_those_of_printed_numbers(probability: float, written: float) -> None:
+    assert rounded(probability) == written
+
+
+def test_the_model_has_to_be_en_core_web_sm_of_spacys_version(tmp_path: Path) -> None:
     child = child_of("phrases")
     meta = {"lang": "en", "name": "core_web_sm", "version": "3.5.0"}
-    child.check_version(meta, "3.5.3")
+    child.check_model(meta, "3.5.3")
     with pytest.raises(SystemExit, match=r"en_core_web_sm 3\.6\.0 is not of spaCy 3\.5\.3"):
-        child.check_version(meta | {"version": "3.6.0"}, "3.5.3")
+        child.check_model(meta | {"version": "3.6.0"}, "3.5.3")
+    for other in ({"name": "core_web_lg"}, {"lang": "de"}):
+        with pytest.raises(SystemExit, match=r"(en_core_web_lg|de_core_web_sm) is not en_core_web_sm"):
+            child.check_model(meta | other, "3.5.3")
     inner = tmp_path / "en_core_web_sm" / "en_core_web_sm-3.5.0"
     inner.mkdir(parents=True)
     with pytest.raises(SystemExit, match="no spaCy model"):

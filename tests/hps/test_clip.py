@@ -166,3 +166,17 @@ def test_checkpoints_that_do_not_fit(tmp_path: Path) -> None:
     (tmp_path / "half.json").write_text(json.dumps({"embed_dim": 3}))
     with pytest.raises(UserError, match="makes no CLIP"):
         check(Clip(str(weights), str(tmp_path / "half.json")))
+
+
+def test_sizes_that_are_not_written_have_open_clips_defaults(tmp_path: Path) -> None:
+    weights, sizes = small_clip.write(tmp_path, side=224)
+    image = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
+    whole = Clip(str(weights), str(sizes)).scores([(image, "a cat")], "cpu")
+    held = json.loads(sizes.read_text())
+    del held["text_cfg"]["context_length"], held["vision_cfg"]["image_size"]
+    (short := tmp_path / "short.json").write_text(json.dumps(held))
+    check(Clip(str(weights), str(short)))
+    assert Clip(str(weights), str(short)).scores([(image, "a cat")], "cpu") == whole
+    (quick := tmp_path / "quick.json").write_text(json.dumps({**held, "quick_gelu": True}))
+    other = Clip(str(weights), str(quick)).scores([(image, "a cat")], "cpu")
+    assert abs(other[0] - whole[0]) > 1e-3  # another activation, of the same weights

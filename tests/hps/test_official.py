@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from s2g.engine.judged import Image as Judged
+from s2g.errors import UserError
 from s2g.hps import checkpoint, official
 from s2g.hps.clip import Clip
 from s2g.metrics.isolated.environment import build
@@ -50,3 +51,18 @@ def test_the_official_package_scores_like_ours(tmp_path: Path) -> None:
     assert np.ptp(theirs) > 0.1
     assert apart[True] < (0.5 if torch.cuda.is_available() else 1e-3)  # a GPU computes the package's side in half precision
     assert apart[False] > 10 * apart[True]
+
+
+def test_scores_that_are_not_finite_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mean would leave them out without a word."""
+    monkeypatch.setattr(official, "identity", lambda weights: {})
+    (weights := tmp_path / "weights.pt").write_bytes(b"")
+    images = [Judged(item, tmp_path / f"{item}.png", str(item)) for item in range(3)]
+
+    def scores(*values: float) -> list[float]:
+        return official.scores(images, ["a"] * 3, str(weights), tmp_path, lambda inquiry: list(values))
+
+    assert scores(0.25, 0.5, -0.125) == [25.0, 50.0, -12.5]
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(UserError, match=r"1 scores of the official package are not finite \(1\.png the first\)"):
+            scores(0.25, value, 0.5)

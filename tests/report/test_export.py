@@ -54,7 +54,14 @@ def test_incomplete_runs_and_other_benches_are_refused_and_nothing_is_written(ru
     make(run_of(*fakes("bench.score=[]")), tmp_path / "runs")
     (store.folder / "items" / "000040.png").unlink()
     (store.folder / "items" / "notes.txt").write_text("")
-    with pytest.raises(UserError, match=r"1 missing: items/000040\.png(.|\n)*1 not among them: items/notes\.txt"):
+    for stray in ("000999.png", "000081.png", "unit-000030.npz"):  # of no unit
+        (store.folder / "items" / stray).write_bytes(b"")
+    strays = r"items/000081\.png, items/000999\.png, items/notes\.txt, items/unit-000030\.npz"
+    with pytest.raises(UserError, match=rf"1 missing: items/000040\.png(.|\n)*4 not among them: {strays}"):
+        export(run.key, root, "compbench", out, None)
+    (store.folder / "locks").mkdir(exist_ok=True)
+    (store.folder / "locks" / "000020").write_text("")  # unit 20 is being made: items 80 to 83
+    with pytest.raises(UserError, match=r"3 not among them: items/000999\.png, items/notes\.txt, items/unit"):
         export(run.key, root, "compbench", out, None)
     with pytest.raises(UserError, match=r"is a run of bench=compbench(.|\n)*runs of bench=hps"):
         export(run.key, root, "hps", out, None)
@@ -69,3 +76,53 @@ def test_adm_is_the_same_as_export_npz(run_of, fakes: Typed, tmp_path: Path) -> 
     export(run.key, str(tmp_path / "runs"), "adm", tmp_path / "batch.npz", None)
     with np.load(tmp_path / "batch.npz") as stored:
         assert np.array_equal(stored["arr_0"], store.items(range(8)))
+
+
+def test_what_a_run_has_beyond_the_official_set_is_not_written(
+    run_of,
+    fakes: Typed,  # noqa: F811
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    run = run_of(*fakes("bench.score=[]", "num=84"))
+    store = make(run, tmp_path / "runs")
+    export(run.key, str(tmp_path / "runs"), "compbench", tmp_path / "out", None)
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(files) == 80 and {path.read_bytes() for path in files} == {
+        (store.folder / "items" / f"{item:06d}.png").read_bytes() for item in range(80)
+    }
+    assert "the first 80 of the run's 84 items" in capfd.readouterr().out
+
+
+def test_an_export_is_there_whole_or_not_at_all(
+    run_of,
+    fakes: Typed,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    run = run_of(*fakes("bench.score=[]"))
+    store = make(run, tmp_path / "runs")
+    about, out, beside = store.read_run(), tmp_path / "out", tmp_path / "out.unfinished"
+    monkeypatch.setattr(Store, "read_run", lambda self: {**about, "random_weights": True})
+    seen = []
+
+    def stopped(source: Path, target: Path) -> None:
+        seen.append(beside.is_dir() and not out.exists())
+        if len(seen) == 5:
+            raise OSError("full")
+        target.write_bytes(source.read_bytes())
+
+    with monkeypatch.context() as patched:
+        patched.setattr("s2g.report.export.shutil.copyfile", stopped)
+        with pytest.raises(OSError, match="full"):
+            export(run.key, str(tmp_path / "runs"), "compbench", out, None)
+    assert seen == [True] * 5 and not out.exists() and not beside.exists()
+    beside.mkdir()
+    with pytest.raises(UserError, match=r"out\.unfinished is there"):
+        export(run.key, str(tmp_path / "runs"), "compbench", out, None)
+    beside.rmdir()
+    out.mkdir()  # an empty folder is as good as none
+    export(run.key, str(tmp_path / "runs"), "compbench", out, None)
+    assert len(list(out.rglob("*.png"))) == 80 and not beside.exists()
+    assert "random weights: no number and no image of this run means anything" in capfd.readouterr().out

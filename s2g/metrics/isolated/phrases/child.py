@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 # Karine-Huang/T2I-CompBench at 1b70949, BLIPvqa_eval/BLIP_vqa.py: chunks that name a place, not a thing.
+NAME = "en_core_web_sm"
 LEFT_OUT = ("top", "the side", "the left", "the right")
 
 
@@ -32,10 +33,13 @@ def model_folder(given, scratch):
     return found[0].parent
 
 
-def check_version(meta, version):
-    """End with a word if a model was made for another spaCy: its phrases would be others, or it would not load."""
+def check_model(meta, version):
+    """End with a word if it is not the official evaluator's model, or was made for another spaCy: phrases would be others."""
+    name = f"{meta['lang']}_{meta['name']}"
+    if name != NAME:
+        raise SystemExit(f"{name} is not {NAME}, which the official evaluator takes: give its 3.5.0")
     if meta["version"].split(".")[:2] != version.split(".")[:2]:
-        raise SystemExit(f"{meta['lang']}_{meta['name']} {meta['version']} is not of spaCy {version}: take its 3.5.0")
+        raise SystemExit(f"{name} {meta['version']} is not of spaCy {version}: take its 3.5.0")
 
 
 def main(items, values, settings):
@@ -47,7 +51,7 @@ def main(items, values, settings):
     with tempfile.TemporaryDirectory() as scratch, open(values, "a") as out:
         folder = model_folder(json.loads(Path(settings).read_text())["model"], scratch)
         meta = json.loads((folder / "meta.json").read_text())
-        check_version(meta, spacy.__version__)
+        check_model(meta, spacy.__version__)
         nlp = spacy.load(folder)
         about = {"spacy": spacy.__version__, "model": f"{meta['lang']}_{meta['name']} {meta['version']}"}
         for item in lines:

@@ -1,6 +1,6 @@
-"""Images in the official layout of HPSv2, made by anybody: ROOT/STYLE/NNNNN.jpg, each number a prompt's place in its list.
+"""Images under the names that an official evaluator expects, made by anybody: each name says which item it is.
 
-The official script crashes over a stray file, forgets a style that is missing, and skips an image with a line of text.
+HPSv2's script crashes over a stray file, forgets a style that is missing, and skips an image with a line of text.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import PIL.Image
 
 from s2g.engine.judged import Image, Looked, is_litter
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp")  # officially .jpg alone, whatever the format of its bytes
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp")  # HPSv2 has .jpg alone, whatever the format of its bytes
 
 
-def look(root: Path, entries: Sequence[tuple[str, int]]) -> Looked:
-    """Every image of the prompts `entries` (style, place) below `root`, opened whole; and what else lies there."""
-    wanted = {(style, f"{place:05d}"): item for item, (style, place) in enumerate(entries)}
+def look(root: Path, names: Sequence[str]) -> Looked:
+    """Every image of `names`, by item its place below `root`, of any ending, opened whole; and what else lies there."""
+    wanted = {_stem(Path(name)): item for item, name in enumerate(names)}
     images: list[Image] = []
     unreadable, extra, seen = [], [], set()
     for path in sorted(root.rglob("*")):
         if path.is_dir() or is_litter(path.name):
             continue
-        name, whose = str(path.relative_to(root)), (path.parent.name, path.stem)
-        if path.parent.parent != root or whose not in wanted or path.suffix.lower() not in ENDINGS:
+        name, whose = str(path.relative_to(root)), _stem(path.relative_to(root))
+        if whose not in wanted or path.suffix.lower() not in ENDINGS:
             extra.append(name)
         elif whose in seen:
             extra.append(f"{name} (a second image of that prompt)")
@@ -36,8 +36,13 @@ def look(root: Path, entries: Sequence[tuple[str, int]]) -> Looked:
                 unreadable.append(f"{name} ({wrong})")
             else:
                 images.append(Image(wanted[whose], path, hashlib.sha256(path.read_bytes()).hexdigest()))
-    missing = [f"{style}/{number}" for style, number in wanted if (style, number) not in seen]
+    missing = [stem for stem in wanted if stem not in seen]
     return Looked(sorted(images, key=lambda image: image.item), missing, unreadable, extra)
+
+
+def _stem(place: Path) -> str:
+    """A place without its ending: a prompt in it may have full stops of its own."""
+    return (place.parent / place.stem).as_posix()
 
 
 def _wrong(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Images in HPSv2's official layout: what is missing, too many or unreadable is named before anything is scored."""
+"""Images under official names: what is missing, too many or unreadable is named before anything is scored."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import small_clip
 from PIL import Image
 
 from s2g.cli import main
+from s2g.engine.named import look
 from s2g.errors import UserError
-from s2g.hps.folder import look
 from s2g.hps.prompts import STYLES
 
 ENTRIES = [(style, place) for place in range(3) for style in STYLES]
+NAMES = [f"{style}/{place:05d}.jpg" for style, place in ENTRIES]
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_whole_folder_is_whole_whatever_a_file_manager_left(root: Path) -> None:
     (root / ".DS_Store").write_bytes(b"\0\0")
     (root / "anime" / ".DS_Store").write_bytes(b"\0\0")
-    found = look(root, ENTRIES)
+    found = look(root, NAMES)
     assert found.whole and [image.item for image in found.images] == list(range(12))
     assert found.images[5].path == root / "concept-art" / "00001.jpg"  # PNG bytes under .jpg are read as what they are
 
@@ -49,7 +50,7 @@ def test_everything_that_is_wrong_is_named(root: Path) -> None:
     Image.new("RGB", (40, 40)).save(root / "anime" / "00002.png")
     (root / "deep" / "anime").mkdir(parents=True)
     Image.new("RGB", (40, 40)).save(root / "deep" / "anime" / "00000.jpg")
-    found = look(root, ENTRIES)
+    found = look(root, NAMES)
     assert found.missing == ["anime/00001"] and len(found.images) == 9
     assert [name.split(" ")[0] for name in found.unreadable] == ["paintings/00000.jpg", "photo/00002.jpg"]
     assert "RGBA" in found.unreadable[0] and "cannot be read" in found.unreadable[1]
@@ -91,5 +92,7 @@ def test_a_folder_is_scored_by_the_command(
     assert (
         code == 0 and "11 of 12 images were there" in out and part[-1] == "11" and whole[-1] == "12" and part[-2] != whole[-2]
     )
+    code, again, _ = command("bench.allow_missing=true")  # as much as the flag
+    assert code == 0 and "11 of 12 images were there" in again
     code, _, err = command("bench.antialais=false")
     assert code == 2 and "Did you mean 'antialias'" in err
