@@ -22,6 +22,7 @@ from s2g.vbench import coverage, official, prompts, results
 from s2g.vbench.as_items import raw_items, total_items
 from s2g.vbench.dimensions import DIMENSIONS, GROUP_WEIGHTS, QUALITY, SEMANTIC, Dimension
 from s2g.vbench.prompts import SAMPLES, VIDEOS, Suite
+from s2g.vbench.said import left_out, not_comparable
 from s2g.vbench.videos import sized
 
 PROMPTS = ("short", "augmented")
@@ -187,22 +188,16 @@ class VBench:
         why, said = [], []
         if num != VIDEOS:
             why.append(f"{num:,} of {VIDEOS:,} videos")
-        if arrays is not None and (here := int(arrays["here"].sum())) < num:
-            why.append(f"{here:,} of {num:,} videos were there")
-        if arrays is not None and (lacks := [name for name in DIMENSIONS if np.isnan(arrays[name]).all()]):
-            what = "a partial total" if self.allow_missing else "no total"
-            why.append(f"{what}: no values of {', '.join(lacks)}")
+        if arrays is not None:
+            why += not_comparable(self._suite, arrays, num, self.allow_missing)
         if why:
             said.append(f"not comparable with published VBench numbers: {'; '.join(why)}")
         if arrays is not None:
-            for name, rule in (("temporal_flickering", "stand still"), ("color", "show the object")):
-                mine = np.array([name in self._suite.entries[at].dimensions for at, _ in self._suite.items[:num]])
-                of = int((~np.isnan(arrays[name])).sum())
-                if 0 < of < mine.sum():
-                    said.append(f"{name} is of the {of:,} of {int(mine.sum()):,} videos that {rule}")
+            said += left_out(self._suite, arrays, num)
         said.append(f"{self.prompt_list} prompts: compare only with the same")
         if self.results:
-            said.append(f"results of {', '.join(self.results)}")
+            files = [file for one in self.results for file in results.files_of(Path(one))]
+            said.append(f"results of {', '.join(f'{file.name} ({content_hash(file)[:8]})' for file in files)}")
             said += [one.remark for one in results.read_files(self.results).values() if one.remark]
         return said
 
