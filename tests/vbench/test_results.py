@@ -10,7 +10,6 @@ from vbench_fake import SUITE, VIDEOS, few, official_results  # noqa: F401  # a 
 
 from s2g.errors import UserError
 from s2g.vbench import coverage
-from s2g.vbench.prompts import Suite
 from s2g.vbench.results import parse, read_files
 
 WHOLE = official_results()
@@ -121,7 +120,6 @@ def test_videos_that_lack_or_are_of_no_prompt_are_named() -> None:
 
 
 def test_a_prompt_that_is_listed_twice_has_values_at_the_entry_that_asks_for_them(few: Path) -> None:  # noqa: F811
-    assert isinstance(SUITE, Suite)
     arrays = coverage.arrays_of(SUITE, parse(WHOLE, "file"), VIDEOS)
     painted = [item for item, (at, _) in enumerate(SUITE.items) if at in (8, 11)]
     for item in painted:
