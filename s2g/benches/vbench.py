@@ -112,6 +112,8 @@ class VBench:
         return prompts.long_prompts(self.augmented, len(self._suite.entries))
 
     def check(self, model: ModelConfig) -> None:
+        # What its videos are to be: the model is known here alone. As cached properties, it is no field, and in no key.
+        self.__dict__["_shape"] = model.video if model.makes_videos else None
         errors = self.lacking()
         if not makes_videos(model):
             allowed = "a text model that makes videos: wan_1_3b, wan_14b"
@@ -210,7 +212,9 @@ class VBench:
         if not self.score:
             return {}
         names = {item: name for item, name in self.exported().items() if item < num}
-        videos = sized([image for image in images if image.item in names], lambda image: image.path.name)
+        videos = sized(
+            [image for image in images if image.item in names], lambda image: image.path.name, self.__dict__.get("_shape")
+        )
         whole = videos.check("videos", len(names), self.allow_missing, TODO)
         here = np.zeros(num, bool)
         by_name = {names[image.item]: (image.path, image.sha256) for image in whole}

@@ -36,10 +36,7 @@ def show_totals(files: Sequence[Path], allow_missing: bool, path: str) -> None:
         wanted = coverage.wanted_of(suite, prompts.VIDEOS)
         lines = coverage.lacking(suite, scored, wanted)
         if lines and not allow_missing:
-            raise UserError(
-                "these results are not complete\n  " + "\n  ".join(lines),
-                todo="score what is missing; or --allow-missing prints totals of what is there, labelled",
-            )
+            raise _incomplete(lines)
         lines = [f"not complete: {line}" for line in lines] + coverage.left_out(suite, scored, wanted)
     else:
         lines = [UNCHECKED]
@@ -160,14 +157,16 @@ def score_folder(folder: Path, path: str, weights: str, out: Path, allow_missing
     videos = {image.path.name: (image.path, image.sha256) for image in whole}
     own = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:12]
     scored = official.scores(videos, suite, weights, cache_folder() / PLACE / own, console.print)
-    written = out / f"{folder.absolute().name}_eval_results.json"
-    put(written, (json.dumps(as_official(scored), indent=1) + "\n").encode())
+    written, kept = _keep(out, folder.absolute().name, (json.dumps(as_official(scored), indent=1) + "\n").encode())
     wanted = {part for name in videos if (part := prompts.parted(name)) and part[1] < prompts.SAMPLES}
-    lines = [f"not complete: {line}" for line in coverage.lacking(suite, scored, wanted)]
+    lacks = coverage.lacking(suite, scored, wanted)
+    if lacks and not allow_missing:
+        raise _incomplete([*lacks, f"they are written: {written}"])
+    lines = [f"not complete: {line}" for line in lacks]
     if len(videos) < len(suite.files):
         lines.append(f"not comparable with published numbers: {len(videos):,} of {len(suite.files):,} videos were there")
     found = totals({name: one.value for name, one in scored.items()}, allow_missing)
-    print_totals(console, found, scored, [*lines, *coverage.left_out(suite, scored, wanted), f"written: {written}"])
+    print_totals(console, found, scored, [*lines, *coverage.left_out(suite, scored, wanted), *kept, f"written: {written}"])
 
 
 def as_official(scored: Mapping[str, Scored]) -> dict[str, list[object]]:
@@ -182,6 +181,24 @@ def as_official(scored: Mapping[str, Scored]) -> dict[str, list[object]]:
         ]
         for name, one in scored.items()
     }
+
+
+def _incomplete(lines: Sequence[str]) -> UserError:
+    return UserError(
+        "these results are not complete\n  " + "\n  ".join(lines),
+        todo="score what is missing; or --allow-missing prints totals of what is there, labelled",
+    )
+
+
+def _keep(out: Path, name: str, content: bytes) -> tuple[Path, list[str]]:
+    """Where results were written, and what is to be said: folders of one name do not overwrite each other's."""
+    place = out / f"{name}_eval_results.json"
+    if not place.exists() or place.read_bytes() == content:
+        put(place, content)
+        return place, []
+    other = out / f"{name}-{hashlib.sha256(content).hexdigest()[:8]}_eval_results.json"
+    put(other, content)
+    return other, [f"{place} holds other results, and was left"]
 
 
 def _suite(path: str) -> Suite | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from s2g.benches.vbench import VBench
 from s2g.config import ExecutorConfig
 from s2g.engine.execute import execute
 from s2g.engine.executor import LocalExecutor
+from s2g.engine.judged import Image
 from s2g.engine.run import Run
 from s2g.engine.scoring import difference, score
 from s2g.engine.store import Store, checksum
@@ -144,6 +146,22 @@ def test_damaged_and_odd_videos_stop_it_and_can_be_left_out(
     some = score(run_of(*fake_runs(f"bench.weights={package}", "num=13", "bench.allow_missing=true")), store)
     assert f"13 of {VIDEOS} videos; 11 of 13 videos were there; a partial total" in some.remarks[0]
     assert not some.arrays["here"][2] and np.isnan(some.estimates["object_class"].value)
+
+
+def test_videos_that_are_not_the_models_are_refused(fake_runs: Typed, tmp_path: Path, run_of, few: Path) -> None:  # noqa: F811
+    file = tmp_path / "0_eval_results.json"
+    file.write_text(json.dumps(official_results()))
+    bench = VBench(path=str(few), results=(str(file),))
+    images = []
+    for item in range(13):  # all alike, and none as the model makes them
+        place = tmp_path / f"{item:06d}.mp4"
+        images.append(Image(item, place, hashlib.sha256(video(place)).hexdigest()))
+    made = replace(run_of(*fake_runs("bench.score=[]")).model, family="wan", weights="folder", frames=9, height=32, width=48)
+    bench.check(made)
+    with pytest.raises(UserError, match=r"12 of another size: 000000\.mp4 \(5 frames of 32x48, it is to be 9 frames of 32x48"):
+        bench.judge(images, 13, tmp_path / "judged")
+    bench.check(replace(made, frames=5))
+    assert bench.judge(images, 13, tmp_path / "judged")["here"].all()
 
 
 def test_what_is_lacking_is_said_before_anything(run_of, fake_runs: Typed, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
