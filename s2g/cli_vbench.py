@@ -24,11 +24,15 @@ def compare(
     a: str = typer.Argument(help="A file or folder of *_eval_results.json; several, with commas between."),
     b: str = typer.Argument(help="The same of the other method; the difference is B - A."),
     seed: int = typer.Option(0, min=0, help="Of the resamples."),
+    allow_missing: bool = typer.Option(False, "--allow-missing", help="Compare the videos that both have, labelled."),
+    path: str = typer.Option(
+        "", help="VBench_full_info.json, to hold videos against; where bench=vbench finds it if not given."
+    ),
 ) -> None:
     """B - A in every dimension, Quality, Semantic and Total: 95 % intervals by a paired bootstrap over prompts."""
     from s2g.report.vbench_results import show_comparison
 
-    show_comparison(a, b, seed)
+    show_comparison(a, b, seed, path, allow_missing)
 
 
 def check(

@@ -7,7 +7,7 @@ import numpy as np
 from s2g.report.films import film_uri, poster_uri
 from s2g.report.page import Gallery, Item, Method, Shot
 from s2g.shapes.asked_videos import asked
-from s2g.shapes.moving import FPS, caption, render
+from s2g.shapes.moving import caption, render
 from s2g.shapes.world import HELD_OUT_SEED
 
 METHODS = (Method("cfg", "CFG"), Method("s2", "S²-Guidance"))
@@ -19,7 +19,7 @@ def filmed(kinds: np.ndarray, first: int = 500_000) -> np.ndarray:
     return (videos * 255 + 0.5).astype(np.uint8).transpose(0, 2, 3, 4, 1)
 
 
-def film_gallery(count: int = 6, fps: int = FPS) -> Gallery:
+def film_gallery(count: int = 6, fps: int = 8) -> Gallery:
     """`count` items under two methods; the first method shows another kind than was asked for of every third item."""
     kinds, items = asked()[:count], []
     own, other = filmed(kinds), filmed(asked()[count : 2 * count], 600_000)

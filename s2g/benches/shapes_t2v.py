@@ -31,6 +31,10 @@ def _all(of: Arrays) -> np.ndarray:
     return np.logical_and.reduce([of[name] for name in ATTRIBUTES])
 
 
+def _seen(of: Arrays) -> np.ndarray:
+    return ~np.isnan(of["jitter"])
+
+
 def _right(name: str) -> Metric:
     return Metric(name, f"{name} right %", True, 1, items=lambda of: 100.0 * of[name], bounds=PERCENT)
 
@@ -56,7 +60,9 @@ METRICS = (
     ),
     # By truth: whether it was to move is known, and where it is, is read off the pixels.
     Metric("moves", "moves or stands as asked %", True, 1, items=lambda of: 100.0 * of["moves_right"], bounds=PERCENT),
-    Metric("jitter", "path jitter, pixels", False, 3, items=lambda of: of["jitter"], main=False),
+    # Of the videos that show the object in every frame; the others are counted.
+    Metric("jitter", "path jitter, pixels", False, 3, items=lambda of: part_items(of["jitter"], _seen(of)), main=False),
+    Metric("unseen", "object unseen in a frame %", None, 1, items=lambda of: 100.0 * ~_seen(of), bounds=PERCENT, main=False),
     Metric(
         "steadiness",
         "steadiness of standing ones %",
@@ -109,7 +115,7 @@ class ShapesT2V:
         return {"captions": [caption(kind) for kind in asked().tolist()]}
 
     def version(self) -> dict[str, Any]:
-        return {"bench": "shapes_t2v", "version": 1, "reader": file_hash(READER), "reference": file_hash(REFERENCE)}
+        return {"bench": "shapes_t2v", "version": 2, "reader": file_hash(READER), "reference": file_hash(REFERENCE)}
 
     def prompts(self, items: Sequence[int]) -> list[str]:
         return [self.caption(item) for item in items]

@@ -22,6 +22,7 @@ from s2g.vbench import coverage, official, prompts, results
 from s2g.vbench.as_items import raw_items, total_items
 from s2g.vbench.dimensions import DIMENSIONS, GROUP_WEIGHTS, QUALITY, SEMANTIC, Dimension
 from s2g.vbench.prompts import SAMPLES, VIDEOS, Suite
+from s2g.vbench.said import left_out, not_comparable
 from s2g.vbench.videos import sized
 
 PROMPTS = ("short", "augmented")
@@ -111,6 +112,8 @@ class VBench:
         return prompts.long_prompts(self.augmented, len(self._suite.entries))
 
     def check(self, model: ModelConfig) -> None:
+        # What its videos are to be: the model is known here alone. As cached properties, it is no field, and in no key.
+        self.__dict__["_shape"] = model.video if model.makes_videos else None
         errors = self.lacking()
         if not makes_videos(model):
             allowed = "a text model that makes videos: wan_1_3b, wan_14b"
@@ -187,22 +190,16 @@ class VBench:
         why, said = [], []
         if num != VIDEOS:
             why.append(f"{num:,} of {VIDEOS:,} videos")
-        if arrays is not None and (here := int(arrays["here"].sum())) < num:
-            why.append(f"{here:,} of {num:,} videos were there")
-        if arrays is not None and (lacks := [name for name in DIMENSIONS if np.isnan(arrays[name]).all()]):
-            what = "a partial total" if self.allow_missing else "no total"
-            why.append(f"{what}: no values of {', '.join(lacks)}")
+        if arrays is not None:
+            why += not_comparable(self._suite, arrays, num, self.allow_missing)
         if why:
             said.append(f"not comparable with published VBench numbers: {'; '.join(why)}")
         if arrays is not None:
-            for name, rule in (("temporal_flickering", "stand still"), ("color", "show the object")):
-                mine = np.array([name in self._suite.entries[at].dimensions for at, _ in self._suite.items[:num]])
-                of = int((~np.isnan(arrays[name])).sum())
-                if 0 < of < mine.sum():
-                    said.append(f"{name} is of the {of:,} of {int(mine.sum()):,} videos that {rule}")
+            said += left_out(self._suite, arrays, num)
         said.append(f"{self.prompt_list} prompts: compare only with the same")
         if self.results:
-            said.append(f"results of {', '.join(self.results)}")
+            files = [file for one in self.results for file in results.files_of(Path(one))]
+            said.append(f"results of {', '.join(f'{file.name} ({content_hash(file)[:8]})' for file in files)}")
             said += [one.remark for one in results.read_files(self.results).values() if one.remark]
         return said
 
@@ -215,7 +212,9 @@ class VBench:
         if not self.score:
             return {}
         names = {item: name for item, name in self.exported().items() if item < num}
-        videos = sized([image for image in images if image.item in names], lambda image: image.path.name)
+        videos = sized(
+            [image for image in images if image.item in names], lambda image: image.path.name, self.__dict__.get("_shape")
+        )
         whole = videos.check("videos", len(names), self.allow_missing, TODO)
         here = np.zeros(num, bool)
         by_name = {names[image.item]: (image.path, image.sha256) for image in whole}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -52,7 +52,7 @@ def decoded(content: bytes) -> np.ndarray:
     import av
     from av.error import FFmpegError
 
-    _check_whole(content)
+    check_whole(io.BytesIO(content))
 
     try:
         with av.open(io.BytesIO(content), "r") as file:
@@ -68,18 +68,20 @@ def decoded(content: bytes) -> np.ndarray:
     return np.stack(frames)
 
 
-def _check_whole(content: bytes) -> None:
-    """ValueError if a box of the file, each of which says how long it is, goes on where the file has ended."""
-    at = 0
-    while at < len(content):
-        size, head = int.from_bytes(content[at : at + 4], "big"), 8
+def check_whole(file: BinaryIO) -> None:
+    """ValueError if a box of an mp4, each of which says how long it is, goes on where the file has ended."""
+    end, at = file.seek(0, io.SEEK_END), 0
+    while at < end:
+        file.seek(at)
+        words = file.read(16)
+        size, head = int.from_bytes(words[:4], "big"), 8
         if size == 1:  # longer than four bytes can say
-            size, head = int.from_bytes(content[at + 8 : at + 16], "big"), 16
-        size = size or len(content) - at  # 0: to the end
-        if size < head or at + size > len(content):
+            size, head = int.from_bytes(words[8:16], "big"), 16
+        size = size or end - at  # 0: to the end
+        if size < head or at + size > end:
             raise ValueError("it is cut off, or no mp4")
         at += size
-    if not content:
+    if not end:
         raise ValueError("it is empty")
 
 

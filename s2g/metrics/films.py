@@ -28,8 +28,10 @@ def paths(videos: np.ndarray) -> np.ndarray:
 
 
 def went(path: np.ndarray) -> np.ndarray:
-    """How far the object got from the first frame to the last, in pixels [B]; 0 where it was not seen in both."""
-    return np.nan_to_num(np.linalg.norm(path[:, -1] - path[:, 0], axis=-1))
+    """How far the object got from the first frame that shows it to the last, in pixels [B]; 0 where fewer than two do."""
+    seen, every = np.isfinite(path[..., 0]), np.arange(len(path))
+    first, last = seen.argmax(1), path.shape[1] - 1 - seen[:, ::-1].argmax(1)
+    return np.nan_to_num(np.linalg.norm(path[every, last] - path[every, first], axis=-1))
 
 
 def jitter(path: np.ndarray) -> np.ndarray:

@@ -18,9 +18,12 @@ from s2g.report.table import console_table
 from s2g.vbench import coverage, official, prompts
 from s2g.vbench.compare import compare
 from s2g.vbench.dimensions import DIMENSIONS, QUALITY, SEMANTIC, Totals, totals
+from s2g.vbench.pairing import paired, unpaired
 from s2g.vbench.prompts import Suite
 from s2g.vbench.results import HUNDRED, Scored, read_files
 from s2g.vbench.videos import look
+
+UNCHECKED = "unchecked: which videos they are of is not known without the prompts: s2g fetch vbench, or --path FILE"
 
 
 def show_totals(files: Sequence[Path], allow_missing: bool, path: str) -> None:
@@ -29,24 +32,23 @@ def show_totals(files: Sequence[Path], allow_missing: bool, path: str) -> None:
     scored = read_files(files)
     found = totals({name: one.value for name, one in scored.items()}, allow_missing)
     suite = _suite(path)
-    lines: list[str] = []
     if suite is not None:
         wanted = coverage.wanted_of(suite, prompts.VIDEOS)
         lines = coverage.lacking(suite, scored, wanted)
         if lines and not allow_missing:
-            raise UserError(
-                "these results are not complete\n  " + "\n  ".join(lines),
-                todo="score what is missing; or --allow-missing prints totals of what is there, labelled",
-            )
+            raise _incomplete(lines)
         lines = [f"not complete: {line}" for line in lines] + coverage.left_out(suite, scored, wanted)
     else:
-        lines = ["which videos they are of was not checked: s2g fetch vbench, or --path FILE"]
-    print_totals(console, found, scored, lines)
+        lines = [UNCHECKED]
+    print_totals(console, found, scored, lines, "" if suite else "unchecked")
 
 
-def print_totals(console: Console, found: Totals, scored: Mapping[str, Scored], lines: Sequence[str]) -> None:
-    """The sixteen terms, Quality, Semantic and Total as a table, and what is to be said of them below it."""
-    console.print(totals_table(found, scored))
+def print_totals(console: Console, found: Totals, scored: Mapping[str, Scored], lines: Sequence[str], label: str = "") -> None:
+    """The sixteen terms, Quality, Semantic and Total as a table, and what is to be said of them below it.
+
+    label: what the three are to be called beside their names.
+    """
+    console.print(totals_table(found, scored, label))
     if found.partial:
         console.print(
             f"PARTIAL: {len(found.terms)} of {len(DIMENSIONS)} dimensions, without {', '.join(found.missing)}; "
@@ -58,7 +60,7 @@ def print_totals(console: Console, found: Totals, scored: Mapping[str, Scored], 
             console.print(line, soft_wrap=True, markup=False)
 
 
-def totals_table(found: Totals, scored: Mapping[str, Scored]) -> Table:
+def totals_table(found: Totals, scored: Mapping[str, Scored], label: str = "") -> Table:
     """Of every dimension: raw value in percent, the range it is held against, normalised, weight in its group, points."""
     rows = []
     for term in found.terms:
@@ -72,7 +74,8 @@ def totals_table(found: Totals, scored: Mapping[str, Scored]) -> Table:
             f"{100 * term.points:.3f}",
         ]
         rows.append([one.name, one.group, *cells, f"{len(scored[one.name].videos):,}"])
-    label = " (partial)" if found.partial else ""
+    labels = [*(["partial"] if found.partial else []), *([label] if label else [])]
+    label = f" ({', '.join(labels)})" if labels else ""
     for name, value, how in (
         (QUALITY, found.quality, "terms / weights"),
         (SEMANTIC, found.semantic, "terms / weights"),
@@ -83,8 +86,8 @@ def totals_table(found: Totals, scored: Mapping[str, Scored]) -> Table:
     return console_table(["percent", "group", "raw", "from 0 to 1", "normalised", "weight", "points", "videos"], rows)
 
 
-def show_comparison(a: str, b: str, seed: int) -> None:
-    """Differences with intervals; UserError where files are wrong, or have no dimension with per-video values in common."""
+def show_comparison(a: str, b: str, seed: int, path: str = "", allow_missing: bool = False) -> None:
+    """Differences with intervals; UserError where files are wrong, or are not of the same videos, or have none in common."""
     console, both = _console(), []
     errors: list[UserError] = []
     for typed in (a, b):
@@ -92,7 +95,20 @@ def show_comparison(a: str, b: str, seed: int) -> None:
             both.append(read_files(typed.split(",")))
     if errors:
         raise SeveralError.of(errors)
-    found = compare(both[0], both[1], seed)
+    suite, apart, lines = _suite(path), unpaired(both[0], both[1]), list[str]()
+    if suite is not None:
+        wanted = coverage.wanted_of(suite, prompts.VIDEOS)
+        for who, scored in zip("AB", both, strict=True):
+            apart += [f"{who}: {line}" for line in coverage.lacking(suite, scored, wanted)]
+            lines += [f"{who}: {line}" for line in coverage.left_out(suite, scored, wanted)]
+    else:
+        lines.append(UNCHECKED)
+    if apart and not allow_missing:
+        raise UserError(
+            "these results are not of the same videos, or not complete\n  " + "\n  ".join(apart),
+            todo="score what is missing; or --allow-missing compares the videos that both have, labelled",
+        )
+    found = compare(*paired(both[0], both[1]), seed)
     used = [one.name for one in found if one.name in DIMENSIONS]
     if not used:
         raise UserError(f"{a}, {b}: no dimension has per-video values in both", allowed="the package's *_eval_results.json")
@@ -104,12 +120,15 @@ def show_comparison(a: str, b: str, seed: int) -> None:
         rows.append([one.name, *numbers, delta, ends, str(one.prompts)])
     console.print(console_table(["percent", "A", "B", "B - A", "95 % interval", "prompts"], rows))
     console.print(f"A: {a}\nB: {b}\npaired bootstrap over prompts, seed {seed}", soft_wrap=True, markup=False)
+    if apart:
+        lines.insert(0, "NOT THE WHOLE SET: of the videos that both have alone; not comparable with any published number")
     lacks = [name for name in DIMENSIONS if name not in used]
     if lacks:
-        console.print(
-            f"PARTIAL: these totals are of {len(used)} of {len(DIMENSIONS)} dimensions, without {', '.join(lacks)}",
-            soft_wrap=True,
-        )
+        lines.insert(0, f"PARTIAL: these totals are of {len(used)} of {len(DIMENSIONS)} dimensions, without {', '.join(lacks)}")
+    lines += [f"not complete: {line}" for line in apart]
+    lines += [f"{who}: {one.remark}" for who, of in zip("AB", both, strict=True) for one in of.values() if one.remark]
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False)
 
 
 def show_check(folder: Path, path: str) -> None:
@@ -138,14 +157,16 @@ def score_folder(folder: Path, path: str, weights: str, out: Path, allow_missing
     videos = {image.path.name: (image.path, image.sha256) for image in whole}
     own = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:12]
     scored = official.scores(videos, suite, weights, cache_folder() / PLACE / own, console.print)
-    written = out / f"{folder.absolute().name}_eval_results.json"
-    put(written, (json.dumps(as_official(scored), indent=1) + "\n").encode())
+    written, kept = _keep(out, folder.absolute().name, (json.dumps(as_official(scored), indent=1) + "\n").encode())
     wanted = {part for name in videos if (part := prompts.parted(name)) and part[1] < prompts.SAMPLES}
-    lines = [f"not complete: {line}" for line in coverage.lacking(suite, scored, wanted)]
+    lacks = coverage.lacking(suite, scored, wanted)
+    if lacks and not allow_missing:
+        raise _incomplete([*lacks, f"they are written: {written}"])
+    lines = [f"not complete: {line}" for line in lacks]
     if len(videos) < len(suite.files):
         lines.append(f"not comparable with published numbers: {len(videos):,} of {len(suite.files):,} videos were there")
     found = totals({name: one.value for name, one in scored.items()}, allow_missing)
-    print_totals(console, found, scored, [*lines, *coverage.left_out(suite, scored, wanted), f"written: {written}"])
+    print_totals(console, found, scored, [*lines, *coverage.left_out(suite, scored, wanted), *kept, f"written: {written}"])
 
 
 def as_official(scored: Mapping[str, Scored]) -> dict[str, list[object]]:
@@ -162,14 +183,27 @@ def as_official(scored: Mapping[str, Scored]) -> dict[str, list[object]]:
     }
 
 
+def _incomplete(lines: Sequence[str]) -> UserError:
+    return UserError(
+        "these results are not complete\n  " + "\n  ".join(lines),
+        todo="score what is missing; or --allow-missing prints totals of what is there, labelled",
+    )
+
+
+def _keep(out: Path, name: str, content: bytes) -> tuple[Path, list[str]]:
+    """Where results were written, and what is to be said: folders of one name do not overwrite each other's."""
+    place = out / f"{name}_eval_results.json"
+    if not place.exists() or place.read_bytes() == content:
+        put(place, content)
+        return place, []
+    other = out / f"{name}-{hashlib.sha256(content).hexdigest()[:8]}_eval_results.json"
+    put(other, content)
+    return other, [f"{place} holds other results, and was left"]
+
+
 def _suite(path: str) -> Suite | None:
     """The prompts where they are; None where they are not and nobody said they were."""
-    try:
-        return prompts.load(path)
-    except UserError:
-        if path:
-            raise
-        return None
+    return prompts.load(path) if path or prompts.found_at("") else None
 
 
 def _console() -> Console:

@@ -19,7 +19,7 @@ TOWARDS = np.array([(-1, 0), (1, 0), (0, -1), (0, 1), (0, 0)])  # of each motion
 STILL = MOTIONS.index("standing still")
 ATTRIBUTES = {"shape": len(SHAPES), "color": len(COLORS), "motion": len(MOTIONS)}
 NUM_KINDS = len(SHAPES) * len(COLORS) * len(MOTIONS)
-FRAMES, SIDE, FPS = 8, 16, 8
+FRAMES, SIDE = 8, 16
 
 
 @dataclass(frozen=True)

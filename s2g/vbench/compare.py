@@ -1,7 +1,8 @@
 """Two methods' totals and dimensions, paired: prompts drawn again, the same ones for both.
 
 Prompts are drawn within groups of equal dimensions, so that every dimension keeps its number of prompts; a dimension's
-mean is over the videos of the drawn prompts, each method's own where the package leaves some out.
+mean is over the videos of the drawn prompts, each method's own where the package leaves some out. That both are of the
+same videos is for the caller to see to (pairing.py).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from s2g.metrics.statistics import LEVEL, RESAMPLES
-from s2g.vbench.dimensions import DIMENSIONS, QUALITY, SEMANTIC, shares
+from s2g.vbench.dimensions import DIMENSIONS, GROUP_WEIGHTS, shares
 from s2g.vbench.results import Scored
 
 TOTAL = "total"
@@ -29,7 +30,7 @@ class Difference:
     difference: float
     low: float
     high: float
-    prompts: int  # that it rests on
+    prompts: int  # that it rests on: those of which both have a video
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,11 @@ class _Sums:
         low, high = (np.array([getattr(DIMENSIONS[name], end) for name in names]) for end in ("low", "high"))
         normalised = (raw - low) / (high - low)
         ends = []
-        for group in (QUALITY, SEMANTIC):
+        for group in GROUP_WEIGHTS:
             member = np.array([DIMENSIONS[name].group == group for name in names])
             of = weight * member
             ends.append(normalised @ of / of.sum() if of.any() else np.full(len(raw), np.nan))
-        total = 0.8 * ends[0] + 0.2 * ends[1]
+        total = sum(of * end for of, end in zip(GROUP_WEIGHTS.values(), ends, strict=True)) / sum(GROUP_WEIGHTS.values())
         return 100 * np.column_stack([raw, *ends, total])
 
 
@@ -95,11 +96,12 @@ def compare(a: Mapping[str, Scored], b: Mapping[str, Scored], seed: int = 0, res
     there = ~np.isnan(found).all(0)  # a group of which no dimension is there has no difference
     low, high = np.full((2, found.shape[1]), np.nan)
     low[there], high[there] = np.nanquantile(found[:, there], [tail, 1 - tail], axis=0)
-    rests = [int(((of_a.counts + of_b.counts)[:, column] > 0).sum()) for column in range(len(names))]
-    every = [*names, QUALITY.lower(), SEMANTIC.lower(), TOTAL]
+    shared = (of_a.counts > 0) & (of_b.counts > 0)
+    rests = [int(column.sum()) for column in shared.T]
+    every = [*names, *(group.lower() for group in GROUP_WEIGHTS), TOTAL]
     grouped = [
-        sum(any(DIMENSIONS[name].group in group for name in known) for known in by_prompt.values())
-        for group in ((QUALITY,), (SEMANTIC,), (QUALITY, SEMANTIC))
+        int(shared[:, [DIMENSIONS[name].group in groups for name in names]].any(1).sum())
+        for groups in (*((group,) for group in GROUP_WEIGHTS), tuple(GROUP_WEIGHTS))
     ]
     return [
         Difference(name, float(x), float(y), float(y - x), float(below), float(above), count)

@@ -34,11 +34,6 @@ class Dimension:
         """Where a raw value lies between low (0) and high (1), or beyond."""
         return (raw - self.low) / (self.high - self.low)
 
-    @property
-    def share(self) -> float:
-        """Its weight as a part of its group's."""
-        return self.weight / sum(other.weight for other in DIMENSIONS.values() if other.group == self.group)
-
 
 DIMENSIONS: dict[str, Dimension] = {
     one.name: one

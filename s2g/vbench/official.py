@@ -26,15 +26,21 @@ HALF_A_DAY = 12 * 3600.0  # seconds that a dimension may take; all sixteen took 
 CLIP_AT = "https://openaipublic.azureedge.net/clip/models"
 OBJECTS = ("object_class", "multiple_objects", "color", "spatial_relationship")
 HUB = "https://huggingface.co"
+BERT = "huggingface/hub/models--bert-base-uncased/snapshots/*"  # as the hub keeps it below HF_HOME, which is the child's
 
 
 @dataclass(frozen=True)
 class Weight:
     """A file or folder below the package's cache, where it is published, and the dimensions that need it."""
 
-    place: str
+    place: str  # with * where a revision stands
     address: str
     dimensions: tuple[str, ...]
+    other: str = ""  # a place that does as well
+
+    def found(self, folder: Path) -> list[Path]:
+        """Its places that are there."""
+        return [found for place in (self.place, self.other) if place for found in sorted(folder.glob(place))]
 
 
 WEIGHTS = (
@@ -83,10 +89,13 @@ WEIGHTS = (
         "https://github.com/openai/CLIP, clip/bpe_simple_vocab_16e6.txt.gz",
         ("temporal_style", "overall_consistency"),
     ),
+    Weight(f"{BERT}/vocab.txt", f"{HUB}/bert-base-uncased", ("scene", *OBJECTS)),  # tokenizer of Tag2Text and of GRiT
+    Weight(f"{BERT}/config.json", f"{HUB}/bert-base-uncased", ("scene",)),
+    Weight(f"{BERT}/model.safetensors", f"{HUB}/bert-base-uncased", ("scene",), f"{BERT}/pytorch_model.bin"),
 )
 DOWNLOADS = (
     "the environment vbench (vbench 0.1.5), about 6 GB",
-    "weights of 16 dimensions, 13 files of about ten hosts, about 8 GB",
+    "weights of 16 dimensions, 16 files of about ten hosts, about 8.5 GB",
 )
 LICENCES = ("VBench: Apache-2.0", "imaging quality comes by pyiqa: non-commercial")
 
@@ -125,7 +134,7 @@ def check(typed: str) -> None:
     with gathered(errors):
         environment().check()
     folder = weights_folder(typed)
-    lacking = [weight for weight in WEIGHTS if not (folder / weight.place).exists()]
+    lacking = [weight for weight in WEIGHTS if not weight.found(folder)]
     if lacking:
         listed = "\n".join(f"  {one.place} for {', '.join(one.dimensions)}: {one.address}" for one in lacking)
         with gathered(errors):
@@ -135,10 +144,13 @@ def check(typed: str) -> None:
 
 
 def identity(typed: str) -> dict[str, str]:
-    """What determines a score: environment, child script, and every file of the weights."""
-    folder = weights_folder(typed)
-    files = [folder / weight.place for weight in WEIGHTS if (folder / weight.place).is_file()]
-    digest = hashlib.sha256("".join(f"{file.name} {content_hash(file)}" for file in files).encode()).hexdigest()[:12]
+    """What determines a score: environment, child script, every file of the weights, and the code that lies among them."""
+    folder, lines = weights_folder(typed), []
+    for place in (place for weight in WEIGHTS for place in weight.found(folder)):
+        # Of a folder its code: torch.hub runs it.
+        files = [place] if place.is_file() else sorted(place.rglob("*.py"))
+        lines += [f"{file.relative_to(place.parent).as_posix()} {content_hash(file)}" for file in files]
+    digest = hashlib.sha256("".join(lines).encode()).hexdigest()[:12]
     return {**environment().identity(), "weights": digest}
 
 

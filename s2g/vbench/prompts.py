@@ -24,6 +24,7 @@ SOURCE = f"Vchitect/VBench at {COMMIT[:7]} (Apache-2.0), {FILE}, 0.2 MB"
 COUNT, VIDEOS = 946, 6230  # prompts; videos asked for, those of repeated prompts counted twice
 FLICKERING = "temporal_flickering"
 SAMPLES, STATIC_SAMPLES = 5, 25  # videos of a prompt; of a flickering prompt, of which at most 5 that stand still are kept
+DIGITS = 9  # of a sample's number; int() itself refuses some thousands
 KEY = "bench.path"
 
 
@@ -71,17 +72,6 @@ class Suite:
             if self.first[at] == at
         }
 
-    def dimensions(self, prompt: str) -> tuple[str, ...]:
-        """Every dimension that a prompt's videos are scored in, by any of its entries."""
-        return self._dimensions[prompt]
-
-    @cached_property
-    def _dimensions(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
-        for entry in self.entries:
-            found[entry.prompt] = (*found.get(entry.prompt, ()), *entry.dimensions)
-        return found
-
     def prompts_of(self, dimension: str) -> list[str]:
         """The prompts of a dimension, in official order."""
         return [entry.prompt for entry in self.entries if dimension in entry.dimensions]
@@ -95,7 +85,8 @@ def name_of(prompt: str, sample: int) -> str:
 def parted(name: str) -> tuple[str, int] | None:
     """(prompt, sample) of a file's name, None where it is not PROMPT-NUMBER with an ending; prompts hold dashes too."""
     prompt, dash, number = name.rpartition(".")[0].rpartition("-")
-    return (prompt, int(number)) if dash and number.isascii() and number.isdigit() and str(int(number)) == number else None
+    plain = dash and number.isascii() and number.isdigit() and len(number) <= DIGITS and str(int(number)) == number
+    return (prompt, int(number)) if plain else None
 
 
 def folders(path: str) -> list[Path]:
@@ -113,13 +104,21 @@ def fetched() -> Path:
     return cache_folder() / "vbench"
 
 
+def found_at(path: str) -> Path | None:
+    """The first of the places at which the file is, whatever is in it; None where it is nowhere."""
+    return next((place for place in _places(path) if place.is_file()), None)
+
+
+def _places(path: str) -> list[Path]:
+    return [place if place.suffix == ".json" else place / FILE for place in folders(path)]
+
+
 @cache
 def load(path: str) -> Suite:
     """The official entries; UserError if the file is not there, or is not the official one, byte for byte."""
-    places = [place if place.suffix == ".json" else place / FILE for place in folders(path)]
-    file = next((place for place in places if place.is_file()), None)
+    file = found_at(path)
     if file is None:
-        where = " or ".join(str(place.parent) for place in places)
+        where = " or ".join(str(place.parent) for place in _places(path))
         raise MissingError(
             f"{KEY} = {path or 'not given'}: no file {FILE} in {where}",
             todo=f"s2g fetch vbench ({SOURCE}), or {KEY}=FILE or FOLDER",
@@ -127,10 +126,12 @@ def load(path: str) -> Suite:
     content = file.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != OFFICIAL:
+        get = f"s2g fetch vbench ({SOURCE})"
+        own = file == fetched() / FILE  # which is fetched anew; any other comes before it, and stays in the way
         raise UserError(
             f"{KEY}: {file} is not the official file (sha256 {found[:12]}, not {OFFICIAL[:12]})",
             allowed="its bytes as published: an edited prompt is another bench",
-            todo=f"s2g fetch vbench ({SOURCE})",
+            todo=get if own else f"remove or replace {file}, then {get}; or {KEY}=FILE or FOLDER of another",
         )
     return Suite(read(content), file)
 

@@ -26,6 +26,8 @@ from s2g.vbench.prompts import parted
 BOOLEAN = ("dynamic_degree", "human_action")  # whose records may be true and false
 HUNDRED = ("imaging_quality",)  # whose records are 0 to 100
 ROUNDING = 1e-6  # of float32 sums
+HALF = 2e-3  # of cosines: CLIP's are in half precision on a GPU, where a frame's with itself may be 1.00098
+COSINES = ("subject_consistency", "background_consistency", *(name for name, one in DIMENSIONS.items() if one.cosine))
 APART = 1e-3  # of a value and the mean of its records, beyond which it is said
 
 
@@ -94,14 +96,25 @@ def _changed(file: Path) -> int:
 @cache
 def _read(file: Path, changed: int) -> Mapping[str, Scored]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror})") from error
+    except RecursionError as error:
+        raise UserError(f"{file} is nested too deep", allowed="the package's *_eval_results.json") from error
     except ValueError as error:
         raise UserError(f"{file} is no JSON ({error})", allowed="the package's *_eval_results.json") from error
     if not isinstance(content, dict):
         raise UserError(f"{file}: no dimensions in it", allowed='{"subject_consistency": [0.95, [...]], ...}')
     return parse(content, str(file))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; ValueError for a name that stands there twice, of which json would keep the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands there twice")
+    return found
 
 
 def parse(content: Mapping[str, Any], where: str) -> dict[str, Scored]:
@@ -145,16 +158,16 @@ def _scored(typed: str, given: Any, where: str) -> Scored:
 
 def _fraction(name: str, value: Any, where: str) -> float:
     """A dimension's value; UserError for what is no fraction."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UserError(f"{where}, {name} = {value}: no number", allowed="a fraction")
-    least = -1.0 if DIMENSIONS[name].cosine else 0.0
-    if 1 + ROUNDING < value <= 100:
+    if isinstance(value, bool) or not _finite(value):
+        raise UserError(f"{where}, {name} = {_short(value)}: no number", allowed="a fraction")
+    least, slack = (-1.0 if DIMENSIONS[name].cosine else 0.0), _slack(name)
+    if 1 + slack < value <= 100:
         raise UserError(
             f"{where}, {name} = {value:g}: it looks like percent",
             allowed="a fraction, as the package writes it" + ("; its videos alone are 0 to 100" if name in HUNDRED else ""),
             todo=f"write {value / 100:g} if it is",
         )
-    if not least - ROUNDING <= value <= 1 + ROUNDING:
+    if not least - slack <= value <= 1 + slack:
         raise UserError(
             f"{where}, {name} = {value:g}: far from any value it can have",
             allowed=f"{least:g} to 1",
@@ -173,12 +186,31 @@ def _record(name: str, record: Any, where: str) -> tuple[tuple[str, int], float]
         raise UserError(f"{where}, {name}: video {path} has no official name", allowed="PROMPT-NUMBER.mp4")
     if isinstance(value, bool) and name not in BOOLEAN:
         raise UserError(f"{where}, {name}: {path} is {value}", allowed=f"a number; true and false in {', '.join(BOOLEAN)}")
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise UserError(f"{where}, {name}: {path} has {value}", allowed="a number")
+    if not _finite(value):
+        raise UserError(f"{where}, {name}: {path} has {_short(value)}", allowed="a number")
     if name in BOOLEAN and value not in (0, 1):
         raise UserError(f"{where}, {name}: {path} has {value}", allowed="true and false, or 0 and 1")
-    most, least = (100.0 if name in HUNDRED else 1.0), (-1.0 if DIMENSIONS[name].cosine else 0.0)
-    if not least - ROUNDING <= value <= most + ROUNDING:
+    most, least, slack = (100.0 if name in HUNDRED else 1.0), (-1.0 if DIMENSIONS[name].cosine else 0.0), _slack(name)
+    if not least - slack <= value <= most + slack:
         what = "it looks like percent" if most == 1 and 1 < value <= 100 else "far from any value it can have"
         raise UserError(f"{where}, {name}: {path} has {value:g}: {what}", allowed=f"{least:g} to {most:g}")
     return whose, float(value) / most
+
+
+def _finite(value: Any) -> bool:
+    """Whether it is a number that a float can hold; JSON's whole numbers may be of any length."""
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _short(value: Any) -> str:
+    try:
+        return f"{value}"[:80]
+    except ValueError:  # more digits than Python writes out
+        return "a number of very many digits"
+
+
+def _slack(name: str) -> float:
+    return HALF if name in COSINES else ROUNDING

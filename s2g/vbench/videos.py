@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s2g.engine.judged import LISTED, Image
+from s2g.engine.video import check_whole
 from s2g.errors import UserError
 from s2g.vbench.prompts import Suite
 
@@ -48,10 +49,12 @@ class Videos:
 
 
 def shape_of(path: Path) -> Shape:
-    """Frames, height and width, from the container and its packets, nothing decoded; ValueError for a file that is cut off."""
+    """Frames, height and width, from the packets, nothing decoded; ValueError for a file that is cut off, else OSError."""
     import av  # only where there are videos
     from av.error import FFmpegError
 
+    with path.open("rb") as file:
+        check_whole(file)  # a decoder goes on where a table at the end is not all there
     try:
         with av.open(str(path)) as container:
             stream = next(iter(container.streams.video), None)
@@ -81,11 +84,13 @@ def sized(images: Iterable[Image], name: Callable[[Image], str], expected: Shape
     for image in images:
         try:
             shapes[image] = shape_of(image.path)
-        except ValueError as error:
-            unreadable.append(f"{name(image)} ({error})")
+        except (ValueError, OSError) as error:
+            unreadable.append(f"{name(image)} ({_why(error)})")
     usual = expected or next((shape for shape, _ in Counter(shapes.values()).most_common(1)), (0, 0, 0))
     other = [
-        f"{name(image)} ({_words(shape)}, the others {_words(usual)})" for image, shape in shapes.items() if shape != usual
+        f"{name(image)} ({_words(shape)}, {'it is to be' if expected else 'the others'} {_words(usual)})"
+        for image, shape in shapes.items()
+        if shape != usual
     ]
     return Videos([image for image, shape in shapes.items() if shape == usual], unreadable=unreadable, other=other)
 
@@ -94,16 +99,22 @@ def look(root: Path, suite: Suite) -> Videos:
     """Every file of a flat folder held against the official names; a .DS_Store is one too many, as for the package."""
     wanted: Mapping[str, int] = suite.files
     there = sorted(path.name + "/" * path.is_dir() for path in root.iterdir())
-    images = [
-        Image(wanted[name], root / name, hashlib.sha256((root / name).read_bytes()).hexdigest())
-        for name in there
-        if name in wanted
-    ]
+    images, closed = list[Image](), list[str]()
+    for name in there:
+        if name in wanted:
+            try:
+                images.append(Image(wanted[name], root / name, hashlib.sha256((root / name).read_bytes()).hexdigest()))
+            except OSError as error:
+                closed.append(f"{name} ({_why(error)})")
     found = sized(images, lambda image: image.path.name)
     seen = set(there)
     missing = [name for name in wanted if name not in seen]
     whole = sorted(found.whole, key=lambda image: image.item)
-    return Videos(whole, missing, [name for name in there if name not in wanted], found.unreadable, found.other)
+    return Videos(whole, missing, [name for name in there if name not in wanted], [*closed, *found.unreadable], found.other)
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)  # without the place
 
 
 def _words(shape: Shape) -> str:

@@ -75,6 +75,14 @@ def test_flicker_and_another_object_in_the_middle_are_seen(true: Arrays) -> None
     assert values(BENCH.measure(moved, range(NUM)))["steadiness"] == 100  # of those alone that were to stand still
 
 
+def test_a_video_that_loses_its_object_leaves_the_others_their_jitter(true: Arrays) -> None:
+    videos = filmed(asked()[:NUM])
+    videos[1, 3] = videos[1, 0, 0, 0]
+    found = values(BENCH.measure(videos, range(NUM)))
+    assert found["jitter"] == pytest.approx(np.delete(true["jitter"], 1).mean()) and found["moves"] == 100
+    assert found["unseen"] == pytest.approx(100 / NUM) and values(true)["unseen"] == 0
+
+
 def test_the_distance_of_true_videos_is_that_of_their_number() -> None:
     def distance(kinds: np.ndarray) -> float:
         return frechet_distance(Moments.of(BENCH.measure(filmed(kinds), range(COUNT))["features"]), reference())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from s2g.benches.vbench import VBench
 from s2g.config import ExecutorConfig
 from s2g.engine.execute import execute
 from s2g.engine.executor import LocalExecutor
+from s2g.engine.judged import Image
 from s2g.engine.run import Run
 from s2g.engine.scoring import difference, score
 from s2g.engine.store import Store, checksum
@@ -77,7 +79,7 @@ def test_a_run_is_scored_by_the_package_dimension_by_dimension(
     kept = [s for item, (at, s) in enumerate(SUITE.items) if at == 0 and result.arrays["temporal_flickering"][item] >= 0]
     assert kept == [2, 10, 14, 18, 22], flickering
     assert result.remarks == (
-        "temporal_flickering is of the 10 of 50 videos that stand still",
+        "temporal_flickering is of 10 videos that stand still: 5 a prompt, 10, are the most that are kept",
         "color is of the 4 of 5 videos that show the object",
         "short prompts: compare only with the same",
     )
@@ -103,6 +105,9 @@ def test_results_from_elsewhere_are_a_runs_scores(run_of, fake_runs: Typed, tmp_
     (other,) = [one for one in compare(*both) if one.name == "total"]
     assert delta.value == LIKE(other.difference) and delta.low is not None and delta.low < delta.value < delta.high
     assert "results of" in a.remarks[-1] and "stand still" not in " ".join(a.remarks[1:])
+    for remark in (*a.remarks, *b.remarks):
+        assert str(tmp_path) not in remark  # results are shown to others
+    assert a.remarks[-1] == f"results of 0_eval_results.json ({hashlib.sha256(files[0].read_bytes()).hexdigest()[:8]})"
     # The same by command, from the stored run.
     told = Console(record=True, width=200, quiet=False, file=(tmp_path / "said").open("w"))
     score_stored(cfg.key, str(tmp_path / "runs"), [f"bench.results=[{files[1]}]"], None, False, 1, told)
@@ -111,6 +116,11 @@ def test_results_from_elsewhere_are_a_runs_scores(run_of, fake_runs: Typed, tmp_
     less.write_text(json.dumps(official_results(dimensions=list(DIMENSIONS)[:15])))
     with pytest.raises(UserError, match="no dimension overall_consistency"):
         score(run_of(*fake_runs(f"bench.results=[{less}]")), store)
+    gaps = official_results()
+    gaps["object_class"][1] = gaps["object_class"][1][:1]
+    (tmp_path / "gaps.json").write_text(json.dumps(gaps))
+    gap = score(run_of(*fake_runs(f"bench.results=[{tmp_path / 'gaps.json'}]", "bench.allow_missing=true")), store)
+    assert "not comparable" in gap.remarks[0] and "videos without a value: object_class 4 of 5" in gap.remarks[0]
     partial = score(run_of(*fake_runs(f"bench.results=[{less}]", "bench.allow_missing=true")), store)
     assert "a partial total: no values of overall_consistency" in partial.remarks[0]
     assert partial.estimates["total"].value == LIKE(
@@ -136,6 +146,22 @@ def test_damaged_and_odd_videos_stop_it_and_can_be_left_out(
     some = score(run_of(*fake_runs(f"bench.weights={package}", "num=13", "bench.allow_missing=true")), store)
     assert f"13 of {VIDEOS} videos; 11 of 13 videos were there; a partial total" in some.remarks[0]
     assert not some.arrays["here"][2] and np.isnan(some.estimates["object_class"].value)
+
+
+def test_videos_that_are_not_the_models_are_refused(fake_runs: Typed, tmp_path: Path, run_of, few: Path) -> None:  # noqa: F811
+    file = tmp_path / "0_eval_results.json"
+    file.write_text(json.dumps(official_results()))
+    bench = VBench(path=str(few), results=(str(file),))
+    images = []
+    for item in range(13):  # all alike, and none as the model makes them
+        place = tmp_path / f"{item:06d}.mp4"
+        images.append(Image(item, place, hashlib.sha256(video(place)).hexdigest()))
+    made = replace(run_of(*fake_runs("bench.score=[]")).model, family="wan", weights="folder", frames=9, height=32, width=48)
+    bench.check(made)
+    with pytest.raises(UserError, match=r"12 of another size: 000000\.mp4 \(5 frames of 32x48, it is to be 9 frames of 32x48"):
+        bench.judge(images, 13, tmp_path / "judged")
+    bench.check(replace(made, frames=5))
+    assert bench.judge(images, 13, tmp_path / "judged")["here"].all()
 
 
 def test_what_is_lacking_is_said_before_anything(run_of, fake_runs: Typed, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811

@@ -35,6 +35,14 @@ def test_an_object_that_is_not_there_does_not_move() -> None:
     assert np.isnan(jitter(paths(gone))).all()
 
 
+def test_a_frame_without_the_object_does_not_end_its_way() -> None:
+    video = dot([(4, 8), (6, 8), (8, 8), (10, 8)])
+    for empty, far in ((0, 4), (3, 4), (1, 6)):
+        some = video.copy()
+        some[0, empty] = 128
+        assert went(paths(some))[0] == pytest.approx(far) and np.isnan(jitter(paths(some))[0])
+
+
 def test_an_object_at_the_border_does_not_become_the_ground() -> None:
     path = paths(dot([(1, 8), (1, 7), (1, 6), (1, 5)]))
     np.testing.assert_allclose(path[0, :, 0], 1)

@@ -13,6 +13,7 @@ from vbench_fake import few, official_results  # noqa: F401  # a fixture
 
 from s2g.cli import app
 from s2g.errors import UserError
+from s2g.vbench import prompts
 
 SIX = ("subject_consistency", "background_consistency", "aesthetic_quality", "imaging_quality", "object_class")
 
@@ -46,11 +47,42 @@ def test_a_total_without_a_dimension_is_refused_or_called_partial(few: Path, tmp
     monkeypatch.delenv("S2G_DATA", raising=False)
     call("vbench-totals", file, "--allow-missing")
     said = " ".join(capsys.readouterr().out.split())
-    assert "PARTIAL: 5 of 16 dimensions, without temporal_flickering" in said and "Total (partial)" in said
-    assert "was not checked: s2g fetch vbench" in said
+    assert "PARTIAL: 5 of 16 dimensions, without temporal_flickering" in said
+    assert "Total (partial, unchecked)" in said and "unchecked: which videos they are of" in said
+    (few / prompts.FILE).write_bytes(b"[]")  # one that is there and wrong is not taken for none
+    (tmp_path / "data" / "prompts").mkdir(parents=True)
+    few.rename(tmp_path / "data" / "prompts" / "vbench")
+    monkeypatch.setenv("S2G_DATA", str(tmp_path / "data"))
+    with pytest.raises(UserError, match=r"is not the official file(.|\n)*remove or replace \S*data/prompts/vbench/VBench_full"):
+        call("vbench-totals", file, "--allow-missing")
 
 
-def test_two_methods_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_videos_are_compared_or_it_is_refused(few: Path, tmp_path: Path, capsys) -> None:  # noqa: F811
+    whole, less = official_results(), official_results(0.02)
+    less["object_class"][1] = less["object_class"][1][:3]
+    a, b = write(tmp_path / "a.json", whole), write(tmp_path / "b.json", less)
+    for more in ((), ("--path", few)):
+        with pytest.raises(
+            UserError, match=r"object_class: A alone has 2 videos: a bird-3\.mp4, a bird-4\.mp4(.|\n)*both have"
+        ):
+            call("vbench-compare", a, b, *more)
+    with pytest.raises(UserError, match=r"B: object_class: 2 videos without a value"):
+        call("vbench-compare", b, b, "--path", few)  # the same set, and not the whole one
+    call("vbench-compare", a, b, "--allow-missing")
+    said = capsys.readouterr().out
+    (line,) = [line for line in said.splitlines() if line.strip().startswith("object_class")]
+    assert line.split()[3] == "+2.00"  # of the three that both have
+    assert "NOT THE WHOLE SET" in said and "unchecked: " in said
+    assert "B: object_class: the package's" in said  # its value is of five videos, and said to be
+    other = json.loads(json.dumps(whole).replace("a red bicycle", "a blue car").replace("a bird-", "a birb-"))
+    c = write(tmp_path / "c.json", other)
+    with pytest.raises(UserError, match=r"object_class: B alone has 5 videos(.|\n)*color: no prompt in common"):
+        call("vbench-compare", a, c)
+    with pytest.raises(UserError, match="there is no 'a birb'"):
+        call("vbench-compare", a, c, "--path", few)
+
+
+def test_two_methods_are_compared(few: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
     a = write(tmp_path / "a.json", official_results())
     b = write(tmp_path / "b.json", official_results(0.02))
     call("vbench-compare", a, b)

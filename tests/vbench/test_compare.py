@@ -76,3 +76,9 @@ def test_videos_that_one_method_lacks_and_dimensions_that_one_lacks() -> None:
     assert (one["color"].a, one["color"].b) == pytest.approx((50.0, 40.0)) and "scene" not in one
     assert math.isnan(one["total"].difference) and math.isnan(one["quality"].low)  # there is no dimension of quality
     assert one["semantic"].difference == pytest.approx(-10.0)
+
+
+def test_prompts_that_one_alone_has_are_not_counted() -> None:
+    a, b = one_dimension(np.full((4, 2), 0.5), "color"), one_dimension(np.full((3, 2), 0.5), "color")
+    one = by_name(compare(a, b))
+    assert one["color"].prompts == one["semantic"].prompts == one["total"].prompts == 3

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 from pathlib import Path
 
 import pytest
-from vbench_fake import FILES, SUITE, few, package  # noqa: F401  # fixtures
+from vbench_fake import SUITE, few, package  # noqa: F401  # fixtures
 
 from s2g.errors import IsolatedError, UserError
 from s2g.metrics.isolated.environment import find
@@ -71,7 +71,7 @@ def test_it_goes_on_with_the_dimension_where_it_stopped(package: Path, suite: Su
 def test_a_dimension_whose_videos_are_all_left_out_has_no_result(package: Path, suite: Suite, tmp_path: Path) -> None:  # noqa: F811
     made = videos(tmp_path / "items")
     some = {name: of for name, of in made.items() if "red bicycle-" not in name or name.endswith("-3.mp4")}
-    some = {name: of for name, of in some.items() if prompts.FLICKERING not in suite.dimensions(name.rpartition("-")[0])}
+    some = {name: of for name, of in some.items() if name.rpartition("-")[0] not in suite.prompts_of(prompts.FLICKERING)}
     found = official.scores(some, suite, str(package), tmp_path / "judged")
     assert set(DIMENSIONS) - set(found) == {"color", "temporal_flickering"}
 
@@ -91,8 +91,36 @@ def test_without_a_gpu_that_alone_is_said(monkeypatch: pytest.MonkeyPatch, tmp_p
         official.check(str(tmp_path))
     said = str(caught.value)
     assert (
-        "s2g env build vbench" in said and "13 of 13 files are not there" in said and "amt-s.pth for motion_smoothness" in said
+        "s2g env build vbench" in said and "16 of 16 files are not there" in said and "amt-s.pth for motion_smoothness" in said
     )
+    assert (
+        "vocab.txt for scene, object_class, multiple_objects, color, spatial_relationship: https://huggingface.co/bert" in said
+    )
+
+
+def test_what_the_hub_keeps_is_asked_for_and_in_the_key(package: Path) -> None:  # noqa: F811
+    official.check(str(package))
+    known = official.identity(str(package))
+    (vocabulary,) = (package / "huggingface" / "hub").rglob("vocab.txt")
+    vocabulary.write_text("other")
+    assert (other := official.identity(str(package))) != known
+    vocabulary.with_name("model.safetensors").rename(vocabulary.with_name("pytorch_model.bin"))
+    official.check(str(package))  # either form will do
+    assert official.identity(str(package)) != other
+    vocabulary.unlink()
+    with pytest.raises(UserError, match=r"1 of 16 files are not there\n\s+huggingface\S*vocab\.txt for scene, object_class"):
+        official.check(str(package))
+
+
+def test_code_that_is_run_out_of_the_weights_is_in_the_key(package: Path) -> None:  # noqa: F811
+    code = package / "dino_model" / "facebookresearch_dino_main"
+    code.unlink()
+    (code / "more").mkdir(parents=True)
+    found = []
+    for file, text in (("hubconf.py", "a = 1"), ("more/net.py", "b = 1"), ("more/net.py", "b = 2"), ("README.md", "c")):
+        (code / file).write_text(text)
+        found.append(official.identity(str(package))["weights"])
+    assert len(set(found)) == 3 and found[3] == found[2]
 
 
 def test_a_file_system_without_capitals_is_told_apart(monkeypatch: pytest.MonkeyPatch, package: Path, suite: Suite, tmp_path: Path) -> None:  # noqa: E501, F811  # fmt: skip
@@ -106,6 +134,7 @@ def test_the_environment_is_pinned_and_its_script_imports_nothing_of_ours() -> N
     pins = dict(line.split("==") for line in find("vbench").requirements)
     assert pins["vbench"] == "0.1.5" and pins["transformers"] == "4.33.2" and pins["numpy"].startswith("1.")
     assert pins["timm"] == "1.0.12" and "decord" in pins and "openai-clip" in pins and "pyiqa" in pins
-    assert "import s2g" not in find("vbench").child.read_text() and len(SUITE.files) == FILES
+    child = find("vbench").child.read_text()
+    assert not re.search(r"^\s*(from|import) s2g\b", child, re.MULTILINE)
     assert {name for one in official.WEIGHTS for name in one.dimensions} == set(DIMENSIONS)
-    assert json.dumps(official.DOWNLOADS)
+    assert f"weights of {len(DIMENSIONS)} dimensions, {len(official.WEIGHTS)} files" in official.DOWNLOADS[1]

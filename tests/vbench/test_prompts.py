@@ -12,6 +12,7 @@ from vbench_fake import CONTENT, FILES, SUITE, VIDEOS, few  # noqa: F401  # a fi
 from s2g.benches.vbench import VBench
 from s2g.errors import UserError
 from s2g.vbench import fetching, prompts
+from s2g.vbench.dimensions import DIMENSIONS
 from s2g.vbench.prompts import colliding, long_prompts, name_of, parted
 
 DATA = Path(os.environ.get("S2G_DATA", "")) / "prompts" / "vbench"
@@ -45,7 +46,7 @@ def test_names_are_the_short_prompt_and_a_number() -> None:
 def test_a_prompt_that_is_listed_twice_has_one_file_and_all_dimensions() -> None:
     assert SUITE.first[11] == 8 and sum(at != first for at, first in enumerate(SUITE.first)) == 1
     assert SUITE.files["The bund Shanghai, oil painting-2.mp4"] == SUITE.items.index((8, 2))
-    assert len(SUITE.dimensions("The bund Shanghai, oil painting")) == 4
+    assert sum("The bund Shanghai, oil painting" in SUITE.prompts_of(name) for name in DIMENSIONS) == 4
 
 
 def test_a_set_of_the_official_size_is_6230_items_in_6220_files() -> None:
@@ -90,8 +91,16 @@ def test_another_file_is_refused(few: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(prompts.load(str(few)).entries) == len(prompts.load(str(few / prompts.FILE)).entries) == 13
     (few / prompts.FILE).write_bytes(CONTENT.replace(b"a bird", b"a bard"))
     prompts.load.cache_clear()
-    with pytest.raises(UserError, match=r"is not the official file(.|\n)*s2g fetch vbench"):
+    with pytest.raises(
+        UserError, match=r"is not the official file(.|\n)*remove or replace \S*prompts/VBench_full_info\.json, then"
+    ):
         prompts.load(str(few))
+    monkeypatch.setattr(prompts, "fetched", lambda: few)  # which is fetched anew
+    with pytest.raises(UserError, match=r"is not the official file(.|\n)*\n\W*s2g fetch vbench|s2g fetch vbench") as caught:
+        prompts.load(str(few))
+    assert "remove or replace" not in str(caught.value)
+    monkeypatch.undo()
+    monkeypatch.setattr(prompts, "fetched", lambda: few / "none")
     monkeypatch.delenv("S2G_DATA", raising=False)
     with pytest.raises(UserError, match=r"no file VBench_full_info\.json(.|\n)*s2g fetch vbench"):
         prompts.load("")

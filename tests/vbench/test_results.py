@@ -10,7 +10,6 @@ from vbench_fake import SUITE, VIDEOS, few, official_results  # noqa: F401  # a 
 
 from s2g.errors import UserError
 from s2g.vbench import coverage
-from s2g.vbench.prompts import Suite
 from s2g.vbench.results import parse, read_files
 
 WHOLE = official_results()
@@ -40,6 +39,12 @@ def test_booleans_hundreds_and_blanks_are_brought_to_one_form() -> None:
         ("scene", [None, []], "no number"),
         ("scene", [float("nan"), []], "no number"),
         ("scene", [], "no number"),
+        ("scene", [10**400, []], "no number"),
+        ("scene", [10**5000, []], "very many digits: no number"),
+        ("scene", [0.5, [{"video_path": "a bird-0.mp4", "video_results": 10**400}]], "a number"),
+        ("scene", [0.5, [{"video_path": f"a bird-{'1' * 5000}.mp4", "video_results": 0.5}]], "no official name"),
+        ("background_consistency", [1.01, []], "looks like percent"),
+        ("object_class", [1.0009766, []], "looks like percent"),
         ("scene", [0.5, {"a": 1}], "no list of videos"),
         ("subject_consistancy", [0.9, []], r"Did you mean 'subject_consistency'"),
         ("scene", [0.5, [{"video_path": "a bird-0.mp4", "video_results": True}]], "is True"),
@@ -54,6 +59,13 @@ def test_booleans_hundreds_and_blanks_are_brought_to_one_form() -> None:
 def test_every_trap_is_named(name: str, given: object, said: str) -> None:
     with pytest.raises(UserError, match=said):
         parse({name: given}, "file")
+
+
+def test_a_cosine_in_half_precision_may_be_a_little_more_than_one() -> None:
+    record = [{"video_path": "a bird-0.mp4", "video_results": 1.0009766}]
+    for name in ("background_consistency", "subject_consistency", "appearance_style"):
+        (one,) = parse({name: [1.0009766, record]}, "file").values()
+        assert one.value == 1.0009766 == max(one.videos.values())
 
 
 def test_all_that_is_wrong_is_said_at_once_and_twice_is_wrong() -> None:
@@ -73,11 +85,14 @@ def test_files_complete_each_other_and_must_not_differ(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"no \*_eval_results\.json"):
         read_files([(tmp_path / "empty")])
-    for name, text in (("gone", None), ("broken", "{"), ("list", "[]")):
+    twice = '{"scene": [0.5, []], "scene": [0.6, []]}'
+    for name, text in (("twice", twice), ("deep", "[" * 100_000), ("gone", None), ("broken", "{"), ("list", "[]")):
         if text:
             (tmp_path / name).write_text(text)
-        with pytest.raises(UserError, match=r"cannot be read|no JSON|no dimensions"):
+        with pytest.raises(UserError, match=r"cannot be read|no JSON|no dimensions|nested too deep"):
             read_files([tmp_path / name])
+    with pytest.raises(UserError, match="'scene' stands there twice"):
+        read_files([tmp_path / "twice"])
 
 
 def test_a_mean_that_is_not_of_its_videos_is_said() -> None:
@@ -105,7 +120,6 @@ def test_videos_that_lack_or_are_of_no_prompt_are_named() -> None:
 
 
 def test_a_prompt_that_is_listed_twice_has_values_at_the_entry_that_asks_for_them(few: Path) -> None:  # noqa: F811
-    assert isinstance(SUITE, Suite)
     arrays = coverage.arrays_of(SUITE, parse(WHOLE, "file"), VIDEOS)
     painted = [item for item, (at, _) in enumerate(SUITE.items) if at in (8, 11)]
     for item in painted:
