@@ -69,7 +69,7 @@ def _judged(check: Check, profile_name: str, exhibit: Exhibit, out: Path) -> Ite
         yield Found(Verdict.NOT_RUN, f"{exhibit.name} was not run in profile {profile_name}", "")
         return
     profile = exhibit.profile(profile_name)
-    results = Results.load(path, profile.columns)
+    results = Results.load(path, [column for column in check.columns if column in profile.columns])
     measured = {(row.group, row.row): row for row in results.rows}
     if len(profile.groups) > 1:  # a comparison says which group it is of
         measured = {at: replace(row, label=f"{profile.groups[row.group].label}, {row.label}") for at, row in measured.items()}
