@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ def noted(folder: Path) -> list[tuple[str, int]]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background is deaf to it
     spread.PART = 2
     place, total, pause, crew = sys.argv[1:]
     print(asked(inquiry(Path(place), int(total), float(pause)), int(crew)))
