@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,14 @@ from s2g.engine.run import Run, resolve
 def one_thread() -> None:
     """The engine's own setting, so that bytes made in a test are those made by a worker."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A test's own cache, of ours and of the hub: nothing that lies on the machine is found."""
+    monkeypatch.setenv("S2G_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture

@@ -23,13 +23,13 @@ from s2g.vbench.as_items import raw_items, total_items
 from s2g.vbench.dimensions import DIMENSIONS, GROUP_WEIGHTS, QUALITY, SEMANTIC, Dimension
 from s2g.vbench.prompts import SAMPLES, VIDEOS, Suite
 from s2g.vbench.said import left_out, not_comparable
-from s2g.vbench.videos import sized
+from s2g.vbench.videos import Shape, sized
 
 PROMPTS = ("short", "augmented")
 SCORES = ("vbench",)
 SHOWN = ("subject_consistency", "background_consistency", "aesthetic_quality", "imaging_quality", "object_class")
 SHOWN = (*SHOWN, "appearance_style")  # what the paper's Table 3 prints
-TODO = (
+NEXT = (
     "s2g verify RUN --repair makes damaged videos anew; or bench.allow_missing=true (s2g score RUN --allow-missing) scores "
     "what is there, labelled"
 )
@@ -70,6 +70,7 @@ class VBench:
     cycle: ClassVar[int] = 0
     kept_mb: ClassVar[float] = 3.0  # H.264 of 81 frames of 480x832, an estimate
     protocol: ClassVar[str] = "Vchitect/VBench (Apache-2.0), package 0.1.5, sixteen dimensions"
+    shape: ClassVar[Shape | None] = None  # what every video is to be; set where the model is checked, and in no key
 
     def __post_init__(self) -> None:
         if self.prompt_list not in PROMPTS:
@@ -112,8 +113,7 @@ class VBench:
         return prompts.long_prompts(self.augmented, len(self._suite.entries))
 
     def check(self, model: ModelConfig) -> None:
-        # What its videos are to be: the model is known here alone. As cached properties, it is no field, and in no key.
-        self.__dict__["_shape"] = model.video if model.makes_videos else None
+        object.__setattr__(self, "shape", model.video if model.makes_videos else None)  # the model is known here alone
         errors = self.lacking()
         if not makes_videos(model):
             allowed = "a text model that makes videos: wan_1_3b, wan_14b"
@@ -212,10 +212,8 @@ class VBench:
         if not self.score:
             return {}
         names = {item: name for item, name in self.exported().items() if item < num}
-        videos = sized(
-            [image for image in images if image.item in names], lambda image: image.path.name, self.__dict__.get("_shape")
-        )
-        whole = videos.check("videos", len(names), self.allow_missing, TODO)
+        videos = sized([image for image in images if image.item in names], lambda image: image.path.name, self.shape)
+        whole = videos.check("videos", len(names), self.allow_missing, NEXT)
         here = np.zeros(num, bool)
         by_name = {names[image.item]: (image.path, image.sha256) for image in whole}
         for item in range(num):
@@ -227,7 +225,7 @@ class VBench:
         if lacks and num >= len(suite.entries):  # of fewer items a dimension may have none
             lines.insert(0, f"no dimension {', '.join(lacks)}")
         if lines and not self.allow_missing:
-            raise UserError("vbench: its results are not complete\n  " + "\n  ".join(lines), todo=TODO.partition("; or ")[2])
+            raise UserError("vbench: its results are not complete\n  " + "\n  ".join(lines), todo=NEXT.partition("; or ")[2])
         return {"here": here, **coverage.arrays_of(suite, found, num)}
 
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
