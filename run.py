@@ -2,7 +2,7 @@
 
 import sys
 
-from s2g.app import main
+from s2g.cli.run import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -29,7 +29,7 @@ from s2g.guidance.masks import count_from_ratio, indices
 from s2g.models.sit import SiT, SiTDenoiser
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.evaluate import Evaluator
-from s2g.report.table import console_table
+from s2g.report.tables import console_table
 
 DEPTHS = (12, 24, 28)
 MASKS, REPEATS, ITEMS = 12, 3, 2

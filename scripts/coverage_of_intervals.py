@@ -24,7 +24,7 @@ from scipy.stats import norm
 from s2g.metrics.frechet import Moments, frechet_distance
 from s2g.metrics.manifold import Manifold, Reached
 from s2g.metrics.statistics import Estimate, jackknife_merged, of_mean
-from s2g.report.table import markdown_table
+from s2g.report.tables import markdown_table
 
 UNITS = (4, 16, 64)
 ITEMS = 16  # of a unit

@@ -22,16 +22,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from imagenet_fake import MODEL, register
 
-from s2g.config import ExecutorConfig, config_dir
+from s2g.cli.commands.verify_fid import export_npz
+from s2g.config.schema import ExecutorConfig, config_dir
 from s2g.engine.environment import machine
 from s2g.engine.execute import execute
-from s2g.engine.executor import LocalExecutor
+from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.run import Run, resolve
-from s2g.engine.scoring import score
-from s2g.engine.store import Store
-from s2g.engine.verify import examine
-from s2g.report.adm import export_npz
-from s2g.report.table import markdown_table
+from s2g.report.tables import markdown_table
+from s2g.scoring.score import score
+from s2g.store.store import Store
+from s2g.store.verify import examine
 
 
 def run_of(*overrides: str) -> Run:

@@ -21,7 +21,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from s2g.config import CHECKOUT, config_dir
+from s2g.config.schema import CHECKOUT, config_dir
 from s2g.engine.environment import machine
 from s2g.engine.memory import begin_peak, peak
 from s2g.engine.run import Outline, outline

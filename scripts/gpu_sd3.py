@@ -24,9 +24,9 @@ from torch import Tensor
 
 from s2g.engine.run import Outline
 from s2g.engine.worker import DTYPES, cost_of
-from s2g.models.autoencoder import STRIDE
 from s2g.models.base import Conditioning
 from s2g.models.sd3 import SD3Denoiser
+from s2g.models.shared.autoencoder import STRIDE
 from s2g.sampling.schedulers import FlowMatchEuler
 
 MODELS = ("sd3", "sd35")

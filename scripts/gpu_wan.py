@@ -25,9 +25,9 @@ from torch import Tensor
 from s2g.engine.run import Outline
 from s2g.engine.worker import DTYPES, cost_of
 from s2g.models.base import Conditioning
+from s2g.models.video import FRAMES, STRIDE
 from s2g.models.wan import WanDenoiser
 from s2g.sampling.schedulers import UniPC
-from s2g.video import FRAMES, STRIDE
 
 SCALE = 5.0  # paper B.4
 TINY = (

@@ -43,7 +43,15 @@ class Settings:
 def start(settings: Settings, place: Path) -> subprocess.Popen[bytes]:
     """The command of `make table2 NUM=...`, in a process group of its own."""
     arguments = [settings.table, "--num", str(settings.num), "--runs", str(place / "runs"), "--out", str(place / "out")]
-    command = [sys.executable, "-m", "s2g.cli", "table", *arguments, "--command", f"make {settings.table} NUM={settings.num}"]
+    command = [
+        sys.executable,
+        "-m",
+        "s2g.cli.main",
+        "table",
+        *arguments,
+        "--command",
+        f"make {settings.table} NUM={settings.num}",
+    ]
     return subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from s2g.engine.environment import machine
-from s2g.engine.journal import Journal
-from s2g.engine.state import states
-from s2g.engine.store import checksum
-from s2g.report.table import markdown_table
+from s2g.report.tables import markdown_table
+from s2g.store.journal import Journal
+from s2g.store.status import states
+from s2g.store.store import checksum
 
 
 def build(folder: Path, items: int, unit: int) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from omegaconf import OmegaConf
 
-from s2g.config import ModelConfig, config_dir, read
+from s2g.config.schema import ModelConfig, config_dir, read
 from s2g.engine.cost import PassCost, measure
-from s2g.models.full_size import MetaModel, meta_model
+from s2g.models.meta_models import MetaModel, meta_model
 
 
 def full_size(name: str) -> MetaModel:

@@ -26,9 +26,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from s2g.engine.environment import machine
-from s2g.engine.journal import Journal
-from s2g.engine.store import Store
-from s2g.report.table import markdown_table
+from s2g.report.tables import markdown_table
+from s2g.store.journal import Journal
+from s2g.store.store import Store
 
 METHODS = {"s2": ["guidance=s2"], "momentum": ["guidance=cfg", "guidance.name=momentum"]}
 MODES = ("the command", "the command and its workers", "one worker")
@@ -56,8 +56,8 @@ class Kills:
 
 def child(arguments: Sequence[str]) -> int:
     """`python run.py` with the momentum method known."""
-    from s2g.app import main
-    from s2g.registry import GUIDANCE
+    from s2g.cli.run import main
+    from s2g.config.registry import GUIDANCE
 
     GUIDANCE.add("momentum", "momentum_method:Momentum", "CFG with momentum over steps: a method with a memory")
     return main(arguments)

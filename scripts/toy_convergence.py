@@ -15,10 +15,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from s2g.config import config_dir
+from s2g.config.schema import config_dir
 from s2g.engine.run import Run, resolve
 from s2g.engine.trajectory import trajectories
-from s2g.report.table import console_table
+from s2g.report.tables import console_table
 
 STEPS = (10, 20, 40, 80, 160)
 

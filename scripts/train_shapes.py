@@ -34,22 +34,22 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from training_sources import Captions, Motions, Objects, Source, Videos, World, images_and_labels, of_cifar, of_digits
 
-from s2g.config import BUILTIN, PAIRS, config_dir
+from s2g.config.schema import BUILTIN, PAIRS, config_dir
 from s2g.errors import UserError
 from s2g.metrics.frechet import Moments
 from s2g.models import tiny_sd3, tiny_wan
 from s2g.models.sit import SiT, initialise
 from s2g.models.tiny_sd3 import TinySD3
 from s2g.models.tiny_wan import TinyWan
-from s2g.pairs.digits import digits, held_out, pair
-from s2g.pairs.probe import DigitsProbe, read_digits
-from s2g.shapes import asked_videos, captioned, moving
-from s2g.shapes.asked import COUNT, asked
-from s2g.shapes.probe import Probe
-from s2g.shapes.reader import Reader
-from s2g.shapes.render import render
-from s2g.shapes.video_reader import VideoReader
-from s2g.shapes.world import ATTRIBUTES, HELD_OUT_SEED, REFERENCE_SEED, attributes_of, scenes
+from s2g.worlds.shapes import captions, motion, video_prompts
+from s2g.worlds.shapes.probe import Probe
+from s2g.worlds.shapes.prompts import COUNT, asked
+from s2g.worlds.shapes.reader import Reader
+from s2g.worlds.shapes.render import render
+from s2g.worlds.shapes.video_reader import VideoReader
+from s2g.worlds.shapes.world import ATTRIBUTES, HELD_OUT_SEED, REFERENCE_SEED, attributes_of, scenes
+from s2g.worlds.two_class.digits import digits, held_out, pair
+from s2g.worlds.two_class.probe import DigitsProbe, read_digits
 
 WEIGHTS = BUILTIN
 
@@ -160,7 +160,7 @@ def reader_loss(model: Reader, images: Tensor, asked: Tensor, generator: torch.G
 
 def video_reader_loss(model: VideoReader, videos: Tensor, kinds: Tensor, generator: torch.Generator) -> Tensor:
     """Cross entropy of shape, color and motion."""
-    reading, truth = model(noisy(videos, generator)), moving.attributes_of(kinds)
+    reading, truth = model(noisy(videos, generator)), motion.attributes_of(kinds)
     return sum((nn.functional.nll_loss(reading.logp[name], truth[name]) for name in truth), torch.zeros(()))
 
 
@@ -383,14 +383,14 @@ def export_reference(count: int = 10_000, kept: int = 2_000) -> None:
 
 def export_captioned() -> None:
     """Write the moments of the shipped reader's features on true scenes of bench=shapes_t2i's captions."""
-    of = captioned.Captioned(*asked().T)
-    export_moments(Reader(), "reader", "captioned", COUNT, lambda at: captioned.render(of, REFERENCE_SEED, at))
+    of = captions.Captioned(*asked().T)
+    export_moments(Reader(), "reader", "captioned", COUNT, lambda at: captions.render(of, REFERENCE_SEED, at))
 
 
 def export_moving() -> None:
     """Write the moments of the shipped video reader's features on true videos of bench=shapes_t2v's captions."""
-    kinds = asked_videos.asked()
-    export_moments(VideoReader(), "video_reader", "moving", len(kinds), lambda at: moving.render(kinds, REFERENCE_SEED, at))
+    kinds = video_prompts.asked()
+    export_moments(VideoReader(), "video_reader", "moving", len(kinds), lambda at: motion.render(kinds, REFERENCE_SEED, at))
 
 
 def export_moments(

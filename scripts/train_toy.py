@@ -4,8 +4,8 @@
 
 Writes a network (the EMA), its earlier state ("_early": the EMA after an eighth of the steps) and, with `small`, a network of
 a third of the depth and half the width, trained as long: the two ways in which a weak model is made. place, std, classes,
-width, depth and seed go into the files' names (s2g/toy/shelf.py), where model.network finds them; `export` writes into the
-package. Every batch depends on the seed and the step alone.
+width, depth and seed go into the files' names (s2g/worlds/mixtures/weights_index.py), where model.network finds them;
+`export` writes into the package. Every batch depends on the seed and the step alone.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from omegaconf import OmegaConf
 from safetensors.torch import save_file
 from torch import nn
 
-from s2g.config import config_dir
+from s2g.config.schema import config_dir
 from s2g.models.toy import ToyNetwork, initialise
-from s2g.streams import Purpose, philox
-from s2g.toy.mixture import Mixture
-from s2g.toy.shelf import DATA, SEED, SHIPPED, TRAINED, file_name
+from s2g.rng import Purpose, philox
+from s2g.worlds.mixtures.mixture import Mixture
+from s2g.worlds.mixtures.weights_index import DATA, SEED, SHIPPED, TRAINED, file_name
 
 LABEL_DROPOUT = 0.2
 EMA_DECAY = 0.998

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from s2g.pairs import cifar, digits
-from s2g.pairs.images import Images, Wobble, as_floats, batch
-from s2g.shapes import captioned, moving
-from s2g.shapes.render import render
-from s2g.shapes.vocabulary import STILLS, VIDEOS
-from s2g.shapes.world import EASY, FULL, HELD_OUT_SEED, NUM_CLASSES, TRAIN_SEED, Ranges, scenes
+from s2g.worlds.shapes import captions, motion
+from s2g.worlds.shapes.render import render
+from s2g.worlds.shapes.vocabulary import STILLS, VIDEOS
+from s2g.worlds.shapes.world import EASY, FULL, HELD_OUT_SEED, NUM_CLASSES, TRAIN_SEED, Ranges, scenes
+from s2g.worlds.two_class import cifar, digits
+from s2g.worlds.two_class.images import Images, Wobble, as_floats, batch
 
 SEED = 1  # of the order in which images are drawn
 
@@ -53,15 +53,15 @@ class Captions:
     easy: int = 0
 
     def batch(self, step: int, count: int) -> tuple[Tensor, Tensor]:
-        return self._drawn(TRAIN_SEED, step * count, count, captioned.LARGE if step < self.easy else captioned.WHOLE)
+        return self._drawn(TRAIN_SEED, step * count, count, captions.LARGE if step < self.easy else captions.WHOLE)
 
     def held_out(self) -> tuple[Tensor, Tensor]:
-        return self._drawn(HELD_OUT_SEED, 0, 256, captioned.WHOLE)
+        return self._drawn(HELD_OUT_SEED, 0, 256, captions.WHOLE)
 
-    def _drawn(self, seed: int, first: int, count: int, places: captioned.Places) -> tuple[Tensor, Tensor]:
+    def _drawn(self, seed: int, first: int, count: int, places: captions.Places) -> tuple[Tensor, Tensor]:
         indices = np.arange(first, first + count)
-        of = captioned.drawn(seed, indices)
-        images = torch.from_numpy(captioned.render(of, seed, indices, places) * 2 - 1)
+        of = captions.drawn(seed, indices)
+        images = torch.from_numpy(captions.render(of, seed, indices, places) * 2 - 1)
         numbers = torch.tensor([STILLS.tokens(caption) for caption in of.captions()])
         return images.to(self.device), numbers.to(self.device)
 
@@ -81,8 +81,8 @@ class Objects:
     def clean(self, seed: int, first: int, count: int) -> tuple[Tensor, Tensor]:
         """Scenes first .. first + count - 1."""
         indices = np.arange(first, first + count)
-        of = captioned.drawn(seed, indices, one=0.3, classes=np.arange(NUM_CLASSES))
-        images = torch.from_numpy(captioned.render(of, seed, indices) * 2 - 1)
+        of = captions.drawn(seed, indices, one=0.3, classes=np.arange(NUM_CLASSES))
+        images = torch.from_numpy(captions.render(of, seed, indices) * 2 - 1)
         asked = torch.from_numpy(np.stack([of.first, of.second, of.relation], axis=1))
         return images.to(self.device), asked.to(self.device)
 
@@ -95,16 +95,16 @@ class Videos:
     easy: int = 0
 
     def batch(self, step: int, count: int) -> tuple[Tensor, Tensor]:
-        return self._drawn(TRAIN_SEED, step * count, count, moving.LARGE if step < self.easy else moving.WHOLE)
+        return self._drawn(TRAIN_SEED, step * count, count, motion.LARGE if step < self.easy else motion.WHOLE)
 
     def held_out(self) -> tuple[Tensor, Tensor]:
-        return self._drawn(HELD_OUT_SEED, 0, 128, moving.WHOLE)
+        return self._drawn(HELD_OUT_SEED, 0, 128, motion.WHOLE)
 
-    def _drawn(self, seed: int, first: int, count: int, spread: moving.Spread) -> tuple[Tensor, Tensor]:
+    def _drawn(self, seed: int, first: int, count: int, spread: motion.Spread) -> tuple[Tensor, Tensor]:
         indices = np.arange(first, first + count)
-        kinds = moving.drawn(seed, indices)
-        videos = torch.from_numpy(moving.render(kinds, seed, indices, spread) * 2 - 1)
-        numbers = torch.tensor([VIDEOS.tokens(moving.caption(kind)) for kind in kinds.tolist()])
+        kinds = motion.drawn(seed, indices)
+        videos = torch.from_numpy(motion.render(kinds, seed, indices, spread) * 2 - 1)
+        numbers = torch.tensor([VIDEOS.tokens(motion.caption(kind)) for kind in kinds.tolist()])
         return videos.to(self.device), numbers.to(self.device)
 
 
@@ -123,8 +123,8 @@ class Motions:
     def clean(self, seed: int, first: int, count: int) -> tuple[Tensor, Tensor]:
         """Videos first .. first + count - 1."""
         indices = np.arange(first, first + count)
-        kinds = moving.drawn(seed, indices, np.arange(moving.NUM_KINDS))
-        videos = torch.from_numpy(moving.render(kinds, seed, indices) * 2 - 1)
+        kinds = motion.drawn(seed, indices, np.arange(motion.NUM_KINDS))
+        videos = torch.from_numpy(motion.render(kinds, seed, indices) * 2 - 1)
         return videos.to(self.device), torch.from_numpy(kinds).to(self.device)
 
 

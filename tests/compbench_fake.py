@@ -14,11 +14,11 @@ import torch
 from imagenet_fake import FakeDenoiser
 from transformers import BertTokenizerFast, BlipConfig, BlipForQuestionAnswering
 
-from s2g.compbench import phrases
-from s2g.config import ModelConfig
-from s2g.metrics import qalign
+from s2g.benchmarks.compbench import phrases
+from s2g.benchmarks.qalign import qalign
+from s2g.config.registry import MODELS
+from s2g.config.schema import ModelConfig
 from s2g.models.base import Conditioning
-from s2g.registry import MODELS
 
 WORDS = [
     "[PAD]",

@@ -12,7 +12,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from s2g.config import config_dir
+from s2g.config.schema import config_dir
 from s2g.engine.run import Run, resolve
 
 

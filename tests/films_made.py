@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from s2g.report.films import film_uri, poster_uri
-from s2g.report.page import Gallery, Item, Method, Shot
-from s2g.shapes.asked_videos import asked
-from s2g.shapes.moving import caption, render
-from s2g.shapes.world import HELD_OUT_SEED
+from s2g.report.html.page import Gallery, Item, Method, Shot
+from s2g.report.videos import film_uri, poster_uri
+from s2g.worlds.shapes.motion import caption, render
+from s2g.worlds.shapes.video_prompts import asked
+from s2g.worlds.shapes.world import HELD_OUT_SEED
 
 METHODS = (Method("cfg", "CFG"), Method("s2", "S²-Guidance"))
 

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from s2g.benches.imagenet import ImageNet, Reading
-from s2g.config import ModelConfig
-from s2g.engine.keep import Features
+from s2g.benchmarks.imagenet.bench import ImageNet, Reading
+from s2g.config.registry import BENCHES, MODELS
+from s2g.config.schema import ModelConfig
 from s2g.metrics.frechet import Moments
 from s2g.models.base import Conditioning, Output
 from s2g.models.convention import Flow
 from s2g.network.blocks import register_block
-from s2g.registry import BENCHES, MODELS
+from s2g.store.retention import Features
 
 MODEL = (
     "model=tiny_sit",

@@ -42,11 +42,11 @@ from transformers import (
 
 from s2g.guidance.base import Guidance
 from s2g.models import flux, sd3, wan
-from s2g.models.autoencoder import PipelineDecoder
 from s2g.models.flux import FluxDenoiser
-from s2g.models.residence import Residence
 from s2g.models.sd3 import SD3Denoiser
-from s2g.models.video_decoder import VideoDecoder
+from s2g.models.shared.autoencoder import PipelineDecoder
+from s2g.models.shared.offload import Residence
+from s2g.models.shared.video_decoder import VideoDecoder
 from s2g.models.wan import T5_TOKENS, WanDenoiser
 from s2g.network.evaluate import Evaluator
 from s2g.sampling.base import Sampler

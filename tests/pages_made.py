@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from s2g.engine.items import png
-from s2g.report.page import DemoPage, Gallery, Item, Method, NumberTable, RunFacts, Shot, data_uri
+from s2g.report.html.page import DemoPage, Gallery, Item, Method, NumberTable, RunFacts, Shot, data_uri
+from s2g.store.items import png
 
 METHODS = (Method("none", "no guidance"), Method("cfg", "CFG"), Method("s2", "S²-Guidance"))
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from s2g.config import ExecutorConfig
-from s2g.engine import spread
-from s2g.engine.executor import LocalExecutor
-from s2g.engine.inquiry import Inquiry, OneByOne, Question
-from s2g.engine.spread import Crew
+from s2g.config.schema import ExecutorConfig
+from s2g.engine.executors.local import LocalExecutor
 from s2g.errors import IsolatedError, UserError
+from s2g.scoring import scoring_pool
+from s2g.scoring.scorer import Inquiry, OneByOne, Question
+from s2g.scoring.scoring_pool import Crew
 
 ERRORS = {
     "user": UserError("a mistake", todo="mend it"),
@@ -62,6 +62,6 @@ def noted(folder: Path) -> list[tuple[str, int]]:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background is deaf to it
-    spread.PART = 2
+    scoring_pool.PART = 2
     place, total, pause, crew = sys.argv[1:]
     print(asked(inquiry(Path(place), int(total), float(pause)), int(crew)))

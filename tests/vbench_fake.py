@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 from compbench_fake import FakeTexts
 
-import s2g.benches.vbench
+import s2g.benchmarks.vbench.bench
+from s2g.benchmarks.vbench import official, prompts
+from s2g.benchmarks.vbench.dimensions import DIMENSIONS
+from s2g.config.registry import MODELS
 from s2g.engine.run import Run
-from s2g.engine.store import Store, checksum
-from s2g.metrics.isolated.environment import Isolated, find
-from s2g.registry import MODELS
-from s2g.vbench import official, prompts
-from s2g.vbench.dimensions import DIMENSIONS
+from s2g.scoring.isolated.environment import Isolated, find
+from s2g.store.store import Store, checksum
 
 OVERALL = ["overall_consistency", "aesthetic_quality", "imaging_quality"]
 SUBJECT = ["subject_consistency", "dynamic_degree", "motion_smoothness"]
@@ -202,9 +202,9 @@ def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder.mkdir()
     (folder / prompts.FILE).write_bytes(CONTENT)
     monkeypatch.setattr(prompts, "OFFICIAL", hashlib.sha256(CONTENT).hexdigest())
-    for module in (prompts, s2g.benches.vbench):
+    for module in (prompts, s2g.benchmarks.vbench.bench):
         monkeypatch.setattr(module, "VIDEOS", VIDEOS)
-    monkeypatch.setattr(s2g.benches.vbench.VBench, "num", VIDEOS)
+    monkeypatch.setattr(s2g.benchmarks.vbench.bench.VBench, "num", VIDEOS)
     monkeypatch.setenv("S2G_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("S2G_DATA", raising=False)  # where the real ones may be
     prompts.load.cache_clear()
@@ -231,7 +231,7 @@ def fake_runs(few: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple
     """Overrides of a run on the fake model and the thirteen prompts; more may be given."""
     monkeypatch.setattr(MODELS, "entries", dict(MODELS.entries))
     MODELS.add("fake_videos", "vbench_fake:FakeVideos", "nothing but images")
-    monkeypatch.setattr(s2g.benches.vbench, "makes_videos", lambda model: model.family in ("wan", "fake_videos"))
+    monkeypatch.setattr(s2g.benchmarks.vbench.bench, "makes_videos", lambda model: model.family in ("wan", "fake_videos"))
     return lambda *more: (*MODEL, f"bench.path={few}", *more)
 
 

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import save_file
 from small_networks import randomise
 
+from s2g.config.registry import MODELS
 from s2g.models.base import Conditioning
 from s2g.models.sit import SiT, SiTDenoiser
-from s2g.registry import MODELS
 
 SIZES = {"size": 32, "patch": 8, "channels": 3, "width": 48, "depth": 12, "heads": 2, "learn_sigma": False}
 TYPED = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from s2g.config import ModelConfig, read
+from s2g.config.schema import ModelConfig, read
 
 if TYPE_CHECKING:  # planning needs no statistics
     from s2g.metrics.statistics import Mergeable

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from s2g import __version__
-from s2g.config import CHECKOUT, ModelConfig
+from s2g.config.schema import CHECKOUT, ModelConfig
 from s2g.engine.run import Run
 
 THREADS = 1  # of a worker, however many there are: the bytes of a sum depend on how it is split

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from s2g.engine.environment import environment
-from s2g.engine.executor import LocalExecutor
-from s2g.engine.journal import Journal
-from s2g.engine.locks import Lock, Locks
+from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.progress import progress
 from s2g.engine.run import Run
-from s2g.engine.store import Store
 from s2g.engine.worker import Outcome, Task
 from s2g.errors import UnitsFailedError
+from s2g.store.journal import Journal
+from s2g.store.locks import Lock, Locks
+from s2g.store.store import Store
 
 ATTEMPTS = 3
 POLL = 0.5  # seconds between looks at units another process is making

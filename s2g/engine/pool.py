@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
-from s2g.config import ExecutorConfig
-from s2g.interrupt import uninterrupted
+from s2g.config.schema import ExecutorConfig
+from s2g.io.interrupt import uninterrupted
 
 if TYPE_CHECKING:  # it loads torch
-    from s2g.engine.executor import LocalExecutor
+    from s2g.engine.executors.local import LocalExecutor
 
 
 class Pool:
@@ -32,6 +32,6 @@ class Pool:
         """The workers; torch is loaded here, and not for what is stored already."""
         if self._executor is None:
             with uninterrupted():
-                from s2g.engine.executor import LocalExecutor
+                from s2g.engine.executors.local import LocalExecutor
             self._executor = self._stack.enter_context(LocalExecutor(ExecutorConfig(workers=self.workers)))
         return self._executor

@@ -9,19 +9,19 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from s2g.config import ExecutorConfig, ModelConfig, Settings, WeakConfig, canonical, read
+from s2g.config.coerce import at_least
+from s2g.config.registry import BENCHES, MODELS, SAMPLERS
+from s2g.config.schema import ExecutorConfig, ModelConfig, Settings, WeakConfig, canonical, read
 from s2g.engine.bench import Bench, PlannedBench
-from s2g.engine.video import settings
 from s2g.errors import NotBuiltError, SeveralError, UserError, gathered, unknown
 from s2g.guidance.assemble import Fit, assemble
 from s2g.guidance.base import Guidance, Need
-from s2g.registry import BENCHES, MODELS, SAMPLERS
-from s2g.resolution import check_resolution
+from s2g.models.resolution import check_resolution
+from s2g.models.video import negative_words
 from s2g.sampling.base import WITHOUT, Sampler
 from s2g.sampling.levels import shift_of_side, shift_of_tokens
 from s2g.sampling.unit import Unit
-from s2g.typed import at_least
-from s2g.video import negative_words
+from s2g.store.video import settings
 
 GROUPS = ("model", "guidance", "sampler", "bench", "executor", "logger")
 ABOUT_MODEL = (

@@ -19,20 +19,20 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from s2g.config import ModelConfig, canonical, read
+from s2g.config.registry import MODELS
+from s2g.config.schema import ModelConfig, canonical, read
 from s2g.engine.cost import PassCost, measure
 from s2g.engine.environment import THREADS
-from s2g.engine.items import STILL, Film
-from s2g.engine.keep import kept_of, with_sink
 from s2g.engine.memory import begin_peak, in_parts, peak
 from s2g.engine.run import Run
-from s2g.engine.store import Store
 from s2g.errors import IsolatedError, NotFiniteError, UserError
-from s2g.guidance.strength import Strength
+from s2g.guidance.effective_scale import Strength
 from s2g.models.base import Denoiser
 from s2g.network.evaluate import Account, Evaluator
-from s2g.registry import MODELS
 from s2g.sampling.loop import Sampled, sample
+from s2g.store.items import STILL, Film
+from s2g.store.retention import kept_of, with_sink
+from s2g.store.store import Store
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

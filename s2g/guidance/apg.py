@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from s2g.errors import UserError
 from s2g.guidance.base import BaseMethod, State, Step
 from s2g.guidance.geometry import norm, part_along
+from s2g.models.prediction_space import Space
 from s2g.network.branch import COND, UNCOND, Branch
-from s2g.space import Space
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
 
+from s2g.config.coerce import at_least, coerce, only
+from s2g.config.registry import GUIDANCE
 from s2g.errors import UserError, unknown
 from s2g.guidance.base import Guidance
 from s2g.guidance.channels import Channels
 from s2g.guidance.masks import check_drop, drop_count, indices
 from s2g.guidance.window import Window, Windowed
-from s2g.registry import GUIDANCE
-from s2g.typed import at_least, coerce, only
 
 DROP_RATIO = 0.1  # paper Section 4.5: about 10 % of the blocks
 EITHER_OR = (("drop_blocks", "drop_ratio"), ("lam", "scale"), ("r", "r_rms"))  # typing one unsets the other's preset

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from s2g.models.prediction_space import Space
 from s2g.network.branch import Branch
-from s2g.space import Space
-from s2g.streams import Purpose, philox
+from s2g.rng import Purpose, philox
 
 if TYPE_CHECKING:
     from torch import Tensor

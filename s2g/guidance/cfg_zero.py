@@ -10,8 +10,8 @@ from s2g.errors import UserError
 from s2g.guidance.base import BaseMethod, Need, State, Step
 from s2g.guidance.cfg import cfg
 from s2g.guidance.geometry import inner
+from s2g.models.prediction_space import Space
 from s2g.network.branch import COND, UNCOND, Branch
-from s2g.space import Space
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from s2g.guidance.edited import Edited
+from s2g.guidance.perturbed import Edited
 from s2g.network.branch import Edit, PassValues
 
 

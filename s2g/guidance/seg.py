@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from s2g.errors import UserError
-from s2g.guidance.edited import Edited
+from s2g.guidance.perturbed import Edited
 from s2g.network.branch import Edit, SmoothQueries
 
 INFINITE = 9999.0  # official: any more is infinite blur

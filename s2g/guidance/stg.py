@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from s2g.errors import UserError
-from s2g.guidance.edited import Edited
+from s2g.guidance.perturbed import Edited
 from s2g.network.branch import DropBlocks, Edit, PassValues
 
 

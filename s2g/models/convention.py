@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol
 
-from s2g.space import Space
+from s2g.models.prediction_space import Space
 
 if TYPE_CHECKING:
     from torch import Tensor

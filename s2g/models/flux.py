@@ -13,16 +13,16 @@ from diffusers.models.transformers.transformer_flux import FluxTransformer2DMode
 from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 from torch import Tensor, nn
 
-from s2g.config import ModelConfig
-from s2g.models.autoencoder import STRIDE, PipelineDecoder, random_decoder, read_decoder
+from s2g.config.pipelines import DECODER, Located
+from s2g.config.schema import ModelConfig
 from s2g.models.base import Conditioning, Output
 from s2g.models.convention import Convention, Flow
-from s2g.models.pipeline_network import made, network_config, random_network, read_network
-from s2g.models.pipeline_text import cached_text, unread
-from s2g.models.prompt_cache import Embedded
-from s2g.models.residence import Residence
-from s2g.models.text import CachedText, RandomText, TextFrontEnd, conditions
-from s2g.pipelines import DECODER, Located
+from s2g.models.shared.autoencoder import STRIDE, PipelineDecoder, random_decoder, read_decoder
+from s2g.models.shared.offload import Residence
+from s2g.models.shared.pipeline_network import made, network_config, random_network, read_network
+from s2g.models.shared.pipeline_text import cached_text, unread
+from s2g.models.shared.prompt_cache import Embedded
+from s2g.models.shared.text import CachedText, RandomText, TextFrontEnd, conditions
 
 CLIP_TOKENS, T5_TOKENS = 77, 512  # of the stock pipeline, with its default max_sequence_length
 PACK = 2  # latents of a token's side

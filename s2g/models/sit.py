@@ -18,13 +18,13 @@ from timm.layers.mlp import Mlp
 from timm.layers.patch_embed import PatchEmbed
 from torch import Tensor, nn
 
-from s2g.config import ModelConfig
+from s2g.config.schema import ModelConfig
 from s2g.errors import UserError
 from s2g.models.base import Conditioning, Output
 from s2g.models.convention import Convention, Flow
-from s2g.models.random_weights import random_state
-from s2g.models.vae import Decoder, load_decoder
-from s2g.models.weights import check_state, read_weights
+from s2g.models.shared.random_weights import random_state
+from s2g.models.shared.vae import Decoder, load_decoder
+from s2g.models.shared.weights import check_state, read_weights
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:

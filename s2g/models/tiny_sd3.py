@@ -9,12 +9,12 @@ import torch
 from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 from torch import Tensor, nn
 
-from s2g.config import ModelConfig
+from s2g.config.schema import ModelConfig
 from s2g.errors import UserError
 from s2g.models.sd3 import SD3Denoiser
+from s2g.models.shared.weights import check_state, read_weights
 from s2g.models.sit import pixels_of
-from s2g.models.weights import check_state, read_weights
-from s2g.shapes.words import WordEncoder, WordText
+from s2g.worlds.shapes.text_encoder import WordEncoder, WordText
 
 
 class TinySD3(nn.Module):

@@ -9,14 +9,14 @@ import torch
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from torch import Tensor, nn
 
-from s2g.config import ModelConfig
+from s2g.config.schema import ModelConfig
 from s2g.errors import UserError
 from s2g.models.base import Conditioning, Output
+from s2g.models.shared.weights import check_state, read_weights
 from s2g.models.sit import pixels_of
 from s2g.models.wan import WanDenoiser, positions
-from s2g.models.weights import check_state, read_weights
-from s2g.shapes.vocabulary import VIDEOS
-from s2g.shapes.words import WordEncoder, WordText
+from s2g.worlds.shapes.text_encoder import WordEncoder, WordText
+from s2g.worlds.shapes.vocabulary import VIDEOS
 
 
 class TinyWan(nn.Module):

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from s2g.config import ModelConfig
+from s2g.config.schema import ModelConfig
 from s2g.errors import UserError
 from s2g.models.base import Conditioning, Output
 from s2g.models.convention import Flow
-from s2g.models.weights import check_state, read_weights
-from s2g.toy.mixture import Mixture
-from s2g.toy.shelf import DATA, SEED
+from s2g.models.shared.weights import check_state, read_weights
+from s2g.worlds.mixtures.mixture import Mixture
+from s2g.worlds.mixtures.weights_index import DATA, SEED
 
 
 def mixture_of(config: ModelConfig) -> Mixture:

@@ -15,17 +15,17 @@ from diffusers.pipelines.wan.pipeline_wan import WanPipeline, prompt_clean
 from diffusers.utils.import_utils import is_ftfy_available
 from torch import Tensor, nn
 
-from s2g.config import ModelConfig
+from s2g.config.pipelines import DECODER, Located
+from s2g.config.schema import ModelConfig
 from s2g.models.base import Conditioning, Output
 from s2g.models.convention import Convention, Flow
-from s2g.models.pipeline_network import made, network_config, random_network, read_network
-from s2g.models.pipeline_text import cached_text, unread
-from s2g.models.prompt_cache import Embedded
-from s2g.models.residence import Residence
-from s2g.models.text import TOKENS, CachedText, RandomText, TextFrontEnd, conditions
-from s2g.models.video_decoder import VideoDecoder, random_video_decoder, read_video_decoder
-from s2g.pipelines import DECODER, Located
-from s2g.video import latent_size, negative_words
+from s2g.models.shared.offload import Residence
+from s2g.models.shared.pipeline_network import made, network_config, random_network, read_network
+from s2g.models.shared.pipeline_text import cached_text, unread
+from s2g.models.shared.prompt_cache import Embedded
+from s2g.models.shared.text import TOKENS, CachedText, RandomText, TextFrontEnd, conditions
+from s2g.models.shared.video_decoder import VideoDecoder, random_video_decoder, read_video_decoder
+from s2g.models.video import latent_size, negative_words
 
 T5_TOKENS = 512  # of the stock pipeline's __call__, with its default max_sequence_length
 KIND = ("image_dim", "added_kv_proj_dim")  # what tells the networks that begin with an image

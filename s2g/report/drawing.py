@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from s2g.config import read
-from s2g.engine.atomic import write_bytes
+from s2g.config.registry import Entry, Registry
+from s2g.config.schema import read
 from s2g.engine.run import Run
 from s2g.errors import UserError
-from s2g.registry import Entry, Registry
-from s2g.report.exhibit import Profile, Wanted
+from s2g.experiments.specification import Profile, Wanted
+from s2g.io.atomic import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

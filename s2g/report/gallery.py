@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from s2g.config import read
-from s2g.engine.atomic import write_json
+from s2g.config.schema import read
 from s2g.engine.run import Run
-from s2g.engine.scoring import Score
-from s2g.engine.store import Store
 from s2g.errors import UserError
-from s2g.report.films import LARGEST, SMALL, film_uri, frames_of, image_uri, pixels_of, poster_uri
+from s2g.io.atomic import write_json
 from s2g.report.grid import image_grid
-from s2g.report.page import Gallery, Item, Method, Shot
+from s2g.report.html.page import Gallery, Item, Method, Shot
 from s2g.report.strips import Block, strip_grid
+from s2g.report.videos import LARGEST, SMALL, film_uri, frames_of, image_uri, pixels_of, poster_uri
+from s2g.scoring.score import Score
+from s2g.store.store import Store
 
 SCHEMA = 2  # 1: before there were videos; what it lacks are defaults, so it is read as it is
 

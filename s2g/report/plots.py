@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from s2g.engine.atomic import write_bytes
+from s2g.experiments.results import Measured, Results
+from s2g.experiments.specification import Exhibit, Plot, Profile, word
+from s2g.io.atomic import write_bytes
 from s2g.report.drawing import read_arrays, read_drawing
-from s2g.report.exhibit import Exhibit, Plot, Profile, word
 from s2g.report.gallery import picture_of
-from s2g.report.page import Gallery
-from s2g.report.results import Measured, Results
+from s2g.report.html.page import Gallery
 
 # Okabe and Ito's colours, which the common kinds of colour blindness tell apart; markers differ as well, for print in grey.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")

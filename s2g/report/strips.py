@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from s2g.report.films import reduced, spread
 from s2g.report.grid import LETTER, LINE, WRONG
+from s2g.report.videos import reduced, spread
 
 FRAMES = 8  # of a video, side by side
 ROW = 5.2  # inches of a strip of square frames; wide frames have a whole line to themselves

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from s2g.engine.scoring import Score
 from s2g.metrics.statistics import over_seeds
-from s2g.report.table import console_table, heading, stacked, with_interval
+from s2g.report.tables import console_table, heading, stacked, with_interval
+from s2g.scoring.score import Score
 
 SEEDS = ("seed", "mask_seed")
 Row = tuple[dict[str, str], Score]  # what was typed, and what came of it

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from s2g.guidance.base import Need
 from s2g.models.convention import VP, Convention
-from s2g.space import Space
+from s2g.models.prediction_space import Space
 
 if TYPE_CHECKING:
     from torch import Tensor

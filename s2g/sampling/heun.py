@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2g.guidance.base import Need
+from s2g.models.prediction_space import Space
 from s2g.sampling.base import Predict, State, StepEnds
 from s2g.sampling.levels import FlowGrid
-from s2g.space import Space
 
 if TYPE_CHECKING:
     from torch import Tensor

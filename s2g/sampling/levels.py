@@ -8,8 +8,8 @@ from functools import cache
 from itertools import accumulate
 from operator import mul
 
+from s2g.config.coerce import at_least
 from s2g.errors import UserError
-from s2g.typed import at_least
 
 TIMESTEPS, FIRST_BETA, LAST_BETA = 1000, 1e-4, 0.02  # DDPM's linear schedule (arXiv 2006.11239), ADM's and DiT's
 GRIDS = ("flow", "linear")

@@ -11,15 +11,15 @@ from torch import Tensor
 
 from s2g.errors import NotFiniteError
 from s2g.guidance.base import Draws, Guidance, State, Step
-from s2g.guidance.strength import Strength, effective_scale
+from s2g.guidance.effective_scale import Strength, effective_scale
 from s2g.models.base import Conditioning
+from s2g.models.prediction_space import Space
 from s2g.network.branch import COND, UNCOND, Branch
 from s2g.network.evaluate import Evaluator
+from s2g.rng import Purpose, normal
 from s2g.sampling.base import Guided, Sampler, StepEnds
 from s2g.sampling.unit import Unit
-from s2g.space import Space
-from s2g.streams import Purpose, normal
-from s2g.toy.even import even_normal
+from s2g.worlds.mixtures.quasi_random import even_normal
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from s2g.config import ModelConfig
+from s2g.config.registry import BENCHES
+from s2g.config.schema import ModelConfig
 from s2g.engine.bench import Metric
-from s2g.registry import BENCHES
 
 CLASSES = 10
 

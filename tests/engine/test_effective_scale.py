@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from s2g.app import main
-from s2g.engine.scoring import effective_of
-from s2g.guidance.strength import Strength
+from s2g.cli.run import main
+from s2g.guidance.effective_scale import Strength
+from s2g.scoring.score import effective_of
 
 
 def recorded(tmp_path: Path, *typed: str) -> dict[str, Any]:

@@ -19,17 +19,17 @@ import torch
 from engine.failing_methods import Fails, Greedy, Harmless, Infinite, Killed
 from rich.console import Console
 
-from s2g.app import main
-from s2g.config import CHECKOUT, ExecutorConfig
-from s2g.engine import atomic
+from s2g.cli.run import main
+from s2g.config.schema import CHECKOUT, ExecutorConfig
 from s2g.engine.execute import Made, execute
-from s2g.engine.executor import LocalExecutor
-from s2g.engine.journal import Journal
-from s2g.engine.locks import Locks
+from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.memory import in_parts, is_out_of_memory
 from s2g.engine.run import Run
-from s2g.engine.store import Store
 from s2g.errors import UnitsFailedError, UserError
+from s2g.io import atomic
+from s2g.store.journal import Journal
+from s2g.store.locks import Locks
+from s2g.store.store import Store
 
 RunOf = Callable[..., Run]
 QUICK = ("guidance=none", "sampler.steps=1")

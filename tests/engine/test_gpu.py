@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from s2g.config import ExecutorConfig
+from s2g.config.schema import ExecutorConfig
 from s2g.engine.execute import execute
-from s2g.engine.executor import LocalExecutor
-from s2g.engine.store import Store
+from s2g.engine.executors.local import LocalExecutor
+from s2g.store.store import Store
 
 
 @pytest.mark.gpu

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from s2g.config import ExecutorConfig
+from s2g.config.schema import ExecutorConfig
 from s2g.engine.execute import execute
-from s2g.engine.executor import LocalExecutor
-from s2g.engine.repair import repair
+from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.run import Run
-from s2g.engine.scoring import score
-from s2g.engine.store import Store
-from s2g.engine.verify import DAMAGED, examine
 from s2g.errors import DamageError
+from s2g.scoring.score import score
+from s2g.store.repair import repair
+from s2g.store.store import Store
+from s2g.store.verify import DAMAGED, examine
 
 EXACT = ("model=exact_2d", "bench=gmm", "guidance=cfg", "sampler.steps=4", "model.unit=64", "num=100")
 

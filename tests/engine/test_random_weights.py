@@ -14,23 +14,23 @@ from inception_weights import write_inception
 from PIL import Image
 from rich.console import Console
 
-from s2g.app import main
-from s2g.app import show_run as say
-from s2g.config import ExecutorConfig
+from s2g.cli.commands.inventory import show_run
+from s2g.cli.run import main
+from s2g.cli.run import show_run as say
+from s2g.config.registry import MODELS
+from s2g.config.schema import ExecutorConfig
 from s2g.engine.execute import execute
-from s2g.engine.executor import LocalExecutor
+from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.run import RANDOM, Run, resolve, restore
-from s2g.engine.scoring import score
-from s2g.engine.store import Store
 from s2g.errors import UserError
-from s2g.models.random_weights import DECODER, random_state
+from s2g.experiments.runner import Maker
+from s2g.models.shared.random_weights import DECODER, random_state
+from s2g.models.shared.vae import random_vae
 from s2g.models.sit import made, position_table
-from s2g.models.vae import random_vae
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.evaluate import Evaluator
-from s2g.registry import MODELS
-from s2g.report.inventory import show_run
-from s2g.report.making import Maker
+from s2g.scoring.score import score
+from s2g.store.store import Store
 
 SIZES = {"size": 8, "patch": 2, "channels": 4, "width": 32, "depth": 6, "heads": 2, "num_classes": 10, "learn_sigma": True}
 TABLE = """title: a table
@@ -127,7 +127,7 @@ def test_no_table_takes_them(method: str, more: str, tmp_path: Path) -> None:
 
 
 def test_a_random_decoder_alone_is_refused_too(small: Callable[..., Run], tmp_path: Path) -> None:
-    from s2g.report.trained import trained
+    from s2g.experiments.trained import trained
 
     torch.save(random_state(made(SIZES), 0), tmp_path / "w.pt")
     run = small("sit_xl", "guidance=cfg", weights=str(tmp_path / "w.pt"), vae="random")

@@ -17,13 +17,13 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from s2g.config import CHECKOUT, ExecutorConfig
+from s2g.config.schema import CHECKOUT, ExecutorConfig
 from s2g.engine.execute import execute
-from s2g.engine.executor import LocalExecutor
+from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.run import Run
-from s2g.engine.scoring import difference, score
-from s2g.engine.store import Store
 from s2g.errors import UserError
+from s2g.scoring.score import difference, score
+from s2g.store.store import Store
 
 QUICK = ("sampler.steps=2", "guidance.omega=0.5", "guidance.window=[0,1]")
 RunOf = Callable[..., Run]

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from s2g.app import main
-from s2g.config import CHECKOUT
+from s2g.cli.run import main
+from s2g.config.schema import CHECKOUT
 from s2g.engine import worker
 from s2g.engine.run import outline, resolve
 from s2g.errors import UserError
@@ -102,7 +102,7 @@ def test_without_weights_there_is_one_message(how: str, tmp_path: Path, gated_hu
 
 
 def test_a_plan_fetches_nothing(monkeypatch: pytest.MonkeyPatch, composed: Callable[..., dict], tmp_path: Path) -> None:
-    monkeypatch.setattr("s2g.hub.fetch", lambda *about: pytest.fail("fetched"))
+    monkeypatch.setattr("s2g.io.hub.fetch", lambda *about: pytest.fail("fetched"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(UserError, match="nothing is fetched now"):
         resolve(composed("model=sd35", "bench=prompts"))
@@ -118,7 +118,7 @@ def test_what_the_hub_has_is_fetched_before_anything_is_written(
         asked.append((repository, patterns))
         return _in_cache(tmp_path / "hub", saved / "sd35")
 
-    monkeypatch.setattr("s2g.hub.fetch", fetch)
+    monkeypatch.setattr("s2g.io.hub.fetch", fetch)
     raw = composed("model=sd35", "model.blocks=6", "bench=prompts")
     run = resolve(raw, fetching=True)[0]
     ((repository, patterns),) = asked
@@ -137,7 +137,7 @@ def test_a_snapshot_that_lacks_files_is_fetched_again(
     snapshot = _in_cache(tmp_path / "hub", saved / "sd35")
     shutil.rmtree(snapshot / "text_encoder_3")
     asked: list[str] = []
-    monkeypatch.setattr("s2g.hub.fetch", lambda repository, patterns: asked.append(repository) or snapshot)
+    monkeypatch.setattr("s2g.io.hub.fetch", lambda repository, patterns: asked.append(repository) or snapshot)
     resolve(composed("model=sd35", "model.blocks=6", "bench=prompts"), fetching=True)
     assert asked == [REPOSITORY]
 
@@ -153,7 +153,7 @@ def _in_cache(cache: Path, folder: Path) -> Path:
 def test_a_run_is_made_kept_and_resumed_and_opens_encoders_once(
     model: str, saved: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from s2g.models import pipeline_text
+    from s2g.models.shared import pipeline_text
 
     opened: list[str] = []
     stock = pipeline_text.load_text

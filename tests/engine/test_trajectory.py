@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from s2g.config import ExecutorConfig
+from s2g.config.schema import ExecutorConfig
 from s2g.engine.execute import execute
-from s2g.engine.executor import LocalExecutor
+from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.run import Run
-from s2g.engine.store import Store
 from s2g.engine.trajectory import trajectories
-from s2g.metrics.paths import bend, detour
-from s2g.toy.even import even_normal
+from s2g.metrics.trajectories import bend, detour
+from s2g.store.store import Store
+from s2g.worlds.mixtures.quasi_random import even_normal
 
 
 @pytest.mark.parametrize("method", ["s2_naive", "autoguidance"])

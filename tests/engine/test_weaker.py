@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from s2g.app import main
-from s2g.config import BUILTIN
+from s2g.cli.run import main
+from s2g.config.schema import BUILTIN
 from s2g.engine.run import Run, restore
-from s2g.engine.store import Store
 from s2g.engine.worker import load
 from s2g.models.sit import SiT, initialise
+from s2g.store.store import Store
 
 SMALL = "guidance.weak_network={depth: 3, width: 48}"
 

@@ -14,9 +14,9 @@ from s2g.guidance.base import Draws, Guidance, Step
 from s2g.guidance.cfg import CFG
 from s2g.guidance.cfg_zero import CFGZero
 from s2g.guidance.cfgpp import CFGPP
-from s2g.guidance.edited import Edited
 from s2g.guidance.none import NoGuidance
 from s2g.guidance.pag import PAG
+from s2g.guidance.perturbed import Edited
 from s2g.guidance.s2 import S2
 from s2g.guidance.s2_naive import NaiveS2
 from s2g.guidance.seg import SEG

@@ -11,7 +11,7 @@ from s2g.guidance.adg import ADG
 from s2g.guidance.apg import APG
 from s2g.guidance.cfg import CFG
 from s2g.guidance.cfg_zero import CFGZero
-from s2g.guidance.strength import effective_scale
+from s2g.guidance.effective_scale import effective_scale
 from s2g.network.branch import COND, UNCOND
 
 NAMES = pytest.mark.parametrize("name", METHODS)

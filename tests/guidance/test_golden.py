@@ -24,8 +24,8 @@ from s2g.guidance.s2 import S2
 from s2g.guidance.seg import SEG
 from s2g.guidance.slg import SLG
 from s2g.guidance.stg import STG
+from s2g.models.prediction_space import Space
 from s2g.network.branch import COND, UNCOND, DropBlocks, PassValues, SmoothQueries
-from s2g.space import Space
 
 RNG = np.random.default_rng(1)
 STRETCH = np.array([0.3, 1.0, 4.0]).reshape(3, 1, 1, 1)  # items of different lengths

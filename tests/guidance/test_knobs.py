@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from s2g.config.registry import GUIDANCE
 from s2g.errors import UserError
 from s2g.guidance.apg import APG
 from s2g.guidance.assemble import Fit, assemble
@@ -18,7 +19,6 @@ from s2g.guidance.seg import SEG
 from s2g.guidance.slg import SLG
 from s2g.guidance.stg import STG
 from s2g.guidance.window import Window, Windowed
-from s2g.registry import GUIDANCE
 
 FIT = Fit(12)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from omegaconf import OmegaConf
 
-from s2g.config import ModelConfig, config_dir, read
+from s2g.config.registry import GUIDANCE
+from s2g.config.schema import ModelConfig, config_dir, read
 from s2g.errors import UserError
 from s2g.guidance.apg import APG
 from s2g.guidance.assemble import Fit, assemble, bases
 from s2g.guidance.s2 import S2
-from s2g.registry import GUIDANCE
 
 METHODS = sorted(path.stem for path in (config_dir() / "guidance").glob("*.yaml"))
 EXACT = ["exact_1d", "exact_2d"]  # denoisers without blocks that could be dropped or edited

@@ -16,12 +16,12 @@ from s2g.guidance.base import Guidance
 from s2g.guidance.cfg import CFG
 from s2g.guidance.cfg_zero import CFGZero, optimised_scale
 from s2g.guidance.cfgpp import CFGPP
+from s2g.guidance.effective_scale import effective_scale
 from s2g.guidance.s2 import S2
 from s2g.guidance.s2_naive import NaiveS2
-from s2g.guidance.strength import effective_scale
 from s2g.models.convention import Flow
+from s2g.models.prediction_space import Space
 from s2g.network.branch import COND, UNCOND, Branch
-from s2g.space import Space
 
 few = settings(max_examples=30, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 EVERY = pytest.mark.parametrize("name", METHODS)

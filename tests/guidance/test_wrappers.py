@@ -20,8 +20,8 @@ from s2g.guidance.channels import Channels
 from s2g.guidance.s2_naive import NaiveS2
 from s2g.guidance.slg import SLG
 from s2g.guidance.window import ALWAYS, Window, Windowed
+from s2g.models.prediction_space import Space
 from s2g.network.branch import COND, UNCOND, Branch
-from s2g.space import Space
 
 OVER = pytest.mark.parametrize("name", WRAPPERS)
 EACH = pytest.mark.parametrize("base", BASES)

@@ -14,8 +14,8 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from torchmetrics.image.kid import poly_mmd
 
 from s2g.metrics.frechet import Moments, frechet_distance, transport
+from s2g.metrics.frechet_influence import frechet_items
 from s2g.metrics.inception_score import inception_score, inception_score_items, splits
-from s2g.metrics.influence import frechet_items
 from s2g.metrics.kernel_distance import kernel_distance, kernel_items
 
 CASES = [(400, 24, 0.0), (400, 24, 1e3), (20, 24, 0.0), (9, 24, 1e3)]  # items, dimensions, mean: N <= D among them

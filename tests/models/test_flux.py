@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import torch
 
-from s2g.config import ModelConfig
+from s2g.config.schema import ModelConfig
 from s2g.engine.run import outline
 from s2g.errors import UserError
 from s2g.guidance.cfg import CFG
 from s2g.guidance.s2 import S2
 from s2g.guidance.window import Window
 from s2g.models.flux import DISTILLED, FluxDenoiser, places, unpacked
-from s2g.models.full_size import meta_model
+from s2g.models.meta_models import meta_model
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.evaluate import Evaluator
 from s2g.sampling.levels import shift_of_tokens

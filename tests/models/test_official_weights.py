@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from s2g.config import ModelConfig
+from s2g.config.schema import ModelConfig
 from s2g.engine.run import outline
 from s2g.errors import UserError
 from s2g.models.dit import DiTDenoiser

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from s2g.cached import cache_folder, content_hash
 from s2g.errors import UserError
-from s2g.models.prompt_cache import Embedded, PromptCache
-from s2g.models.text import CachedText, Encode, RandomText, conditions
+from s2g.io.cache import cache_folder, content_hash
+from s2g.models.shared.prompt_cache import Embedded, PromptCache
+from s2g.models.shared.text import CachedText, Encode, RandomText, conditions
 
 MADE_BY = {"text": "abc", "dtype": "torch.bfloat16"}
 

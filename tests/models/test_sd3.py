@@ -12,13 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from s2g.config import ModelConfig
+from s2g.config.schema import ModelConfig
 from s2g.engine.run import outline
 from s2g.errors import UserError
 from s2g.guidance.cfg import CFG
 from s2g.guidance.s2 import S2
 from s2g.guidance.window import Window
-from s2g.models.full_size import meta_model
+from s2g.models.meta_models import meta_model
 from s2g.models.sd3 import SD3Denoiser
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.evaluate import Evaluator
@@ -172,7 +172,7 @@ def test_offload_changes_no_sample_and_tiles_change_the_image(folder: Path, mode
 
 
 def test_offload_has_one_part_on_the_device(folder: Path, model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from s2g.models.residence import Residence
+    from s2g.models.shared.offload import Residence
 
     moved: list[tuple[str, str]] = []
     monkeypatch.setattr(Residence, "_move", staticmethod(lambda part, device: moved.append((type(part).__name__, device.type))))

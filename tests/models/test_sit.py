@@ -98,8 +98,8 @@ def test_one_channel_is_decoded_to_grey(run_of) -> None:
 
 def test_the_trained_network_denoises(denoiser: SiTDenoiser) -> None:
     """Its velocity explains most of what noise - data is, and the class helps."""
-    from s2g.shapes.render import render
-    from s2g.shapes.world import HELD_OUT_SEED, scenes
+    from s2g.worlds.shapes.render import render
+    from s2g.worlds.shapes.world import HELD_OUT_SEED, scenes
 
     drawn = scenes(HELD_OUT_SEED, np.arange(64))
     data = torch.from_numpy(render(drawn) * 2 - 1)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from s2g.config import ModelConfig
+from s2g.config.schema import ModelConfig
 from s2g.engine.run import outline
 from s2g.engine.worker import cost_of
 from s2g.errors import UserError
@@ -20,7 +20,7 @@ from s2g.models.tiny_sd3 import TinySD3, TinySD3Denoiser, initialise
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.evaluate import Account, Evaluator
 from s2g.sampling.euler import Euler
-from s2g.shapes.vocabulary import STILLS
+from s2g.worlds.shapes.vocabulary import STILLS
 from tests.offline_pipelines import made, start
 from tests.small_networks import randomise
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from s2g.config import ModelConfig
+from s2g.config.schema import ModelConfig
 from s2g.engine.run import outline
 from s2g.engine.worker import cost_of
 from s2g.errors import UserError
@@ -22,8 +22,8 @@ from s2g.models.tiny_wan import TinyWan, TinyWanDenoiser, initialise, with_place
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.evaluate import Account, Evaluator
 from s2g.sampling.euler import Euler
-from s2g.shapes.moving import STILL, attributes_of, caption, held_out, kind_of, render
-from s2g.shapes.vocabulary import VIDEOS
+from s2g.worlds.shapes.motion import STILL, attributes_of, caption, held_out, kind_of, render
+from s2g.worlds.shapes.vocabulary import VIDEOS
 from tests.offline_pipelines import made, start
 from tests.small_networks import randomise
 

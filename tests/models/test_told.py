@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from s2g.models.text import TOLD, CachedText
+from s2g.models.shared.text import TOLD, CachedText
 
 
 def test_of_many_prompts_that_are_not_read_whole_the_first_few_are_named(capsys: pytest.CaptureFixture[str]) -> None:

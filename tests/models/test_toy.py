@@ -12,11 +12,11 @@ from omegaconf import OmegaConf
 from scipy.stats import norm
 from toy_convergence import ends, errors, orders
 
-from s2g.benches.gmm import sliced
-from s2g.config import ModelConfig, config_dir, read
+from s2g.benchmarks.gmm.bench import sliced
+from s2g.config.schema import ModelConfig, config_dir, read
 from s2g.errors import UserError
 from s2g.models.toy import ExactDenoiser, ToyDenoiser
-from s2g.toy.mixture import Mixture
+from s2g.worlds.mixtures.mixture import Mixture
 
 
 def config(name: str, **network: object) -> ModelConfig:

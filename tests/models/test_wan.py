@@ -13,7 +13,7 @@ import torch
 from bench_reuse import expected_ratios
 from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler, WanTransformer3DModel
 
-from s2g.config import ModelConfig
+from s2g.config.schema import ModelConfig
 from s2g.engine.run import outline
 from s2g.engine.worker import cost_of
 from s2g.errors import UserError
@@ -21,13 +21,13 @@ from s2g.guidance.cfg import CFG
 from s2g.guidance.masks import count_from_ratio
 from s2g.guidance.s2 import S2
 from s2g.guidance.window import Window
-from s2g.models import pipeline_text
-from s2g.models.full_size import meta_model
+from s2g.models.meta_models import meta_model
+from s2g.models.shared import pipeline_text
+from s2g.models.video import NEGATIVES
 from s2g.models.wan import T5_TOKENS, WanDenoiser
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.evaluate import Evaluator
 from s2g.sampling.schedulers import FlowMatchEuler, UniPC
-from s2g.video import NEGATIVES
 from tests.offline_pipelines import FRAMES, HEIGHT, WIDTH, flux_pipeline, made, start, wan_denoiser, wan_network, wan_pipeline
 
 CPU = torch.device("cpu")
@@ -208,7 +208,7 @@ def test_prompts_are_kept_without_zeros_and_the_encoder_is_opened_once(
 
 
 def test_offload_has_one_part_on_the_device_and_tiling_is_passed_on(folder: Path, model: Any, monkeypatch: Any) -> None:
-    from s2g.models.residence import Residence
+    from s2g.models.shared.offload import Residence
 
     moved: list[tuple[str, str]] = []
     monkeypatch.setattr(Residence, "_move", staticmethod(lambda part, device: moved.append((type(part).__name__, device.type))))

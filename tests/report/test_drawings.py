@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from s2g.errors import UserError
-from s2g.report.committed import draw_results
+from s2g.experiments.runner import Maker
+from s2g.experiments.specification_file import read_exhibit
 from s2g.report.drawing import read_arrays, read_drawing, write_arrays
-from s2g.report.exhibit_file import read_exhibit
-from s2g.report.making import Maker
+from s2g.report.published import draw_results
 
 POINTS = """
 title: Points

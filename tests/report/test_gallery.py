@@ -13,13 +13,13 @@ from PIL import Image
 from rich.console import Console
 
 from s2g.engine.run import Run
-from s2g.engine.store import Store
 from s2g.errors import UserError
-from s2g.report.exhibit import Exhibit, wanted
-from s2g.report.exhibit_file import read_exhibit
-from s2g.report.films import image_uri
+from s2g.experiments.runner import Maker
+from s2g.experiments.specification import Exhibit, wanted
+from s2g.experiments.specification_file import read_exhibit
 from s2g.report.gallery import picture_of, read_gallery
-from s2g.report.making import Maker
+from s2g.report.videos import image_uri
+from s2g.store.store import Store
 
 FIGURE = """
 title: "Figure 9: pictures"
@@ -72,8 +72,8 @@ def test_the_chosen_items_are_kept_to_the_bit(folder: Path) -> None:
 
 
 def test_likeness_is_to_the_row_that_is_compared_with(folder: Path) -> None:
+    from s2g.experiments.results import Results
     from s2g.metrics.likeness import ssim
-    from s2g.report.results import Results
 
     _, (cfg, s2) = made(folder)
     one, other = (Store.of(run, folder / "runs").items(range(20)) for run in (s2, cfg))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from s2g.report.exhibit import Exhibit
-from s2g.report.exhibit_file import read_exhibit
+from s2g.experiments.results import Cell, Measured, Results
+from s2g.experiments.specification import Exhibit
+from s2g.experiments.specification_file import read_exhibit
 from s2g.report.plots import series, write_pictures
-from s2g.report.results import Cell, Measured, Results
 
 SMALL = """
 title: A figure

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from s2g.config import CHECKOUT
-from s2g.report.claims import Check
-from s2g.report.judging import _one
-from s2g.report.making import Maker
-from s2g.report.rendering import numbered
-from s2g.report.results import Cell, Results
-from s2g.report.site_runs import run_pages
+from s2g.config.schema import CHECKOUT
+from s2g.experiments.claims import Check
+from s2g.experiments.results import Cell, Results
+from s2g.experiments.runner import Maker
+from s2g.experiments.verdicts import _one
+from s2g.report.html.run_pages import run_pages
+from s2g.report.renderers import numbered
 from s2g.report.sweep import remarked
 
 SAID = "not comparable: 7 of 10 images were there"
@@ -57,9 +57,9 @@ def test_the_console_table_is_followed_by_the_words_of_its_numbers(
 ) -> None:
     assert numbered(results) == [f"[1] {SAID}."]
     monkeypatch.setattr(Maker, "resolved", lambda self, profile: ([], {}, {}))
-    monkeypatch.setattr("s2g.report.making.columns_of", lambda profile, rows: results.columns)
-    monkeypatch.setattr("s2g.report.making.measure", lambda *given: results.rows)
-    monkeypatch.setattr("s2g.report.making.write", lambda *given: [".json"])
+    monkeypatch.setattr("s2g.experiments.runner.columns_of", lambda profile, rows: results.columns)
+    monkeypatch.setattr("s2g.experiments.runner.measure", lambda *given: results.rows)
+    monkeypatch.setattr("s2g.experiments.runner.write", lambda *given: [".json"])
     monkeypatch.setattr(Maker, "scores", lambda *given: {})
     Maker(CHECKOUT / "experiments", tmp_path, str(tmp_path), None, 1, "make table2").make("table2", "tiny", Console(width=200))
     assert f"[1] {SAID}." in capsys.readouterr().out

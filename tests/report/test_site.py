@@ -12,9 +12,9 @@ import pytest
 from browsing import Opened
 from rich.console import Console
 
-from s2g.config import CHECKOUT
+from s2g.config.schema import CHECKOUT
 from s2g.errors import UserError
-from s2g.report.site import MARKER, write_site
+from s2g.report.html.site import MARKER, write_site
 
 NASTY = """<script>window.pwned=1</script>"'&<img src=x onerror="window.pwned=2">"""
 RESULTS = CHECKOUT / "experiments" / "results"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from s2g.app import main
+from s2g.cli.run import main
 from s2g.metrics.statistics import over_seeds
 
 

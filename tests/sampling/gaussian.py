@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from s2g.guidance.none import NoGuidance
 from s2g.models.base import Conditioning, Output
 from s2g.models.convention import VP, Convention, Flow
+from s2g.models.prediction_space import Space
 from s2g.network.blocks import register_block
 from s2g.network.evaluate import Evaluator
 from s2g.sampling.base import Sampler
 from s2g.sampling.loop import initial_noise, sample
 from s2g.sampling.unit import Unit
-from s2g.space import Space
 
 MEAN, STD = 1.5, 0.4
 

@@ -9,12 +9,12 @@ import sys
 import pytest
 import yaml
 
-from s2g.config import CHECKOUT, ModelConfig, config_dir, read
+from s2g.config.registry import SAMPLERS
+from s2g.config.schema import CHECKOUT, ModelConfig, config_dir, read
 from s2g.engine.run import able, read_sampler
 from s2g.errors import UserError
 from s2g.guidance.base import Need
 from s2g.guidance.cfg import CFG
-from s2g.registry import SAMPLERS
 from s2g.sampling.base import WITHOUT
 
 ALL = set(Need)
@@ -118,7 +118,7 @@ def test_a_vp_model_takes_the_samplers_that_know_its_schedule() -> None:
 
 def test_choosing_a_sampler_loads_nothing_heavy() -> None:
     code = (
-        "import sys; from s2g.registry import SAMPLERS\n"
+        "import sys; from s2g.config.registry import SAMPLERS\n"
         "for name in SAMPLERS: SAMPLERS.load(name)().offers\n"
         "assert not {'torch', 'diffusers', 'torchdiffeq'} & set(sys.modules), sys.modules.keys()"
     )

@@ -14,7 +14,7 @@ from s2g.network.evaluate import Evaluator
 from s2g.sampling.euler import Euler
 from s2g.sampling.loop import initial_noise, sample
 from s2g.sampling.unit import Unit
-from s2g.toy.mixture import Mixture
+from s2g.worlds.mixtures.mixture import Mixture
 
 ITEMS = (0, 1, 2, 3)
 DATA = torch.tensor([[4.0], [-4.0], [3.5], [-5.0]])

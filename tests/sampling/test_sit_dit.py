@@ -20,6 +20,7 @@ from s2g.guidance.channels import Channels
 from s2g.models.dit import DiTDenoiser
 from s2g.models.sit import SiT, SiTDenoiser
 from s2g.network.evaluate import Evaluator
+from s2g.rng import Purpose, normal
 from s2g.sampling.base import Sampler
 from s2g.sampling.ddpm import DDPM
 from s2g.sampling.euler import Euler
@@ -27,7 +28,6 @@ from s2g.sampling.heun import Heun
 from s2g.sampling.loop import initial_noise, sample
 from s2g.sampling.sde import SDE
 from s2g.sampling.unit import Unit
-from s2g.streams import Purpose, normal
 from tests.small_networks import randomise
 
 LABELS, NONE, SCALE, SEED, SHAPE = [3, 7], 10, 2.5, 5, (4, 8, 8)

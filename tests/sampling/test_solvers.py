@@ -16,13 +16,13 @@ from s2g.guidance.s2 import S2
 from s2g.guidance.window import Window
 from s2g.models.base import Output
 from s2g.models.convention import Flow
+from s2g.models.prediction_space import Space
 from s2g.network.evaluate import Evaluator
 from s2g.sampling.euler import Euler
 from s2g.sampling.heun import Heun
 from s2g.sampling.levels import flow_levels
 from s2g.sampling.loop import initial_noise, sample
 from s2g.sampling.unit import Unit
-from s2g.space import Space
 
 
 @pytest.mark.parametrize(("solver", "order"), [(Euler, 1), (Heun, 2)])

@@ -14,12 +14,12 @@ from sampling.gaussian import MEAN, STD, Exact, latents
 
 from s2g.errors import UserError
 from s2g.models.convention import VP, Flow
+from s2g.models.prediction_space import Space
+from s2g.rng import Purpose, normal
 from s2g.sampling.ddim import DDIM
 from s2g.sampling.ddpm import DDPM, Posterior, learned_deviation
 from s2g.sampling.levels import linear_alpha_bars, spread_timesteps, strided_timesteps
 from s2g.sampling.loop import initial_noise
-from s2g.space import Space
-from s2g.streams import Purpose, normal
 
 SHAPE, ITEMS = (3, 2, 2), 5
 

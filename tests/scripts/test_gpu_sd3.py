@@ -10,7 +10,7 @@ import gpu_sd3
 import pytest
 import torch
 
-from s2g.config import CHECKOUT
+from s2g.config.schema import CHECKOUT
 
 WAYS = (gpu_pipelines.STOCK, gpu_pipelines.CFG, gpu_pipelines.PLAIN, gpu_pipelines.REUSE)
 

@@ -9,7 +9,7 @@ import gpu_sit
 import pytest
 import torch
 
-from s2g.config import CHECKOUT
+from s2g.config.schema import CHECKOUT
 
 
 def test_a_rehearsal_measures_every_way_and_takes_no_results_place(tmp_path: Path) -> None:

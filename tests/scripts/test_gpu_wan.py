@@ -10,7 +10,7 @@ import pytest
 import torch
 from gpu_pipelines import CFG, PLAIN, REUSE, STOCK
 
-from s2g.config import CHECKOUT
+from s2g.config.schema import CHECKOUT
 
 WAYS = (STOCK, CFG, PLAIN, REUSE)
 

@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 from train_shapes import Settings, main, source_of, train
 from training_sources import Pictures, images_and_labels
 
-from s2g.config import config_dir
+from s2g.config.schema import config_dir
 from s2g.models.sit import SiT
-from s2g.shapes.world import EASY, FULL, TRAIN_SEED
+from s2g.worlds.shapes.world import EASY, FULL, TRAIN_SEED
 
 NETWORK = OmegaConf.load(config_dir() / "model" / "digits_sit.yaml").network
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2g.benches.pairs import PairBench
+from s2g.benchmarks.two_class.bench import PairBench
 from s2g.engine.run import Run
-from s2g.engine.scoring import score
-from s2g.engine.store import Store
 from s2g.errors import UserError
+from s2g.experiments.specification import Profile, Wanted
 from s2g.report.drawing import Arrays, first_runs
-from s2g.report.exhibit import Profile, Wanted
+from s2g.scoring.score import score
+from s2g.store.store import Store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

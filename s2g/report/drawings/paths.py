@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2g.engine.run import Run
+from s2g.experiments.specification import Profile, Wanted
 from s2g.report.drawing import Arrays, first_runs
 from s2g.report.drawings.samples import mixture_of, ticks, truth_of
-from s2g.report.exhibit import Profile, Wanted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

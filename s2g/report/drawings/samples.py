@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s2g.engine.run import Run
-from s2g.engine.store import Store
 from s2g.errors import UserError
+from s2g.experiments.specification import Profile, Wanted
 from s2g.report.drawing import Arrays, first_runs
-from s2g.report.exhibit import Profile, Wanted
-from s2g.toy.mixture import Mixture
+from s2g.store.store import Store
+from s2g.worlds.mixtures.mixture import Mixture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2g.engine.run import Run
+from s2g.experiments.specification import Profile, Wanted
+from s2g.experiments.studies.directions import Directions, vectors
+from s2g.experiments.studies.study import read_study
 from s2g.report.drawing import Arrays, first_runs
 from s2g.report.drawings.samples import mixture_of, truth_of
-from s2g.report.exhibit import Profile, Wanted
-from s2g.studies.directions import Directions, vectors
-from s2g.studies.study import read_study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ class Vectors:
         return "CFG's push, S²'s correction and the way back to the truth as arrows at points of the plane"
 
     def collect(self, profile: Profile, rows: Sequence[Wanted], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
-        from s2g.studies.probed import probe
+        from s2g.experiments.studies.probed import probe
 
         arrays: dict[str, np.ndarray] = {}
         for (group, row), place in first_runs(rows, runs).items():

@@ -1,1 +1,0 @@
-"""Benches: which items are made, and what is measured of them."""

@@ -1,0 +1,1 @@
+"""Benchmarks: each folder holds the bench, its prompts, what it fetches, and its scorers."""

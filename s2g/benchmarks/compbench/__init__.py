@@ -1,0 +1,1 @@
+"""T2I-CompBench: colors, shapes and textures by BLIP-VQA."""

@@ -1,0 +1,1 @@
+"""Points of a Gaussian mixture against the mixture itself."""

@@ -1,0 +1,1 @@
+"""HPSv2.1 on the HPSv2 prompts."""

@@ -1,0 +1,63 @@
+"""The official hpsv2 package as a scorer, in an environment of its own (bench.scorer=official)."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from s2g.benchmarks.hps import checkpoint
+from s2g.config.schema import canonical
+from s2g.errors import UserError
+from s2g.io.cache import content_hash
+from s2g.scoring.file_scoring import Image
+from s2g.scoring.isolated.environment import Isolated, find
+from s2g.scoring.scorer import Asked, InChild, Inquiry, Question
+from s2g.scoring.scoring_pool import asked_here
+
+
+def environment() -> Isolated:
+    """Where the package lives."""
+    return find("hpsv2")
+
+
+def identity(weights: str) -> dict[str, Any]:
+    """All that its score depends on, but for the device: the package computes in half precision on a GPU alone."""
+    return {**environment().identity(), "weights_sha256": content_hash(checkpoint.file_of(weights))}
+
+
+def short(about: Mapping[str, Any]) -> str:
+    """12 hex digits of what a scorer is."""
+    return hashlib.sha256(canonical(about).encode()).hexdigest()[:12]
+
+
+def scores(images: Sequence[Image], texts: Sequence[str], weights: str, place: Path, asked: Asked = asked_here) -> list[float]:
+    """100 times the package's score of each image with its prompt; UserError, IsolatedError as `values_of`."""
+    file = checkpoint.file_of(weights)
+    questions = tuple(
+        Question(image.item, f"{image.sha256} {text}", image.path, text) for image, text in zip(images, texts, strict=True)
+    )
+    digest = content_hash(file)
+    scorer = InChild(environment(), {"checkpoint": str(file.resolve()), "sha256": digest}, depends={"sha256": digest})
+    inquiry = Inquiry("hpsv2", scorer, place / f"hpsv2-{short(identity(weights))}", questions)
+    found = [100.0 * value for value in asked(inquiry)]
+    wrong = [image.path.name for image, value in zip(images, found, strict=True) if not math.isfinite(value)]
+    if wrong:  # a mean would leave them out without a word
+        raise UserError(
+            f"{checkpoint.KEY} = {weights}: {len(wrong)} scores of the official package are not finite ({wrong[0]} the first)",
+            todo=f"delete {inquiry.folder}, and give the hub's checkpoint: {checkpoint.FETCH}",
+        )
+    return found
+
+
+def check_unread(typed: Mapping[str, Any]) -> None:
+    """UserError for a knob of our scorer that was typed: the package has its own way."""
+    for key, value in typed.items():
+        if value is not None:
+            raise UserError(
+                f"bench.{key} = {str(value).lower()}, and bench.scorer = official: it would not be read",
+                allowed="the package's own resize, precision and device",
+                todo=f"leave bench.{key} out, or bench.scorer=hps",
+            )

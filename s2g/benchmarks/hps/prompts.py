@@ -1,0 +1,144 @@
+"""The prompts of HPSv2: four styles of 800 from their official data set, or lists of one's own; each a JSON list of strings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from s2g.benchmarks.hps import published
+from s2g.config.schema import canonical
+from s2g.errors import MissingError, SeveralError, UserError, lacks
+
+STYLES = ("anime", "concept-art", "paintings", "photo")  # the official order
+COUNT = 800  # prompts of a style
+LISTS = ("official", "own")
+KEY = "bench.path"
+FETCH = (
+    f"s2g fetch hps (from {published.DATA_SET}, a data set of the hub), "
+    f"or {KEY}=FOLDER with {STYLES[0]}.json … {STYLES[-1]}.json"
+)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The prompts of one style, and the sha256 of them as canonical JSON: spaces and line ends of the file are no matter."""
+
+    style: str
+    prompts: tuple[str, ...]
+
+    @property
+    def sha256(self) -> str:
+        """Which prompts they are."""
+        return hashlib.sha256(canonical(list(self.prompts)).encode()).hexdigest()
+
+
+def folders(path: str) -> list[Path]:
+    """Where lists are looked for: what was typed, else below S2G_DATA, else where `s2g fetch hps` puts them."""
+    if path:
+        return [Path(path).expanduser()]
+    data = os.environ.get("S2G_DATA")
+    return [*([Path(data) / "prompts" / "hps"] if data else []), published.place() / "prompts"]
+
+
+def load(path: str, which: str) -> tuple[Listed, ...]:
+    """The lists in order of styles; UserError naming every file that is missing or is not what it has to be.
+
+    own: one file, or every .json of a folder, of any length. official: 800 prompts of each style, and those of the first
+    fetch where there was one.
+    """
+    if which == "own":
+        return _own(path)
+    errors, found = [], []
+    for style in STYLES:
+        try:
+            found.append(_official(path, style))
+        except UserError as error:
+            errors.append(error)
+    if len(errors) == len(STYLES) and all(map(lacks, errors)):  # one thing, not four
+        where = " or ".join(str(folder) for folder in folders(path))
+        raise MissingError(
+            f"{KEY} = {path or 'not given'}: no file {', '.join(f'{style}.json' for style in STYLES)} in {where}",
+            allowed=f"4 lists of {COUNT} prompts",
+            todo=FETCH,
+        )
+    if errors:
+        raise SeveralError.of(errors)
+    return tuple(found)
+
+
+def _official(path: str, style: str) -> Listed:
+    files = [folder / f"{style}.json" for folder in folders(path)]
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        raise MissingError(f"{KEY} = {path or 'not given'}: no file {files[-1]}", todo=FETCH)
+    listed = read(file)
+    if len(listed.prompts) != COUNT:
+        raise UserError(
+            f"{KEY}: {file} has {len(listed.prompts)} prompts, not {COUNT}",
+            todo="s2g fetch hps; or bench.prompt_list=own takes lists of any length, and its scores are not comparable",
+        )
+    before = published.recorded()["prompts"].get(style)
+    if before is not None and before["sha256"] != listed.sha256:
+        raise UserError(
+            f"{KEY}: {file} was edited: its prompts are not those of the first fetch{_where(style, listed)} "
+            f"(sha256 {listed.sha256[:12]}, recorded {before['sha256'][:12]})",
+            todo=f"delete {file} and s2g fetch hps; or bench.prompt_list=own, and its scores are not comparable",
+        )
+    return listed
+
+
+def official() -> bool:
+    """Whether lists that load as official ones are known to be so: those of every style were recorded at a fetch."""
+    return all(style in published.recorded()["prompts"] for style in STYLES)
+
+
+def _where(style: str, listed: Listed) -> str:
+    """The first prompt that differs from the fetched list, where that is whole."""
+    try:
+        fetched = read(published.place() / "prompts" / f"{style}.json")
+    except UserError:
+        return ""
+    pairs = enumerate(zip(fetched.prompts, listed.prompts, strict=False))
+    return next((f", first number {at}: {ours!r}" for at, (theirs, ours) in pairs if theirs != ours), "")
+
+
+def _own(path: str) -> tuple[Listed, ...]:
+    if not path:
+        raise UserError(f"{KEY} is not given, and bench.prompt_list = own", todo=f"{KEY}=FILE.json or FOLDER")
+    place = Path(path).expanduser()
+    files = [place] if place.is_file() else sorted(file for file in place.glob("*.json") if not file.name.startswith("."))
+    if not files:
+        raise MissingError(f"{KEY} = {path}: no file there, or no .json in it", allowed='a JSON list of strings: ["a cat", …]')
+    order = {style: at for at, style in enumerate(STYLES)}
+    return tuple(sorted((read(file) for file in files), key=lambda listed: (order.get(listed.style, len(order)), listed.style)))
+
+
+def read(file: Path) -> Listed:
+    """One list; UserError for a file that is none, or holds what is no prompt."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{KEY}: {file} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise UserError(f"{KEY}: {file} is no JSON ({error})", allowed='a list of strings: ["a cat", …]') from error
+    if not isinstance(content, list) or not content or not all(isinstance(prompt, str) for prompt in content):
+        raise UserError(f"{KEY}: {file} is no list of prompts", allowed='a list of strings: ["a cat", …]')
+    for at, prompt in enumerate(content):
+        if not prompt.strip():
+            raise UserError(f"{KEY}: {file}, prompt {at} is empty")
+    return Listed(file.stem, tuple(content))
+
+
+def entries_of(lists: Sequence[Listed]) -> list[tuple[str, int]]:
+    """(style, place in its list) of every prompt, styles in turn: the first items of a run are of every style."""
+    longest = max(len(listed.prompts) for listed in lists)
+    return [(one.style, place) for place in range(longest) for one in lists if place < len(one.prompts)]
+
+
+def lists_id(lists: Sequence[Listed]) -> Mapping[str, str]:
+    """Style to the sha256 that says which prompts they are."""
+    return {listed.style: listed.sha256 for listed in lists}

@@ -1,0 +1,1 @@
+"""ImageNet 256x256 by the ADM evaluation protocol."""

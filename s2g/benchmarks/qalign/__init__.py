@@ -1,0 +1,1 @@
+"""Q-Align, used by several benchmarks."""

@@ -1,0 +1,125 @@
+"""Q-Align's aesthetic score, 1 to 5, of stored images, through its environment of its own.
+
+Three prompts are in use under this one name, and each gives other numbers; which one it was is part of the score's key.
+Code: Q-Future/Q-Align (S-Lab licence, non-commercial); weights: q-future/one-align (LLaMA-2's terms besides).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from s2g.config.weights import folder_of
+from s2g.errors import MissingError, UserError, unknown
+from s2g.io.cache import content_hash
+from s2g.scoring.isolated.environment import Isolated, find
+from s2g.scoring.scorer import Asked, InChild, Inquiry, Question
+from s2g.scoring.scoring_pool import asked_here
+
+KEY = "bench.qalign"
+OFFICIAL = "q-future/one-align"
+DOWNLOADS = (f"{OFFICIAL}, about 16 GB", "the environment qalign, about 6 GB")
+LICENCES = ("Q-Align: S-Lab, non-commercial; LLaMA-2 terms for its weights",)
+# In the order in which transformers looks for them; the index of a model in parts names its parts.
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+BESIDE = ("tokenizer.model", "tokenizer_config.json", "preprocessor_config.json")  # what the child reads besides
+_ASK = "USER: How would you rate the {} of this image?\n<|image|>\nASSISTANT: "
+VARIANTS = {
+    # The repository's scorer classes, whose 0 to 1 is here 4x + 1.
+    "scorer": f"{_ASK}The {{}} of the image is".format("aesthetics", "aesthetics"),
+    # Its model.score(): the words of the last sentence are exchanged.
+    "method": f"{_ASK}The image of the {{}} is".format("aesthetics", "aesthetics"),
+    # pyiqa's port: another word for the task.
+    "pyiqa": f"{_ASK}The {{}} of the image is".format("aesthetic", "aesthetic"),
+}
+
+
+class File(Protocol):
+    """A stored image."""
+
+    @property
+    def item(self) -> int:
+        """Which item of the bench it is."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of its bytes."""
+        ...
+
+
+def check_variant(name: str) -> None:
+    """UserError if there is no such variant."""
+    if name not in VARIANTS:
+        raise unknown("bench.qalign_variant", name, VARIANTS)
+
+
+def environment() -> Isolated:
+    """Its environment, built or not."""
+    return find("qalign")
+
+
+def weights_folder(typed: str) -> Path:
+    """The folder of the model: `typed` itself, or the hub's cache; UserError if it is not there."""
+    folder, todo = folder_of(typed), f"hf download {OFFICIAL} (16 GB; {LICENCES[0]}), or leave qalign out of bench.score"
+    if folder is None or not (folder / "config.json").is_file():
+        raise MissingError(f"{KEY} = {typed}: no folder with its config.json here, nor in the cache of the hub", todo=todo)
+    if lacking := _lacking(folder):  # a download that was stopped: found now, not after hours of images
+        shown = f"{', '.join(lacking[:3])}{f' and {len(lacking) - 3} more' if len(lacking) > 3 else ''}"
+        raise MissingError(f"{KEY} = {typed}: no file {shown} in {folder}", todo=todo)
+    return folder
+
+
+def _lacking(folder: Path) -> list[str]:
+    """Files without which the folder is no model with its tokenizer: every shard that its index names, above all."""
+    index = next((folder / name for name in WEIGHTS if (folder / name).is_file()), folder / WEIGHTS[-1])
+    shards: set[str] = set()
+    if index.suffix == ".json" and index.is_file():
+        try:
+            shards = set(json.loads(index.read_text())["weight_map"].values())
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{KEY}: {index} is no index of shards", todo=f"delete it, then hf download {OFFICIAL}") from error
+    return [name for name in (*BESIDE, index.name, *sorted(shards)) if not (folder / name).is_file()]
+
+
+def doubts(typed: str) -> list[str]:
+    """Why its scores may not be those of the published model; [] where the hub's own is taken."""
+    return [] if typed == OFFICIAL and not Path(typed).is_dir() else [f"Q-Align's weights are not known to be {OFFICIAL}"]
+
+
+def remark(variant: str) -> str:
+    """Which of the prompts its scores were asked with: the name alone does not say."""
+    return f"Q-Align, variant {variant}: compare only with the same"
+
+
+def identity(typed: str, variant: str) -> dict[str, str]:
+    """What determines a score: environment, child script, every file of the model's folder, and the prompt."""
+    files = sorted(
+        path for path in weights_folder(typed).iterdir() if path.suffix in (".bin", ".safetensors", ".json", ".py", ".model")
+    )
+    digest = hashlib.sha256("".join(f"{path.name} {content_hash(path)}" for path in files).encode()).hexdigest()[:12]
+    return {**environment().identity(), "weights": digest, "variant": variant}
+
+
+def scores(
+    images: Sequence[File], typed: str, variant: str, place: Path, device: str, asked: Asked = asked_here
+) -> list[float]:
+    """1 to 5 of each image; what is known is kept below `place`. IsolatedError if its child fails."""
+    about: dict[str, Any] = identity(typed, variant)
+    settings = {"weights": str(weights_folder(typed).absolute()), "prompt": VARIANTS[variant], "device": device}
+    questions = tuple(Question(image.item, image.sha256, image.path) for image in images)
+    # A value is a value wherever it was computed, as in the score's key: the device is no part of either.
+    scorer = InChild(environment(), settings, device, {"weights": about["weights"], "prompt": VARIANTS[variant]})
+    values = [float(v) for v in asked(Inquiry("qalign", scorer, place / f"qalign-{variant}-{about['weights']}", questions))]
+    wrong = [(image.path.name, value) for image, value in zip(images, values, strict=True) if not 1 <= value <= 5]
+    if wrong:
+        raise UserError(f"{KEY}: {len(wrong)} scores are beyond 1 to 5 ({wrong[0][0]}: {wrong[0][1]})", allowed=OFFICIAL)
+    return values

@@ -1,0 +1,165 @@
+"""bench=shapes_t2i: captions of one and two objects, read by the reader. No number here is one of T2I-CompBench."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from s2g.config.schema import BUILTIN, ModelConfig, file_hash
+from s2g.engine.bench import Arrays, Metric
+from s2g.errors import UserError
+from s2g.io.interrupt import uninterrupted
+from s2g.metrics.diversity import within_prompt
+from s2g.metrics.frechet import Moments, frechet_distance
+from s2g.metrics.pixels import clipped, contrast, saturation
+from s2g.metrics.subset_mean import part_items
+from s2g.worlds.shapes.captions import RELATIONS, caption
+from s2g.worlds.shapes.prompts import COUNT, KIND, KIND_OF, asked
+from s2g.worlds.shapes.world import ATTRIBUTES, SIZE, attributes_of, class_name, label_of
+
+READER = BUILTIN / "reader.safetensors"  # read by s2g/worlds/shapes/reader.py
+REFERENCE = BUILTIN / "captioned.npz"
+PERCENT = (0.0, 100.0)
+
+
+def _all(of: Arrays) -> np.ndarray:
+    return np.logical_and.reduce([of["relation"], *(of[name] >= 1 for name in ATTRIBUTES)])
+
+
+def _binding(name: str) -> Metric:
+    return Metric(name, f"{name} binding %", True, 1, items=lambda of: 100.0 * of[name], bounds=PERCENT, main=False)
+
+
+def _part(name: str, label: str) -> Metric:
+    """All right, of the items of one kind alone."""
+    return Metric(
+        name, label, True, 1, items=lambda of: 100.0 * part_items(_all(of).astype(float), of["kind"] == KIND[name]), main=False
+    )
+
+
+METRICS = (
+    # Every attribute of every object, where the caption puts it.
+    Metric("joint", "all right %", True, 1, items=lambda of: 100.0 * _all(of), bounds=PERCENT),
+    *(_binding(name) for name in ATTRIBUTES),
+    Metric(
+        "relation", "number and place right %", True, 1, items=lambda of: 100.0 * of["relation"], bounds=PERCENT, main=False
+    ),
+    _part("one", "all right %, one object"),
+    _part("two", "all right %, two objects"),
+    _part("one_held_out", "all right %, one object of a held-out class"),
+    _part("two_held_out", "all right %, two objects, one of a held-out class"),
+    Metric(
+        "fd",
+        "reader FD",
+        False,
+        1,
+        gather=lambda of: Moments.of(of["features"]),
+        value=lambda moments: frechet_distance(moments, reference()),
+    ),
+    # Smooth where "all right" is 0 or 1: what one image's score is, over several runs of it (Table 7).
+    Metric(
+        "confidence",
+        "probability of what was asked %",
+        True,
+        1,
+        items=lambda of: 100.0 * of["confidence"],
+        bounds=PERCENT,
+        main=False,
+    ),
+    Metric("diversity", "reader diversity", None, 2, value=lambda of: within_prompt(of["features"], of["asked"]), main=False),
+    Metric("contrast", "contrast", None, 3, items=lambda of: of["contrast"], main=False),
+    Metric("saturation", "saturation %", None, 1, items=lambda of: 100.0 * of["saturation"], bounds=PERCENT, main=False),
+    Metric("clipped", "clipped %", None, 2, items=lambda of: 100.0 * of["clipped"], bounds=PERCENT, main=False),
+)
+
+
+@dataclass(frozen=True)
+class ShapesT2I:
+    """Captions of one and two objects, of classes seen in training and held out.
+
+    Item i has caption i mod 256 of s2g/worlds/shapes/prompts.py.
+    """
+
+    num: int = COUNT
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return METRICS
+
+    @property
+    def cycle(self) -> int:
+        return COUNT
+
+    def check(self, model: ModelConfig) -> None:
+        if (model.family, model.resolution) != ("captioned", SIZE):
+            raise UserError(
+                f"bench = shapes_t2i: {model.name} does not paint captions of the built-in world at {SIZE} pixels",
+                allowed="models of such captions: tiny_sd3",
+            )
+
+    def items_id(self) -> Any:
+        return {"captions": [caption(*row) for row in asked().tolist()]}
+
+    def version(self) -> dict[str, Any]:
+        return {"bench": "shapes_t2i", "version": 1, "reader": file_hash(READER), "reference": file_hash(REFERENCE)}
+
+    def prompts(self, items: Sequence[int]) -> list[str]:
+        return [self.caption(item) for item in items]
+
+    def caption(self, item: int) -> str:
+        return caption(*asked()[item % COUNT].tolist())
+
+    def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
+        with uninterrupted():
+            from s2g.worlds.shapes.reader import read_two  # loads torch
+
+        reading, number = read_two(values), np.array(items) % COUNT
+        wanted = asked()[number]
+        layout, two = reading.layout.numpy(), wanted[:, 1] >= 0
+        certain = layout[np.arange(len(wanted)), wanted[:, 2] + 1]  # log probability of all that was asked for
+        right = {}
+        truths = [attributes_of(wanted[:, place].clip(0)) for place in range(2)]
+        for name in ATTRIBUTES:
+            logp = [objects[name].numpy() for objects in reading.objects]
+            first, second = (found.argmax(-1) == truth[name] for found, truth in zip(logp, truths, strict=True))
+            right[name] = np.where(two, (first.astype(float) + second) / 2, first)
+            own, other = (found[np.arange(len(wanted)), truth[name]] for found, truth in zip(logp, truths, strict=True))
+            certain = certain + own + np.where(two, other, 0.0)
+        read = {"read_layout": layout.argmax(-1), "read": np.stack([_labels(objects) for objects in reading.objects], 1)}
+        seen = {"contrast": contrast(values), "saturation": saturation(values), "clipped": clipped(values)}
+        return {
+            "asked": number,
+            "kind": KIND_OF[number % len(KIND_OF)],
+            "relation": layout.argmax(-1) == wanted[:, 2] + 1,
+            **right,
+            "confidence": np.exp(certain),
+            "features": reading.features.numpy(),
+            **read,
+            **seen,
+        }
+
+    def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
+        two = asked()[item % COUNT][1] >= 0
+        right = {name: bool(arrays[name][item] >= 1) for name in ATTRIBUTES}
+        right["number and place" if two else "number"] = bool(arrays["relation"][item])
+        if all(right.values()):
+            return right, ""
+        layout, (first, second) = int(arrays["read_layout"][item]) - 1, arrays["read"][item]
+        words = class_name(first) if layout < 0 else f"{class_name(first)} {RELATIONS[layout]} {class_name(second)}"
+        return right, f"the reader reads: {words}"
+
+
+def _labels(objects: dict[str, Any]) -> np.ndarray:
+    """Classes that were read, [B]."""
+    return label_of(*(objects[name].numpy().argmax(-1) for name in ATTRIBUTES))
+
+
+@cache
+def reference() -> Moments:
+    """Moments of the reader's features of true scenes of the same captions (export of scripts/train_shapes.py model=reader)."""
+    with np.load(REFERENCE) as stored:
+        return Moments.stored(stored["mean"], stored["covariance"], stored["count"])

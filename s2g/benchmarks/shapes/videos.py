@@ -1,0 +1,160 @@
+"""bench=shapes_t2v: videos of one moving object, read by the video reader and by their pixels. No number here is VBench's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from s2g.config.schema import BUILTIN, ModelConfig, file_hash
+from s2g.engine.bench import Arrays, Metric
+from s2g.errors import UserError
+from s2g.io.interrupt import uninterrupted
+from s2g.metrics.diversity import within_prompt
+from s2g.metrics.frechet import Moments, frechet_distance
+from s2g.metrics.pixels import saturation
+from s2g.metrics.subset_mean import part_items
+from s2g.metrics.video_motion import consistency, jitter, paths, steadiness, went
+from s2g.worlds.shapes.motion import ATTRIBUTES, FRAMES, SIDE, STILL, WHOLE, attributes_of, caption, held_out
+from s2g.worlds.shapes.video_prompts import COUNT, asked
+
+READER = BUILTIN / "video_reader.safetensors"  # read by s2g/worlds/shapes/video_reader.py
+REFERENCE = BUILTIN / "moving.npz"
+PERCENT = (0.0, 100.0)
+MOVES = WHOLE.way[0] / 2 * SIDE / 2  # pixels: half of the shortest way an object of the world goes
+
+
+def _all(of: Arrays) -> np.ndarray:
+    return np.logical_and.reduce([of[name] for name in ATTRIBUTES])
+
+
+def _seen(of: Arrays) -> np.ndarray:
+    return ~np.isnan(of["jitter"])
+
+
+def _right(name: str) -> Metric:
+    return Metric(name, f"{name} right %", True, 1, items=lambda of: 100.0 * of[name], bounds=PERCENT)
+
+
+METRICS = (
+    Metric("joint", "all right %", True, 1, items=lambda of: 100.0 * _all(of), bounds=PERCENT),
+    *(_right(name) for name in ("motion", "color", "shape")),
+    Metric(
+        "held_out",
+        "all right %, held-out kinds",
+        True,
+        1,
+        items=lambda of: 100.0 * part_items(_all(of).astype(float), of["held_out"]),
+        main=False,
+    ),
+    Metric(
+        "fd",
+        "video reader FD",
+        False,
+        1,
+        gather=lambda of: Moments.of(of["features"]),
+        value=lambda moments: frechet_distance(moments, reference()),
+    ),
+    # By truth: whether it was to move is known, and where it is, is read off the pixels.
+    Metric("moves", "moves or stands as asked %", True, 1, items=lambda of: 100.0 * of["moves_right"], bounds=PERCENT),
+    # Of the videos that show the object in every frame; the others are counted.
+    Metric("jitter", "path jitter, pixels", False, 3, items=lambda of: part_items(of["jitter"], _seen(of)), main=False),
+    Metric("unseen", "object unseen in a frame %", None, 1, items=lambda of: 100.0 * ~_seen(of), bounds=PERCENT, main=False),
+    Metric(
+        "steadiness",
+        "steadiness of standing ones %",
+        True,
+        2,
+        items=lambda of: part_items(100.0 * of["steadiness"], of["still"]),
+        main=False,
+    ),
+    Metric(
+        "consistency", "reader consistency %", True, 2, items=lambda of: 100.0 * of["consistency"], bounds=PERCENT, main=False
+    ),
+    Metric("moving", "moving %", None, 1, items=lambda of: 100.0 * of["moving"], bounds=PERCENT, main=False),
+    # Smooth where "all right" is 0 or 1.
+    Metric(
+        "confidence",
+        "probability of what was asked %",
+        True,
+        1,
+        items=lambda of: 100.0 * of["confidence"],
+        bounds=PERCENT,
+        main=False,
+    ),
+    Metric("diversity", "reader diversity", None, 2, value=lambda of: within_prompt(of["features"], of["asked"]), main=False),
+    Metric("saturation", "saturation %", None, 1, items=lambda of: 100.0 * of["saturation"], bounds=PERCENT, main=False),
+)
+
+
+@dataclass(frozen=True)
+class ShapesT2V:
+    """Item i has kind i mod 180 of s2g/worlds/shapes/video_prompts.py: a sixth of them is held out of training."""
+
+    num: int = COUNT
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return METRICS
+
+    @property
+    def cycle(self) -> int:
+        return COUNT
+
+    def check(self, model: ModelConfig) -> None:
+        if (model.family, model.resolution, model.frames) != ("moving", SIDE, FRAMES):
+            raise UserError(
+                f"bench = shapes_t2v: {model.name} makes no {FRAMES} frames of {SIDE} pixels of the built-in world",
+                allowed="models of such captions: tiny_wan",
+            )
+
+    def items_id(self) -> Any:
+        return {"captions": [caption(kind) for kind in asked().tolist()]}
+
+    def version(self) -> dict[str, Any]:
+        return {"bench": "shapes_t2v", "version": 2, "reader": file_hash(READER), "reference": file_hash(REFERENCE)}
+
+    def prompts(self, items: Sequence[int]) -> list[str]:
+        return [self.caption(item) for item in items]
+
+    def caption(self, item: int) -> str:
+        return caption(int(asked()[item % COUNT]))
+
+    def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
+        with uninterrupted():
+            from s2g.worlds.shapes.video_reader import read_videos  # loads torch
+
+        reading, number = read_videos(values), np.array(items) % COUNT
+        truth, path = attributes_of(asked()[number]), paths(values)
+        logp = {name: values.numpy() for name, values in reading.logp.items()}
+        still, moving = truth["motion"] == STILL, went(path) > MOVES
+        certain = sum(logp[name][np.arange(len(number)), truth[name]] for name in ATTRIBUTES)
+        return {
+            "asked": number,
+            "held_out": np.isin(asked()[number], held_out()),
+            **{name: logp[name].argmax(-1) == truth[name] for name in ATTRIBUTES},
+            "still": still,
+            "moving": moving,
+            "moves_right": moving != still,
+            "jitter": jitter(path),
+            "steadiness": steadiness(values),
+            "consistency": consistency(reading.looks.numpy()),
+            "confidence": np.exp(certain),
+            "features": reading.features.numpy(),
+            "read": reading.kinds(),
+            "saturation": saturation(values.reshape(len(values), -1, SIDE, 3)),
+        }
+
+    def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
+        right = {name: bool(arrays[name][item]) for name in ATTRIBUTES}
+        return right, "" if all(right.values()) else f"the reader reads: {caption(int(arrays['read'][item]))}"
+
+
+@cache
+def reference() -> Moments:
+    """Moments of the reader's features of true videos of the same kinds (scripts/train_shapes.py export model=video_reader)."""
+    with np.load(REFERENCE) as stored:
+        return Moments.stored(stored["mean"], stored["covariance"], stored["count"])

@@ -1,0 +1,1 @@
+"""Two classes of real images in feature space (paper Figure 4)."""

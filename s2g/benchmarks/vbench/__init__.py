@@ -1,0 +1,1 @@
+"""VBench: prompts, sixteen dimensions, totals."""

@@ -1,0 +1,148 @@
+"""The demo: no guidance, CFG and S2 on the same noise, as a table, a picture and a page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from rich.console import Console
+
+from s2g.benchmarks.shapes.bench import Shapes
+from s2g.config.schema import ExecutorConfig, config_dir
+from s2g.engine.bench import Metric
+from s2g.engine.execute import execute
+from s2g.engine.executors.local import LocalExecutor
+from s2g.engine.run import Run, resolve
+from s2g.errors import UserError
+from s2g.io.atomic import write_bytes, write_json
+from s2g.metrics.statistics import Estimate
+from s2g.report.gallery import picture_of
+from s2g.report.html.demo import LABELS, demo_gallery, facts_of, run_facts
+from s2g.report.html.page import DemoPage, NumberTable, demo_page
+from s2g.report.tables import console_table, heading, leaves_out_zero, markdown_table, scale_of, with_interval
+from s2g.scoring.score import Score, difference, score
+from s2g.store.locks import in_use
+from s2g.store.store import Store
+
+METHODS = tuple(LABELS)
+METRICS = Shapes().metrics
+AGAINST = "cfg"  # what the others are compared with
+OTHERS = tuple(name for name in METHODS if name != AGAINST)
+WORDS = {  # what the rows of the table mean, by metric
+    "joint": "share of images in which the probe reads shape, color and texture as asked for",
+    "fd": "Fréchet distance between the probe's features of these images and of 10,000 true scenes; grows as n shrinks",
+    "precision": "share of images that lie where true scenes do, in the probe's features",
+    "recall": "share of true scenes that lie where these images do",
+    "coverage": "share of true scenes with one of these images nearby",
+    "density": "how many true scenes an image has around it; 1 for true scenes, more where images crowd",
+    "diversity": "how far images of one prompt differ in place, size and shade; 3.6 for true scenes",
+    "pis": "the Inception Score's formula on the probe's output: sure of each image, and spread over all of them",
+}
+Deltas = dict[str, dict[str, Estimate]]  # method against CFG, by metric
+
+
+def make_demo(num: int, root: str, out: Path, workers: int | None) -> None:
+    """Sample what is missing, score, print the main rows; write index.html, grid.png, table.md and runs.json into `out`."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written ({error.strerror})", todo="--out FOLDER") from error
+    console = Console(highlight=False)
+    began = time.perf_counter()
+    runs = {name: demo_run(name, num) for name in METHODS}
+    console.print(
+        f"{num} items each of {', '.join(LABELS.values())}: tiny_sit, {runs['cfg'].sampler.steps} Euler steps, same noise"
+    )
+    with LocalExecutor(ExecutorConfig(workers=workers)) as executor:
+        made = execute(list(runs.values()), root, executor, True, console)
+    for run in runs.values():
+        made.check(run)
+    with ExitStack() as used:
+        for run in runs.values():
+            used.enter_context(in_use(Store.of(run, root).folder))
+        scores = {name: score(run, Store.of(run, root)) for name, run in runs.items()}
+        deltas = deltas_of(scores)
+        console.print(console_table(*table_of(scores, deltas, [metric for metric in METRICS if metric.main])))
+        note = note_of(runs[AGAINST])
+        write_bytes(out / "table.md", f"{markdown_table(*table_of(scores, deltas, METRICS))}\n{note}\n".encode())
+        page = page_of(scores, deltas, root)
+        picture_of(page.gallery).savefig(out / "grid.png", dpi=150)
+        write_bytes(out / "index.html", demo_page(page).encode())
+        write_json(out / "runs.json", {"runs": [run.key for run in runs.values()]})  # what of the store the page speaks of
+        console.print(note)
+    files = f"Page: {out / 'index.html'}  Picture: {out / 'grid.png'}  Table: {out / 'table.md'}"
+    console.print(f"{made.items} items made, {time.perf_counter() - began:.0f} s. {files}", soft_wrap=True)
+
+
+def demo_run(name: str, num: int) -> Run:
+    """The run `python run.py guidance=NAME num=NUM` would make: the demo's samples are found there again."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
+        composed = compose("run", overrides=[f"guidance={name}", f"num={num}"])
+    raw = OmegaConf.to_container(composed, resolve=True)
+    assert isinstance(raw, dict)
+    return resolve({str(key): value for key, value in raw.items()})[0]
+
+
+def deltas_of(scores: dict[str, Score]) -> Deltas:
+    """Every other method minus CFG, paired on the same noise."""
+    return {name: {m.name: difference(m, scores[name], scores[AGAINST]) for m in METRICS} for name in OTHERS}
+
+
+def table_of(scores: dict[str, Score], deltas: Deltas, metrics: Sequence[Metric]) -> tuple[list[str], list[list[str]]]:
+    """A column for each method and each difference to CFG; a row for each metric and each kind of cost."""
+    against = scores[AGAINST].cost
+    rows = []
+    for metric in metrics:
+        values = [with_interval(s.estimates[metric.name], metric.digits) for s in scores.values()]
+        differences = [with_interval(deltas[name][metric.name], metric.digits, sign=True) for name in OTHERS]
+        rows.append([heading(metric), *values, *differences])
+    for label, get in (
+        ("calls / item", lambda cost: f"{cost.evaluations:g}"),
+        ("FLOPs / CFG", lambda cost: f"{cost.flops / against.flops:.2f}"),
+        ("seconds / CFG", lambda cost: f"{cost.seconds / against.seconds:.2f}"),
+    ):
+        rows.append([label, *(get(s.cost) for s in scores.values()), *("" for _ in OTHERS)])
+    rows.append(["effective scale", *(scale_of(s.effective) for s in scores.values()), *("" for _ in OTHERS)])
+    return ["", *scores, *(f"Δ {name}" for name in OTHERS)], rows
+
+
+def note_of(run: Run) -> str:
+    """What the numbers are, and are not."""
+    return (
+        f"Model {run.model.name} (32x32, built in), n = {run.num}; ± is half a 95 % interval over {len(run.units)} units of "
+        f"{run.model.unit} items; Δ is against CFG, paired on the same noise. No number here is an ImageNet number."
+    )
+
+
+def page_of(scores: dict[str, Score], deltas: Deltas, root: str) -> DemoPage:
+    """The same table, more images, and what made them."""
+    _, rows = table_of(scores, deltas, METRICS)
+    head = ["", *(LABELS[name] for name in (*scores, *OTHERS))]
+    groups = (("", len(scores)), ("Δ to CFG, same noise", len(OTHERS)))
+    clear = {
+        (row, 1 + len(scores) + column)
+        for row, metric in enumerate(METRICS)
+        for column, name in enumerate(OTHERS)
+        if leaves_out_zero(deltas[name][metric.name])
+    }
+    note = f"{note_of(scores[AGAINST].run)} A Δ in bold is one whose interval leaves out 0."
+    return DemoPage(
+        title="The same noise, with and without guidance",
+        lead=(
+            "Every image below began as random noise, and a small diffusion model turned it into the picture its prompt asks "
+            "for: once with no guidance, once with classifier-free guidance (CFG), once with S²-Guidance on top of CFG. The "
+            "noise is the same each time, so whatever differs between the three is the method's doing.",
+            f"The model is {scores[AGAINST].run.model.name}: 32×32 pixels, trained on simple shapes, built into S2G. A second "
+            "small network, the probe, reads each finished image; where it does not see what was asked for, the image has "
+            "a frame. It is a wind tunnel, not a stand-in for a large model: no number here is an ImageNet number.",
+        ),
+        gallery=demo_gallery(scores, root),
+        table=NumberTable(head, rows, note, frozenset(clear), frozenset({len(METRICS)}), groups, frozenset({1 + len(scores)})),
+        words=[(metric.label, WORDS[metric.name]) for metric in METRICS if metric.name in WORDS],
+        runs=[run_facts(name, result, scores[AGAINST], root) for name, result in scores.items()],
+        facts=facts_of(scores, root),
+    )

@@ -1,0 +1,1 @@
+"""Configuration: schema, composition, registries, weights on disk."""

@@ -1,0 +1,144 @@
+"""Names to classes, loaded on first use: listing what exists imports nothing heavy."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from s2g.errors import unknown
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a name leads ("package.module:attribute") and what it is, in one line."""
+
+    target: str
+    summary: str
+
+
+class Registry:
+    """A table of names; `key` is the configuration key under which a user types them."""
+
+    def __init__(self, key: str, entries: dict[str, Entry]) -> None:
+        self.key = key
+        self.entries = dict(entries)
+
+    def add(self, name: str, target: str, summary: str) -> None:
+        """Add a name, or replace it, in this process: how a user's own method or model joins.
+
+        A worker process imports s2g anew; with executor.workers=1 the work stays in this one.
+        """
+        self.entries[name] = Entry(target, summary)
+
+    def check(self, name: str) -> None:
+        """UserError with the nearest name if there is no `name`."""
+        if name not in self.entries:
+            raise unknown(self.key, name, self.entries, todo="s2g ls lists what there is")
+
+    def load(self, name: str) -> Any:
+        """The object behind `name`; UserError if there is none."""
+        self.check(name)
+        module, attribute = self.entries[name].target.split(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+
+GUIDANCE = Registry(
+    "guidance",
+    {
+        "none": Entry("s2g.guidance.none:NoGuidance", "the conditional prediction alone"),
+        "cfg": Entry("s2g.guidance.cfg:CFG", "classifier-free guidance (arXiv 2207.12598)"),
+        "cfgpp": Entry("s2g.guidance.cfgpp:CFGPP", "CFG++, renoised with uncond (arXiv 2406.08070)"),
+        "apg": Entry("s2g.guidance.apg:APG", "adaptive projected guidance (arXiv 2410.02416)"),
+        "cfg_zero": Entry("s2g.guidance.cfg_zero:CFGZero", "CFG-Zero*, optimised scale and zero-init (arXiv 2503.18886)"),
+        "adg": Entry("s2g.guidance.adg:ADG", "angle-domain guidance (arXiv 2506.11039)"),
+        "autoguidance": Entry("s2g.guidance.autoguidance:Autoguidance", "away from a weaker network (arXiv 2406.02507)"),
+        "s2": Entry("s2g.guidance.s2:S2", "S2-Guidance, one random sub-network a step (Eq. 4)"),
+        "s2_naive": Entry("s2g.guidance.s2_naive:NaiveS2", "Naive S2-Guidance, the mean of N sub-networks (Eq. 3)"),
+        "slg": Entry("s2g.guidance.slg:SLG", "skip layer guidance: chosen blocks left out (Stability-AI/sd3.5)"),
+        "pruned": Entry("s2g.guidance.pruned:Pruned", "some blocks left out of every evaluation (Figure 15)"),
+        "stg": Entry("s2g.guidance.stg:STG", "spatiotemporal skip guidance: blocks or attention skipped (arXiv 2411.18664)"),
+        "pag": Entry("s2g.guidance.pag:PAG", "perturbed-attention guidance: attention passes values (arXiv 2403.17377)"),
+        "seg": Entry("s2g.guidance.seg:SEG", "smoothed energy guidance: blurred queries (arXiv 2408.00760)"),
+    },
+)
+SAMPLERS = Registry(
+    "sampler",
+    {
+        "euler": Entry("s2g.sampling.euler:Euler", "Euler steps of the flow, one evaluation each"),
+        "heun": Entry("s2g.sampling.heun:Heun", "Heun steps of the flow, two evaluations each"),
+        "dopri5": Entry("s2g.sampling.dopri5:Dopri5", "adaptive steps of the flow, as the SiT repository (torchdiffeq)"),
+        "sde": Entry("s2g.sampling.sde:SDE", "SiT's reverse SDE, Euler-Maruyama, one evaluation a step (arXiv 2401.08740)"),
+        "ddim": Entry("s2g.sampling.ddim:DDIM", "DDIM, fresh noise by eta (arXiv 2010.02502)"),
+        "ddpm": Entry("s2g.sampling.ddpm:DDPM", "ancestral steps, learned or fixed variance (arXiv 2006.11239, 2102.09672)"),
+        "flow_match_euler": Entry(
+            "s2g.sampling.schedulers:FlowMatchEuler", "diffusers' FlowMatchEulerDiscrete, SD3's scheduler"
+        ),
+        "flux_euler": Entry("s2g.sampling.schedulers:FluxEuler", "the same scheduler on Flux's grid"),
+        "unipc": Entry("s2g.sampling.schedulers:UniPC", "diffusers' UniPC of order 2 on flow levels, Wan's scheduler"),
+        "dpmpp": Entry("s2g.sampling.schedulers:DPMpp", "diffusers' DPM-Solver++(2M) on flow levels"),
+    },
+)
+MODELS = Registry(
+    "model.family",
+    {
+        "sit": Entry("s2g.models.sit:SiTDenoiser", "SiT, class-conditional (arXiv 2401.08740)"),
+        "dit": Entry("s2g.models.dit:DiTDenoiser", "DiT, class-conditional, variance preserving (arXiv 2212.09748)"),
+        "captioned": Entry("s2g.models.tiny_sd3:TinySD3Denoiser", "SD3's transformer on captions of the built-in world"),
+        "sd3": Entry("s2g.models.sd3:SD3Denoiser", "Stable Diffusion 3 and 3.5, text to image (arXiv 2403.03206)"),
+        "moving": Entry("s2g.models.tiny_wan:TinyWanDenoiser", "Wan's transformer on captioned videos of the built-in world"),
+        "flux": Entry("s2g.models.flux:FluxDenoiser", "FLUX.1 with true CFG, text to image"),
+        "wan": Entry("s2g.models.wan:WanDenoiser", "Wan2.1, text to video (arXiv 2503.20314)"),
+        "toy": Entry("s2g.models.toy:ToyDenoiser", "residual networks on points of a Gaussian mixture"),
+        "gmm": Entry("s2g.models.toy:ExactDenoiser", "the exact denoiser of a Gaussian mixture, in closed form"),
+    },
+)
+STUDIES = Registry(
+    "study",
+    {
+        "directions": Entry("s2g.experiments.studies.directions:Directions", "where S2's correction points (Figure 2)"),
+        "uncertainty": Entry(
+            "s2g.experiments.studies.uncertainty:Uncertainty", "whether variance over masks marks error (Eq. 13, 14)"
+        ),
+        "cost": Entry("s2g.experiments.studies.cost:Cost", "what an image costs, counted on the meta device (Table 5)"),
+        "estimator": Entry(
+            "s2g.experiments.studies.estimator:Estimator", "one mask as an estimate of the mean over masks (Eq. 26 to 29)"
+        ),
+    },
+)
+BENCHES = Registry(
+    "bench",
+    {
+        "shapes": Entry("s2g.benchmarks.shapes.bench:Shapes", "the built-in world's 108 classes, read by its probe"),
+        "shapes_t2i": Entry(
+            "s2g.benchmarks.shapes.captions:ShapesT2I",
+            "captions of one and two objects of the built-in world, read by its reader",
+        ),
+        "shapes_t2v": Entry(
+            "s2g.benchmarks.shapes.videos:ShapesT2V",
+            "videos of one moving object of the built-in world, read by its video reader",
+        ),
+        "gmm": Entry("s2g.benchmarks.gmm.bench:GMM", "points of a Gaussian mixture, held against the mixture itself"),
+        "digits": Entry(
+            "s2g.benchmarks.two_class.digits:Digits", "two handwritten digits, read by a classifier of all ten (Figure 4)"
+        ),
+        "cifar": Entry(
+            "s2g.benchmarks.two_class.cifar:Cifar", "CIFAR-10's automobiles and horses in CLIP's features (Figure 4)"
+        ),
+        "prompts": Entry("s2g.benchmarks.prompts.bench:Prompts", "prompts of one's own, looked at rather than scored"),
+        "hps": Entry("s2g.benchmarks.hps.bench:HPS21", "HPSv2's prompts in four styles, scored by HPS v2.1 (docs/scores.md)"),
+        "imagenet": Entry(
+            "s2g.benchmarks.imagenet.bench:ImageNet", "ImageNet 256x256 by the ADM protocol: FID, sFID, IS, precision, recall"
+        ),
+        "compbench": Entry(
+            "s2g.benchmarks.compbench.bench:CompBench", "T2I-CompBench's colours, shapes and textures by BLIP-VQA; Q-Align"
+        ),
+        "vbench": Entry(
+            "s2g.benchmarks.vbench.bench:VBench", "VBench's prompts and sixteen dimensions of video (docs/vbench.md)"
+        ),
+    },
+)

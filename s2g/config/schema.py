@@ -1,0 +1,318 @@
+"""A run as it is typed, checked and resolved: plain values in, frozen dataclasses out, nothing heavy loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, get_type_hints
+
+from s2g.config.coerce import at_least, coerce, only
+from s2g.config.pipelines import LAYOUTS, Located, locate
+from s2g.config.weights import decoder_folder, decoder_sha256, random_seed
+from s2g.errors import MissingError, UserError
+from s2g.worlds.mixtures import weights_index
+
+PACKAGE = Path(__file__).parent.parent
+CHECKOUT = PACKAGE.parent
+EARLY = "builtin:early"  # an earlier state of the same training, as a model of its own
+BUILTIN = PACKAGE / "worlds" / "shapes" / "weights"
+PAIRS = PACKAGE / "worlds" / "two_class" / "weights"
+SHIPPED = (BUILTIN, PAIRS)  # toys have a shelf of their own
+T = TypeVar("T")
+
+
+def config_dir() -> Path:
+    """The checkout's configs/ if there is one beside the package, else the copy inside the installed package."""
+    beside = CHECKOUT / "configs"
+    return beside if (beside / "run.yaml").exists() else PACKAGE / "configs"
+
+
+@dataclass(frozen=True)
+class Units:
+    """Items of a unit where nobody says otherwise: samples of random weights mean nothing, so few of them do."""
+
+    trained: int
+    random: int
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """One model: which network, which weights, and what is known of it before they are loaded."""
+
+    name: str
+    family: str
+    weights: str  # "builtin", "builtin:early", a file, "random[:SEED]", "none" for what has no weights; a pipeline's place
+    blocks: int  # stated here so that masks can be checked without the weights; loading checks the statement
+    unit: int  # items of a unit: the batch
+    dtype: str
+    passes: str
+    resolution: int
+    network: Mapping[str, Any]
+    sampler: Mapping[str, Any]
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    channels: int | None = None  # guided channels
+    vae: str = "none"  # what makes images of latents: a folder or repository in diffusers' layout, "random[:SEED]", or "none"
+    noise: str = "random"  # initial noise: random, or an even sequence within each class (points of few dimensions)
+    base: str = ""  # where weights are a network alone: the pipeline, folder or repository, of its other parts
+    memory: str = "resident"  # resident: a pipeline's parts stay on the device; offload: each is there while it is used
+    vae_tiling: bool = False  # a pipeline's decoder works in overlapping tiles, for large images on small devices
+    frames: int | None = None  # of a video; None where images or points are made
+    height: int | None = None  # of a video, in pixels; then resolution is the shorter of the two
+    width: int | None = None
+    fps: int | None = None  # of a video, frames a second: at which it is shown
+    negative: str = ""  # what stands for "no condition" in a video's uncond: a preset's name, or words (s2g/models/video.py)
+    film: str = "mp4"  # how videos are kept: mp4, or strip where they are small and every pixel counts (s2g/store/video.py)
+    source: str = ""  # where weights that do not ship are to be had, and how large they are
+    licence: str = ""  # of weights that are fetched
+    download_gb: float = 0.0  # everything the model needs, as it is fetched; 0: not known
+
+    RANDOM_FAMILIES: ClassVar[tuple[str, ...]] = ("sit", "dit", "sd3", "flux", "wan")
+    TRAINED_FAMILIES: ClassVar[tuple[str, ...]] = ("sit", "dit", "sd3", "flux", "wan", "captioned", "moving", "toy")
+    TEXT_FAMILIES: ClassVar[tuple[str, ...]] = ("sd3", "flux", "wan", "captioned", "moving")  # whose prompts are words
+    VIDEO_FAMILIES: ClassVar[tuple[str, ...]] = ("wan", "moving")  # whose items have frames
+    PACKED_FAMILIES: ClassVar[tuple[str, ...]] = ("flux",)  # whose latents have no axis of channels
+    key: ClassVar[str] = "model.weights"  # under which a user types the weights
+    network_key: ClassVar[str] = "model.network"  # and what the network is
+
+    def __post_init__(self) -> None:
+        at_least(self.unit, 1, "model.unit")
+        named = (("dtype", self.dtype, DTYPES), ("passes", self.passes, PASSES), ("noise", self.noise, NOISES))
+        named = (*named, ("memory", self.memory, MEMORIES), ("film", self.film, FILMS))
+        for key, value, allowed in named:
+            if value not in allowed:
+                raise UserError(f"model.{key} = {value}", allowed=", ".join(allowed))
+        if self.weights_seed is not None and self.family not in self.RANDOM_FAMILIES:
+            families = ", ".join(self.RANDOM_FAMILIES)
+            raise UserError(
+                f"{self.key} = {self.weights}: not for model.family = {self.family}", allowed=f"families {families}"
+            )
+        if self.weights == "none" and self.family in self.TRAINED_FAMILIES:
+            raise UserError(
+                f"{self.key} = none: {self.name} has weights",
+                allowed="a file, or what its YAML says",
+                todo=f"leave {self.key} out",
+            )
+
+    @staticmethod
+    def settled(values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Values with what is null filled in: `unit` as `units` has it for weights that are trained or random, and
+        `resolution` from a video's height and width. UserError for what cannot be."""
+        if values.get("resolution") is None and "height" in values:
+            sides = [coerce(int | None, values.get(side), f"model.{side}") for side in ("height", "width")]
+            values = {**values, "resolution": min(side or 0 for side in sides)}  # one that is null is named later
+        if "units" not in values:
+            return values
+        sizes = read(Units, coerce(Mapping[str, Any], values["units"], "model.units"), "model.units")
+        drawn = any(random_seed(str(values.get(key))) is not None for key in ("weights", "vae"))
+        rest = {name: value for name, value in values.items() if name != "units"}
+        return rest if rest.get("unit") is not None else {**rest, "unit": sizes.random if drawn else sizes.trained}
+
+    @property
+    def weights_seed(self) -> int | None:
+        """The seed of random weights; None for weights that somebody trained, or where there are none."""
+        return random_seed(self.weights)
+
+    @property
+    def decoder(self) -> str:
+        """What makes images of latents; random where the weights are, since latents of no meaning need no other."""
+        return self.vae if self.vae == "none" or self.weights_seed is None else self.weights
+
+    @property
+    def random(self) -> bool:
+        """Whether any of its weights are random: its samples show that the code runs, and nothing else."""
+        return self.weights_seed is not None or random_seed(self.decoder) is not None
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether its prompts are words."""
+        return self.family in self.TEXT_FAMILIES
+
+    @property
+    def makes_videos(self) -> bool:
+        """Whether its items have frames."""
+        return self.family in self.VIDEO_FAMILIES
+
+    @property
+    def video(self) -> tuple[int, int, int]:
+        """Frames, height and width of a video; AssertionError where none is made."""
+        assert self.frames is not None and self.height is not None and self.width is not None
+        return self.frames, self.height, self.width
+
+    @property
+    def video_fps(self) -> int:
+        """Frames a second of a video; AssertionError where none is made."""
+        assert self.fps is not None
+        return self.fps
+
+    @property
+    def piped(self) -> bool:
+        """Whether its weights are a pipeline in diffusers' layout, here or on the hub."""
+        return self.family in LAYOUTS and not self.ships
+
+    def pipeline(self, fetching: bool = False) -> Located:
+        """Where its pipeline's parts are; UserError if they are not here, or not of this model. fetching: get them first."""
+        return locate(self, fetching)
+
+    @property
+    def ships(self) -> bool:
+        """Whether its weights are part of the package, or there are none."""
+        return self.weights in ("none", "builtin", EARLY) or self.weights_seed is not None
+
+    @property
+    def _early(self) -> bool:
+        """Whether the earlier state of its training is meant."""
+        return self.weights == EARLY
+
+    def weights_file(self) -> Path:
+        """Where the weights lie; UserError if nothing is there. Random weights lie nowhere."""
+        todo = "give a .safetensors or .pt file, or builtin for the built-in models"
+        if self.source:
+            todo = f"get {self.source}; then {self.key}=FILE. {self.key}=random only shows that the code runs"
+        if self.weights_seed is not None:
+            raise ValueError(f"{self.key} = {self.weights}: random weights have no file")
+        if not self.ships:
+            path = Path(self.weights).expanduser()
+        elif self.family == "toy":
+            path, todo = (
+                weights_index.find(weights_index.file_name(self.network, self._early)),
+                weights_index.command(self.network),
+            )
+        else:
+            file = f"{self.name}{'_weak' * (self.weights == EARLY)}.safetensors"
+            places = [folder / file for folder in SHIPPED]
+            path = next((place for place in places if place.is_file()), places[0])
+        if not path.is_file():
+            raise MissingError(f"{self.key} = {self.weights}: no file {path}", todo=todo)
+        if not os.access(path, os.R_OK):
+            raise UserError(f"{self.key} = {self.weights}: {path} cannot be read", todo="make it readable")
+        return path
+
+    def weights_sha256(self) -> str:
+        """The hash of the weights' bytes, "none" where there are none, "random:SEED"; UserError if they are not there."""
+        if self.weights_seed is not None:
+            return f"random:{self.weights_seed}"
+        if self.piped:
+            return self.pipeline().sha256()
+        return "none" if self.weights == "none" else file_hash(self.weights_file())
+
+    def vae_sha256(self) -> str:
+        """As `weights_sha256`, of what makes images of latents."""
+        if (seed := random_seed(self.decoder)) is not None:
+            return f"random:{seed}"
+        return "none" if self.decoder == "none" else decoder_sha256(decoder_folder(self.decoder, "model.vae"), file_hash)
+
+
+@dataclass(frozen=True)
+class WeakConfig(ModelConfig):
+    """The second, weaker network of a method: the model with other weights, and where stated another network."""
+
+    key: ClassVar[str] = "guidance.weak"
+    network_key: ClassVar[str] = "guidance.weak_network"
+
+    smaller: bool = False  # another network than the model's, trained as long; else an earlier state of the model's own
+
+    @staticmethod
+    def of(model: ModelConfig, weights: str, network: Mapping[str, Any]) -> WeakConfig:
+        """The model's weaker partner; UserError if its weights or what is said of its network make no sense."""
+        only(model.network, network, "guidance.weak_network")
+        inherited = {f.name: getattr(model, f.name) for f in fields(model)}
+        # Its blocks are never dropped, so their number need not be stated.
+        own = {"name": f"{model.name}_weak", "weights": weights, "network": {**model.network, **network}, "blocks": 0}
+        own |= {"smaller": bool(network), "vae": "none", "source": ""}  # its latents are never decoded
+        weak = WeakConfig(**(inherited | own))
+        if weak.piped:
+            weak.pipeline()
+        elif weak.weights_seed is None:
+            weak.weights_file()
+        return weak
+
+    @property
+    def _early(self) -> bool:
+        return not self.smaller
+
+
+DTYPES = ("fp32", "bf16", "fp16")
+PASSES = ("batched", "separate")
+NOISES = ("random", "even")
+MEMORIES = ("resident", "offload")
+FILMS = ("mp4", "strip")
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class ExecutorConfig:
+    """How the work is done: none of it is part of what the samples are."""
+
+    name: str = "local"
+    workers: int | None = None  # None: one per core on CPU
+    device: str = "auto"
+    reuse: bool = True  # prefix reuse; fixed once a run has begun, since it changes the last bits
+
+    def __post_init__(self) -> None:
+        if self.workers is not None:
+            at_least(self.workers, 1, "executor.workers")
+        if self.device not in DEVICES:
+            raise UserError(f"executor.device = {self.device}", allowed=", ".join(DEVICES))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything of a command line that is not one of the groups."""
+
+    num: int | None = None
+    seed: int = 0
+    mask_seed: int = 0
+    plan: bool = False
+    runs: str = "runs"
+
+    def __post_init__(self) -> None:
+        for key in ("seed", "mask_seed"):
+            at_least(getattr(self, key), 0, key)
+            if getattr(self, key) >= 2**64:
+                raise UserError(f"{key} = {getattr(self, key)}", allowed="below 2^64")
+        if self.num is not None:
+            at_least(self.num, 1, "num")
+
+
+def read(cls: type[T], values: Mapping[str, Any], key: str) -> T:
+    """A dataclass from a mapping: types coerced, unknown keys named, missing ones left to their defaults.
+
+    A class may have `settled`, which is given the values first. A class whose TYPED says so has fields under other names
+    than users type: {typed: field}.
+    """
+    values = getattr(cls, "settled", dict)(values)
+    typed: Mapping[str, str] = getattr(cls, "TYPED", {})
+    names = {field: name for name, field in typed.items()}
+    kinds = {names.get(name, name): kind for name, kind in get_type_hints(cls).items()}
+    known = {names.get(f.name, f.name) for f in fields(cls)}  # type: ignore[arg-type]
+    only(known, values, key)
+    dot = f"{key}." if key else ""
+    read_values = {typed.get(name, name): coerce(kinds[name], value, dot + name) for name, value in values.items()}
+    lacking = [
+        f.name
+        for f in fields(cls)  # type: ignore[arg-type]
+        if f.default is MISSING and f.default_factory is MISSING and f.name not in read_values
+    ]
+    if lacking:
+        raise UserError(f"{dot}{lacking[0]}: missing", todo="give it a value in the YAML of its group")
+    return cls(**read_values)
+
+
+@cache
+def file_hash(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and shortest floats: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -1,0 +1,160 @@
+"""executor=local: units to make, or images to score, to processes on this machine, one for each device."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+
+from s2g.config.schema import ExecutorConfig
+from s2g.engine.worker import Job, Outcome, attempt, prepare, serve
+from s2g.errors import UserError
+
+JOIN = 20.0  # seconds a worker with nothing to do has to end in
+
+
+def device_of(config: ExecutorConfig) -> str:
+    """The kind of device a run is made on; UserError if it is not here."""
+    available = torch.cuda.is_available()
+    if config.device == "cuda" and not available:
+        raise UserError("executor.device = cuda: torch sees no CUDA GPU on this machine", allowed="auto, cpu")
+    return "cuda" if available and config.device != "cpu" else "cpu"
+
+
+@dataclass
+class _Worker:
+    """A process, and what it is doing."""
+
+    process: SpawnProcess
+    connection: Connection
+    task: Job | None = None
+
+
+class LocalExecutor:
+    """Processes that stay up between runs, so that a sweep loads its model once; a context manager.
+
+    A process that dies is replaced, and its unit reported as failed. With `executor.workers=1` the work is done in this
+    process: a debugger stops there, and what was registered by hand is known there.
+    """
+
+    def __init__(self, config: ExecutorConfig) -> None:
+        self.device = device_of(config)
+        self.workers = config.workers or (len(os.sched_getaffinity(0)) if self.device == "cpu" else torch.cuda.device_count())
+        self._configured = config.workers
+        self._here = config.workers == 1
+        self._waiting: list[Job] = []  # tasks of this process, none begun
+        self._pool: list[_Worker | None] = [None] * self.workers
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.abandon()
+        for worker in self._pool:
+            if worker is not None:
+                worker.connection.close()
+                worker.process.join(JOIN)
+                worker.process.kill()
+        self._pool = [None] * self.workers
+
+    def expect(self, tasks: int) -> None:
+        """How many tasks will come: for a single one on the CPU no process is worth starting."""
+        if self._configured != 1 and not any(self._pool):
+            self._here = tasks < 2 and self.device == "cpu"
+
+    @property
+    def idle(self) -> int:
+        """How many tasks can be started now."""
+        if self._here:
+            return 1 - len(self._waiting)
+        return sum(worker is None or worker.task is None for worker in self._pool)
+
+    def start(self, task: Job) -> None:
+        """Give a task to an idle worker, which is started if it is not there yet."""
+        if self._here:
+            self._waiting.append(task)
+            return
+        place = next(i for i, worker in sorted(enumerate(self._pool), key=_fresh) if worker is None or worker.task is None)
+        worker = self._pool[place] or self._hire(place)
+        worker.task = task
+        with contextlib.suppress(BrokenPipeError):  # it died meanwhile: `wait` finds out
+            worker.connection.send(task)
+
+    def wait(self, timeout: float | None) -> list[tuple[Any, Outcome]]:
+        """What has become of tasks since the last call; waits up to `timeout` seconds for the first of them."""
+        if self._here:
+            prepare(self._device(0))
+            done = [(task, attempt(task, self._device(0))) for task in self._waiting]
+            self._waiting = []
+            return done
+        busy = {place: worker for place, worker in enumerate(self._pool) if worker is not None and worker.task is not None}
+        wait([end for worker in busy.values() for end in (worker.connection, worker.process.sentinel)], timeout)
+        done = []
+        for place, worker in busy.items():
+            outcome = self._outcome(worker)
+            if outcome is None:
+                continue
+            assert worker.task is not None
+            done.append((worker.task, outcome))
+            worker.task = None
+            # A CUDA error spoils its process for good; a fresh one costs a model's loading.
+            if outcome.error and outcome.again and (self.device == "cuda" or not worker.process.is_alive()):
+                self._dismiss(worker)
+                self._pool[place] = None
+        return done
+
+    def abandon(self) -> None:
+        """Stop whatever is being done; what is stored stays."""
+        self._waiting = []
+        for place, worker in enumerate(self._pool):
+            if worker is not None and worker.task is not None:
+                self._dismiss(worker)
+                self._pool[place] = None
+
+    def _device(self, place: int) -> str:
+        return "cpu" if self.device == "cpu" else f"cuda:{place % torch.cuda.device_count()}"
+
+    def _hire(self, place: int) -> _Worker:
+        context = multiprocessing.get_context("spawn")  # fork would copy torch's threads in an unknown state
+        ours, theirs = context.Pipe()
+        process = context.Process(target=serve, args=(theirs, self._device(place)), daemon=True, name=f"worker {place}")
+        # Ctrl-C reaches the whole group; until `serve` ignores it, which is after torch is loaded, it is held back.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+        worker = self._pool[place] = _Worker(process, ours)
+        return worker
+
+    def _outcome(self, worker: _Worker) -> Outcome | None:
+        try:
+            if worker.connection.poll():
+                return worker.connection.recv()
+        except (EOFError, ConnectionError):  # it is dying
+            worker.process.join(JOIN)
+        if worker.process.is_alive():
+            return None
+        code = worker.process.exitcode or 0
+        names = {number.value: number.name for number in signal.Signals}
+        how = f"killed by {names.get(-code, f'signal {-code}')}" if code < 0 else f"exit code {code}"
+        return Outcome(error=f"its process died ({how}{', out of memory?' if code == -signal.SIGKILL else ''})")
+
+    @staticmethod
+    def _dismiss(worker: _Worker) -> None:
+        worker.process.kill()
+        worker.process.join()
+        worker.connection.close()
+
+
+def _fresh(numbered: tuple[int, _Worker | None]) -> bool:
+    return numbered[1] is None  # workers that are up come first

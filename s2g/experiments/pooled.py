@@ -1,0 +1,73 @@
+"""Several runs as one row: mean, variance and deviation of a metric over masks, while the noise stays (paper Table 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from s2g.engine.bench import Metric
+from s2g.metrics.statistics import Estimate, jackknife, over_seeds
+from s2g.scoring.score import Score, difference
+
+# The paper says "variance" without saying of what: of an image's score, or of the mean over images. Both are here.
+STATISTICS = {
+    "mean": "mean over runs",
+    "image_variance": "variance of one image's score over runs, mean over images",
+    "image_std": "its square root",
+    "image_cv": "image_std as a percentage of the mean",
+    "set_variance": "variance over runs of the whole set's score",
+    "set_std": "its square root",
+    "set_cv": "set_std as a percentage of the mean",
+}
+
+
+def pooled(statistic: str, metric: Metric, scores: Sequence[Score]) -> Estimate | None:
+    """A statistic over runs of the same items; None for a spread of one run, or an image's score where a set has only one.
+
+    Intervals: of a mean over runs, t over runs; of what is an image's, jackknife over units; of a set's variance, none
+    is given: over a handful of runs it would be wider than the number.
+    """
+    if statistic == "mean":
+        return scores[0].estimates[metric.name] if len(scores) == 1 else over_seeds(_sets(metric, scores))
+    if len(scores) < 2:
+        return None
+    kind, what = statistic.split("_")
+    if kind == "set":
+        values = np.array(_sets(metric, scores))
+        return Estimate(_WHAT[what](values.var(ddof=1), values.mean()), None, None, len(values), "of a few runs: no interval")
+    if metric.items is None:
+        return None
+    items = np.stack([metric.items(score.arrays) for score in scores])  # [runs, N]
+    run = scores[0].run
+    variance, mean = items.var(axis=0, ddof=1), items.mean(axis=0)
+    return jackknife(lambda rows: _WHAT[what](variance[rows].mean(), mean[rows].mean()), np.arange(run.num) // run.model.unit)
+
+
+def scaled(found: Estimate, statistic: str, scale: float) -> Estimate:
+    """An estimate of items that were multiplied by `scale` first: a variance takes its square, a percentage nothing."""
+    factor = scale ** _POWER.get(statistic.partition("_")[2], 1)
+    low, high = (None if end is None else factor * end for end in (found.low, found.high))
+    return replace(found, value=factor * found.value, low=low, high=high)
+
+
+def apart(metric: Metric, scores: Sequence[Score], others: Sequence[Score]) -> Estimate:
+    """Mean over runs of the difference of each to its partner; of one run, paired on its items."""
+    if len(scores) == 1:
+        return difference(metric, scores[0], others[0])
+    return over_seeds([a - b for a, b in zip(_sets(metric, scores), _sets(metric, others), strict=True)])
+
+
+_WHAT: dict[str, Callable[[float, float], float]] = {
+    "variance": lambda variance, _: float(variance),
+    "std": lambda variance, _: float(np.sqrt(variance)),
+    "cv": lambda variance, mean: 100.0 * float(np.sqrt(variance) / mean),
+}
+
+
+_POWER = {"variance": 2, "cv": 0}  # of the scale of what is measured, in a statistic of it; 1 for the others
+
+
+def _sets(metric: Metric, scores: Sequence[Score]) -> list[float]:
+    return [score.estimates[metric.name].value for score in scores]

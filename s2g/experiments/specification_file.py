@@ -1,0 +1,161 @@
+"""Tables and figures read from experiments/*.yaml, checked against themselves."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from s2g.config.coerce import only
+from s2g.errors import UserError, unknown
+from s2g.experiments.pooled import STATISTICS
+from s2g.experiments.specification import PROFILES, Column, Exhibit, Grid, Group, Line, Plot, Profile, Setting, points, word
+from s2g.experiments.yaml_lines import Located
+from s2g.report.drawing import read_drawing
+
+PARTS = {"title", "source", "notes", "remarks", "columns", "paper", "rows", "against", "profiles", "printed", "study"}
+KINDS = ("table", "fig", "eq")  # tables and figures of the paper, and equations put to the test
+
+
+def read_exhibit(path: Path) -> Exhibit:
+    """A table's or figure's YAML, checked against itself; UserError with file and line for what makes no sense."""
+    file = Located.of(path)
+    raw = dict(file.content)
+    with file.at():
+        only(PARTS, raw, "")
+    columns = {name: _column(file, about, "columns", name) for name, about in (raw.get("columns") or {}).items()}
+    rows = {str(name): dict(about) for name, about in (raw.get("rows") or {}).items()}
+    paper = raw.get("paper") or {}
+    for group, lines in paper.items():
+        for row, values in lines.items():
+            with file.at("paper", group, row):
+                if len(values) != len(columns):
+                    raise UserError(f"paper.{group}.{row}: {len(values)} numbers for {len(columns)} columns")
+    profiles = {}
+    for name, about in (raw.get("profiles") or {}).items():
+        with file.at("profiles", name):
+            if name not in PROFILES:
+                raise unknown("profiles", str(name), PROFILES)
+        profiles[name] = _profile(file, name, about, raw, columns, rows)
+    with file.at():
+        for name in ("title", "source"):
+            if not isinstance(raw.get(name), str):
+                raise UserError(f"{name}: missing")
+        reason = raw.get("printed") or ""
+        if bool(profiles) == bool(reason):
+            raise UserError("profiles, or printed with the reason why there is nothing to run: one of the two is needed")
+    remarks = tuple(raw.get("remarks") or ())
+    notes, labels = tuple(raw.get("notes") or ()), {row: str(about.get("label", row)) for row, about in rows.items()}
+    return Exhibit(path.stem, raw["title"], raw["source"], notes, columns, paper, profiles, labels, reason, remarks)
+
+
+def find_exhibit(folder: Path, name: str) -> Exhibit:
+    """folder/NAME.yaml; UserError with the nearest name if there is none."""
+    names = exhibits(folder)
+    if name not in names:
+        raise unknown("experiment", name, names, todo="experiments are read from a checkout" if not names else "")
+    return read_exhibit(folder / f"{name}.yaml")
+
+
+def panels(folder: Path, name: str) -> list[str]:
+    """NAME itself, or where there is none, its panels: fig7 is fig7a, fig7b, ...; UserError if there is neither."""
+    known = exhibits(folder)
+    parts = [known_name for known_name in known if known_name[:-1] == name and known_name[-1].isalpha()]
+    if name in known or not parts:
+        return [find_exhibit(folder, name).name]
+    return parts
+
+
+def exhibits(folder: Path) -> list[str]:
+    """Names of the tables and figures there are, by number: table1, ..., fig7a, ..."""
+    names = (path.stem for pattern in ("table*.yaml", "fig*.yaml", "eq*.yaml") for path in folder.glob(pattern))
+    return sorted(names, key=lambda name: (KINDS.index(re.sub(r"\d.*", "", name)), int(re.sub(r"\D", "", name) or 0), name))
+
+
+def _profile(
+    file: Located, name: str, about: Setting, raw: Setting, columns: Mapping[str, Column], rows: Mapping[str, Setting]
+) -> Profile:
+    place = ("profiles", name)
+    with file.at(*place):
+        only(
+            {"set", "groups", "columns", "rows", "without", "against", "only", "plot", "grid", "drawing", "study"},
+            about,
+            f"profiles.{name}",
+        )
+    own = about.get("columns")
+    shown = columns if own is None else {c: _column(file, a, *place, "columns", c) for c, a in own.items()}
+    for column, values in shown.items():
+        with file.at(*place, "columns", column):
+            if values.beside and values.beside not in columns:
+                raise unknown(f"columns.{column}.beside", values.beside, columns)
+            if values.over and values.over not in STATISTICS:
+                raise unknown(f"columns.{column}.over", values.over, STATISTICS)
+    lines: dict[str, Line] = {}
+    without = about.get("without") or []
+    over = about.get("rows") or {}
+    for row in without:
+        with file.at(*place, "without"):
+            if row not in rows:
+                raise unknown(f"profiles.{name}.without", str(row), rows)
+    for row in (*(r for r in rows if r not in without), *(r for r in over if r not in rows)):
+        where = (*place, "rows", row) if row in over else ("rows", row)
+        merged = {**rows.get(row, {}), **(over.get(row) or {})}
+        merged["set"] = {**(rows.get(row, {}).get("set") or {}), **((over.get(row) or {}).get("set") or {})}
+        lines.update(_swept(row, replace(file.read(Line, merged, *where), where=file.place(*where))))
+    groups = {g: file.read(Group, a, *place, "groups", g) for g, a in (about.get("groups") or {}).items()}
+    against = about.get("against", raw.get("against", ""))
+    limited = about.get("only") or {}
+    study = about.get("study", raw.get("study")) or ""
+    plot = file.read(Plot, about["plot"], *place, "plot") if about.get("plot") else None
+    grid = file.read(Grid, about["grid"], *place, "grid") if about.get("grid") is not None else None
+    drawing = about.get("drawing")
+    if drawing is not None:
+        with file.at(*place, "drawing"):
+            read_drawing(drawing)
+    for column in plot.y if plot else ():
+        with file.at(*place, "plot"):
+            if column not in shown:
+                raise unknown(f"profiles.{name}.plot.y", str(column), shown)
+    with file.at(*place):
+        if against not in lines and not study:
+            raise unknown("against", str(against), lines)
+        for row, line in lines.items():
+            if line.against and line.against not in lines:
+                raise unknown(f"rows.{row.partition('@')[0]}.against", line.against, lines)
+        for group in limited:
+            if group not in groups:
+                raise unknown(f"profiles.{name}.only", str(group), groups)
+        for row in itertools.chain(*limited.values()):
+            if row not in lines:
+                raise unknown(f"profiles.{name}.only", str(row), lines)
+    return Profile(name, about.get("set") or {}, groups, shown, lines, against, limited, plot, grid, drawing, study)
+
+
+def _column(file: Located, about: Setting, *keys: str) -> Column:
+    return replace(file.read(Column, about, *keys), where=file.place(*keys))
+
+
+def _swept(row: str, line: Line) -> dict[str, Line]:
+    """A row for each point of its sweep, named ROW@VALUE; {} in its label stands for the value, which else comes after it."""
+    if not line.sweep:
+        return {row: line}
+    made = {}
+    for values, point in zip(itertools.product(*line.sweep.values()), points(line.sweep), strict=True):
+        name = ",".join(word(value) for value in values)
+        against = line.against and f"{line.against}@{name}"
+        named = zip(line.sweep, values, strict=True)
+        said = f", {name}" if len(values) == 1 else "".join(f", {_short(key)} {word(value)}" for key, value in named)
+        if [len(value) for value in point.values() if isinstance(value, list)] == [1] == [len(point)]:  # block 3
+            said = f" {values[0][0]}"
+        label = line.label.format(name.strip("[]")) if "{}" in line.label else f"{line.label}{said}"
+        before = line.label.partition("{}")[0].rstrip(" =,")  # "S², seed {}" is a series "S²"
+        of = line.label if "{}" not in line.label else before.rpartition(",")[0] or before
+        made[f"{row}@{name}"] = replace(line, label=label, set={**line.set, **point}, sweep={}, against=against, point_of=of)
+    return made
+
+
+def _short(key: str) -> str:
+    """The last part of a configuration key, in words."""
+    return key.rpartition(".")[2].replace("_", " ")

@@ -1,0 +1,1 @@
+"""Studies: quantities computed from networks instead of samples."""

@@ -1,0 +1,122 @@
+"""An experiment as data: rows of runs, what is chosen on one seed, what is reported on another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from s2g.config.coerce import coerce, only
+from s2g.config.schema import config_dir, read
+from s2g.engine.run import Run, resolve
+from s2g.errors import UserError, unknown
+from s2g.experiments.trained import trained
+
+Knobs = Mapping[str, Any]
+MATCHES = ("nfe", "flops", "scale")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The items of one purpose: choosing or reporting. Their seeds differ, or nothing that is chosen can be trusted."""
+
+    seed: int
+    num: int
+    metric: str = ""  # what is chosen by
+    strength_num: int = 0  # items on which an effective scale is sought
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method with its knobs: those that are stated, those still to be chosen, and those taken from another row."""
+
+    guidance: str
+    label: str
+    knobs: Knobs = field(default_factory=dict)
+    choose: Knobs = field(default_factory=dict)  # knob -> values; one of their product is chosen
+    like: str | None = None  # the row whose chosen knobs are taken over
+    over: str | None = None  # the row that is the base method
+    match: Knobs = field(default_factory=dict)
+    # {nfe: ROW} or {flops: ROW}: with the steps that cost what that row costs; {scale: ROW}, of CFG: at that row's effective
+    # scale; {scale: ROW, by: KNOB, between: [LOW, HIGH]}: with the knob that gives that row's effective scale
+
+    def waits_for(self) -> set[str]:
+        """Rows that must be chosen before this one."""
+        matched = {self.match[key] for key in MATCHES if key in self.match}
+        return {name for name in (self.like, self.over) if name} | matched
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Model, bench and rows; `against` is the row every difference is taken to."""
+
+    model: str
+    bench: str
+    against: str
+    tune: Part
+    report: Part
+    rows: Mapping[str, Row]
+    sampler: Knobs = field(default_factory=dict)  # of every row, over the model's own
+
+    def run(self, guidance: str, knobs: Knobs, part: Part, num: int | None = None, sampler: Knobs | None = None) -> Run:
+        """The run `python run.py model=... guidance=... guidance.KNOB=... seed=... num=...` would make."""
+        overrides = [f"model={self.model}", f"guidance={guidance}", f"bench={self.bench}"]
+        with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
+            raw: Any = OmegaConf.to_container(compose("run", overrides=overrides), resolve=True)
+        raw["guidance"] |= knobs
+        raw["sampler"] |= {**self.sampler, **(sampler or {})}
+        return trained(resolve({**raw, "seed": part.seed, "num": num or part.num})[0])
+
+
+def read_experiment(path: Path) -> Experiment:
+    """An experiment's YAML, checked; UserError for what it does not say or says of rows that are not there."""
+    raw = read_yaml(path)
+    rows = {row: read(Row, values, f"rows.{row}") for row, values in raw.pop("rows", {}).items()}
+    parts = {part: read(Part, raw.pop(part, {}), part) for part in ("tune", "report")}
+    if parts["tune"].seed == parts["report"].seed:
+        raise UserError(
+            f"{path.name}: tune.seed = report.seed = {parts['tune'].seed}", todo="choose on one seed, report another"
+        )
+    for row, values in rows.items():
+        for name in values.waits_for() - set(rows):
+            raise unknown(f"rows.{row}", name, rows)
+        check_match(row, values)
+    only({"model", "bench", "against", "sampler"}, raw, path.name)
+    named = {key: coerce(str, raw.get(key), f"{path.name}: {key}") for key in ("model", "bench", "against")}
+    experiment = Experiment(**named, tune=parts["tune"], report=parts["report"], rows=rows, sampler=raw.get("sampler", {}))
+    if experiment.against not in rows:
+        raise unknown("against", experiment.against, rows)
+    return experiment
+
+
+def check_match(name: str, row: Row) -> None:
+    """UserError unless a row's match is one of those that `Row` lists."""
+    match, key = row.match, f"rows.{name}.match"
+    only({*MATCHES, "by", "between"}, match, key)
+    if match and sum(kind in match for kind in MATCHES) != 1:
+        raise UserError(f"{key} = {dict(match)}", allowed="one of nfe, flops, scale, naming a row")
+    if "scale" in match and row.guidance != "cfg" and not {"by", "between"} <= set(match):
+        raise UserError(
+            f"{key} = {dict(match)}: only CFG's effective scale is its scale",
+            todo="name the knob and where to seek: {scale: ROW, by: KNOB, between: [LOW, HIGH]}",
+        )
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping; UserError if there is none."""
+    try:
+        raw = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path}: not there", todo="experiments are read from a checkout; make tune-methods writes choices"
+        ) from error
+    except OmegaConfBaseException as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: not a mapping")
+    return {str(key): value for key, value in raw.items()}

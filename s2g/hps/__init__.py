@@ -1,1 +1,0 @@
-"""HPSv2.1: its prompts, its scorer, the official package beside it."""

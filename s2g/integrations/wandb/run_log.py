@@ -1,0 +1,219 @@
+"""logger=wandb: a run's configuration, scores, costs, images and videos as a run of Weights & Biases, online or on disk."""
+
+from __future__ import annotations
+
+import io
+import netrc
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from PIL import Image
+
+from s2g.config.schema import read
+from s2g.scoring.score import Score
+from s2g.store.store import Store
+from s2g.errors import UserError, unknown
+from s2g.config.coerce import only
+
+MODES = ("online", "offline", "disabled")
+COLUMNS = ("metric", "label", "value", "low", "high", "units", "method")
+HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")  # of the public server; which is the default depends on the version
+PICTURED = 12  # images of the sample grid
+FILMED = 4  # videos, which are large
+# Nothing of the checkout, the console or the machine is logged that `configuration` does not say, and nothing printed.
+QUIET: dict[str, Any] = {
+    "silent": True,
+    "host": "",
+    "console": "off",
+    "disable_git": True,
+    "disable_code": True,
+    "x_disable_stats": True,
+    "x_disable_meta": True,
+    "x_save_requirements": False,
+}
+
+
+@dataclass(frozen=True)
+class WandbConfig:
+    """Where runs are logged to."""
+
+    name: str = "wandb"
+    project: str = "s2g"
+    entity: str | None = None
+    mode: str | None = None  # None: WANDB_MODE, else online with a key, else offline
+    dir: str = "outputs"
+
+    def __post_init__(self) -> None:
+        if not self.project:
+            raise UserError("logger.project: empty", allowed="a name")
+        for key, mode in (("logger.mode", self.mode), ("WANDB_MODE", None if self.mode else os.environ.get("WANDB_MODE"))):
+            if mode is not None and mode not in MODES:
+                raise UserError(f"{key} = {mode}", allowed=", ".join(MODES))
+        if self.chosen == "online" and not has_key():
+            key = "logger.mode" if self.mode else "WANDB_MODE"
+            raise UserError(f"{key} = online: there is no API key", todo="export WANDB_API_KEY=..., or logger.mode=offline")
+
+    @property
+    def chosen(self) -> str:
+        """The mode that holds here and now."""
+        return self.mode or os.environ.get("WANDB_MODE") or ("online" if has_key() else "offline")
+
+
+def read_logger(values: Mapping[str, Any]) -> WandbConfig | None:
+    """The `logger` group as typed; None for logger=none."""
+    if values["name"] == "none":
+        return only({"name"}, values, "logger")
+    if values["name"] != "wandb":
+        raise unknown("logger", values["name"], ["none", "wandb"])
+    return read(WandbConfig, values, "logger")
+
+
+def has_key() -> bool:
+    """Whether wandb would find a key without asking: in the environment, or in ~/.netrc."""
+    return any(os.environ.get(name) for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")) or netrc_key() is not None
+
+
+def netrc_key() -> str | None:
+    """The key that `wandb login` left in the netrc file for the server in use."""
+    own = os.environ.get("WANDB_BASE_URL")
+    try:
+        known = netrc.netrc(os.environ.get("NETRC") or Path.home() / ".netrc").hosts
+    except (OSError, netrc.NetrcParseError):
+        return None
+    return next((known[host][2] for host in ((urlsplit(own).netloc,) if own else HOSTS) if host in known), None) or None
+
+
+def log_run(config: WandbConfig, result: Score, store: Store) -> str:
+    """Log a scored run under its key, and say where: logged again, it is the same run.
+
+    UserError if the folder cannot be written or the server refuses; the scores are stored before and stay.
+    """
+    run = result.run
+
+    def fill(logged: Any) -> None:
+        import wandb
+
+        logged.config.update(configuration(result, store), allow_val_change=True)  # num grows when a run is extended
+        tables = {"scores": wandb.Table(list(COLUMNS), scores(result)), "samples": _samples(result, store)}
+        logged.log({**values(result), **tables, **({"videos": _videos(result, store)} if run.model.frames else {})})
+
+    return log(config, run.key, run.model.name, run.name, fill)
+
+
+def log(config: WandbConfig, name: str, group: str, tag: str, fill: Callable[[Any], None]) -> str:
+    """What `fill` says, as the run of Weights & Biases of this name; where it is logged to."""
+    mode = config.chosen
+    if mode == "disabled":
+        return "logger=wandb: disabled, nothing is logged"
+    try:
+        Path(config.dir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"logger.dir = {config.dir}: cannot be written ({error.strerror})", todo="logger.dir=FOLDER") from error
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read when wandb is imported: crashes are not reported either
+    import wandb
+    from wandb.errors import Error
+
+    # A key that is given is not looked for, and so never asked for.
+    key = os.environ.get("WANDB_API_KEY") or netrc_key()
+    settings = wandb.Settings.model_validate(QUIET | ({"api_key": key} if mode == "online" and key else {}))
+    wandb.setup(wandb.Settings.model_validate(QUIET))  # else it speaks of the key before `init` reads its settings
+    again: Any = "allow" if mode == "online" else None
+    try:
+        logged = wandb.init(
+            project=config.project,
+            entity=config.entity,
+            dir=config.dir,
+            id=name,
+            name=name,
+            group=group,
+            tags=[tag],
+            mode=mode,  # type: ignore[arg-type]
+            resume=again,
+            settings=settings,
+        )
+        fill(logged)
+        where = logged.url if mode == "online" else Path(logged.dir).parent
+        logged.finish()
+    except Error as error:
+        raise UserError(
+            f"logger=wandb: {str(error).splitlines()[0]}",
+            todo="check WANDB_API_KEY and logger.entity, or logger.mode=offline; the scores themselves are stored",
+        ) from error
+    if not isinstance(where, Path):
+        return f"logged to {where}"
+    here = Path.cwd()
+    return f"logged offline; to upload: wandb sync {where.relative_to(here) if where.is_relative_to(here) else where}"
+
+
+def configuration(result: Score, store: Store) -> dict[str, Any]:
+    """What determined the samples, how many were scored and how, and on what they were made."""
+    surroundings = store.environments().values()
+    made_on = {
+        "machine": sorted({about["machine"] for about in surroundings}),
+        "torch": sorted({about["packages"]["torch"] for about in surroundings}),
+    }
+    run = result.run
+    return {
+        **run.identity(),
+        "num": run.num,
+        "method": run.name,
+        "bench": run.bench.version(),
+        "remarks": list(result.remarks),
+        "made_on": made_on,
+    }
+
+
+def values(result: Score) -> dict[str, float | int]:
+    """Flat numbers: fd, fd/low, fd/high for each metric, n, units, and cost/... per item."""
+    flat: dict[str, float | int] = {"n": result.run.num, "units": len(result.run.units)}
+    for name, estimate in result.estimates.items():
+        ends = {name: estimate.value, f"{name}/low": estimate.low, f"{name}/high": estimate.high}
+        flat |= {end: value for end, value in ends.items() if value is not None}
+    if result.effective.scale is not None:
+        flat["effective_scale"] = result.effective.value
+    return flat | {f"cost/{name}": value for name, value in asdict(result.cost).items() if value is not None}
+
+
+def scores(result: Score) -> list[Any]:
+    """A row for each metric, under COLUMNS; `method` is the interval's."""
+    rows = []
+    for metric in result.run.bench.metrics:
+        found = result.estimates[metric.name]
+        rows.append([metric.name, metric.label, found.value, found.low, found.high, found.units, found.method])
+    return rows
+
+
+def _samples(result: Score, store: Store) -> Any:
+    """The first images with their captions, or the first videos as strips of frames, as one picture."""
+    import wandb
+
+    from s2g.report.grid import image_grid  # matplotlib, which reading the configuration does not need
+    from s2g.report.strips import Block, strip_grid
+
+    run = result.run
+    chosen = range(min(FILMED if run.model.frames else PICTURED, run.num))
+    stream = io.BytesIO()
+    if run.model.frames:
+        blocks = [Block(run.bench.caption(item), list(store.items([item])), [False]) for item in chosen]
+        figure = strip_grid([run.name], blocks)
+    else:
+        figure = image_grid([(run.name, store.items(chosen))], [run.bench.caption(item) for item in chosen])
+    figure.savefig(stream, dpi=150)
+    return wandb.Image(Image.open(stream), caption=f"{run.model.name}, {run.name}: the first {len(chosen)} of {run.num} items")
+
+
+def _videos(result: Score, store: Store) -> list[Any]:
+    """The first videos as pages show them, with their captions."""
+    import wandb
+
+    from s2g.report.videos import film_of
+
+    run, found = result.run, []
+    for item in range(min(FILMED, run.num)):
+        content = io.BytesIO(film_of(store.items([item])[0], run.model.video_fps))
+        found.append(wandb.Video(content, caption=run.bench.caption(item), format="mp4"))
+    return found

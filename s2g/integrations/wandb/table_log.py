@@ -1,0 +1,61 @@
+"""A table or figure as a run of Weights & Biases: the same table, numbers, plot and images that lie on the disk."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from s2g.experiments.specification import Exhibit
+from s2g.report.renderers import csv_of, heads, lines
+from s2g.experiments.results import Results
+from s2g.integrations.wandb.run_log import WandbConfig, log
+
+PICTURES = {
+    "plot": "png",
+    "images": "grid.png",
+    "drawing": "drawing.png",
+}  # under which name what is logged; endings of NAME-PROFILE
+
+
+def log_exhibit(config: WandbConfig, exhibit: Exhibit, results: Results, out: Path) -> str:
+    """Log results with the pictures that lie in `out`, and say where; logged again, it is the same run.
+
+    UserError if the folder cannot be written or the server refuses.
+    """
+    stem = f"{results.exhibit}-{results.profile}"
+
+    def fill(logged: Any) -> None:
+        import wandb
+
+        about = {"exhibit": exhibit.name, "title": exhibit.title, "source": exhibit.source, "profile": results.profile}
+        keys = {f"{row.group}/{row.row}": dict(row.keys) for row in results.rows}
+        logged.config.update({**about, **results.made, "num": results.num, "keys": keys}, allow_val_change=True)
+        head, body = heads(exhibit, results), lines(exhibit, results, bold="")
+        names: list[Any] = [f"{name} ({at})" if name in head[:at] else name or "row" for at, name in enumerate(head)]
+        cells: list[Any] = list(csv.reader(io.StringIO(csv_of(exhibit, results))))
+        found: dict[str, Any] = {"table": wandb.Table(names, list[Any](body)), "cells": wandb.Table(cells[0], cells[1:])}
+        for name, ending in PICTURES.items():
+            if (path := out / f"{stem}.{ending}").exists():
+                found[name] = wandb.Image(Image.open(path), caption=f"{exhibit.title}, profile {results.profile}")
+        logged.log({**values(results), **found})
+
+    return log(config, stem, exhibit.name, results.profile, fill)
+
+
+def values(results: Results) -> dict[str, float]:
+    """Flat numbers: ROW/COLUMN, with /low and /high, and /delta; GROUP before them where there are several."""
+    several, flat = len({row.group for row in results.rows}) > 1, {}
+    for row in results.rows:
+        for column in results.columns:
+            cell = row.cell(column)
+            if cell is None:
+                continue
+            name = f"{row.group}/{row.row}/{column}" if several else f"{row.row}/{column}"
+            delta = (cell.delta or {}).get("value")
+            ends = {name: cell.value, f"{name}/low": cell.low, f"{name}/high": cell.high, f"{name}/delta": delta}
+            flat |= {end: value for end, value in ends.items() if value is not None}
+    return flat

@@ -1,0 +1,1 @@
+"""Files, caches, hashes and the Hugging Face hub."""

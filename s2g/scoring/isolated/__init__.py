@@ -1,0 +1,1 @@
+"""Scorers that run in environments of their own."""

@@ -1,0 +1,1 @@
+"""Stored runs: items, records, locks, verification and repair."""

@@ -1,0 +1,112 @@
+"""What nothing refers to: files in a run that no record names, and runs that no table names."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from s2g.errors import DamageError
+from s2g.store.locks import Locks, guard
+from s2g.store.store import Store
+from s2g.store.verify import INCOMPLETE, LEFT_OVER, examine_names
+
+REFERENCES = "*runs.json"  # what a table or page writes beside itself, {"runs": [keys]}: runs.json, NAME.runs.json
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A file or folder of a run, or a whole run, that may go."""
+
+    run: Path
+    path: Path
+    why: str
+    size: int  # bytes
+
+    def remove(self) -> bool:
+        """Delete it, unless it has become of use since it was listed; whether it is gone."""
+        place = self.path.parent.name
+        if self.path == self.run:
+            return _remove_run(self.run)
+        if place in ("locks", "tmp"):
+            Locks(self.run).sweep()
+        elif place == "items":
+            return self._remove_item()
+        else:
+            with Store(self.run).alone("gc"):
+                self.path.unlink(missing_ok=True)
+        return not self.path.exists()
+
+    def _remove_item(self) -> bool:
+        store, locks = Store(self.run), Locks(self.run)
+        unit = int(self.path.stem) // store.read_run()["identity"]["model"]["unit"]
+        try:
+            lock = locks.acquire(f"{unit:06d}")
+            if lock is None or store.has(unit):  # somebody makes the unit, or has made it
+                return False
+            self.path.unlink(missing_ok=True)
+            return True
+        finally:
+            locks.close()
+
+
+def _remove_run(folder: Path) -> bool:
+    if folder.suffix == ".going":
+        shutil.rmtree(folder)
+        return True
+    with guard(folder):
+        if Locks(folder).working():
+            return False
+        going = folder.rename(folder.with_name(f".{folder.name}.going"))  # nobody finds half of it
+    shutil.rmtree(going)
+    return True
+
+
+def leftovers(root: str | Path) -> list[Garbage]:
+    """Inside runs: files of interrupted units, of processes that are gone, and scores that can no longer be read."""
+    going = [path.absolute() for path in sorted(Path(root).glob(".*.going"))]  # a deletion that was interrupted
+    found = [Garbage(path, path, "a run half deleted", size_of(path)) for path in going]
+    for folder in _folders(root):
+        store = Store(folder)
+        try:
+            findings = examine_names(store)
+        except DamageError:
+            continue
+        for finding in findings:
+            if finding.kind in (INCOMPLETE, LEFT_OVER):
+                place = folder / finding.path
+                found.append(Garbage(folder, place, f"{finding.kind}: {finding.problem}", size_of(place)))
+    return found
+
+
+def unreferenced(root: str | Path, referring: Sequence[Path]) -> list[Garbage]:
+    """Whole runs that no table or page names and nobody is busy with."""
+    named = referenced(referring)
+    free = [folder for folder in _folders(root) if folder.name not in named and not Locks(folder).working()]
+    return [Garbage(folder, folder, "", size_of(folder)) for folder in free]
+
+
+def _folders(root: str | Path) -> list[Path]:
+    folders = [path.parent.absolute() for path in sorted(Path(root).glob("[!.]*/run.json"))]
+    return [folder for folder in folders if not folder.is_symlink()]
+
+
+def referenced(places: Sequence[Path]) -> set[str]:
+    """Keys of the runs that the runs.json below these folders name; one that cannot be read is an error, not an empty list."""
+    keys: set[str] = set()
+    for place in places:
+        for path in sorted(place.rglob(REFERENCES)):
+            try:
+                keys |= {str(key) for key in json.loads(path.read_text())["runs"]}
+            except (ValueError, KeyError, TypeError) as error:
+                raise DamageError(path, "does not say which runs it refers to", "make the table anew, or remove it") from error
+    return keys
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder."""
+    if not path.is_dir():
+        return path.stat().st_size if path.exists() else 0
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

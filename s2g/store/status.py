@@ -1,0 +1,92 @@
+"""How far the runs below a folder are, told from names and the journal's end: no record is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from s2g.errors import DamageError
+from s2g.store.journal import Journal
+from s2g.store.locks import Locks
+from s2g.store.store import Store
+
+LATELY = 64  # stored units that the rate is taken from
+
+
+@dataclass(frozen=True)
+class State:
+    """One run: units wanted by anybody so far, those stored, set aside, and being made; what is known of its pace."""
+
+    key: str
+    size: int  # items of a unit
+    wanted: int
+    done: int
+    failed: int
+    working: dict[str, int]  # owner -> units it is making
+    rate: float | None  # items per second lately, while it works
+    last: datetime | None  # of the last unit stored
+    problem: str = ""  # why nothing can be said of it
+
+    @property
+    def missing(self) -> int:
+        """Units still to be made."""
+        return self.wanted - self.done
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the last unit at this rate."""
+        return self.missing * self.size / self.rate if self.rate and self.missing else None
+
+
+def states(root: str | Path) -> list[State]:
+    """Every run below `root`, by name."""
+    return [state_of(Store(path.parent.absolute())) for path in sorted(Path(root).glob("[!.]*/run.json"))]
+
+
+def state_of(store: Store) -> State:
+    """How far one run is."""
+    try:
+        about = store.read_run()
+    except DamageError as error:
+        return State(store.folder.name, 0, 0, 0, 0, {}, None, None, error.problem)
+    except OSError as error:
+        return State(store.folder.name, 0, 0, 0, 0, {}, None, None, error.strerror or "cannot be read")
+    size = about["identity"]["model"]["unit"]
+    units = set(range(-(-about["num"] // size)))
+    stored = store.stored()
+    working: dict[str, int] = {}
+    for name, owner in Locks(store.folder).working():
+        if name.isdigit():
+            working[str(owner)] = working.get(str(owner), 0) + 1
+    events = list(Journal(store.folder).events(lately=True))
+    rate, last = pace(events)
+    done = len(stored & units)
+    return State(about["key"], size, len(units), done, len(store.failed() & units), working, rate if working else None, last)
+
+
+def pace(events: list[dict[str, Any]]) -> tuple[float | None, datetime | None]:
+    """Items per second of the last stored units since the last start, and when the last one was stored."""
+    starts = [place for place, event in enumerate(events) if event["event"] == "start"]
+    lately = [event for event in events[starts[-1] if starts else 0 :] if _stored(event)][-LATELY:]
+    ever = [event for event in events if _stored(event)]
+    last = _at(ever[-1]) if ever else None
+    first = events[starts[-1]] if starts and len(lately) < LATELY else lately[0] if lately else None
+    if first is None or not lately:
+        return None, last
+    counted = lately if first is not lately[0] else lately[1:]
+    seconds = (_at(lately[-1]) - _at(first)).total_seconds()
+    return (sum(event["items"] for event in counted) / seconds if seconds > 0 else None), last
+
+
+def _stored(event: dict[str, Any]) -> bool:
+    return event["event"] == "stored" and isinstance(event.get("items"), int)
+
+
+def _at(event: dict[str, Any]) -> datetime:
+    try:
+        at = datetime.fromisoformat(event["at"])
+    except (KeyError, TypeError, ValueError):
+        return datetime.fromtimestamp(0, UTC)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

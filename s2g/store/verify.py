@@ -1,0 +1,196 @@
+"""A stored run held against its records: every item hashed, everything that does not belong there named."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from s2g.engine.run import key_of
+from s2g.errors import DamageError
+from s2g.scoring.score import items_digest, read_arrays
+from s2g.store.items import FILES, name_of
+from s2g.store.locks import Locks
+from s2g.store.store import Reader, Store, numbered
+
+KNOWN = {"run.json", "env.json", "journal.jsonl", "items", "units", "scores", "failed", "locks", "tmp", "judged"}
+SCORE = re.compile(r"[0-9a-f]{12}\.(json|npz)")
+DAMAGED, INCOMPLETE, LEFT_OVER, SET_ASIDE, FOREIGN, AT_WORK, LOST = (
+    "damaged",  # not what was written; made anew by --repair
+    "no record",  # items of a unit that was never finished, or whose record is gone; made anew by --repair
+    "left over",  # of a process that is gone, or a score of other items; removed by --repair
+    "set aside",  # a unit that failed; tried again by the run's own command
+    "foreign",  # not ours; left alone
+    "at work",  # a process is making it now
+    "lost",  # what was known of the units and cannot be found out again
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be, or is worth a word."""
+
+    kind: str
+    path: str  # relative to the run's folder
+    problem: str
+    unit: int | None = None
+
+    @property
+    def bad(self) -> bool:
+        """Whether the run is less than it says."""
+        return self.kind in (DAMAGED, INCOMPLETE)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was looked at and what was found."""
+
+    units: int
+    items: int
+    missing: int  # units that were asked for and are not there
+    findings: list[Finding]
+
+    @property
+    def again(self) -> list[int]:
+        """Units to make anew."""
+        return sorted({finding.unit for finding in self.findings if finding.bad and finding.unit is not None})
+
+
+def examine(store: Store, threads: int, advance: Callable[[int], None] = lambda items: None) -> Examined:
+    """Hash every item of every record, and look at everything else in the folder.
+
+    `advance` is called with the number of items that were hashed. Items that cannot be read at all (a disk's error)
+    are findings like the others. DamageError if run.json does not say what the run is.
+    """
+    about = store.read_run()
+    size = about["identity"]["model"]["unit"]
+    findings: list[Finding] = []
+    if about["key"] != store.folder.name or key_of(about["identity"], about["key"].rpartition("-")[0]) != about["key"]:
+        findings.append(Finding(DAMAGED, "run.json", f"says {about['key']}; what it describes has another key"))
+    units = sorted(store.stored())
+    good: dict[int, dict[str, Any]] = {}
+    with ThreadPoolExecutor(threads) as pool:
+        for unit, record, found in pool.map(lambda unit: _unit(store, unit, size), units):
+            findings += found
+            if record is not None:
+                good[unit] = record
+            advance(size)
+    findings += _items(store, size)
+    findings += _failed(store)
+    findings += _scores(store, size, good.get)
+    working = Locks(store.folder).working()
+    findings += [Finding(AT_WORK, f"locks/{name}", f"by {owner}") for name, owner in working if name.isdigit()]
+    findings += _strangers(store.folder)
+    known = store.environments()
+    unknown = sum(record["environment"] not in known for record in good.values())
+    if unknown:
+        findings.append(Finding(LOST, "env.json", f"no longer says on what {unknown} units were made"))
+    missing = len(set(range(-(-about["num"] // size))) - set(units))
+    return Examined(len(units), len(units) * size, missing, findings)
+
+
+def examine_names(store: Store) -> list[Finding]:
+    """The part of `examine` that hashes no item: what does not belong there."""
+    size = store.read_run()["identity"]["model"]["unit"]
+
+    @cache
+    def record(unit: int) -> dict[str, Any] | None:
+        try:
+            return store.record(unit)
+        except (DamageError, OSError):
+            return None
+
+    return [*_items(store, size), *_scores(store, size, record), *_strangers(store.folder)]
+
+
+def _unit(store: Store, unit: int, size: int) -> tuple[int, dict[str, Any] | None, list[Finding]]:
+    path = f"units/{unit:06d}.json"
+    try:
+        record = store.record(unit)
+    except DamageError as error:
+        return unit, None, [Finding(DAMAGED, path, error.problem, unit)]
+    except OSError as error:
+        return unit, None, [Finding(DAMAGED, path, f"cannot be read: {error.strerror}", unit)]
+    if [entry["item"] for entry in record["items"]] != list(range(unit * size, (unit + 1) * size)):
+        return unit, None, [Finding(DAMAGED, path, "lists other items than the unit's", unit)]
+    found = []
+    reader = Reader(store)
+    for entry in [*record["items"], *record.get("beside", ())]:
+        if "file" not in entry:  # nothing was kept of it but its sum
+            continue
+        try:
+            reader.whole(entry)
+        except DamageError as error:
+            found.append(Finding(DAMAGED, f"items/{name_of(entry)}", error.problem, unit))
+        except OSError as error:
+            found.append(Finding(DAMAGED, f"items/{name_of(entry)}", f"cannot be read: {error.strerror}", unit))
+    return unit, record, found
+
+
+def _items(store: Store, size: int) -> Iterator[Finding]:
+    """Files in items/ of no recorded unit."""
+    # In this order: a unit that somebody begins or stores meanwhile is then not taken for a leftover.
+    paths = _entries(store.folder / "items")
+    working = dict(Locks(store.folder).working())
+    units = store.stored()
+    for path in paths:
+        known = FILES.fullmatch(path.name)
+        if known is None:
+            yield Finding(FOREIGN, f"items/{path.name}", "is no item's file")
+            continue
+        unit = int(known["unit"]) if known["unit"] else int(known["item"]) // size
+        if unit not in units and f"{unit:06d}" not in working:
+            yield Finding(INCOMPLETE, f"items/{path.name}", f"unit {unit} has no record", unit)
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.exists() else []
+
+
+def _failed(store: Store) -> Iterator[Finding]:
+    for unit in sorted(store.failed()):
+        path = store.folder / "failed" / f"{unit:06d}.json"
+        try:
+            why = json.loads(path.read_text())["error"]
+        except (OSError, ValueError, KeyError, TypeError):
+            why = "failed"
+        yield Finding(SET_ASIDE, f"failed/{path.name}", str(why), unit)
+
+
+def _scores(store: Store, size: int, record: Callable[[int], dict[str, Any] | None]) -> Iterator[Finding]:
+    """Scores that no longer say anything of these items."""
+    for path in _entries(store.folder / "scores"):
+        if not SCORE.fullmatch(path.name):
+            yield Finding(FOREIGN, f"scores/{path.name}", "is no score's file")
+            continue
+        if path.suffix == ".npz" and path.with_suffix(".json").exists():
+            continue
+        try:
+            num = int(json.loads(path.read_text())["n"]) if path.suffix == ".json" else 0
+        except (OSError, ValueError, KeyError, TypeError):
+            num = 0
+        records = [record(unit) for unit in range(-(-num // size))]
+        if None in records:
+            continue  # what it was made of is not known before the units are mended
+        digest = items_digest([found for found in records if found is not None], num)
+        if read_arrays(store, path.stem, digest) is None:
+            yield Finding(LEFT_OVER, f"scores/{path.name}", "is damaged, or of items that have changed; it is measured again")
+
+
+def _strangers(folder: Path) -> Iterator[Finding]:
+    """What no part of the engine writes; and what a process that is gone left behind."""
+    for path in _entries(folder):
+        if path.name not in KNOWN:
+            yield Finding(FOREIGN, path.name, "is nothing of a run's")
+    for place in ("units", "failed"):
+        ours = {f"{number:06d}.json" for number in numbered(folder / place, ".json")}
+        for path in _entries(folder / place):
+            if path.name not in ours:
+                yield Finding(FOREIGN, f"{place}/{path.name}", "is no unit's file")
+    for name in Locks(folder).abandoned():
+        yield Finding(LEFT_OVER, name, "of a process that is gone")

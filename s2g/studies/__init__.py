@@ -1,1 +1,0 @@
-"""What is computed of networks themselves, where the truth is known: nothing is sampled, nothing stored."""

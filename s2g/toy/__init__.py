@@ -1,1 +1,0 @@
-"""Gaussian mixtures: the paper's toy data, known in closed form."""

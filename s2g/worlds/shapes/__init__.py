@@ -1,0 +1,1 @@
+"""The built-in world of shapes: images, captions and videos."""

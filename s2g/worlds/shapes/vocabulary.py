@@ -1,0 +1,70 @@
+"""The words of the built-in world's captions, and captions as the numbers its text encoders are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from s2g.errors import UserError
+from s2g.worlds.shapes.captions import RELATIONS
+from s2g.worlds.shapes.motion import MOTIONS
+from s2g.worlds.shapes.world import COLORS, SHAPES, TEXTURES
+
+START, PAD, FIRST = 0, 1, 2  # numbers of tokens; words from FIRST on, in the vocabulary's order
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words a built-in text encoder knows; their order is part of its weights."""
+
+    words: tuple[str, ...]
+    length: int  # tokens of a caption: a start and words, one more than the longest caption of the world
+    example: str  # a caption it reads
+    others: str  # models of any words
+
+    def tokens(self, caption: str) -> list[int]:
+        """Numbers of a caption's words, [length]; words beyond are cut off. UserError names a word that is none of `words`."""
+        for word in (words := words_of(caption)):
+            if word not in self.words:
+                raise UserError(
+                    f"prompt {shown(caption)}: the built-in model does not know the word {shown(word)}",
+                    allowed=", ".join(self.words),
+                    todo=f"bench.text=['{self.example}'], or a model of any words: {self.others}",
+                )
+        found = [START, *(FIRST + self.words.index(word) for word in words)][: self.length]
+        return found + [PAD] * (self.length - len(found))
+
+    def cut_off(self, caption: str) -> str:
+        """The words of a caption that its tokens leave out; empty where it is short enough."""
+        return " ".join(words_of(caption)[self.length - 1 :])
+
+
+def words_of(caption: str) -> list[str]:
+    """A caption's words: small letters, without commas and full stops."""
+    return caption.lower().replace(",", " ").replace(".", " ").split()
+
+
+def shown(text: str, most: int = 60) -> str:
+    """A text in quotes, cut where it is long."""
+    return repr(text if len(text) <= most else f"{text[: most - 3]}...")
+
+
+def _each(phrases: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(" ".join(phrases).split()))
+
+
+STILLS = Vocabulary(  # tiny_sd3's
+    ("a", *COLORS, *TEXTURES, *SHAPES, *_each(RELATIONS)), 12, "a red striped circle left of a blue solid square", "sd35, flux"
+)
+VIDEOS = Vocabulary(("a", *COLORS, *SHAPES, *_each(MOTIONS)), 8, "a red circle moving left", "wan_1_3b")  # tiny_wan's
+KNOWN = {"captioned": STILLS, "moving": VIDEOS}  # by the family of the models that read them
+
+
+def check_words(family: str, prompts: Iterable[str]) -> None:
+    """UserError, before anything is loaded, for a prompt that a built-in family's model cannot read; others read any."""
+    if (known := KNOWN.get(family)) is None:
+        return
+    for prompt in prompts:
+        known.tokens(prompt)  # names a word that it does not know
+        if not words_of(prompt):  # it would be the empty prompt, which is "no condition"
+            raise UserError(f"prompt {shown(prompt)}: it has no words", allowed="prompts of at least one word")

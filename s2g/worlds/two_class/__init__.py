@@ -1,0 +1,1 @@
+"""Two classes of real images: handwritten digits, CIFAR-10."""

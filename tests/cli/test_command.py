@@ -1,0 +1,192 @@
+"""The command line: what works, and what a user's mistake looks like (one message, exit code 2, no traceback)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from s2g.cli.run import main
+from s2g.config.schema import BUILTIN, CHECKOUT
+
+QUICK = ["sampler.steps=2", "num=16", "executor.workers=1"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["guidance=s3"], ["guidance", "s3", "Did you mean 's2'?", "autoguidance, cfg, cfg_zero, cfgpp, none"]),
+        (["model.family=vit"], ["model = tiny_sit", "no adapter", "model.family = vit", "model=tiny_sit"]),
+        (["model=wan_1_3b"], ["bench = shapes", "wan_1_3b"]),
+        (["model=wan_1_3b", "model.frames=80"], ["model.frames = 80", "81", "model.frames=77 or model.frames=81"]),
+        (["model=sd35"], ["bench = shapes", "sd35", "tiny_sit"]),
+        (["guidance.omgea=0.3"], ["guidance.omgea", "Did you mean 'omega'?", "drop_ratio"]),
+        (["guidance.omega=much"], ["guidance.omega", "'much'", "a number"]),
+        (["guidance.omega=nan"], ["guidance.omega", "nan", "a number"]),
+        (["guidance.drop_ratio=0.1", "guidance.drop_blocks=1"], ["drop_ratio", "drop_blocks", "both", "keep one"]),
+        (["guidance.drop_blocks=12"], ["guidance.drop_blocks", "12", "1 to 11"]),
+        (["guidance.protect=[0,1,2,3,4,5,6,7,8,9,10]", "guidance.drop_blocks=2"], ["1 to 1"]),
+        (["guidance.base_args={sclae: 2}"], ["sclae", "Did you mean 'scale'?"]),
+        (["sampler=dopri"], ["sampler", "dopri", "Did you mean 'dopri5'?", "euler"]),
+        (["sampler.steps=0"], ["sampler.steps", "1 or more"]),
+        (["sampler.steps=2.5"], ["sampler.steps", "a whole number"]),
+        (["num=0"], ["num", "1 or more"]),
+        (["num=1"], ["num", "2 or more"]),
+        (["bench.num=0", "num=null"], ["bench.num", "2 or more"]),
+        (["guidance=null"], ["guidance=none", "needed"]),
+        (["guidance.base=foo"], ["guidance.base", "foo", "cfg, cfg_zero, cfgpp, none"]),
+        (["guidance.base_args=3"], ["guidance.base_args", "not a mapping"]),
+        (["guidance.drop_ratio=0.99"], ["guidance.drop_ratio = 0.99 (12 blocks)", "1 to 11"]),
+        (["guidance.channels=7"], ["guidance.channels", "1 to 3"]),
+        (["guidance.scale=2", "guidance.base_args={scale: 3}"], ["both"]),
+        (["model.network.heads=5"], ["model.network", "'heads': 5"]),
+        (["+logger.x=1"], ["logger.x", "no such key"]),
+        (["seed=18446744073709551616"], ["seed", "2^64"]),
+        (["seed=-1"], ["seed", "0 or more"]),
+        (["nmu=3"], ["nmu", "Did you mean 'num'?"]),
+        (["+guidance.extra=3"], ["guidance.extra", "no such key"]),
+        (["model.weights=/no/such/file.pt"], ["model.weights", "/no/such/file.pt", "builtin"]),
+        (["model.dtype=fp8"], ["model.dtype", "fp32, bf16, fp16"]),
+        (["executor.device=tpu"], ["executor.device", "tpu", "auto, cpu"]),
+        (["executor.workers=0"], ["executor.workers", "1 or more"]),
+        (["model.blocks=24"], ["model.blocks", "24", "12"]),
+        (["logger=wandb", "logger.mode=online"], ["logger.mode = online", "no API key", "logger.mode=offline"]),
+        (["logger=wandb", "logger.mode=sometimes"], ["logger.mode", "sometimes", "online, offline, disabled"]),
+        (["logger=tensorboard"], ["logger", "tensorboard", "wandb"]),
+        (["guidance=cfgpp", "sampler=unipc"], ["sampler", "unipc", "cfgpp", "ddim", "euler", "flow_match_euler"]),
+        (["guidance=cfg_zero", "sampler=ddim"], ["sampler", "ddim", "cfg_zero", "flow"]),
+        (["guidance=cfg_zero", "sampler=sde"], ["sampler", "sde", "cfg_zero"]),
+        (
+            ["guidance=autoguidance", "model.presets.autoguidance.weak=null"],
+            ["guidance.weak", "needs a weaker network", "guidance.weak=FILE"],
+        ),
+        (["guidance=autoguidance", "guidance.weak=/no/such.pt"], ["guidance.weak = /no/such.pt", "no file"]),
+        (["guidance=pag", "guidance.layers=[12]"], ["guidance.layers", "[12]", "no block 12", "-12 to 11"]),
+        (["guidance=cfgpp", "guidance.lam=1.5"], ["guidance.lam = 1.5", "0 to 1"]),
+        (["guidance=cfgpp", "guidance.lam=0.5", "guidance.scale=3"], ["guidance.lam", "guidance.scale", "both"]),
+        (["guidance=apg", "guidance.momentum=-1"], ["guidance.momentum", "-1"]),
+        (["guidance=seg", "guidance.sigma=0"], ["guidance.sigma", "above 0"]),
+        (["guidance=stg", "guidance.mode=both"], ["guidance.mode", "residual, attention"]),
+        (["guidance.omega="], ["guidance.omega", "a number"]),
+        (["guidance.omega=[1"], ["guidance.omega=[1", "key=value"]),
+    ],
+)
+def test_mistakes_are_named(
+    typed: list[str], said: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))  # no key in ~/.netrc
+    code = main([*QUICK, f"runs={tmp_path}", *typed])
+    out = capfd.readouterr()
+    assert code == 2, out
+    assert "Traceback" not in out.err and out.err.startswith("error: ") and out.out == ""
+    for words in said:
+        assert words in out.err
+    assert not list(tmp_path.glob("*/units/*.json"))
+
+
+def test_weights_with_missing_keys_and_wrong_files(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    state = load_file(BUILTIN / "tiny_sit.safetensors")
+    del state["blocks.3.attn.qkv.weight"]
+    save_file(state, tmp_path / "lacking.safetensors")
+    save_file({**load_file(BUILTIN / "tiny_sit.safetensors"), "other": state["pos_embed"]}, tmp_path / "extra.safetensors")
+    (tmp_path / "broken.safetensors").write_bytes(b"not weights")
+    (tmp_path / "broken.pt").write_bytes(b"not weights")
+    for name, said in (
+        ("lacking.safetensors", "lacks blocks.3.attn.qkv.weight"),
+        ("extra.safetensors", "has besides other"),
+        ("broken.safetensors", "not a weights file"),
+        ("broken.pt", "not a weights file"),
+    ):
+        assert main([*QUICK, f"runs={tmp_path}/runs", f"model.weights={tmp_path / name}"]) == 2
+        err = capfd.readouterr().err
+        assert said in err and "model.weights" in err and "Traceback" not in err
+
+
+def test_output_that_cannot_be_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert main([*QUICK, f"runs={tmp_path / 'file'}"]) == 2
+    err = capfd.readouterr().err
+    assert "runs" in err and "cannot be written" in err and "Traceback" not in err
+
+
+def test_a_file_that_holds_something_else(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for held in ([1, 2], {"ema": {"pos_embed": 3}}):
+        torch.save(held, tmp_path / "other.pt")
+        assert main([*QUICK, f"runs={tmp_path}/runs", f"model.weights={tmp_path / 'other.pt'}"]) == 2
+        assert "does not hold tensors by name" in capfd.readouterr().err
+
+
+def test_seventeen_items_are_scored_without_an_interval(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["sampler.steps=1", "num=17", "guidance=none", "executor.workers=1", f"runs={tmp_path}"]) == 0
+    assert "n = 17" in capfd.readouterr().out
+
+
+def test_a_run_prints_its_result_and_is_found_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = [*QUICK, "guidance=cfg", f"runs={tmp_path}"]
+    assert main(arguments) == 0
+    first = capfd.readouterr()
+    assert main(arguments) == 0
+    second = capfd.readouterr()
+    assert "all right %" in first.out and "16 items made now" in first.out and "0 items made now" in second.out
+    (folder,) = tmp_path.iterdir()
+    assert folder.name in first.out.replace("\n", "") and first.err == second.err == ""
+
+
+def test_a_run_is_logged_offline(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main([*QUICK, "guidance=none", "logger=wandb", f"logger.dir={tmp_path / 'logs'}", f"runs={tmp_path / 'runs'}"]) == 0
+    said = capfd.readouterr()
+    assert "logged offline; to upload: wandb sync" in said.out and said.err == ""
+    assert len(list((tmp_path / "logs" / "wandb").glob("offline-run-*/*.wandb"))) == 1
+
+
+def test_a_sweep_ends_in_one_table_and_shares_equal_runs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    sweep = ["-m", *QUICK, f"runs={tmp_path}", "guidance.omega=0.1,0.5", "guidance.drop_ratio=0.05,0.1,0.2"]
+    assert main(sweep) == 0
+    out = capfd.readouterr().out
+    table = out[out.rindex("drop_ratio") :]
+    assert sum(line.split()[:1] in (["0.1"], ["0.5"]) for line in table.splitlines()) == 6
+    assert len(list(tmp_path.iterdir())) == 4 and "are one run" in table
+
+
+def test_plan_loads_and_writes_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan=true", f"runs={tmp_path / 'runs'}", "num=100"]) == 0
+    out = capfd.readouterr().out
+    assert "100 items in 7 units of 16; 7 units to make" in out.replace("\n", " ") and not (tmp_path / "runs").exists()
+
+
+def test_help_and_import_are_light() -> None:
+    code = "import sys, s2g, s2g.cli.main; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    shown = subprocess.run([sys.executable, "-m", "s2g.cli.main", "--help"], capture_output=True, text=True, check=False)
+    assert shown.returncode == 0 and "doctor" in shown.stdout
+
+
+def test_a_mistake_in_a_fresh_process_has_no_traceback(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(CHECKOUT / "run.py"), "guidance=s3"], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith("error: guidance")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["ls"], ["doctor"], ["version"]])
+def test_looking_around(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    shown = subprocess.run([sys.executable, "-m", "s2g.cli.main", *arguments], capture_output=True, text=True, check=False)
+    assert shown.returncode == 0 and shown.stdout and shown.stderr == ""
+
+
+def test_show_tells_of_a_stored_run(tmp_path: Path) -> None:
+    assert main([*QUICK, "guidance=none", f"runs={tmp_path}"]) == 0
+    for name in ("tiny_sit-none", next(tmp_path.iterdir()).name, str(next(tmp_path.iterdir()))):
+        arguments = [sys.executable, "-m", "s2g.cli.main", "show", name, "--runs", str(tmp_path)]
+        shown = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        assert shown.returncode == 0 and "NoGuidance" in shown.stdout and "n = 16" in shown.stdout
+    missing = subprocess.run([*arguments[:4], "nope", "--runs", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert missing.returncode == 2 and "tiny_sit-none" in missing.stderr and "Traceback" not in missing.stderr

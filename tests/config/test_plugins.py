@@ -1,0 +1,66 @@
+"""A method of one's own: the example in docs/add-a-method.md, as it stands there, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from s2g.config.plugins import add_method
+from s2g.config.schema import CHECKOUT
+from s2g.errors import UserError
+from s2g.guidance.base import BaseMethod
+
+TEXT = (CHECKOUT / "docs" / "add-a-method.md").read_text()
+
+
+def fading(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "fading.py").write_text(re.search(r"```python\n(.*?)```", TEXT, re.DOTALL)[1])  # type: ignore[index]
+    command = [sys.executable, "fading.py", *arguments, "sampler.steps=2", "num=16", f"runs={tmp_path}/runs"]
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+
+def test_the_example_is_a_method_in_under_40_lines() -> None:
+    code = re.search(r"```python\n(.*?)```", TEXT, re.DOTALL)[1]  # type: ignore[index]
+    assert len(code.splitlines()) < 40
+
+
+def test_the_example_runs_with_workers_and_is_swept_beside_the_others(tmp_path: Path) -> None:
+    done = fading(tmp_path, "-m", "guidance=cfg,fading", "guidance.scale=1.5,3")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [line.split() for line in done.stdout.splitlines() if line.split()[:1] in (["cfg"], ["fading"])]
+    scales = {(row[0], row[1]): float(row[-2].partition("±")[0]) for row in rows}
+    # Two steps, at level 1 (the whole scale) and 1/2 (half of what is above 1).
+    assert scales["cfg", "3"] == pytest.approx(3.0, abs=0.01) and scales["fading", "3"] == pytest.approx(2.5, abs=0.01)
+    assert scales["fading", "1.5"] == pytest.approx(1.375, abs=0.01)
+
+
+def test_the_example_can_be_the_base_of_s2_and_is_checked(tmp_path: Path) -> None:
+    done = fading(
+        tmp_path, "guidance=s2", "guidance.base=fading", "guidance.omega=0.5", "guidance.scale=2", "executor.workers=1"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    wrong = fading(tmp_path, "guidance=fading", "guidance.scale=0.5")
+    assert wrong.returncode == 2 and wrong.stderr.startswith("error: guidance.scale = 0.5") and "1 or more" in wrong.stderr
+    typo = fading(tmp_path, "guidance=fading", "guidance.scael=3")
+    assert typo.returncode == 2 and "Did you mean 'scale'?" in typo.stderr
+
+
+def test_a_name_that_is_taken_and_a_class_that_is_no_frozen_dataclass_are_refused() -> None:
+    class Plain(BaseMethod):
+        pass
+
+    @dataclass
+    class Mutable(BaseMethod):
+        scale: float = 1.0
+
+    with pytest.raises(UserError, match="there is a method cfg already"):
+        add_method("cfg", Plain)
+    for cls in (Plain, Mutable):
+        with pytest.raises(UserError, match="no frozen dataclass"):
+            add_method("mine", cls)

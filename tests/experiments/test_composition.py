@@ -1,0 +1,65 @@
+"""Rows are composed quickly, and as the command line they stand for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from s2g.config.schema import CHECKOUT
+from s2g.errors import UserError
+from s2g.experiments import composition as of
+from s2g.experiments.composition import composed, composing
+from s2g.experiments.specification import Wanted, wanted
+from s2g.experiments.specification_file import exhibits, find_exhibit
+
+FOLDER = CHECKOUT / "experiments"
+WANT = Wanted("g", "r", "label", "shapes", {"guidance": "s2", "num": 32})
+
+
+def test_every_table_is_composed_as_its_rows_would_be_typed() -> None:
+    with composing():
+        for name in exhibits(FOLDER):
+            for profile in find_exhibit(FOLDER, name).profiles.values():
+                rows = wanted(profile)
+                for want in (rows[0], rows[len(rows) // 2], rows[-1]):
+                    assert composed(want) == of._whole(want.overrides), (name, want.row)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("guidance.base", "apg"),
+        ("guidance.base_args", {"scale": 3}),
+        ("guidance.window", [0.1, 0.9]),
+        ("guidance.omega", None),
+        ("sampler", "heun"),
+        ("plan", True),
+        ("runs", "a folder"),
+        ("runs", "true"),
+        ("seed", 3),
+    ],
+)
+def test_a_value_is_what_hydra_makes_of_it(key: str, value: object) -> None:
+    want = replace(WANT, set={**WANT.set, key: value})
+    with composing():
+        assert composed(want) == of._whole(want.overrides)
+
+
+@pytest.mark.parametrize(("key", "value"), [("model.network.std", 1), ("model.network.seed", 3)])
+def test_what_another_group_reads_is_read_there_too(key: str, value: object) -> None:
+    want = Wanted("g", "r", "label", "gmm", {"model": "toy_2d", "bench": "gmm", key: value})
+    with composing():
+        assert composed(want) == of._whole(want.overrides)
+
+
+def test_one_rows_values_are_not_the_next_ones() -> None:
+    with composing():
+        first = composed(replace(WANT, set={**WANT.set, "guidance.protect": [0, 1]}))
+        first["guidance"]["protect"].append(2)
+        assert composed(WANT)["guidance"]["protect"] is None
+
+
+def test_what_is_not_there_is_named() -> None:
+    with composing(), pytest.raises(UserError, match=r"guidance\.omgea: there is no such key\. Did you mean 'omega'"):
+        composed(replace(WANT, set={**WANT.set, "guidance.omgea": 1}))

@@ -1,0 +1,131 @@
+"""An experiment from its YAML to its table: what is chosen, what is matched, what is shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from s2g.config.schema import CHECKOUT
+from s2g.errors import UserError
+from s2g.experiments.methods import make_methods
+from s2g.experiments.tuning import candidates, chosen_path, stages, tune
+from s2g.experiments.tuning_specification import read_experiment
+
+SMALL = """
+model: tiny_sit
+bench: shapes
+sampler: {steps: 4}
+against: cfg
+tune: {seed: 1, num: 16, metric: joint, strength_num: 16}
+report: {seed: 0, num: 32}
+rows:
+  none: {guidance: none, label: nothing}
+  cfg: {guidance: cfg, label: CFG, choose: {scale: [1.5, 3]}}
+  s2: {guidance: s2, label: S2, choose: {scale: [2], omega: [1.0]}}
+  s2_zero: {guidance: s2, label: S2 over zero, over: zero, like: s2}
+  zero: {guidance: cfg_zero, label: zero, knobs: {scale: 2}}
+  weaker: {guidance: s2, label: S2 brought to CFG, like: s2, match: {scale: cfg, by: scale, between: [1.01, 4]}}
+  twin: {guidance: cfg, label: CFG at S2's strength, match: {scale: s2}}
+  longer: {guidance: cfg, label: CFG at S2's cost, like: cfg, match: {nfe: s2}}
+"""
+MADE = CHECKOUT / "experiments" / "methods.yaml"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    return path
+
+
+def test_from_choosing_to_the_table(small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    runs, out = str(tmp_path / "runs"), tmp_path / "out"
+    with pytest.raises(UserError, match="make tune-methods"):
+        make_methods(small, None, runs, out, 1, "make small")
+    tune(small, runs, 1)
+    chosen = OmegaConf.to_container(OmegaConf.load(chosen_path(small)))
+    rows = chosen["rows"]  # type: ignore[index]
+    assert chosen["made"]["seed"] == 1  # type: ignore[index]
+    assert rows["cfg"]["knobs"]["scale"] in (1.5, 3) and rows["cfg"]["effective_scale"] == pytest.approx(
+        rows["cfg"]["knobs"]["scale"]
+    )
+    assert rows["s2_zero"]["knobs"] == {"omega": 1.0, "base": "cfg_zero", "base_args": {"scale": 2}}
+    assert rows["s2"]["evaluations"] == 4 * 2 + 3 and rows["longer"]["sampler"] == {"steps": 6}  # 4 x 11 / 8 = 5.5
+    assert rows["weaker"]["effective_scale"] == pytest.approx(rows["cfg"]["effective_scale"], abs=0.02)
+    assert rows["none"]["effective_scale"] is None
+    assert rows["twin"]["knobs"] == {"scale": round(rows["s2"]["effective_scale"], 2)}
+    capfd.readouterr()
+    make_methods(small, None, runs, out, 1, "make small")
+    shown = capfd.readouterr().out
+    table = (out / "small-tiny.md").read_text()
+    assert "nothing" in shown and all(f"| {label}" in table for label in ("nothing", "S2 over zero", "CFG at S2's cost"))
+    results = json.loads((out / "small-tiny.json").read_text())
+    assert (results["made"]["seed"], results["made"]["n"]) == (0, 32)
+    of = {row["row"]: row for row in results["rows"]}
+    assert of["cfg"]["delta"] is None and of["none"].get("cfg_at_effective_scale") is None
+    twin = of["s2"]["cfg_at_effective_scale"]
+    assert (
+        twin["scale"] == round(rows["s2"]["effective_scale"], 2) == pytest.approx(of["s2"]["effective_scale"]["value"], abs=0.3)
+    )
+    for metric in ("joint", "fd"):
+        assert of["s2"]["delta"][metric]["value"] == pytest.approx(
+            of["s2"]["values"][metric]["value"] - of["cfg"]["values"][metric]["value"], abs=1e-3
+        )
+        assert twin["delta"][metric]["value"] == pytest.approx(
+            of["s2"]["values"][metric]["value"] - twin["values"][metric]["value"], abs=1e-3
+        )
+    assert "make small" in (out / "small-tiny.md").read_text()
+    referred = json.loads((out / "small-tiny.runs.json").read_text())["runs"]
+    assert {row["key"] for row in of.values()} < set(referred)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("seed: 0, num: 32", "seed: 1, num: 32", "tune.seed = report.seed"),
+        ("like: s2}\n  zero", "like: s3}\n  zero", "Did you mean 's2'?"),
+        ("against: cfg", "against: cgf", "Did you mean 'cfg'?"),
+        ("{nfe: s2}", "{nef: s2}", "Did you mean 'nfe'?"),
+        ("{nfe: s2}", "{nfe: s2, flops: s2}", "one of nfe, flops, scale"),
+        (", by: scale, between: [1.01, 4]", "", "only CFG's effective scale is its scale"),
+        ("label: nothing", "lable: nothing", "Did you mean 'label'?"),
+        ("bench: shapes", "bnech: shapes", "Did you mean 'bench'?"),
+    ],
+)
+def test_what_is_wrong_in_an_experiment_is_named(small: Path, old: str, new: str, said: str) -> None:
+    small.write_text(SMALL.replace(old, new))
+    with pytest.raises(UserError) as caught:
+        read_experiment(small)
+    assert said in str(caught.value)
+
+
+def test_rows_that_wait_for_each_other_are_refused(small: Path) -> None:
+    small.write_text(SMALL.replace("knobs: {scale: 2}", "like: s2_zero"))
+    with pytest.raises(UserError, match="zero"):
+        stages(read_experiment(small).rows)
+
+
+def test_the_committed_choices_are_the_presets_and_every_row_resolves() -> None:
+    """What make methods calls a method's preset is what `guidance=METHOD model=tiny_sit` gives."""
+    experiment, chosen = read_experiment(MADE), OmegaConf.to_container(OmegaConf.load(chosen_path(MADE)))["rows"]  # type: ignore[index]
+    assert set(chosen) == set(experiment.rows)
+    for name in ("cfg", "cfgpp", "apg", "cfg_zero", "adg", "autoguidance", "s2", "s2_naive", "slg", "stg", "pag", "seg"):
+        knobs = chosen[name]["knobs"]
+        typed = experiment.run(name, knobs, experiment.report)
+        assert typed.key == experiment.run(name, {}, experiment.report).key, name
+    for name, row in experiment.rows.items():
+        experiment.run(row.guidance, chosen[name]["knobs"], experiment.report, sampler=chosen[name]["sampler"])
+        for about in candidates(experiment, name, chosen, None) if not row.match else ():  # type: ignore[arg-type]
+            experiment.run(row.guidance, about["knobs"], experiment.tune)
+
+
+def test_what_was_chosen_for_videos_is_tiny_wans_presets() -> None:
+    path = MADE.with_name("t2v.yaml")
+    experiment, chosen = read_experiment(path), OmegaConf.to_container(OmegaConf.load(chosen_path(path)))["rows"]  # type: ignore[index]
+    assert set(chosen) == set(experiment.rows)
+    for name in ("cfg", "cfgpp", "apg", "cfg_zero", "s2", "stg"):
+        typed = experiment.run(name, chosen[name]["knobs"], experiment.report)
+        assert typed.key == experiment.run(name, {}, experiment.report).key, name
