@@ -1,6 +1,6 @@
 """The paper's claims as checks of measured results: experiments/claims.yaml in, verdicts with their numbers out.
 
-kinds, all on differences that the results hold, with their 95 % intervals (to the row the exhibit compares with):
+kinds, all on differences that the results hold, with their 95 % intervals (to the row the experiment compares with):
 better, worse    the interval leaves out 0 on that side; for every row and column named
 equivalent       the interval lies within -margin and margin
 not_better       the interval lies on the worse side of margin
@@ -20,7 +20,7 @@ from typing import Any
 from s2g.config.coerce import only
 from s2g.errors import UserError, unknown
 from s2g.experiments.specification import PROFILES, Profile
-from s2g.experiments.specification_file import find_exhibit
+from s2g.experiments.specification_file import find_experiment
 from s2g.experiments.yaml_lines import Located
 
 KINDS = ("better", "worse", "equivalent", "not_better", "value", "ordering")
@@ -28,7 +28,7 @@ KINDS = ("better", "worse", "equivalent", "not_better", "value", "ordering")
 
 @dataclass(frozen=True)
 class Check:
-    """Comparisons of one kind within one exhibit."""
+    """Comparisons of one kind within one experiment."""
 
     kind: str
     exhibit: str
@@ -51,7 +51,7 @@ class Claim:
 
 
 def read_claims(folder: Path) -> list[Claim]:
-    """folder/claims.yaml; UserError with file and line for an unknown kind, exhibit, group, row or column."""
+    """folder/claims.yaml; UserError with file and line for an unknown kind, experiment, group, row or column."""
     file = Located.of(folder / "claims.yaml")
     claims = []
     for name, about in file.content.items():
@@ -74,7 +74,7 @@ def _check(raw: Mapping[str, Any], profile_name: str, folder: Path) -> Check:
     needed = {"equivalent": ("margin",), "not_better": ("margin",), "value": ("at_most", "at_least")}.get(check.kind, ())
     if needed and all(getattr(check, name) is None for name in needed):
         raise UserError(f"{' or '.join(needed)}: missing", todo=f"kind {check.kind} needs it")
-    profile = find_exhibit(folder, check.exhibit).profile(profile_name)
+    profile = find_experiment(folder, check.exhibit).profile(profile_name)
     for column in check.columns:
         if column not in (*profile.columns, "flops"):
             raise unknown("columns", column, [*profile.columns, "flops"])

@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from s2g.config.schema import config_dir
 from s2g.engine.run import GROUPS
 from s2g.errors import MissingError, NotBuiltError, UserError, lacks
-from s2g.experiments.specification import Wanted, word
+from s2g.experiments.specification import RunSpec, word
 
 WORDS = {"true", "false", "null", "nan", "inf"}  # which Hydra takes for something else than a word
 
@@ -31,35 +31,35 @@ def composing() -> Iterator[None]:
 
 
 @contextmanager
-def named(want: Wanted) -> Iterator[None]:
+def named(spec: RunSpec) -> Iterator[None]:
     """A UserError inside begins with the file, the line and the row it is of."""
     try:
         yield
     except UserError as error:
         # Those that are made of more than words become plain ones.
         kind = NotBuiltError if isinstance(error, NotBuiltError) else MissingError if lacks(error) else UserError
-        raise kind(f"{want.where}: row {want.row}: {error}" if want.where else str(error)) from error
+        raise kind(f"{spec.where}: row {spec.row}: {error}" if spec.where else str(error)) from error
 
 
-def composed(want: Wanted) -> dict[str, Any]:
+def composed(spec: RunSpec) -> dict[str, Any]:
     """A row's configuration; inside `composing`. UserError as for the command line it stands for.
 
     Hydra takes a tenth of a second for each, and a table has dozens that differ in a number: what the groups come to is
     composed once and plain values are put into a copy. Whatever is not a plain value of a key that is there, Hydra composes.
     """
     try:
-        chosen = {key: value for key, value in want.set.items() if key in GROUPS}
-        rest = {key: value for key, value in want.set.items() if key not in GROUPS}
+        chosen = {key: value for key, value in spec.set.items() if key in GROUPS}
+        rest = {key: value for key, value in spec.set.items() if key not in GROUPS}
         groups, read = _groups(config_dir(), _typed(chosen))
         if read & set(rest):  # a bench that is of the model's own mixture would keep the old one
             chosen |= {key: rest.pop(key) for key in list(rest) if key in read}
             groups, read = _groups(config_dir(), _typed(chosen))
         raw = copy.deepcopy(groups)
-        return raw if all(_put(raw, key, value) for key, value in rest.items()) else _whole(want.overrides)
+        return raw if all(_put(raw, key, value) for key, value in rest.items()) else _whole(spec.overrides)
     except (HydraException, OmegaConfBaseException) as error:
         from s2g.cli.run import explain
 
-        with named(want):
+        with named(spec):
             raise UserError(explain(error)) from error
 
 

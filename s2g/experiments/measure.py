@@ -13,8 +13,8 @@ from s2g.engine.run import Outline, Run, outline
 from s2g.errors import unknown
 from s2g.experiments.composition import composed, composing, named
 from s2g.experiments.pooled import apart, pooled, scaled
-from s2g.experiments.results import RUN, Cell, Measured, numbers
-from s2g.experiments.specification import Profile, Wanted
+from s2g.experiments.results import RUN, Cell, ResultRow, numbers
+from s2g.experiments.specification import Profile, RunSpec
 from s2g.metrics.likeness import LIKENESS
 from s2g.metrics.statistics import Estimate, of_mean
 from s2g.metrics.trajectories import WAYS
@@ -22,17 +22,17 @@ from s2g.scoring.score import CHUNK, Score, difference, estimate, items_digest, 
 from s2g.store.store import Store
 
 
-def columns_of(profile: Profile, rows: Sequence[Wanted]) -> dict[str, dict[str, Any]]:
+def columns_of(profile: Profile, rows: Sequence[RunSpec]) -> dict[str, dict[str, Any]]:
     """Label, direction and digits of each column, as its bench says; UserError for a metric that it has not."""
     found, benches = {}, {}
     with composing():
-        for want in rows:
-            if want.bench not in benches:
-                raw = composed(want)
-                with named(want):
+        for spec in rows:
+            if spec.bench not in benches:
+                raw = composed(spec)
+                with named(spec):
                     bench = outline(raw).bench
                 known = bench.columns if isinstance(bench, PlannedBench) else {m.name: m for m in bench.metrics}
-                benches[want.bench] = {**known, **LIKENESS, **WAYS}
+                benches[spec.bench] = {**known, **LIKENESS, **WAYS}
     for name, column in profile.columns.items():
         known = benches[column.bench or rows[0].bench]
         if column.metric not in known:
@@ -45,12 +45,12 @@ def columns_of(profile: Profile, rows: Sequence[Wanted]) -> dict[str, dict[str, 
 
 
 def measure(
-    profile: Profile, rows: Sequence[Wanted], scores: Mapping[int, Score], why: Mapping[int, str], root: str
-) -> tuple[Measured, ...]:
+    profile: Profile, rows: Sequence[RunSpec], scores: Mapping[int, Score], why: Mapping[int, str], root: str
+) -> tuple[ResultRow, ...]:
     """A line for each row of each group, its benches together; differences to the row that is compared with."""
     places: dict[tuple[str, str], list[int]] = {}
-    for place, want in enumerate(rows):
-        places.setdefault((want.group, want.row), []).append(place)
+    for place, spec in enumerate(rows):
+        places.setdefault((spec.group, spec.row), []).append(place)
     found = []
     for (group, row), at in places.items():
         first = rows[at[0]]
@@ -62,7 +62,7 @@ def measure(
             cells |= cells_of(profile, bench, runs, [scores[p] for p in compared if rows[p].bench == bench], root)
         status = RUN if len(have) == len(at) else "; ".join(dict.fromkeys(why[place] for place in at if place in why))
         typed = [override for override in first.overrides if not override.startswith("bench=shapes")]
-        line = Measured(group, row, first.label, " ".join(["python run.py", *typed]), status)
+        line = ResultRow(group, row, first.label, " ".join(["python run.py", *typed]), status)
         if have:
             one = scores[have[0]]
             line = replace(
@@ -154,7 +154,7 @@ def alike(name: str, run: Run, other: Run, root: str) -> Estimate:
     return of_mean(values, np.arange(run.num) // run.model.unit)
 
 
-def keys_of(rows: Sequence[Wanted], runs: Mapping[int, Run | Outline]) -> dict[str, str]:
+def keys_of(rows: Sequence[RunSpec], runs: Mapping[int, Run | Outline]) -> dict[str, str]:
     """Keys by bench; of a row that is several runs, the second one's is BENCH 2. What is counted without weights has none."""
     found: dict[str, str] = {}
     for place, run in runs.items():

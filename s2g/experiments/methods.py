@@ -19,7 +19,7 @@ from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.run import Run
 from s2g.errors import UserError
 from s2g.experiments.tuning import Laboratory, chosen_path, words
-from s2g.experiments.tuning_specification import Experiment, read_experiment, read_yaml
+from s2g.experiments.tuning_specification import TuningSpec, read_tuning, read_yaml
 from s2g.io.atomic import write_bytes, write_json
 from s2g.metrics.statistics import Estimate
 from s2g.report.tables import console_table, heading, leaves_out_zero, markdown_table, scale_of, stacked, with_interval
@@ -43,7 +43,7 @@ class Entry:
 def make_methods(path: Path, num: int | None, root: str, out: Path, workers: int | None, command: str) -> None:
     """Sample and score every row of an experiment's YAML on the reporting seed; write the table as Markdown and JSON."""
     began = time.perf_counter()
-    experiment, console = read_experiment(path), Console(highlight=False)
+    experiment, console = read_tuning(path), Console(highlight=False)
     chosen = read_yaml(chosen_path(path))["rows"]
     lacking = [row for row in experiment.rows if row not in chosen]
     if lacking:
@@ -72,12 +72,12 @@ def make_methods(path: Path, num: int | None, root: str, out: Path, workers: int
     console.print(f"{note}\n{time.perf_counter() - began:.0f} s. {stem}.md, {stem}.json", soft_wrap=True)
 
 
-def run_of(experiment: Experiment, row: str, about: Mapping[str, Any], num: int) -> Run:
+def run_of(experiment: TuningSpec, row: str, about: Mapping[str, Any], num: int) -> Run:
     """A row's run on the reporting seed."""
     return experiment.run(experiment.rows[row].guidance, about["knobs"], experiment.report, num, about["sampler"])
 
 
-def twin_of(experiment: Experiment, row: str, about: Mapping[str, Any], num: int) -> Run | None:
+def twin_of(experiment: TuningSpec, row: str, about: Mapping[str, Any], num: int) -> Run | None:
     """CFG, with as many steps as it always has, at a row's effective scale: CFG's own is its scale, so nothing is sought."""
     if row == experiment.against or about["effective_scale"] is None:
         return None
@@ -139,7 +139,7 @@ def _difference(metric: Metric, score: Score, other: Score | None, bold: bool = 
     return f"**{text}**" if bold and leaves_out_zero(found) else text
 
 
-def note_of(experiment: Experiment, against: Score, command: str) -> str:
+def note_of(experiment: TuningSpec, against: Score, command: str) -> str:
     """What the numbers are, and are not."""
     run, tune = against.run, experiment.tune
     return (
@@ -151,7 +151,7 @@ def note_of(experiment: Experiment, against: Score, command: str) -> str:
     )
 
 
-def results_of(experiment: Experiment, entries: Mapping[str, Entry], against: Score, command: str) -> dict[str, Any]:
+def results_of(experiment: TuningSpec, entries: Mapping[str, Entry], against: Score, command: str) -> dict[str, Any]:
     """The same as data, with every metric."""
     run = against.run
     return {

@@ -14,8 +14,8 @@ from s2g.config.schema import ModelConfig, canonical
 from s2g.engine.run import Outline, describe, outline, resolve
 from s2g.errors import NotBuiltError, SeveralError, UserError, lacks
 from s2g.experiments.composition import composed, composing, named
-from s2g.experiments.specification import Exhibit, Profile, Wanted, wanted
-from s2g.experiments.specification_file import find_exhibit, panels
+from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec, run_specs
+from s2g.experiments.specification_file import find_experiment, panels
 from s2g.report.tables import console_table
 from s2g.store.store import Store
 
@@ -38,7 +38,7 @@ PNG_MB = 0.002  # an item of the built-in models
 class Planned:
     """One row of one group on one bench."""
 
-    want: Wanted
+    spec: RunSpec
     state: str  # "stored", "12 of 34 units", "missing", "not built"
     key: str  # "" where there is none without weights
     items: int
@@ -61,17 +61,17 @@ class Planned:
         )
 
 
-def plan(exhibit: Exhibit, profile: Profile, num: int | None, root: str) -> list[Planned]:
+def plan(experiment: ExperimentSpec, profile: Profile, num: int | None, root: str) -> list[Planned]:
     """Every row with what it takes; no weights are needed, nothing is written."""
     found: list[Planned] = []
     seen: set[str] = set()
     with composing():
-        for want in wanted(profile):
-            raw = composed(want)
+        for spec in run_specs(profile):
+            raw = composed(spec)
             if num is not None:
                 raw["num"] = num
-            with named(want):
-                one = _planned(want, raw, root)
+            with named(spec):
+                one = _planned(spec, raw, root)
             # What a bench scores of its items is no part of them: they are sampled once.
             samples = canonical({**raw, "bench": {key: value for key, value in raw["bench"].items() if key != "score"}})
             found.append(_sampled_already(one) if samples in seen else one)
@@ -85,7 +85,7 @@ def _sampled_already(one: Planned) -> Planned:
     return replace(one, state="same items", items=0, evaluations=0, flops=0, hours=hours, disk_gb=0)
 
 
-def _planned(want: Wanted, raw: Mapping[str, Any], root: str) -> Planned:
+def _planned(spec: RunSpec, raw: Mapping[str, Any], root: str) -> Planned:
     run = outline(raw)
     state, key, items = "missing", "", run.num
     try:
@@ -109,13 +109,13 @@ def _planned(want: Wanted, raw: Mapping[str, Any], root: str) -> Planned:
     hours = {gpu: flops / (peak[dtype] * 1e12 * UTILISATION) / 3600 for gpu, peak in PEAK.items()}
     kept = getattr(run.bench, "kept_mb", PNG_MB)
     evaluations = items * (expected.evaluations + expected.weak)
-    return Planned(want, state, key, items, evaluations, flops, hours, items * kept / 1000, run.model, run.bench)
+    return Planned(spec, state, key, items, evaluations, flops, hours, items * kept / 1000, run.model, run.bench)
 
 
 def show_run_plan(raw: Mapping[str, Any], root: str, console: Console) -> None:
     """python run.py ... plan=true: one run, before any weight is loaded; UserError as for the run itself."""
     about = outline(raw)
-    one = _planned(Wanted("", about.name, about.name, raw["bench"]["name"], {}), raw, root)
+    one = _planned(RunSpec("", about.name, about.name, raw["bench"]["name"], {}), raw, root)
     unit, name = about.model.unit, one.key or f"{about.model.name}-{about.name}"
     state = f"{one.items // unit} units to make" if one.key else one.state
     console.print(f"{name}: {about.num:,} items in {-(-about.num // unit):,} units of {unit}; {state}", soft_wrap=True)
@@ -162,24 +162,24 @@ def show_plan_of(folder: Path, name: str, profile: str, num: int | None, root: s
     console = Console(highlight=False)
     console.width = max(console.width, 120)  # a pipe has no width of its own, and rich would fold at 80 columns
     for panel in panels(folder, name):
-        exhibit = find_exhibit(folder, panel)
-        chosen = exhibit.profile(profile)
+        experiment = find_experiment(folder, panel)
+        chosen = experiment.profile(profile)
         if chosen.study:
             console.print(
-                f"{exhibit.title}: computed of the networks themselves, seconds a row; nothing is sampled", soft_wrap=True
+                f"{experiment.title}: computed of the networks themselves, seconds a row; nothing is sampled", soft_wrap=True
             )
             continue
-        show_plan(exhibit, chosen, plan(exhibit, chosen, num, root), console)
+        show_plan(experiment, chosen, plan(experiment, chosen, num, root), console)
 
 
-def show_plan(exhibit: Exhibit, profile: Profile, plans: Sequence[Planned], console: Console) -> None:
+def show_plan(experiment: ExperimentSpec, profile: Profile, plans: Sequence[Planned], console: Console) -> None:
     """The plan as a table, what has to be fetched, and what may be done with it."""
     rows = []
     seen: set[str] = set()
     total = {"items": 0, "evaluations": 0.0, "flops": 0.0, "disk": 0.0, **dict.fromkeys(PEAK, 0.0)}
     for one in plans:
         # Rows on two benches, and rows that are one run, cost what they cost once each.
-        same = one.key or canonical({**one.want.set, "group": one.want.group})
+        same = one.key or canonical({**one.spec.set, "group": one.spec.group})
         if same not in seen:
             total["items"] += one.items
             total["evaluations"] += one.evaluations
@@ -189,11 +189,11 @@ def show_plan(exhibit: Exhibit, profile: Profile, plans: Sequence[Planned], cons
                 total[gpu] += hours
         seen.add(same)
         cells = [f"{one.items:,}", f"{one.evaluations:,.0f}", _peta(one.flops), *(_hours(h) for h in one.hours.values())]
-        label = f"{profile.groups[one.want.group].label}, {one.want.label}"
-        rows.append([label, one.want.bench, one.state, *cells, _gigabytes(one.disk_gb)])
+        label = f"{profile.groups[one.spec.group].label}, {one.spec.label}"
+        rows.append([label, one.spec.bench, one.state, *cells, _gigabytes(one.disk_gb)])
     cells = [f"{total['items']:,}", f"{total['evaluations']:,.0f}", _peta(total["flops"]), *(_hours(total[g]) for g in PEAK)]
     rows.append(["all", "", "", *cells, _gigabytes(total["disk"])])
-    console.print(f"{exhibit.title}, profile {profile.name}: what is missing")
+    console.print(f"{experiment.title}, profile {profile.name}: what is missing")
     head = ["", "bench", "state", "items", "network calls", "PFLOP", *(f"{gpu} h" for gpu in PEAK), "disk GB"]
     console.print(console_table(head, rows))
     console.print(BASIS, soft_wrap=True)
@@ -220,7 +220,7 @@ def as_data(plans: Sequence[Planned]) -> list[dict[str, Any]]:
     """The plan as plain data."""
     return [
         {
-            **asdict(one.want),
+            **asdict(one.spec),
             "state": one.state,
             "key": one.key,
             "items": one.items,

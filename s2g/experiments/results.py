@@ -1,6 +1,6 @@
 """What was measured for a table or figure, as one JSON file: everything a reader needs, and nothing has to be run to print it.
 
-schema, exhibit, profile, num                        what it is of
+schema, experiment, profile, num                        what it is of
 made: {command, date, machine, torch, s2g}           how it was made
 columns: {column: {label, higher, digits}}           how they are shown
 rows: [{group, row, label, command, status,          a row of a group; status: run | not run | not built | why not
@@ -43,7 +43,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Measured:
+class ResultRow:
     """A row of one group."""
 
     group: str
@@ -70,14 +70,14 @@ class Measured:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything measured for one exhibit in one profile."""
+    """Everything measured for one experiment in one profile."""
 
     exhibit: str
     profile: str
     num: int | None  # what was asked for; None: the profile's own
     made: Mapping[str, Any]
     columns: Mapping[str, Any]  # column -> label, higher, digits
-    rows: tuple[Measured, ...]
+    rows: tuple[ResultRow, ...]
 
     def write(self, path: Path) -> None:
         """As JSON, atomically."""
@@ -97,7 +97,7 @@ class Results:
             raise UserError(f"{path}: written by another version of S2G", todo="make it again")
         if lacking := [name for name in columns if name not in raw["columns"]]:
             raise UserError(f"{path}: written before it had a column {', '.join(lacking)}", todo=again)
-        rows = tuple(read(Measured, row, f"rows.{at}") for at, row in enumerate(raw.pop("rows")))
+        rows = tuple(read(ResultRow, row, f"rows.{at}") for at, row in enumerate(raw.pop("rows")))
         return Results(**raw, rows=rows)
 
 

@@ -23,13 +23,13 @@ from s2g.errors import NotBuiltError, UserError, lacks
 from s2g.experiments.composition import composed, composing, named
 from s2g.experiments.measure import columns_of, measure
 from s2g.experiments.results import NOT_BUILT, Results, counts_of
-from s2g.experiments.specification import Exhibit, Profile, Wanted, wanted
-from s2g.experiments.specification_file import find_exhibit
+from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec, run_specs
+from s2g.experiments.specification_file import find_experiment
 from s2g.experiments.studies.study import asks_networks
 from s2g.experiments.study_rows import measure_study, study_columns
 from s2g.experiments.trained import trained
 from s2g.integrations.wandb.run_log import WandbConfig
-from s2g.integrations.wandb.table_log import log_exhibit
+from s2g.integrations.wandb.table_log import log_experiment
 from s2g.io.atomic import write_bytes, write_json
 from s2g.io.interrupt import uninterrupted
 from s2g.report.drawing import read_drawing, write_arrays
@@ -64,19 +64,19 @@ class Maker:
         pool: workers that are there already, for several tables in one go.
         """
         began = time.perf_counter()
-        exhibit = find_exhibit(self.folder, name)
-        if exhibit.only_printed:
-            console.print(console_table(*only_printed(exhibit)))
-            console.print(f"The paper's numbers alone; there is nothing to run: {exhibit.only_printed}", soft_wrap=True)
+        experiment = find_experiment(self.folder, name)
+        if experiment.only_printed:
+            console.print(console_table(*only_printed(experiment)))
+            console.print(f"The paper's numbers alone; there is nothing to run: {experiment.only_printed}", soft_wrap=True)
             return None
-        profile = exhibit.profile(profile_name)
+        profile = experiment.profile(profile_name)
         try:  # before anything is sampled
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"--out {self.out}: cannot be written ({error.strerror})", todo="--out FOLDER") from error
         rows, runs, why = self.resolved(profile)
         # Before anything is sampled: a metric that is not there is a mistake.
-        columns = study_columns(exhibit, profile, rows) if profile.study else columns_of(profile, rows)
+        columns = study_columns(experiment, profile, rows) if profile.study else columns_of(profile, rows)
         with ExitStack() as used:
             scores: dict[int, Score] = {}
             if not profile.study:
@@ -93,41 +93,41 @@ class Maker:
                 "s2g": __version__,
             }
             if profile.study:
-                measured = measure_study(exhibit, profile, rows, runs, why)
+                measured = measure_study(experiment, profile, rows, runs, why)
             else:
                 measured = measure(profile, rows, scores, why, self.root)
-            results = Results(exhibit.name, profile.name, self.num, made, columns, measured)
+            results = Results(experiment.name, profile.name, self.num, made, columns, measured)
             gallery = gallery_of_rows(profile, rows, scores, self.root)
             drawn = None
             if profile.drawing is not None and runs:
                 drawn = read_drawing(profile.drawing).collect(profile, rows, runs, self.root)
-        endings = write(results, exhibit, gallery, self.out, drawn)
-        console.print(console_of(exhibit, results, console.width))
+        endings = write(results, experiment, gallery, self.out, drawn)
+        console.print(console_of(experiment, results, console.width))
         for remark in numbered(results):  # a number in a cell is of no use without its words
             console.print(remark, soft_wrap=True, markup=False)
         more = len(profile.columns) - 2
         if more > 0:
             console.print(f"and {more} more column{'s' * (more > 1)} in the files")
-        files = f"{self.out / f'{exhibit.name}-{profile.name}'}{', '.join(endings)}"
+        files = f"{self.out / f'{experiment.name}-{profile.name}'}{', '.join(endings)}"
         console.print(f"{counts_of(results)}; {time.perf_counter() - began:.0f} s. {files}", soft_wrap=True)
         if self.logger is not None:
-            console.print(log_exhibit(self.logger, exhibit, results, self.out), soft_wrap=True)
+            console.print(log_experiment(self.logger, experiment, results, self.out), soft_wrap=True)
         return results
 
-    def resolved(self, profile: Profile) -> tuple[list[Wanted], dict[int, Any], dict[int, str]]:
+    def resolved(self, profile: Profile) -> tuple[list[RunSpec], dict[int, Any], dict[int, str]]:
         """Rows; by their place the runs of those that can be run, and why the others cannot.
 
         Of a study that asks no network the runs are outlines: they need no weights.
         """
-        rows, runs, why = wanted(profile), {}, {}
+        rows, runs, why = run_specs(profile), {}, {}
         weights = not profile.study or asks_networks(profile.study)
         with composing():
-            for place, want in enumerate(rows):
-                raw = composed(want)
+            for place, spec in enumerate(rows):
+                raw = composed(spec)
                 if self.num is not None:
                     raw["num"] = self.num
                 try:
-                    with named(want):
+                    with named(spec):
                         if not weights:
                             runs[place] = outline(raw)
                             continue
@@ -174,7 +174,7 @@ def what_lacks(said: str, model: Mapping[str, Any]) -> str:
     return f"no weights: {network if key == 'model.weights' else f'{key} = {value}'}"
 
 
-def gallery_of_rows(profile: Profile, rows: Sequence[Wanted], scores: Mapping[int, Score], root: str) -> Gallery | None:
+def gallery_of_rows(profile: Profile, rows: Sequence[RunSpec], scores: Mapping[int, Score], root: str) -> Gallery | None:
     """The items that a profile shows, under every row that was run; None where it shows none or nothing was run.
 
     Groups whose items are others than the first one's (other prompts) are left out: noises could not be compared.
@@ -185,13 +185,13 @@ def gallery_of_rows(profile: Profile, rows: Sequence[Wanted], scores: Mapping[in
     shown: dict[str, Score] = {}
     labels: dict[str, str] = {}
     for place, found in scores.items():
-        want, run = rows[place], found.run
-        name = f"{want.group}.{want.row}" if several else want.row
+        spec, run = rows[place], found.run
+        name = f"{spec.group}.{spec.row}" if several else spec.row
         if name in shown or (run.bench.items_id(), run.seed) != (first.bench.items_id(), first.seed):
             continue  # of a row that is several runs, the first
         shown[name] = found
-        labels[name] = f"{profile.groups[want.group].label}, {want.label}" if several else want.label
-        against = name if want.row == profile.against and not against else against
+        labels[name] = f"{profile.groups[spec.group].label}, {spec.label}" if several else spec.label
+        against = name if spec.row == profile.against and not against else against
     items = profile.grid.items
     chosen = range(items.start, min(items.stop, *(found.run.num for found in shown.values())))
     return gallery_of(shown, labels, against or next(iter(shown)), chosen, root) if chosen else None
@@ -199,7 +199,7 @@ def gallery_of_rows(profile: Profile, rows: Sequence[Wanted], scores: Mapping[in
 
 def write(
     results: Results,
-    exhibit: Exhibit,
+    experiment: ExperimentSpec,
     gallery: Gallery | None,
     out: Path,
     drawn: Mapping[str, np.ndarray] | None = None,
@@ -213,7 +213,7 @@ def write(
     stem = f"{results.exhibit}-{results.profile}"
     results.write(out / f"{stem}.json")
     for ending, text in (("md", markdown_of), ("csv", csv_of), ("tex", tex_of)):
-        write_bytes(out / f"{stem}.{ending}", text(exhibit, results).encode())
+        write_bytes(out / f"{stem}.{ending}", text(experiment, results).encode())
     keys = sorted({key for row in results.rows for key in row.keys.values()})
     write_json(out / f"{stem}.runs.json", {"runs": keys})
     endings = [".json", ".md", ".csv", ".tex"]
@@ -226,4 +226,4 @@ def write(
     if drawn is not None:
         write_arrays(out / f"{stem}.drawing.npz", drawn)
         endings.append(".drawing.npz")
-    return endings + [path.name.removeprefix(stem) for path in write_pictures(exhibit, results, gallery, out)]
+    return endings + [path.name.removeprefix(stem) for path in write_pictures(experiment, results, gallery, out)]

@@ -46,7 +46,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Line:
+class RowSpec:
     """A row: a method with its knobs; with `sweep`, one row for each value, with `over`, several runs in one row."""
 
     label: str
@@ -107,7 +107,7 @@ class Profile:
     set: Setting
     groups: Mapping[str, Group]
     columns: Mapping[str, Column]
-    rows: Mapping[str, Line]
+    rows: Mapping[str, RowSpec]
     against: str  # the row every difference is taken to
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)  # group -> its rows, where they are not all
     plot: Plot | None = None
@@ -121,7 +121,7 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Exhibit:
+class ExperimentSpec:
     """One table or figure."""
 
     name: str  # of its file
@@ -159,7 +159,7 @@ class Exhibit:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RunSpec:
     """A row of one group on one bench: a run, as it would be typed."""
 
     group: str
@@ -168,7 +168,7 @@ class Wanted:
     bench: str
     set: Setting
     where: str = ""  # file and line of its row
-    study: Setting = field(default_factory=dict)  # knobs of the study, where the exhibit is one
+    study: Setting = field(default_factory=dict)  # knobs of the study, where the experiment is one
 
     @property
     def overrides(self) -> list[str]:
@@ -176,7 +176,7 @@ class Wanted:
         return [f"{key}={word(value)}" for key, value in self.set.items()]
 
 
-def wanted(profile: Profile) -> list[Wanted]:
+def run_specs(profile: Profile) -> list[RunSpec]:
     """Every run a profile names, in the order of its rows; a row on two benches is two."""
     found = []
     for group, about in profile.groups.items():
@@ -189,7 +189,7 @@ def wanted(profile: Profile) -> list[Wanted]:
                 given = {**profile.set, **about.set, **line.set, **point, **({"bench": bench} if bench else {})}
                 name = str(given.get("bench", "shapes"))
                 knobs = {key.removeprefix(STUDY): given.pop(key) for key in list(given) if key.startswith(STUDY)}
-                found.append(Wanted(group, row, line.label, name, given, line.where, knobs))
+                found.append(RunSpec(group, row, line.label, name, given, line.where, knobs))
     return found
 
 

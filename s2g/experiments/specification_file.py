@@ -11,7 +11,19 @@ from pathlib import Path
 from s2g.config.coerce import only
 from s2g.errors import UserError, unknown
 from s2g.experiments.pooled import STATISTICS
-from s2g.experiments.specification import PROFILES, Column, Exhibit, Grid, Group, Line, Plot, Profile, Setting, points, word
+from s2g.experiments.specification import (
+    PROFILES,
+    Column,
+    ExperimentSpec,
+    Grid,
+    Group,
+    Plot,
+    Profile,
+    RowSpec,
+    Setting,
+    points,
+    word,
+)
 from s2g.experiments.yaml_lines import Located
 from s2g.report.drawing import read_drawing
 
@@ -19,7 +31,7 @@ PARTS = {"title", "source", "notes", "remarks", "columns", "paper", "rows", "aga
 KINDS = ("table", "fig", "eq")  # tables and figures of the paper, and equations put to the test
 
 
-def read_exhibit(path: Path) -> Exhibit:
+def read_experiment(path: Path) -> ExperimentSpec:
     """A table's or figure's YAML, checked against itself; UserError with file and line for what makes no sense."""
     file = Located.of(path)
     raw = dict(file.content)
@@ -48,27 +60,27 @@ def read_exhibit(path: Path) -> Exhibit:
             raise UserError("profiles, or printed with the reason why there is nothing to run: one of the two is needed")
     remarks = tuple(raw.get("remarks") or ())
     notes, labels = tuple(raw.get("notes") or ()), {row: str(about.get("label", row)) for row, about in rows.items()}
-    return Exhibit(path.stem, raw["title"], raw["source"], notes, columns, paper, profiles, labels, reason, remarks)
+    return ExperimentSpec(path.stem, raw["title"], raw["source"], notes, columns, paper, profiles, labels, reason, remarks)
 
 
-def find_exhibit(folder: Path, name: str) -> Exhibit:
+def find_experiment(folder: Path, name: str) -> ExperimentSpec:
     """folder/NAME.yaml; UserError with the nearest name if there is none."""
-    names = exhibits(folder)
+    names = experiment_names(folder)
     if name not in names:
         raise unknown("experiment", name, names, todo="experiments are read from a checkout" if not names else "")
-    return read_exhibit(folder / f"{name}.yaml")
+    return read_experiment(folder / f"{name}.yaml")
 
 
 def panels(folder: Path, name: str) -> list[str]:
     """NAME itself, or where there is none, its panels: fig7 is fig7a, fig7b, ...; UserError if there is neither."""
-    known = exhibits(folder)
+    known = experiment_names(folder)
     parts = [known_name for known_name in known if known_name[:-1] == name and known_name[-1].isalpha()]
     if name in known or not parts:
-        return [find_exhibit(folder, name).name]
+        return [find_experiment(folder, name).name]
     return parts
 
 
-def exhibits(folder: Path) -> list[str]:
+def experiment_names(folder: Path) -> list[str]:
     """Names of the tables and figures there are, by number: table1, ..., fig7a, ..."""
     names = (path.stem for pattern in ("table*.yaml", "fig*.yaml", "eq*.yaml") for path in folder.glob(pattern))
     return sorted(names, key=lambda name: (KINDS.index(re.sub(r"\d.*", "", name)), int(re.sub(r"\D", "", name) or 0), name))
@@ -92,7 +104,7 @@ def _profile(
                 raise unknown(f"columns.{column}.beside", values.beside, columns)
             if values.over and values.over not in STATISTICS:
                 raise unknown(f"columns.{column}.over", values.over, STATISTICS)
-    lines: dict[str, Line] = {}
+    lines: dict[str, RowSpec] = {}
     without = about.get("without") or []
     over = about.get("rows") or {}
     for row in without:
@@ -103,7 +115,7 @@ def _profile(
         where = (*place, "rows", row) if row in over else ("rows", row)
         merged = {**rows.get(row, {}), **(over.get(row) or {})}
         merged["set"] = {**(rows.get(row, {}).get("set") or {}), **((over.get(row) or {}).get("set") or {})}
-        lines.update(_swept(row, replace(file.read(Line, merged, *where), where=file.place(*where))))
+        lines.update(_swept(row, replace(file.read(RowSpec, merged, *where), where=file.place(*where))))
     groups = {g: file.read(Group, a, *place, "groups", g) for g, a in (about.get("groups") or {}).items()}
     against = about.get("against", raw.get("against", ""))
     limited = about.get("only") or {}
@@ -137,7 +149,7 @@ def _column(file: Located, about: Setting, *keys: str) -> Column:
     return replace(file.read(Column, about, *keys), where=file.place(*keys))
 
 
-def _swept(row: str, line: Line) -> dict[str, Line]:
+def _swept(row: str, line: RowSpec) -> dict[str, RowSpec]:
     """A row for each point of its sweep, named ROW@VALUE; {} in its label stands for the value, which else comes after it."""
     if not line.sweep:
         return {row: line}

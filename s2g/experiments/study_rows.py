@@ -1,4 +1,4 @@
-"""Rows of an exhibit that is a study: numbers of networks themselves, over training seeds."""
+"""Rows of an experiment that is a study: numbers of networks themselves, over training seeds."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from s2g.engine.run import Outline, Run
 from s2g.errors import unknown
 from s2g.experiments.composition import named
 from s2g.experiments.measure import keys_of
-from s2g.experiments.results import RUN, Cell, Measured
-from s2g.experiments.specification import Exhibit, Profile, Wanted
+from s2g.experiments.results import RUN, Cell, ResultRow
+from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec
 from s2g.experiments.studies.study import read_study
 from s2g.metrics.statistics import over_seeds
 
 
-def study_columns(exhibit: Exhibit, profile: Profile, rows: Sequence[Wanted]) -> dict[str, dict[str, Any]]:
+def study_columns(experiment: ExperimentSpec, profile: Profile, rows: Sequence[RunSpec]) -> dict[str, dict[str, Any]]:
     """Label, direction and digits of each column; UserError for a quantity that the study has not."""
     known = read_study(profile.study, rows[0].study).quantities
     found = {}
@@ -30,12 +30,16 @@ def study_columns(exhibit: Exhibit, profile: Profile, rows: Sequence[Wanted]) ->
 
 
 def measure_study(
-    exhibit: Exhibit, profile: Profile, rows: Sequence[Wanted], runs: Mapping[int, Run | Outline], why: Mapping[int, str]
-) -> tuple[Measured, ...]:
+    experiment: ExperimentSpec,
+    profile: Profile,
+    rows: Sequence[RunSpec],
+    runs: Mapping[int, Run | Outline],
+    why: Mapping[int, str],
+) -> tuple[ResultRow, ...]:
     """A line for each row: the mean over its runs (networks trained from other seeds) with its t interval."""
     places: dict[tuple[str, str], list[int]] = {}
-    for place, want in enumerate(rows):
-        places.setdefault((want.group, want.row), []).append(place)
+    for place, spec in enumerate(rows):
+        places.setdefault((spec.group, spec.row), []).append(place)
     studies, values = {}, {}
     for place, run in runs.items():
         with named(rows[place]):
@@ -53,11 +57,11 @@ def measure_study(
                 other = [values[place][column.metric] for place in reference]
                 delta = over_seeds([a - b for a, b in zip(own, other, strict=True)])
             cells[name] = Cell.of(over_seeds(own), delta)
-        line = Measured(
+        line = ResultRow(
             group,
             row,
             rows[at[0]].label,
-            f"make {exhibit.name}",
+            f"make {experiment.name}",
             RUN if len(have) == len(at) else why[next(place for place in at if place in why)],
             keys_of(rows, {place: runs[place] for place in have}),
             profile.reference(row),

@@ -20,7 +20,7 @@ from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.run import Run
 from s2g.errors import UserError
 from s2g.experiments.matching import brought_to, steps_of_equal_cost
-from s2g.experiments.tuning_specification import Experiment, Knobs, Row, read_experiment
+from s2g.experiments.tuning_specification import Knobs, Row, TuningSpec, read_tuning
 from s2g.io.atomic import write_bytes
 from s2g.report.tables import console_table, heading, scale_of, with_interval
 from s2g.scoring.score import Score, score
@@ -57,7 +57,7 @@ def chosen_path(path: Path) -> Path:
 
 def tune(path: Path, root: str, workers: int | None) -> None:
     """Choose what an experiment's YAML leaves open, print what was tried, and write NAME.chosen.yaml beside it."""
-    experiment, console = read_experiment(path), Console(highlight=False)
+    experiment, console = read_tuning(path), Console(highlight=False)
     console.width = max(console.width, 120)  # a pipe has no width of its own, and rich would fold at 80 columns
     chosen: dict[str, dict[str, Any]] = {}
     with LocalExecutor(ExecutorConfig(workers=workers)) as executor:
@@ -99,7 +99,7 @@ def stages(rows: Mapping[str, Row]) -> list[list[str]]:
     return found
 
 
-def candidates(experiment: Experiment, name: str, chosen: Mapping[str, Any], laboratory: Laboratory) -> list[dict[str, Any]]:
+def candidates(experiment: TuningSpec, name: str, chosen: Mapping[str, Any], laboratory: Laboratory) -> list[dict[str, Any]]:
     """What to try for one row, {knobs, sampler}: the product of what it lists, over what it states and takes over."""
     row = experiment.rows[name]
     taken: dict[str, Any] = dict(chosen[row.like]["knobs"]) if row.like else {}
@@ -114,7 +114,7 @@ def candidates(experiment: Experiment, name: str, chosen: Mapping[str, Any], lab
 
 
 def matched(
-    experiment: Experiment, name: str, about: dict[str, Any], chosen: Mapping[str, Any], laboratory: Laboratory
+    experiment: TuningSpec, name: str, about: dict[str, Any], chosen: Mapping[str, Any], laboratory: Laboratory
 ) -> dict[str, Any]:
     """A row's knobs and sampler with its match resolved to plain numbers."""
     row, knobs = experiment.rows[name], about["knobs"]
@@ -139,7 +139,7 @@ def matched(
     return {**about, "knobs": {**knobs, by: brought_to(target, scale_at, low, high)}}
 
 
-def run_of(experiment: Experiment, name: str, about: Mapping[str, Any], num: int | None = None) -> Run:
+def run_of(experiment: TuningSpec, name: str, about: Mapping[str, Any], num: int | None = None) -> Run:
     """A row's run on the tuning seed."""
     return experiment.run(experiment.rows[name].guidance, about["knobs"], experiment.tune, num, about["sampler"])
 

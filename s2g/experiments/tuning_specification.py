@@ -52,7 +52,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class TuningSpec:
     """Model, bench and rows; `against` is the row every difference is taken to."""
 
     model: str
@@ -73,7 +73,7 @@ class Experiment:
         return trained(resolve({**raw, "seed": part.seed, "num": num or part.num})[0])
 
 
-def read_experiment(path: Path) -> Experiment:
+def read_tuning(path: Path) -> TuningSpec:
     """An experiment's YAML, checked; UserError for what it does not say or says of rows that are not there."""
     raw = read_yaml(path)
     rows = {row: read(Row, values, f"rows.{row}") for row, values in raw.pop("rows", {}).items()}
@@ -88,7 +88,7 @@ def read_experiment(path: Path) -> Experiment:
         check_match(row, values)
     only({"model", "bench", "against", "sampler"}, raw, path.name)
     named = {key: coerce(str, raw.get(key), f"{path.name}: {key}") for key in ("model", "bench", "against")}
-    experiment = Experiment(**named, tune=parts["tune"], report=parts["report"], rows=rows, sampler=raw.get("sampler", {}))
+    experiment = TuningSpec(**named, tune=parts["tune"], report=parts["report"], rows=rows, sampler=raw.get("sampler", {}))
     if experiment.against not in rows:
         raise unknown("against", experiment.against, rows)
     return experiment

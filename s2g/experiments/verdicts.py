@@ -14,9 +14,9 @@ from rich.console import Console
 
 from s2g.errors import UserError
 from s2g.experiments.claims import Check, Claim, read_claims, rows_of, tiers
-from s2g.experiments.results import Measured, Results
-from s2g.experiments.specification import PROFILES, Exhibit
-from s2g.experiments.specification_file import find_exhibit
+from s2g.experiments.results import ResultRow, Results
+from s2g.experiments.specification import PROFILES, ExperimentSpec
+from s2g.experiments.specification_file import find_experiment
 from s2g.io.atomic import write_bytes
 from s2g.report.tables import console_table, markdown_table
 
@@ -59,16 +59,16 @@ def judge(claim: Claim, profile: str, folder: Path, out: Path) -> Judged:
     """A claim's verdict from the results that lie in `out`; nothing is run."""
     found: list[Found] = []
     for check in claim.checks.get(profile, ()):
-        found += _judged(check, profile, find_exhibit(folder, check.exhibit), out)
+        found += _judged(check, profile, find_experiment(folder, check.exhibit), out)
     return Judged(claim, profile, found)
 
 
-def _judged(check: Check, profile_name: str, exhibit: Exhibit, out: Path) -> Iterator[Found]:
-    path = out / f"{exhibit.name}-{profile_name}.json"
+def _judged(check: Check, profile_name: str, experiment: ExperimentSpec, out: Path) -> Iterator[Found]:
+    path = out / f"{experiment.name}-{profile_name}.json"
     if not path.exists():
-        yield Found(Verdict.NOT_RUN, f"{exhibit.name} was not run in profile {profile_name}", "")
+        yield Found(Verdict.NOT_RUN, f"{experiment.name} was not run in profile {profile_name}", "")
         return
-    profile = exhibit.profile(profile_name)
+    profile = experiment.profile(profile_name)
     results = Results.load(path, [column for column in check.columns if column in profile.columns])
     measured = {(row.group, row.row): row for row in results.rows}
     if len(profile.groups) > 1:  # a comparison says which group it is of
@@ -86,7 +86,7 @@ def _judged(check: Check, profile_name: str, exhibit: Exhibit, out: Path) -> Ite
             yield _one(check, one, reference, column, results, path.name)
 
 
-def _one(check: Check, row: Measured | None, reference: Measured | None, column: str, results: Results, file: str) -> Found:
+def _one(check: Check, row: ResultRow | None, reference: ResultRow | None, column: str, results: Results, file: str) -> Found:
     if row is None or not row.cells:
         return Found(Verdict.NOT_RUN, "no such row was run" if row is None else f"{row.label}: {row.status}", file)
     if check.kind == "value":
@@ -117,7 +117,7 @@ def compare(kind: str, low: float, high: float, higher: bool, margin: float = 0.
     return Verdict.HOLDS if holds else Verdict.NOT if not_so else Verdict.INCONCLUSIVE
 
 
-def _value(check: Check, row: Measured, reference: Measured | None, column: str, results: Results, file: str) -> Found:
+def _value(check: Check, row: ResultRow, reference: ResultRow | None, column: str, results: Results, file: str) -> Found:
     limit = check.at_most if check.at_least is None else check.at_least
     assert limit is not None
     if column == "flops":
@@ -140,7 +140,7 @@ def _value(check: Check, row: Measured, reference: Measured | None, column: str,
     return Found(Verdict.HOLDS if high <= limit else Verdict.NOT if low > limit else Verdict.INCONCLUSIVE, said, file)
 
 
-def _ordered(a: Measured | None, b: Measured | None, column: str, results: Results, file: str) -> Found:
+def _ordered(a: ResultRow | None, b: ResultRow | None, column: str, results: Results, file: str) -> Found:
     for row in (a, b):
         if row is None or row.cell(column) is None:
             return Found(Verdict.NOT_RUN, "no such row was run" if row is None else f"{row.label}: {row.status}", file)
@@ -161,7 +161,7 @@ def _ordered(a: Measured | None, b: Measured | None, column: str, results: Resul
     return Found(compare("better", low, high, bool(about["higher"])), said, file)
 
 
-def _beside(column: str, *rows: Measured | None) -> str:
+def _beside(column: str, *rows: ResultRow | None) -> str:
     """How many items the numbers are of, and what must be said beside them."""
     cells = [(row, row.cell(column)) for row in rows if row is not None]
     counts = ", ".join(map(str, sorted({row.n for row, _ in cells if row.n})))

@@ -13,7 +13,7 @@ from s2g.config.registry import Entry, Registry
 from s2g.config.schema import read
 from s2g.engine.run import Run
 from s2g.errors import UserError
-from s2g.experiments.specification import Profile, Wanted
+from s2g.experiments.specification import Profile, RunSpec
 from s2g.io.atomic import write_bytes
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ Arrays = Mapping[str, np.ndarray]
 class Drawing(Protocol):
     """A frozen dataclass of knobs; arrays are named GROUP/ROW/WHAT."""
 
-    def collect(self, profile: Profile, rows: Sequence[Wanted], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
+    def collect(self, profile: Profile, rows: Sequence[RunSpec], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
         """What is drawn, of the runs that were made, by place among `rows`; of a row that is several runs, the first."""
         ...
 
@@ -55,7 +55,7 @@ def read_drawing(raw: Mapping[str, Any]) -> Drawing:
     return read(DRAWINGS.load(str(raw["kind"])), {key: value for key, value in raw.items() if key != "kind"}, "drawing")
 
 
-def first_runs(rows: Sequence[Wanted], runs: Mapping[int, Run]) -> dict[tuple[str, str], int]:
+def first_runs(rows: Sequence[RunSpec], runs: Mapping[int, Run]) -> dict[tuple[str, str], int]:
     """Group and row to the place of its first run."""
     found: dict[tuple[str, str], int] = {}
     for place in sorted(runs):

@@ -1,4 +1,4 @@
-"""Measured results as plots: curves over a knob or over the cost, or points of one column over another."""
+"""ResultRow results as plots: curves over a knob or over the cost, or points of one column over another."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from s2g.experiments.results import Measured, Results
-from s2g.experiments.specification import Exhibit, Plot, Profile, word
+from s2g.experiments.results import ResultRow, Results
+from s2g.experiments.specification import ExperimentSpec, Plot, Profile, word
 from s2g.io.atomic import write_bytes
 from s2g.report.drawing import read_arrays, read_drawing
 from s2g.report.gallery import picture_of
@@ -43,25 +43,25 @@ class Point:
     high: float
 
 
-def figure_of(exhibit: Exhibit, results: Results) -> Figure:
+def figure_of(experiment: ExperimentSpec, results: Results) -> Figure:
     """The plot of an exhibit's results; ValueError if it has none."""
-    profile = exhibit.profile(results.profile)
+    profile = experiment.profile(results.profile)
     if profile.plot is None:
-        raise ValueError(f"{exhibit.name}: no plot is described")
+        raise ValueError(f"{experiment.name}: no plot is described")
     points = profile.plot.x in profile.columns
     with matplotlib.rc_context(STYLE):
         return _points(profile, profile.plot, results) if points else _curves(profile, profile.plot, results)
 
 
-def write_pictures(exhibit: Exhibit, results: Results, gallery: Gallery | None, out: Path) -> list[Path]:
+def write_pictures(experiment: ExperimentSpec, results: Results, gallery: Gallery | None, out: Path) -> list[Path]:
     """NAME-PROFILE.svg and .png of what was measured, .grid.* of its images and .drawing.* of what is drawn, where there are
     such."""
     stem, figures = f"{results.exhibit}-{results.profile}", {}
-    if exhibit.profile(results.profile).plot is not None and any(row.cells for row in results.rows):
-        figures[stem] = figure_of(exhibit, results)
+    if experiment.profile(results.profile).plot is not None and any(row.cells for row in results.rows):
+        figures[stem] = figure_of(experiment, results)
     if gallery is not None:
         figures[f"{stem}.grid"] = picture_of(gallery)
-    profile, kept = exhibit.profile(results.profile), out / f"{stem}.drawing.npz"
+    profile, kept = experiment.profile(results.profile), out / f"{stem}.drawing.npz"
     if profile.drawing is not None and kept.exists():
         with matplotlib.rc_context(STYLE):
             figures[f"{stem}.drawing"] = read_drawing(profile.drawing).figure(profile, read_arrays(kept))
@@ -152,7 +152,7 @@ def series(profile: Profile, plot: Plot, results: Results, column: str, delta: b
     return found
 
 
-def _x(knobs: Mapping[str, Any], key: str, row: Measured) -> float | None:
+def _x(knobs: Mapping[str, Any], key: str, row: ResultRow) -> float | None:
     """A row's place: its knob, the width of a window, or its cost in GFLOP; None where it has no such knob."""
     if key == "flops":
         return None if row.flops is None else row.flops / 1e9

@@ -12,8 +12,8 @@ from s2g.engine.run import Run
 from s2g.experiments.measure import keys_of
 from s2g.experiments.results import Results
 from s2g.experiments.runner import Maker
-from s2g.experiments.specification import PROFILES, Exhibit
-from s2g.experiments.specification_file import exhibits, find_exhibit
+from s2g.experiments.specification import PROFILES, ExperimentSpec
+from s2g.experiments.specification_file import experiment_names, find_experiment
 from s2g.report.gallery import read_gallery
 from s2g.report.html.page import Gallery
 from s2g.report.renderers import console_of, notes
@@ -23,8 +23,8 @@ def draw_results(folder: Path, out: Path, console: Console) -> None:
     """The plot of everything that was measured and has one, from its file: no model, no run, no store."""
     from s2g.report.plots import write_pictures
 
-    for exhibit, results in measured_results(folder, out):
-        for path in write_pictures(exhibit, results, kept_gallery(results, out), out):
+    for experiment, results in measured_results(folder, out):
+        for path in write_pictures(experiment, results, kept_gallery(results, out), out):
             console.print(os.path.relpath(path), soft_wrap=True)
 
 
@@ -34,32 +34,32 @@ def kept_gallery(results: Results, out: Path) -> Gallery | None:
     return read_gallery(path) if path.exists() else None
 
 
-def measured_results(folder: Path, out: Path) -> Iterator[tuple[Exhibit, Results]]:
-    """Every result that lies in `out`, with the exhibit it is of."""
-    for name in exhibits(folder):
+def measured_results(folder: Path, out: Path) -> Iterator[tuple[ExperimentSpec, Results]]:
+    """Every result that lies in `out`, with the experiment it is of."""
+    for name in experiment_names(folder):
         for profile in PROFILES:
             if (path := out / f"{name}-{profile}.json").exists():
-                exhibit = find_exhibit(folder, name)
-                yield exhibit, Results.load(path, exhibit.profile(profile).columns)
+                experiment = find_experiment(folder, name)
+                yield experiment, Results.load(path, experiment.profile(profile).columns)
 
 
 def print_results(folder: Path, out: Path, console: Console) -> None:
     """What was measured and written before: no model, no run, no store; stale rows are named."""
-    for exhibit, results in measured_results(folder, out):
-        console.print(f"{exhibit.title}, profile {results.profile}")
-        console.print(console_of(exhibit, results, console.width))
-        console.print("\n".join(notes(exhibit, results)), soft_wrap=True)
-        old = stale(exhibit, results, folder)
+    for experiment, results in measured_results(folder, out):
+        console.print(f"{experiment.title}, profile {results.profile}")
+        console.print(console_of(experiment, results, console.width))
+        console.print("\n".join(notes(experiment, results)), soft_wrap=True)
+        old = stale(experiment, results, folder)
         if old:
             console.print(
-                f"stale: {', '.join(old)} would be other runs today; make {exhibit.name} makes them again", soft_wrap=True
+                f"stale: {', '.join(old)} would be other runs today; make {experiment.name} makes them again", soft_wrap=True
             )
         console.print()
 
 
-def stale(exhibit: Exhibit, results: Results, folder: Path) -> list[str]:
+def stale(experiment: ExperimentSpec, results: Results, folder: Path) -> list[str]:
     """Rows whose keys are not what the same rows would have today, or that are no rows any more."""
-    profile = exhibit.profile(results.profile)
+    profile = experiment.profile(results.profile)
     rows, runs, _ = Maker(folder, folder, "", results.num, None, "").resolved(profile)
     today: dict[tuple[str, str], dict[int, Run]] = {}
     for place, run in runs.items():

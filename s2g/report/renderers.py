@@ -1,4 +1,4 @@
-"""Measured results as a console table, Markdown, CSV and LaTeX: paper, ours, difference, interval, n and cost."""
+"""ResultRow results as a console table, Markdown, CSV and LaTeX: paper, ours, difference, interval, n and cost."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from s2g.experiments.results import RUN, Measured, Results
-from s2g.experiments.specification import Exhibit, Profile
+from s2g.experiments.results import RUN, ResultRow, Results
+from s2g.experiments.specification import ExperimentSpec, Profile
 from s2g.experiments.studies.study import asks_networks
 from s2g.metrics.statistics import Estimate
 from s2g.report.tables import console_table, leaves_out_zero, markdown_table, stacked, with_interval
@@ -19,29 +19,29 @@ COST = ("eff. scale", "calls", "FLOPs", "n")
 TINY = "made on the small built-in model; no number of ours here is one of the paper's metrics"
 
 
-def heads(exhibit: Exhibit, results: Results) -> list[str]:
+def heads(experiment: ExperimentSpec, results: Results) -> list[str]:
     """Names of the columns, the row's own first."""
     names = [""]
-    for column, about in profile_of(exhibit, results).columns.items():
+    for column, about in profile_of(experiment, results).columns.items():
         names.append(heading(results, column))
         if has_delta(results, column):
             names.append(f"Δ {results.columns[column]['label']}")
-        if paper_column(exhibit, results, column):
-            names.append(f"paper: {paper_label(exhibit, results, column)}" if about.beside else "paper")
+        if paper_column(experiment, results, column):
+            names.append(f"paper: {paper_label(experiment, results, column)}" if about.beside else "paper")
     return [*names, *COST]
 
 
-def lines(exhibit: Exhibit, results: Results, bold: str = "**") -> list[list[str]]:
+def lines(experiment: ExperimentSpec, results: Results, bold: str = "**") -> list[list[str]]:
     """A line for each row: value with half its interval, difference on the same noise, the paper's number, cost."""
-    profile, made = profile_of(exhibit, results), []
+    profile, made = profile_of(experiment, results), []
     for row in results.rows:
         line = [label_of(profile, row)]
         for column in profile.columns:
             line.append(value_of(results, row, column))
             if has_delta(results, column):
                 line.append(delta_of(results, row, column, bold))
-            if paper_column(exhibit, results, column):
-                line.append(printed(exhibit, results, row, column))
+            if paper_column(experiment, results, column):
+                line.append(printed(experiment, results, row, column))
         line += cost_of(row, reference_of(profile, results, row), bool(profile.columns))
         made.append(line)
     return made
@@ -53,7 +53,7 @@ def filled(head: list[str], rows: list[list[str]]) -> tuple[list[str], list[list
     return [head[at] for at in kept], [[row[at] for at in kept] for row in rows]
 
 
-def label_of(profile: Profile, row: Measured) -> str:
+def label_of(profile: Profile, row: ResultRow) -> str:
     """A row's label, with its group's where there are several, and a mark where it has a footnote."""
     line = profile.rows.get(row.row)
     label = row.label if line is None else line.label  # as it is put today
@@ -62,7 +62,7 @@ def label_of(profile: Profile, row: Measured) -> str:
     return f"{group}{label}{mark}"
 
 
-def value_of(results: Results, row: Measured, column: str) -> str:
+def value_of(results: Results, row: ResultRow, column: str) -> str:
     """Our number with half its interval and the numbers of its remarks, or why there is none."""
     cell = row.cell(column)
     if cell is None:
@@ -89,7 +89,7 @@ def has_delta(results: Results, column: str) -> bool:
     return any((cell := row.cell(column)) is not None and cell.delta is not None for row in results.rows)
 
 
-def delta_of(results: Results, row: Measured, column: str, bold: str) -> str:
+def delta_of(results: Results, row: ResultRow, column: str, bold: str) -> str:
     """The paired difference, marked where its interval leaves out 0."""
     cell = row.cell(column)
     if cell is None or cell.delta is None or cell.delta["value"] is None:
@@ -99,7 +99,7 @@ def delta_of(results: Results, row: Measured, column: str, bold: str) -> str:
     return f"{bold}{text}{bold}" if leaves_out_zero(found) else text
 
 
-def cost_of(row: Measured, against: Measured | None, shown: bool) -> list[str]:
+def cost_of(row: ResultRow, against: ResultRow | None, shown: bool) -> list[str]:
     """Effective scale, network evaluations an item, FLOPs relative to the compared row, items.
 
     shown: whether the table has columns, which would say why a row was not run; else its items do.
@@ -111,35 +111,35 @@ def cost_of(row: Measured, against: Measured | None, shown: bool) -> list[str]:
     return [scale, f"{row.evaluations:g}", relative, str(row.n)]
 
 
-def reference_of(profile: Profile, results: Results, row: Measured) -> Measured | None:
+def reference_of(profile: Profile, results: Results, row: ResultRow) -> ResultRow | None:
     """The row that a row's differences are taken to."""
     name = profile.reference(row.row)
     return next((r for r in results.rows if r.group == row.group and r.row == name), None)
 
 
-def printed(exhibit: Exhibit, results: Results, row: Measured, column: str) -> str:
+def printed(experiment: ExperimentSpec, results: Results, row: ResultRow, column: str) -> str:
     """The paper's number, as it prints it."""
-    profile = profile_of(exhibit, results)
+    profile = profile_of(experiment, results)
     group, line = profile.groups[row.group], profile.rows.get(row.row)
-    beside = paper_column(exhibit, results, column)
-    found = exhibit.printed(group.like or row.group, (line.like if line else "") or row.row, beside)
-    return "" if found is None else f"{found:.{exhibit.digits(beside)}f}"
+    beside = paper_column(experiment, results, column)
+    found = experiment.printed(group.like or row.group, (line.like if line else "") or row.row, beside)
+    return "" if found is None else f"{found:.{experiment.digits(beside)}f}"
 
 
-def paper_column(exhibit: Exhibit, results: Results, column: str) -> str:
+def paper_column(experiment: ExperimentSpec, results: Results, column: str) -> str:
     """The paper's column beside one of ours; none where it has no such number."""
-    beside = profile_of(exhibit, results).columns[column].beside
-    if not exhibit.paper:  # a curve without numbers
+    beside = profile_of(experiment, results).columns[column].beside
+    if not experiment.paper:  # a curve without numbers
         return ""
-    return beside or (column if column in exhibit.columns and results.profile == "paper" else "")
+    return beside or (column if column in experiment.columns and results.profile == "paper" else "")
 
 
-def paper_label(exhibit: Exhibit, results: Results, column: str) -> str:
+def paper_label(experiment: ExperimentSpec, results: Results, column: str) -> str:
     """What the paper measured, and on which model."""
-    named = exhibit.profiles["paper"].groups
-    likes = [group.like for group in profile_of(exhibit, results).groups.values() if group.like]
+    named = experiment.profiles["paper"].groups
+    likes = [group.like for group in profile_of(experiment, results).groups.values() if group.like]
     models = dict.fromkeys(named[like].label if like in named else like for like in likes)
-    name = exhibit.columns[paper_column(exhibit, results, column)]
+    name = experiment.columns[paper_column(experiment, results, column)]
     return " ".join(filter(None, [name.label or name.metric.upper(), f"({', '.join(models)})" if models else ""]))
 
 
@@ -150,9 +150,9 @@ def heading(results: Results, column: str) -> str:
     return f"{about['label']}{arrow}"
 
 
-def profile_of(exhibit: Exhibit, results: Results) -> Profile:
+def profile_of(experiment: ExperimentSpec, results: Results) -> Profile:
     """The profile the results were made in."""
-    return exhibit.profiles[results.profile]
+    return experiment.profiles[results.profile]
 
 
 def compared_with(profile: Profile) -> str:
@@ -168,9 +168,9 @@ def compared_with(profile: Profile) -> str:
     return "; ".join([*named, *labels])
 
 
-def how_to_read(exhibit: Exhibit, results: Results) -> list[str]:
+def how_to_read(experiment: ExperimentSpec, results: Results) -> list[str]:
     """What the numbers are and are not, what the signs stand for, and the footnotes of rows."""
-    profile = profile_of(exhibit, results)
+    profile = profile_of(experiment, results)
     against, said = compared_with(profile), []
     ran = any(row.status == RUN for row in results.rows)
     if ran and results.profile == "tiny":
@@ -196,7 +196,7 @@ def how_to_read(exhibit: Exhibit, results: Results) -> list[str]:
     elif ran:
         said.append(f"The same noises under every row; calls per item, FLOPs relative to {against}.")
     footnotes = {line.label: line.footnote for line in profile.rows.values() if line.footnote}
-    return [*said, *numbered(results), *exhibit.remarks, *(f"† {label}: {text}" for label, text in footnotes.items())]
+    return [*said, *numbered(results), *experiment.remarks, *(f"† {label}: {text}" for label, text in footnotes.items())]
 
 
 def counted(results: Results) -> str:
@@ -205,12 +205,12 @@ def counted(results: Results) -> str:
     return f"{', '.join(map(str, counts))} runs"
 
 
-def notes(exhibit: Exhibit, results: Results) -> list[str]:
+def notes(experiment: ExperimentSpec, results: Results) -> list[str]:
     """How many items, made how, how to read it, and what contradicts itself in the paper."""
     counts = sorted({row.n for row in results.rows if row.n})
     n = f"n = {', '.join(map(str, counts))}; " if counts else ""
-    of_paper = [f"Of the paper: {note}" for note in exhibit.notes]
-    return [f"{n}{made_by(results.made)}", *how_to_read(exhibit, results), *of_paper]
+    of_paper = [f"Of the paper: {note}" for note in experiment.notes]
+    return [f"{n}{made_by(results.made)}", *how_to_read(experiment, results), *of_paper]
 
 
 def made_by(made: Mapping[str, str]) -> str:
@@ -218,27 +218,27 @@ def made_by(made: Mapping[str, str]) -> str:
     return f"{made['command']}, {made['date']}, {made['machine']}, torch {made['torch']}."
 
 
-def markdown_of(exhibit: Exhibit, results: Results) -> str:
+def markdown_of(experiment: ExperimentSpec, results: Results) -> str:
     """The table, its pictures and its notes in Markdown."""
-    profile, stem = profile_of(exhibit, results), f"{results.exhibit}-{results.profile}"
-    table = markdown_table(*filled(heads(exhibit, results), lines(exhibit, results)))
+    profile, stem = profile_of(experiment, results), f"{results.exhibit}-{results.profile}"
+    table = markdown_table(*filled(heads(experiment, results), lines(experiment, results)))
     ran = any(row.status == RUN for row in results.rows)
     pictures = [
-        (profile.plot, f"![{exhibit.title}: plot]({stem}.png)\n"),
-        (profile.grid, f"![{exhibit.title}: images]({stem}.grid.png)\n"),
-        (profile.drawing, f"![{exhibit.title}]({stem}.drawing.png)\n"),
+        (profile.plot, f"![{experiment.title}: plot]({stem}.png)\n"),
+        (profile.grid, f"![{experiment.title}: images]({stem}.grid.png)\n"),
+        (profile.drawing, f"![{experiment.title}]({stem}.drawing.png)\n"),
     ]
     shown = [text for described, text in pictures if described is not None and ran]
-    return "\n".join([f"# {exhibit.title}", "", table, *shown, *(f"{note}\n" for note in notes(exhibit, results))])
+    return "\n".join([f"# {experiment.title}", "", table, *shown, *(f"{note}\n" for note in notes(experiment, results))])
 
 
-def console_of(exhibit: Exhibit, results: Results, width: int) -> Table:
+def console_of(experiment: ExperimentSpec, results: Results, width: int) -> Table:
     """As much as `width` letters have room for: values, differences, the paper's numbers, scale, cost, n.
 
     The first two columns; where they do not fit, calls, then scale and n go (notes say n too), and then the second column.
     """
-    head, rows = heads(exhibit, results), lines(exhibit, results)
-    ends = [head.index(heading(results, column)) for column in profile_of(exhibit, results).columns]
+    head, rows = heads(experiment, results), lines(experiment, results)
+    ends = [head.index(heading(results, column)) for column in profile_of(experiment, results).columns]
     costs = range(len(head) - len(COST), len(head))
     first, second = (ends[at] if len(ends) > at else costs.start for at in (1, 2))
 
@@ -262,42 +262,42 @@ def _bold(cell: str) -> Text:
     return Text(cell.strip("*"), "bold") if cell.startswith("**") else Text(cell)
 
 
-def only_printed(exhibit: Exhibit) -> tuple[list[str], list[list[str]]]:
+def only_printed(experiment: ExperimentSpec) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the paper's own numbers, for what cannot be run."""
-    head = ["", *(column.label or name for name, column in exhibit.columns.items())]
+    head = ["", *(column.label or name for name, column in experiment.columns.items())]
     rows = []
-    for group, lines_ in exhibit.paper.items():
+    for group, lines_ in experiment.paper.items():
         for row in lines_:
-            found = [(exhibit.printed(group, row, column), exhibit.digits(column)) for column in exhibit.columns]
-            rows.append([exhibit.labels.get(row, row), *("" if v is None else f"{v:.{digits}f}" for v, digits in found)])
+            found = [(experiment.printed(group, row, column), experiment.digits(column)) for column in experiment.columns]
+            rows.append([experiment.labels.get(row, row), *("" if v is None else f"{v:.{digits}f}" for v, digits in found)])
     return head, rows
 
 
-def csv_of(exhibit: Exhibit, results: Results) -> str:
+def csv_of(experiment: ExperimentSpec, results: Results) -> str:
     """A line for each cell: long, as a data frame wants it."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     names = ["group", "row", "label", "column", "status", "value", "low", "high", "delta", "delta_low", "delta_high"]
     writer.writerow([*names, "paper", "n", "remarks"])
     for row in results.rows:
-        for column in profile_of(exhibit, results).columns:
+        for column in profile_of(experiment, results).columns:
             cell = row.cell(column)
             numbers, said = [None] * 6, ""
             if cell is not None:
                 delta = cell.delta or {}
                 numbers = [cell.value, cell.low, cell.high, delta.get("value"), delta.get("low"), delta.get("high")]
                 said = " | ".join(cell.remarks)
-            paper = printed(exhibit, results, row, column) if paper_column(exhibit, results, column) else ""
+            paper = printed(experiment, results, row, column) if paper_column(experiment, results, column) else ""
             first = [row.group, row.row, row.label, column, row.status]
             writer.writerow([*first, *map(_blank, numbers), paper, row.n or "", said])
     return stream.getvalue()
 
 
-def tex_of(exhibit: Exhibit, results: Results) -> str:
+def tex_of(experiment: ExperimentSpec, results: Results) -> str:
     """A booktabs tabular, with the notes as comments."""
-    head, rows = filled(heads(exhibit, results), lines(exhibit, results, bold=""))
+    head, rows = filled(heads(experiment, results), lines(experiment, results, bold=""))
     body = [" & ".join(tex(cell) for cell in row) + r" \\" for row in rows]
-    comments = [f"% {note}" for note in notes(exhibit, results)]
+    comments = [f"% {note}" for note in notes(experiment, results)]
     named = " & ".join(tex(name) for name in head) + r" \\"
     frame = [rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}", r"\toprule", named, r"\midrule"]
     return "\n".join([*comments, *frame, *body, r"\bottomrule", r"\end{tabular}", ""])

@@ -11,7 +11,7 @@ from rich.console import Console
 from s2g.config.schema import CHECKOUT
 from s2g.errors import UserError
 from s2g.experiments.claims import Claim, read_claims
-from s2g.experiments.results import Cell, Measured, Results
+from s2g.experiments.results import Cell, ResultRow, Results
 from s2g.experiments.verdicts import Found, Judged, Verdict, compare, judge, show_claims
 
 FOLDER = CHECKOUT / "experiments"
@@ -72,7 +72,7 @@ def results(name: str, rows: dict[str, tuple[float, float]], flops: float = 2.0)
         delta = None if not measured else {"value": (low + high) / 2, "low": low, "high": high}
         cells = {"fd": Cell(10.0, 9.0, 11.0, delta), "joint": Cell(10.0, 9.0, 11.0, delta)}
         cost = flops if measured else 2.0
-        measured.append(Measured("tiny_sd3", row, row, "", "run", {"shapes": row}, "cfg", 32, 2, cells, None, 1.0, cost, 1.0))
+        measured.append(ResultRow("tiny_sd3", row, row, "", "run", {"shapes": row}, "cfg", 32, 2, cells, None, 1.0, cost, 1.0))
     columns = {name: {"label": name, "higher": name == "joint", "digits": 1} for name in ("fd", "joint")}
     return Results(name, "tiny", 32, {}, columns, tuple(measured))
 
@@ -140,7 +140,7 @@ def test_a_value_that_should_be_large(tmp_path: Path, ends: tuple[float, float],
     rows = []
     for group in ("toy_1d", "toy_2d", "early_1d", "early_2d"):
         cell = Cell(sum(ends) / 2, *ends)
-        rows.append(Measured(group, "all", "all", "", "run", {}, "", 8, cells={"rank": cell}, runs=5))
+        rows.append(ResultRow(group, "all", "all", "", "run", {}, "", 8, cells={"rank": cell}, runs=5))
     about = {"rank": {"label": "rank", "higher": True, "digits": 3}}
     Results("eq14", "tiny", None, {}, about, tuple(rows)).write(tmp_path / "eq14-tiny.json")
     assert verdict_of("variance_marks_error", tmp_path) is verdict

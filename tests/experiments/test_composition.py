@@ -10,20 +10,20 @@ from s2g.config.schema import CHECKOUT
 from s2g.errors import UserError
 from s2g.experiments import composition as of
 from s2g.experiments.composition import composed, composing
-from s2g.experiments.specification import Wanted, wanted
-from s2g.experiments.specification_file import exhibits, find_exhibit
+from s2g.experiments.specification import RunSpec, run_specs
+from s2g.experiments.specification_file import experiment_names, find_experiment
 
 FOLDER = CHECKOUT / "experiments"
-WANT = Wanted("g", "r", "label", "shapes", {"guidance": "s2", "num": 32})
+WANT = RunSpec("g", "r", "label", "shapes", {"guidance": "s2", "num": 32})
 
 
 def test_every_table_is_composed_as_its_rows_would_be_typed() -> None:
     with composing():
-        for name in exhibits(FOLDER):
-            for profile in find_exhibit(FOLDER, name).profiles.values():
-                rows = wanted(profile)
-                for want in (rows[0], rows[len(rows) // 2], rows[-1]):
-                    assert composed(want) == of._whole(want.overrides), (name, want.row)
+        for name in experiment_names(FOLDER):
+            for profile in find_experiment(FOLDER, name).profiles.values():
+                rows = run_specs(profile)
+                for spec in (rows[0], rows[len(rows) // 2], rows[-1]):
+                    assert composed(spec) == of._whole(spec.overrides), (name, spec.row)
 
 
 @pytest.mark.parametrize(
@@ -41,16 +41,16 @@ def test_every_table_is_composed_as_its_rows_would_be_typed() -> None:
     ],
 )
 def test_a_value_is_what_hydra_makes_of_it(key: str, value: object) -> None:
-    want = replace(WANT, set={**WANT.set, key: value})
+    spec = replace(WANT, set={**WANT.set, key: value})
     with composing():
-        assert composed(want) == of._whole(want.overrides)
+        assert composed(spec) == of._whole(spec.overrides)
 
 
 @pytest.mark.parametrize(("key", "value"), [("model.network.std", 1), ("model.network.seed", 3)])
 def test_what_another_group_reads_is_read_there_too(key: str, value: object) -> None:
-    want = Wanted("g", "r", "label", "gmm", {"model": "toy_2d", "bench": "gmm", key: value})
+    spec = RunSpec("g", "r", "label", "gmm", {"model": "toy_2d", "bench": "gmm", key: value})
     with composing():
-        assert composed(want) == of._whole(want.overrides)
+        assert composed(spec) == of._whole(spec.overrides)
 
 
 def test_one_rows_values_are_not_the_next_ones() -> None:

@@ -12,7 +12,7 @@ from s2g.config.schema import CHECKOUT
 from s2g.errors import UserError
 from s2g.experiments.methods import make_methods
 from s2g.experiments.tuning import candidates, chosen_path, stages, tune
-from s2g.experiments.tuning_specification import read_experiment
+from s2g.experiments.tuning_specification import read_tuning
 
 SMALL = """
 model: tiny_sit
@@ -98,19 +98,19 @@ def test_from_choosing_to_the_table(small: Path, tmp_path: Path, capfd: pytest.C
 def test_what_is_wrong_in_an_experiment_is_named(small: Path, old: str, new: str, said: str) -> None:
     small.write_text(SMALL.replace(old, new))
     with pytest.raises(UserError) as caught:
-        read_experiment(small)
+        read_tuning(small)
     assert said in str(caught.value)
 
 
 def test_rows_that_wait_for_each_other_are_refused(small: Path) -> None:
     small.write_text(SMALL.replace("knobs: {scale: 2}", "like: s2_zero"))
     with pytest.raises(UserError, match="zero"):
-        stages(read_experiment(small).rows)
+        stages(read_tuning(small).rows)
 
 
 def test_the_committed_choices_are_the_presets_and_every_row_resolves() -> None:
     """What make methods calls a method's preset is what `guidance=METHOD model=tiny_sit` gives."""
-    experiment, chosen = read_experiment(MADE), OmegaConf.to_container(OmegaConf.load(chosen_path(MADE)))["rows"]  # type: ignore[index]
+    experiment, chosen = read_tuning(MADE), OmegaConf.to_container(OmegaConf.load(chosen_path(MADE)))["rows"]  # type: ignore[index]
     assert set(chosen) == set(experiment.rows)
     for name in ("cfg", "cfgpp", "apg", "cfg_zero", "adg", "autoguidance", "s2", "s2_naive", "slg", "stg", "pag", "seg"):
         knobs = chosen[name]["knobs"]
@@ -124,7 +124,7 @@ def test_the_committed_choices_are_the_presets_and_every_row_resolves() -> None:
 
 def test_what_was_chosen_for_videos_is_tiny_wans_presets() -> None:
     path = MADE.with_name("t2v.yaml")
-    experiment, chosen = read_experiment(path), OmegaConf.to_container(OmegaConf.load(chosen_path(path)))["rows"]  # type: ignore[index]
+    experiment, chosen = read_tuning(path), OmegaConf.to_container(OmegaConf.load(chosen_path(path)))["rows"]  # type: ignore[index]
     assert set(chosen) == set(experiment.rows)
     for name in ("cfg", "cfgpp", "apg", "cfg_zero", "s2", "stg"):
         typed = experiment.run(name, chosen[name]["knobs"], experiment.report)

@@ -12,7 +12,7 @@ from s2g.config.schema import CHECKOUT
 from s2g.engine.bench import Metric
 from s2g.experiments.measure import cells_of
 from s2g.experiments.pooled import STATISTICS, apart, pooled
-from s2g.experiments.specification_file import find_exhibit
+from s2g.experiments.specification_file import find_experiment
 from s2g.metrics.statistics import of_mean
 
 METRIC = Metric("m", "m", True, 1, items=lambda of: of["value"])
@@ -72,8 +72,8 @@ def test_a_difference_of_rows_of_several_runs_is_taken_run_by_run() -> None:
 
 def test_table_7_is_in_the_papers_units() -> None:
     # HPS gives items as 100 cos; the paper prints its mean so, and variance and deviation of the cosine itself.
-    exhibit = find_exhibit(CHECKOUT / "experiments", "table7")
-    mean, variance, std, cv = exhibit.paper["sd3"]["s2"]
+    experiment = find_experiment(CHECKOUT / "experiments", "table7")
+    mean, variance, std, cv = experiment.paper["sd3"]["s2"]
     assert std == pytest.approx(cv / 100 * mean / 100, abs=5e-5) and variance == pytest.approx(std**2, abs=5e-7)
     noise = np.random.default_rng(0).normal(size=(6, 500)) * 0.26
     metric, units = Metric("avg", "", True, 2, items=lambda of: of["hps"]), np.arange(500) // 4
@@ -82,7 +82,7 @@ def test_table_7_is_in_the_papers_units() -> None:
         bench, model = SimpleNamespace(metrics=(metric,)), SimpleNamespace(unit=4)
         run = SimpleNamespace(num=500, model=model, bench=bench, key=str(number))
         runs.append(SimpleNamespace(run=run, arrays={"hps": row}, estimates={"avg": of_mean(row, units)}, remarks=()))
-    cells = cells_of(exhibit.profile("paper"), "hps", runs, [], "")
+    cells = cells_of(experiment.profile("paper"), "hps", runs, [], "")
     assert cells["mean_percent"].value == pytest.approx(mean) and cells["cv"].value == pytest.approx(cv, rel=0.05)
     assert cells["std"].value == pytest.approx(std, rel=0.05) and cells["variance"].value == pytest.approx(variance, rel=0.1)
     assert cells["std"].value == pytest.approx(cells["cv"].value * cells["mean_percent"].value / 1e4, rel=1e-4)  # type: ignore[operator]

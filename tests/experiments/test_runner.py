@@ -22,14 +22,14 @@ from s2g.errors import MissingError, SeveralError, UserError
 from s2g.experiments.results import NOT_BUILT, Cell, Results
 from s2g.experiments.runner import Maker, what_lacks
 from s2g.experiments.specification import PROFILES
-from s2g.experiments.specification_file import exhibits, find_exhibit
+from s2g.experiments.specification_file import experiment_names, find_experiment
 from s2g.report.published import print_results, stale
 from s2g.report.renderers import console_of, csv_of, markdown_of, notes, tex_of
 from s2g.scoring.isolated.environment import Isolated
 
 FOLDER = CHECKOUT / "experiments"
 RESULTS = FOLDER / "results"
-COMMITTED = [p for n in exhibits(FOLDER) for profile in PROFILES if (p := RESULTS / f"{n}-{profile}.json").exists()]
+COMMITTED = [p for n in experiment_names(FOLDER) for profile in PROFILES if (p := RESULTS / f"{n}-{profile}.json").exists()]
 SMALL = """
 title: A table
 source: nowhere
@@ -147,14 +147,14 @@ def test_a_missing_decoder_is_named_and_so_is_the_network_it_belongs_to(folder: 
 
 def test_results_are_stale_when_a_row_would_be_another_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = maker(folder).make("table9", "tiny", Console(quiet=True))
-    assert stale(find_exhibit(folder, "table9"), results, folder) == []
+    assert stale(find_experiment(folder, "table9"), results, folder) == []
     path = folder / "table9.yaml"
     path.write_text(SMALL.replace("sampler.steps: 2", "sampler.steps: 3"))
-    assert len(stale(find_exhibit(folder, "table9"), results, folder)) == 3
+    assert len(stale(find_experiment(folder, "table9"), results, folder)) == 3
     path.write_text(SMALL.replace("against: cfg", "against: s2@0.5"))  # the same runs, but another difference
-    assert len(stale(find_exhibit(folder, "table9"), results, folder)) == 3
+    assert len(stale(find_experiment(folder, "table9"), results, folder)) == 3
     path.write_text(SMALL.replace("[0.5, 0]", "[0.5, 1]"))
-    assert stale(find_exhibit(folder, "table9"), results, folder) == ["tiny_sit/s2@0"]
+    assert stale(find_experiment(folder, "table9"), results, folder) == ["tiny_sit/s2@0"]
     print_results(folder, folder / "out", Console(width=120))
     assert "stale: tiny_sit/s2@0 would be other runs today" in capsys.readouterr().out
 
@@ -173,14 +173,14 @@ def test_a_result_of_another_version_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
 def test_committed_results_are_not_stale(path: Path) -> None:
     results = Results.load(path)
-    assert stale(find_exhibit(FOLDER, results.exhibit), results, FOLDER) == []
+    assert stale(find_experiment(FOLDER, results.exhibit), results, FOLDER) == []
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140])
 def test_a_console_table_shows_what_fits_without_breaking_a_number(width: int) -> None:
     results = Results.load(RESULTS / "table2-tiny.json")
     with Console(width=width) as console, console.capture() as captured:
-        console.print(console_of(find_exhibit(FOLDER, "table2"), results, width))
+        console.print(console_of(find_experiment(FOLDER, "table2"), results, width))
     shown = captured.get()
     assert max(map(len, shown.splitlines())) <= width
     lines = [line for line in shown.splitlines() if line.strip()]
@@ -189,17 +189,17 @@ def test_a_console_table_shows_what_fits_without_breaking_a_number(width: int) -
 
 
 def test_what_must_be_said_beside_a_number_is_in_every_form_of_the_table(tmp_path: Path) -> None:
-    exhibit, results = find_exhibit(FOLDER, "table2"), Results.load(RESULTS / "table2-tiny.json")
+    experiment, results = find_experiment(FOLDER, "table2"), Results.load(RESULTS / "table2-tiny.json")
     column, remarks = next(iter(results.columns)), ("not comparable: 7 of 10 images were there", "antialias=true")
     labelled = [replace(row, cells={**row.cells, column: Cell(1.0, 0.5, 1.5, None, remarks)}) for row in results.rows[:2]]
     results = replace(results, rows=(*labelled, *results.rows[2:]))
     results.write(tmp_path / "table2-tiny.json")
     results = Results.load(tmp_path / "table2-tiny.json")
     assert results.rows[0].cell(column).remarks == remarks  # type: ignore[union-attr]
-    text = markdown_of(exhibit, results)
+    text = markdown_of(experiment, results)
     assert text.count(" [1] [2]") == 2 and "[1] not comparable: 7 of 10 images were there." in text
-    assert "[2] antialias=true." in notes(exhibit, results) and " [1] [2]" in tex_of(exhibit, results)
-    lines = list(csv.DictReader(csv_of(exhibit, results).splitlines()))
+    assert "[2] antialias=true." in notes(experiment, results) and " [1] [2]" in tex_of(experiment, results)
+    lines = list(csv.DictReader(csv_of(experiment, results).splitlines()))
     assert [line["remarks"] for line in lines].count(" | ".join(remarks)) == 2
 
 
@@ -212,13 +212,13 @@ def test_one_absent_scorer_leaves_the_others_of_its_row(folder: Path, monkeypatc
     }
     for status, error in kinds.items():
         monkeypatch.setattr(Digits, "check", lambda self, model, error=error: raised(error))
-        rows, runs, why = maker(folder).resolved(find_exhibit(folder, "table8").profile("tiny"))
+        rows, runs, why = maker(folder).resolved(find_experiment(folder, "table8").profile("tiny"))
         assert [rows[at].bench for at in runs] == ["shapes"] and [rows[at].bench for at in why] == ["digits"]
         assert set(why.values()) == {status}
     mistake = SeveralError([MissingError("bench.weights = a: no file a"), UserError("bench.dtype = fp8")])
     monkeypatch.setattr(Digits, "check", lambda self, model: raised(mistake))
     with pytest.raises(UserError, match=r"table8\.yaml:\d+: row cfg: 2 things are missing or wrong"):
-        maker(folder).resolved(find_exhibit(folder, "table8").profile("tiny"))
+        maker(folder).resolved(find_experiment(folder, "table8").profile("tiny"))
 
 
 def raised(error: Exception) -> None:

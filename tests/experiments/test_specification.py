@@ -14,15 +14,15 @@ from s2g.engine.run import outline
 from s2g.errors import UserError
 from s2g.experiments.composition import composed, composing
 from s2g.experiments.runner import Maker
-from s2g.experiments.specification import Exhibit, wanted
-from s2g.experiments.specification_file import exhibits, find_exhibit, read_exhibit
+from s2g.experiments.specification import ExperimentSpec, run_specs
+from s2g.experiments.specification_file import experiment_names, find_experiment, read_experiment
 from s2g.experiments.study_rows import study_columns
 from s2g.metrics.likeness import LIKENESS
 from s2g.metrics.trajectories import WAYS
 
 FOLDER = CHECKOUT / "experiments"
-RUN = [name for name in exhibits(FOLDER) if not find_exhibit(FOLDER, name).only_printed]
-EVERY = [(name, profile) for name in exhibits(FOLDER) for profile in read_exhibit(FOLDER / f"{name}.yaml").profiles]
+RUN = [name for name in experiment_names(FOLDER) if not find_experiment(FOLDER, name).only_printed]
+EVERY = [(name, profile) for name in experiment_names(FOLDER) for profile in read_experiment(FOLDER / f"{name}.yaml").profiles]
 SMALL = """
 title: A table
 source: nowhere
@@ -42,7 +42,7 @@ profiles:
 def test_every_table_has_both_profiles() -> None:
     assert {f"table{number}" for number in range(1, 8)} <= set(RUN)
     for name in RUN:
-        assert set(read_exhibit(FOLDER / f"{name}.yaml").profiles) == {"tiny", "paper"}, name
+        assert set(read_experiment(FOLDER / f"{name}.yaml").profiles) == {"tiny", "paper"}, name
 
 
 def metrics_of(bench: object) -> set[str]:
@@ -51,19 +51,19 @@ def metrics_of(bench: object) -> set[str]:
 
 @pytest.mark.parametrize(("name", "profile"), EVERY)
 def test_every_row_composes_and_every_column_is_a_metric_of_its_bench(name: str, profile: str) -> None:
-    found = find_exhibit(FOLDER, name).profiles[profile]
-    rows = wanted(found)
+    found = find_experiment(FOLDER, name).profiles[profile]
+    rows = run_specs(found)
     with composing():
-        benches = {want.bench: outline(composed(want)).bench for want in rows}
+        benches = {spec.bench: outline(composed(spec)).bench for spec in rows}
     if found.study:
-        assert list(study_columns(find_exhibit(FOLDER, name), found, rows)) == list(found.columns)
+        assert list(study_columns(find_experiment(FOLDER, name), found, rows)) == list(found.columns)
         return
     for column in found.columns.values():
         assert column.metric in metrics_of(benches[column.bench or rows[0].bench]) | set(LIKENESS) | set(WAYS), column
 
 
-def table(name: str) -> Exhibit:
-    return find_exhibit(FOLDER, name)
+def table(name: str) -> ExperimentSpec:
+    return find_experiment(FOLDER, name)
 
 
 def test_hps_averages_are_means_of_the_styles() -> None:
@@ -122,7 +122,7 @@ def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, old: str, new: st
     assert old in SMALL
     path.write_text(SMALL.replace(old, new))
     with pytest.raises(UserError) as raised:
-        read_exhibit(path)
+        read_experiment(path)
     assert str(raised.value).startswith(f"table9.yaml:{line}: ")
     assert said in str(raised.value)
 
@@ -130,7 +130,7 @@ def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, old: str, new: st
 def test_a_sweep_is_a_row_for_each_value(tmp_path: Path) -> None:
     path = tmp_path / "fig9.yaml"
     path.write_text(SMALL.replace("set: {guidance: s2}", "set: {guidance: s2}, sweep: {guidance.omega: [0.1, 0.5]}"))
-    rows = read_exhibit(path).profiles["tiny"].rows
+    rows = read_experiment(path).profiles["tiny"].rows
     assert list(rows) == ["cfg", "s2@0.1", "s2@0.5"]
     assert rows["s2@0.5"].set == {"guidance": "s2", "guidance.omega": 0.5}
 
@@ -157,39 +157,39 @@ def test_a_misspelt_method_knob_or_metric_is_named_with_file_and_line(
 
 
 def test_what_is_only_printed_says_why(tmp_path: Path) -> None:
-    printed = find_exhibit(FOLDER, "fig11")
+    printed = find_experiment(FOLDER, "fig11")
     with pytest.raises(UserError, match="nothing to run"):
         printed.profile("tiny")
     path = tmp_path / "fig9.yaml"
     path.write_text(SMALL + "printed: because\n")
     with pytest.raises(UserError, match="one of the two"):
-        read_exhibit(path)
+        read_experiment(path)
 
 
 def test_exhibits_come_by_number() -> None:
-    names = exhibits(FOLDER)
+    names = experiment_names(FOLDER)
     assert names[:7] == [f"table{number}" for number in range(1, 8)]
     assert names.index("fig5") < names.index("fig7a") < names.index("fig7e") < names.index("fig12")
 
 
 def test_an_unknown_table_is_answered_with_the_nearest() -> None:
     with pytest.raises(UserError, match="Did you mean 'table1'"):
-        find_exhibit(FOLDER, "tabel1")
+        find_experiment(FOLDER, "tabel1")
 
 
-def small(tmp_path: Path, *changes: tuple[str, str]) -> Exhibit:
+def small(tmp_path: Path, *changes: tuple[str, str]) -> ExperimentSpec:
     text = SMALL
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
     (tmp_path / "table1.yaml").write_text(text)
-    return read_exhibit(tmp_path / "table1.yaml")
+    return read_experiment(tmp_path / "table1.yaml")
 
 
 def test_a_group_is_several_runs_and_one_value_may_be_of_two_keys(tmp_path: Path) -> None:
     over = 'set: {model: tiny_sit}, over: {"seed, mask_seed": [3, 4]}}}'
-    rows = wanted(small(tmp_path, ("set: {model: tiny_sit}}}", over)).profiles["tiny"])
-    assert [(want.row, want.set["seed"], want.set["mask_seed"]) for want in rows] == [
+    rows = run_specs(small(tmp_path, ("set: {model: tiny_sit}}}", over)).profiles["tiny"])
+    assert [(spec.row, spec.set["seed"], spec.set["mask_seed"]) for spec in rows] == [
         ("cfg", 3, 3), ("cfg", 4, 4), ("s2", 3, 3), ("s2", 4, 4),
     ]  # fmt: skip
 
@@ -203,8 +203,8 @@ def test_a_group_of_one_bench_has_that_bench_alone(tmp_path: Path) -> None:
         ("{tiny_sit: {label: tiny, set: {model: tiny_sit}}}", groups),
         ("metric: fd, beside: fid}", "metric: fd, beside: fid}, w1: {bench: gmm, metric: w1}"),
     )
-    rows = wanted(found.profiles["tiny"])
-    assert [(want.group, want.bench) for want in rows] == [("tiny_sit", "shapes")] * 2 + [("toy", "gmm")] * 2
+    rows = run_specs(found.profiles["tiny"])
+    assert [(spec.group, spec.bench) for spec in rows] == [("tiny_sit", "shapes")] * 2 + [("toy", "gmm")] * 2
 
 
 def test_a_sweeps_value_stands_where_its_label_says(tmp_path: Path) -> None:
@@ -219,14 +219,14 @@ def test_knobs_of_a_study_are_no_configuration(tmp_path: Path) -> None:
         ("columns: {fid", "study: directions\ncolumns: {fid"),
         ("set: {guidance: s2}", "set: {guidance: s2, study.level: 0.3}"),
     )
-    want = wanted(found.profiles["tiny"])[1]
-    assert want.study == {"level": 0.3} and want.overrides == ["model=tiny_sit", "guidance=s2", "bench=shapes"]
+    spec = run_specs(found.profiles["tiny"])[1]
+    assert spec.study == {"level": 0.3} and spec.overrides == ["model=tiny_sit", "guidance=s2", "bench=shapes"]
 
 
 @pytest.mark.parametrize("name", ["toy_1d", "toy_2d"])
 def test_own_choices_of_figure_3_are_those_of_the_tuning(name: str) -> None:
     chosen = OmegaConf.to_container(OmegaConf.load(FOLDER / f"{name}.chosen.yaml"))["rows"]  # type: ignore[index,call-overload]
-    rows = find_exhibit(FOLDER, "fig3a").profiles["tiny"].rows
+    rows = find_experiment(FOLDER, "fig3a").profiles["tiny"].rows
     of = {"s2_own": "s2", "naive_own": "s2_naive", "cfg_own": "cfg", "early_own": "early", "small_own": "small"}
     for row, tried in of.items():
         own = {key.removeprefix("guidance."): value for key, value in rows[row].set.items() if key != "guidance"}

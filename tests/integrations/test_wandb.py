@@ -24,7 +24,7 @@ from s2g.config.schema import CHECKOUT
 from s2g.engine.run import Run
 from s2g.errors import UserError
 from s2g.experiments.results import Results
-from s2g.experiments.specification_file import find_exhibit
+from s2g.experiments.specification_file import find_experiment
 from s2g.integrations.wandb.run_log import WandbConfig, log_run, read_logger
 from s2g.metrics.statistics import Estimate
 from s2g.scoring.score import Cost, Effective, Score
@@ -211,19 +211,19 @@ def test_no_logger_is_none() -> None:
 LOG = """
 import sys
 from pathlib import Path
-from s2g.report.exhibit_file import find_exhibit
-from s2g.report.results import Results
-from s2g.report.wandb_exhibit import log_exhibit
-from s2g.report.wandb_log import WandbConfig
+from s2g.experiments.specification_file import find_experiment
+from s2g.experiments.results import Results
+from s2g.integrations.wandb.table_log import log_experiment
+from s2g.integrations.wandb.run_log import WandbConfig
 place = Path(sys.argv[1])
-exhibit, results = find_exhibit(place.parent, "fig7b"), Results.load(place / "fig7b-tiny.json")
-print(log_exhibit(WandbConfig(project="a-project"), exhibit, results, place))
+experiment, results = find_experiment(place.parent, "fig7b"), Results.load(place / "fig7b-tiny.json")
+print(log_experiment(WandbConfig(project="a-project"), experiment, results, place))
 """
 
 
 def test_a_table_is_logged_with_its_pictures(tmp_path: Path) -> None:
     place = CHECKOUT / "experiments" / "results"
-    exhibit, results = find_exhibit(CHECKOUT / "experiments", "fig7b"), Results.load(place / "fig7b-tiny.json")
+    experiment, results = find_experiment(CHECKOUT / "experiments", "fig7b"), Results.load(place / "fig7b-tiny.json")
     # In a process of its own, as a command is: wandb's own process would be that of the test before, with another home.
     own = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
     command = [sys.executable, "-c", LOG, str(place)]
@@ -242,6 +242,6 @@ def test_a_table_is_logged_with_its_pictures(tmp_path: Path) -> None:
     name = f"{results.rows[1].row}/fd"
     assert (logged[name], logged[f"{name}/delta"]) == (cell.value, cell.delta["value"])
     table = json.loads((folder / "files" / logged["table/path"]).read_text())
-    assert [row[0] for row in table["data"]] == [line.label for line in exhibit.profile("tiny").rows.values()]
+    assert [row[0] for row in table["data"]] == [line.label for line in experiment.profile("tiny").rows.values()]
     assert len(json.loads((folder / "files" / logged["cells/path"]).read_text())["data"]) == 2 * len(results.rows)
     assert Image.open(folder / "files" / logged["plot/path"]).width > 1000

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from s2g.errors import UserError
 from s2g.experiments.runner import Maker
-from s2g.experiments.specification_file import read_exhibit
+from s2g.experiments.specification_file import read_experiment
 from s2g.report.drawing import read_arrays, read_drawing, write_arrays
 from s2g.report.published import draw_results
 
@@ -65,7 +65,7 @@ def test_points_stand_over_the_truth_and_are_drawn_again_from_what_is_kept(
     kept = made("fig3", POINTS.replace("KIND", "samples, count: 100"))
     arrays = read_arrays(kept)
     assert arrays["exact_2d/cfg/points"].shape == (100, 2) and arrays["exact_1d/none/means"].shape == (2, 1)
-    profile = read_exhibit(tmp_path / "fig3.yaml").profiles["tiny"]
+    profile = read_experiment(tmp_path / "fig3.yaml").profiles["tiny"]
     assert profile.drawing is not None
     figure = read_drawing(profile.drawing).figure(profile, arrays)
     seen = [axis for axis in figure.axes if axis.get_visible()]
@@ -87,7 +87,7 @@ def test_a_sweep_goes_down_and_methods_across(made: Callable[[str, str], Path], 
     text = POINTS.replace("KIND", "samples").replace("set: {guidance: cfg}}", "set: {guidance: cfg}, sweep: {seed: [3, 4]}}")
     text = text.replace("against: cfg", "against: none").replace("      exact_1d: {label: line, set: {model: exact_1d}}\n", "")
     arrays = read_arrays(made("fig10", text))
-    profile = read_exhibit(tmp_path / "fig10.yaml").profiles["tiny"]
+    profile = read_experiment(tmp_path / "fig10.yaml").profiles["tiny"]
     figure = read_drawing(profile.drawing or {}).figure(profile, arrays)
     seen = [axis for axis in figure.axes if axis.get_visible()]
     assert sorted(axis.get_ylabel() for axis in seen) == ["3", "4", "square"]
@@ -97,7 +97,7 @@ def test_ways_end_at_the_points(made: Callable[[str, str], Path], tmp_path: Path
     text = POINTS.replace("KIND", "paths, count: 8").replace("      exact_2d: {label: square, set: {model: exact_2d}}\n", "")
     arrays = read_arrays(made("fig9", text.replace("w1: {metric: w1}", "detour: {metric: detour}, bend: {metric: bend}")))
     assert arrays["exact_1d/cfg/points"].shape == (8, 5, 1)
-    profile = read_exhibit(tmp_path / "fig9.yaml").profiles["tiny"]
+    profile = read_experiment(tmp_path / "fig9.yaml").profiles["tiny"]
     figure = read_drawing(profile.drawing or {}).figure(profile, arrays)
     ways = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 5]  # type: ignore[arg-type]
     assert len(ways) == 8 and figure.axes[0].get_ylim() == (4, 0)  # the first step is on top
@@ -109,7 +109,7 @@ def test_a_study_is_computed_over_its_networks_and_drawn(made: Callable[[str, st
     text = (tmp_path / "out" / "fig2-tiny.md").read_text()
     assert "nothing is sampled: means over 2 runs" in text and "| n |" in text and "FLOPs" not in text
     assert not (tmp_path / "runs").exists()
-    profile = read_exhibit(tmp_path / "fig2.yaml").profiles["tiny"]
+    profile = read_experiment(tmp_path / "fig2.yaml").profiles["tiny"]
     figure = read_drawing(profile.drawing or {}).figure(profile, arrays)
     assert len(figure.axes) == 2 and len(figure.axes[0].collections) >= 4  # rings and three kinds of arrows
 
@@ -127,4 +127,4 @@ def test_an_unknown_kind_or_knob_is_said_with_its_line(tmp_path: Path) -> None:
     for drawing, said in (("kind: smaples", "samples"), ("kind: samples, cuont: 3", "count"), ("count: 3", "drawing.kind")):
         (tmp_path / "fig3.yaml").write_text(POINTS.replace("kind: KIND", drawing))
         with pytest.raises(UserError, match=rf"fig3\.yaml:16[\s\S]*{said}"):
-            read_exhibit(tmp_path / "fig3.yaml")
+            read_experiment(tmp_path / "fig3.yaml")

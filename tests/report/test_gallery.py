@@ -15,8 +15,8 @@ from rich.console import Console
 from s2g.engine.run import Run
 from s2g.errors import UserError
 from s2g.experiments.runner import Maker
-from s2g.experiments.specification import Exhibit, wanted
-from s2g.experiments.specification_file import read_exhibit
+from s2g.experiments.specification import ExperimentSpec, run_specs
+from s2g.experiments.specification_file import read_experiment
 from s2g.report.gallery import picture_of, read_gallery
 from s2g.report.videos import image_uri
 from s2g.store.store import Store
@@ -43,13 +43,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def made(folder: Path) -> tuple[Exhibit, list[Run]]:
+def made(folder: Path) -> tuple[ExperimentSpec, list[Run]]:
     maker = Maker(folder, folder / "out", str(folder / "runs"), None, 1, "make fig9")
     maker.make("fig9", "tiny", Console(quiet=True))
-    exhibit = read_exhibit(folder / "fig9.yaml")
-    _, runs, _ = maker.resolved(exhibit.profile("tiny"))
-    assert len(runs) == len(wanted(exhibit.profile("tiny"))) == 2
-    return exhibit, list(runs.values())
+    experiment = read_experiment(folder / "fig9.yaml")
+    _, runs, _ = maker.resolved(experiment.profile("tiny"))
+    assert len(runs) == len(run_specs(experiment.profile("tiny"))) == 2
+    return experiment, list(runs.values())
 
 
 def test_the_chosen_items_are_kept_to_the_bit(folder: Path) -> None:

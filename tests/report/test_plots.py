@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from s2g.experiments.results import Cell, Measured, Results
-from s2g.experiments.specification import Exhibit
-from s2g.experiments.specification_file import read_exhibit
+from s2g.experiments.results import Cell, ResultRow, Results
+from s2g.experiments.specification import ExperimentSpec
+from s2g.experiments.specification_file import read_experiment
 from s2g.report.plots import series, write_pictures
 
 SMALL = """
@@ -28,35 +28,35 @@ profiles:
 
 
 @pytest.fixture
-def exhibit(tmp_path: Path) -> Exhibit:
+def experiment(tmp_path: Path) -> ExperimentSpec:
     path = tmp_path / "fig9.yaml"
     path.write_text(SMALL)
-    return read_exhibit(path)
+    return read_experiment(path)
 
 
-def measured(exhibit: Exhibit) -> Results:
+def measured(experiment: ExperimentSpec) -> Results:
     rows = []
-    for at, (name, line) in enumerate(exhibit.profiles["tiny"].rows.items()):
+    for at, (name, line) in enumerate(experiment.profiles["tiny"].rows.items()):
         delta = {"value": float(at), "low": at - 1.0, "high": at + 1.0} if at else None
         cells = {"fd": Cell(10.0 + at, 9.0 + at, 12.0 + at, delta), "joint": Cell(50.0 - at, None, None, None)}
-        rows.append(Measured("tiny_sit", name, line.label, "", "run", {}, "cfg", 32, 2, cells, None, 1.0, 2e9, 1.0))
+        rows.append(ResultRow("tiny_sit", name, line.label, "", "run", {}, "cfg", 32, 2, cells, None, 1.0, 2e9, 1.0))
     columns = {"fd": {"label": "FD", "higher": False, "digits": 1}, "joint": {"label": "all", "higher": True, "digits": 1}}
     return Results("fig9", "tiny", 32, {}, columns, tuple(rows))
 
 
-def test_a_sweep_of_two_knobs_is_a_series_for_each_value_of_the_second(exhibit: Exhibit) -> None:
-    profile = exhibit.profiles["tiny"]
+def test_a_sweep_of_two_knobs_is_a_series_for_each_value_of_the_second(experiment: ExperimentSpec) -> None:
+    profile = experiment.profiles["tiny"]
     assert profile.plot is not None
-    found = series(profile, profile.plot, measured(exhibit), "fd", delta=False)
+    found = series(profile, profile.plot, measured(experiment), "fd", delta=False)
     assert list(found) == ["CFG", "S², drop ratio 0.1", "S², drop ratio 0.2"]
     assert [(p.x, p.y, p.low, p.high) for p in found["S², drop ratio 0.2"]] == [(0.5, 12, 11, 14), (1.0, 14, 13, 16)]
     assert found["CFG"][0].x is None
 
 
-def test_the_compared_row_stands_at_zero_among_the_differences(exhibit: Exhibit) -> None:
-    profile = exhibit.profiles["tiny"]
+def test_the_compared_row_stands_at_zero_among_the_differences(experiment: ExperimentSpec) -> None:
+    profile = experiment.profiles["tiny"]
     assert profile.plot is not None
-    found = series(profile, profile.plot, measured(exhibit), "fd", delta=True)
+    found = series(profile, profile.plot, measured(experiment), "fd", delta=True)
     assert [p.y for p in found["CFG"]] == [0]
     assert [(p.y, p.low, p.high) for p in found["S², drop ratio 0.1"]] == [(1, 0, 2), (3, 2, 4)]
 
@@ -66,7 +66,7 @@ def test_the_compared_row_stands_at_zero_among_the_differences(exhibit: Exhibit)
 def test_the_same_numbers_give_the_same_picture(tmp_path: Path, x: str, y: str) -> None:
     path = tmp_path / "fig9.yaml"
     path.write_text(SMALL.replace("x: guidance.omega", x).replace("y: [fd]", f"y: {y}"))
-    drawn = read_exhibit(path)
+    drawn = read_experiment(path)
     pictures = []
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
@@ -77,6 +77,6 @@ def test_the_same_numbers_give_the_same_picture(tmp_path: Path, x: str, y: str) 
     assert "S²".encode() in pictures[0][0] or b"0.5" in pictures[0][0]
 
 
-def test_nothing_measured_is_nothing_drawn(tmp_path: Path, exhibit: Exhibit) -> None:
+def test_nothing_measured_is_nothing_drawn(tmp_path: Path, experiment: ExperimentSpec) -> None:
     empty = Results("fig9", "tiny", None, {}, {}, ())
-    assert write_pictures(exhibit, empty, None, tmp_path) == []
+    assert write_pictures(experiment, empty, None, tmp_path) == []

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from s2g.experiments.specification import Exhibit
+from s2g.experiments.specification import ExperimentSpec
 from s2g.report.renderers import csv_of, heads, lines
 from s2g.experiments.results import Results
 from s2g.integrations.wandb.run_log import WandbConfig, log
@@ -21,7 +21,7 @@ PICTURES = {
 }  # under which name what is logged; endings of NAME-PROFILE
 
 
-def log_exhibit(config: WandbConfig, exhibit: Exhibit, results: Results, out: Path) -> str:
+def log_experiment(config: WandbConfig, experiment: ExperimentSpec, results: Results, out: Path) -> str:
     """Log results with the pictures that lie in `out`, and say where; logged again, it is the same run.
 
     UserError if the folder cannot be written or the server refuses.
@@ -31,19 +31,19 @@ def log_exhibit(config: WandbConfig, exhibit: Exhibit, results: Results, out: Pa
     def fill(logged: Any) -> None:
         import wandb
 
-        about = {"exhibit": exhibit.name, "title": exhibit.title, "source": exhibit.source, "profile": results.profile}
+        about = {"exhibit": experiment.name, "title": experiment.title, "source": experiment.source, "profile": results.profile}
         keys = {f"{row.group}/{row.row}": dict(row.keys) for row in results.rows}
         logged.config.update({**about, **results.made, "num": results.num, "keys": keys}, allow_val_change=True)
-        head, body = heads(exhibit, results), lines(exhibit, results, bold="")
+        head, body = heads(experiment, results), lines(experiment, results, bold="")
         names: list[Any] = [f"{name} ({at})" if name in head[:at] else name or "row" for at, name in enumerate(head)]
-        cells: list[Any] = list(csv.reader(io.StringIO(csv_of(exhibit, results))))
+        cells: list[Any] = list(csv.reader(io.StringIO(csv_of(experiment, results))))
         found: dict[str, Any] = {"table": wandb.Table(names, list[Any](body)), "cells": wandb.Table(cells[0], cells[1:])}
         for name, ending in PICTURES.items():
             if (path := out / f"{stem}.{ending}").exists():
-                found[name] = wandb.Image(Image.open(path), caption=f"{exhibit.title}, profile {results.profile}")
+                found[name] = wandb.Image(Image.open(path), caption=f"{experiment.title}, profile {results.profile}")
         logged.log({**values(results), **found})
 
-    return log(config, stem, exhibit.name, results.profile, fill)
+    return log(config, stem, experiment.name, results.profile, fill)
 
 
 def values(results: Results) -> dict[str, float]:

@@ -11,7 +11,7 @@ import numpy as np
 from s2g.benchmarks.two_class.bench import PairBench
 from s2g.engine.run import Run
 from s2g.errors import UserError
-from s2g.experiments.specification import Profile, Wanted
+from s2g.experiments.specification import Profile, RunSpec
 from s2g.report.drawing import Arrays, first_runs
 from s2g.scoring.score import score
 from s2g.store.store import Store
@@ -34,7 +34,7 @@ class Embedded:
     def alt(self) -> str:
         return "t-SNE of the features of every row's images over contours of the real ones"
 
-    def collect(self, profile: Profile, rows: Sequence[Wanted], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
+    def collect(self, profile: Profile, rows: Sequence[RunSpec], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
         from s2g.report.embedding import embed
 
         found, bench = {}, None

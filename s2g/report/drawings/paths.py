@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2g.engine.run import Run
-from s2g.experiments.specification import Profile, Wanted
+from s2g.experiments.specification import Profile, RunSpec
 from s2g.report.drawing import Arrays, first_runs
 from s2g.report.drawings.samples import mixture_of, ticks, truth_of
 
@@ -27,7 +27,7 @@ class Paths:
     def alt(self) -> str:
         return "the way of points from noise to data under every row, the mixture at the end"
 
-    def collect(self, profile: Profile, rows: Sequence[Wanted], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
+    def collect(self, profile: Profile, rows: Sequence[RunSpec], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
         from s2g.engine.trajectory import trajectories
 
         arrays: dict[str, np.ndarray] = {}

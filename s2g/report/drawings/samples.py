@@ -10,7 +10,7 @@ import numpy as np
 
 from s2g.engine.run import Run
 from s2g.errors import UserError
-from s2g.experiments.specification import Profile, Wanted
+from s2g.experiments.specification import Profile, RunSpec
 from s2g.report.drawing import Arrays, first_runs
 from s2g.store.store import Store
 from s2g.worlds.mixtures.mixture import Mixture
@@ -33,7 +33,7 @@ class Samples:
     def alt(self) -> str:
         return "points of every row with the mixture behind them"
 
-    def collect(self, profile: Profile, rows: Sequence[Wanted], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
+    def collect(self, profile: Profile, rows: Sequence[RunSpec], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
         arrays: dict[str, np.ndarray] = {}
         for (group, row), place in first_runs(rows, runs).items():
             if self.rows and row.partition("@")[0] not in self.rows:

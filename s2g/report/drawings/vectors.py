@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2g.engine.run import Run
-from s2g.experiments.specification import Profile, Wanted
+from s2g.experiments.specification import Profile, RunSpec
 from s2g.experiments.studies.directions import Directions, vectors
 from s2g.experiments.studies.study import read_study
 from s2g.report.drawing import Arrays, first_runs
@@ -36,7 +36,7 @@ class Vectors:
     def alt(self) -> str:
         return "CFG's push, S²'s correction and the way back to the truth as arrows at points of the plane"
 
-    def collect(self, profile: Profile, rows: Sequence[Wanted], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
+    def collect(self, profile: Profile, rows: Sequence[RunSpec], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
         from s2g.experiments.studies.probed import probe
 
         arrays: dict[str, np.ndarray] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s2g.errors import DamageError
-from s2g.experiments.results import Measured, Results
+from s2g.experiments.results import ResultRow, Results
 from s2g.metrics.statistics import Estimate
 from s2g.report.html.page import Pairs
 from s2g.report.tables import flat, with_interval
@@ -60,7 +60,7 @@ def run_pages(results: Iterable[Results], titles: Mapping[str, str], root: str) 
     return sorted(pages.values(), key=lambda page: page.key)
 
 
-def _add(page: RunPage, results: Results, row: Measured) -> None:
+def _add(page: RunPage, results: Results, row: ResultRow) -> None:
     for column, about in results.columns.items():
         cell = row.cell(column)
         if cell is not None and cell.value is not None:

@@ -18,8 +18,8 @@ from s2g import __version__
 from s2g.errors import UserError
 from s2g.experiments.claims import read_claims
 from s2g.experiments.results import RUN, Results
-from s2g.experiments.specification import PROFILES, Exhibit
-from s2g.experiments.specification_file import exhibits, find_exhibit
+from s2g.experiments.specification import PROFILES, ExperimentSpec
+from s2g.experiments.specification_file import experiment_names, find_experiment
 from s2g.experiments.verdicts import Judged, judge
 from s2g.io.atomic import write_bytes
 from s2g.report.html.methods_page import shelf_page
@@ -49,7 +49,7 @@ class Known:
 
     folder: Path
     out: Path  # where results lie
-    exhibits: Mapping[str, Exhibit]
+    exhibits: Mapping[str, ExperimentSpec]
     results: Mapping[tuple[str, str], Results]  # by name and profile; without numbers where nothing was measured
     judged: Mapping[str, Mapping[str, Judged]]  # by claim and profile
     claims: Mapping[str, ClaimShown]
@@ -57,12 +57,12 @@ class Known:
     @staticmethod
     def of(folder: Path, out: Path) -> Known:
         """The experiments of `folder` with the results that lie in `out`; UserError for what cannot be read."""
-        found = {name: find_exhibit(folder, name) for name in exhibits(folder)}
+        found = {name: find_experiment(folder, name) for name in experiment_names(folder)}
         results = {}
-        for name, exhibit in found.items():
-            for profile in sorted(exhibit.profiles, key=PROFILES.index):
-                path, asked = out / f"{name}-{profile}.json", exhibit.profile(profile)
-                results[name, profile] = Results.load(path, asked.columns) if path.exists() else unmeasured(exhibit, asked)
+        for name, experiment in found.items():
+            for profile in sorted(experiment.profiles, key=PROFILES.index):
+                path, asked = out / f"{name}-{profile}.json", experiment.profile(profile)
+                results[name, profile] = Results.load(path, asked.columns) if path.exists() else unmeasured(experiment, asked)
         judged = {claim.name: {p: judge(claim, p, folder, out) for p in PROFILES} for claim in read_claims(folder)}
         return Known(folder, out, found, results, judged, {name: claim_shown(of) for name, of in judged.items()})
 
@@ -86,7 +86,7 @@ def write_site(folder: Path, results: Path, root: str, out: Path, console: Conso
     """
     _check(out)
     known = Known.of(folder, results)
-    titles = {name: exhibit.title.partition(":")[0] for name, exhibit in known.exhibits.items()}
+    titles = {name: experiment.title.partition(":")[0] for name, experiment in known.exhibits.items()}
     runs = run_pages(known.measured, titles, root)
     shelf = shelf_page(results / "methods-tiny.json")
     shared: dict[str, Any] = {"facts": facts_of(known.measured), "shelf": shelf is not None, "titles": titles}
@@ -115,24 +115,24 @@ def write_site(folder: Path, results: Path, root: str, out: Path, console: Conso
 
 def exhibit_page(known: Known, name: str, page_of: Mapping[str, str]) -> ExhibitPage:
     """The page of one table or figure; its neighbours are filled in by who knows them."""
-    exhibit, gallery = known.exhibits[name], known.gallery(name)
+    experiment, gallery = known.exhibits[name], known.gallery(name)
     own = [about(claim, known.judged[key], name) for key, claim in known.claims.items()]
     parts = []
     for profile in (profile for of, profile in known.results if of == name):
         results = known.results[name, profile]
-        old = stale(exhibit, results, known.folder) if results in known.measured else ()
-        parts.append(part_of(exhibit, results, old, known.out, page_of, gallery is not None and gallery[0] == profile))
+        old = stale(experiment, results, known.folder) if results in known.measured else ()
+        parts.append(part_of(experiment, results, old, known.out, page_of, gallery is not None and gallery[0] == profile))
     return ExhibitPage(
         name=name,
-        title=exhibit.title,
-        source=exhibit.source,
+        title=experiment.title,
+        source=experiment.source,
         parts=parts,
         gallery=None if gallery is None else gallery[1],
         claims=[claim for claim in own if claim is not None],
-        paper_notes=exhibit.notes,
-        pictures=not exhibit.columns,
-        printed=printed_table(exhibit) if exhibit.only_printed else None,
-        reason=exhibit.only_printed,
+        paper_notes=experiment.notes,
+        pictures=not experiment.columns,
+        printed=printed_table(experiment) if experiment.only_printed else None,
+        reason=experiment.only_printed,
     )
 
 
@@ -155,9 +155,9 @@ def _empty(out: Path) -> None:
 def in_order(known: Known) -> list[Line]:
     """The paper's tables and figures by number; those without a file are named all the same."""
     lines = {}
-    for name, exhibit in known.exhibits.items():
+    for name, experiment in known.exhibits.items():
         states = {profile: state_of(results) for (of, profile), results in known.results.items() if of == name}
-        lines[name] = Line(exhibit.title, f"{name}.html", states or dict.fromkeys(PROFILES, "nothing to run"))
+        lines[name] = Line(experiment.title, f"{name}.html", states or dict.fromkeys(PROFILES, "nothing to run"))
     found = []
     for kind, title, count in (("table", "Table", TABLES), ("fig", "Figure", FIGURES)):
         for number in range(1, count + 1):
@@ -192,7 +192,7 @@ def facts_of(measured: Sequence[Results]) -> list[tuple[str, str]]:
 
     return [
         ("Pages made", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
-        ("Measured on", said("machine")),
+        ("ResultRow on", said("machine")),
         ("Dates", said("date")),
         ("torch", said("torch")),
         ("S2G", __version__),

@@ -10,8 +10,8 @@ from pathlib import Path
 from s2g.engine.run import outline
 from s2g.experiments.composition import composed, composing
 from s2g.experiments.measure import columns_of
-from s2g.experiments.results import NOT_BUILT, NOT_RUN, RUN, Measured, Results, counts_of
-from s2g.experiments.specification import Exhibit, Profile, wanted
+from s2g.experiments.results import NOT_BUILT, NOT_RUN, RUN, ResultRow, Results, counts_of
+from s2g.experiments.specification import ExperimentSpec, Profile, run_specs
 from s2g.experiments.study_rows import study_columns
 from s2g.experiments.verdicts import Judged
 from s2g.metrics.statistics import Estimate
@@ -104,19 +104,19 @@ class Line:
     states: Mapping[str, str] = field(default_factory=dict)  # by profile
 
 
-def unmeasured(exhibit: Exhibit, profile: Profile) -> Results:
+def unmeasured(experiment: ExperimentSpec, profile: Profile) -> Results:
     """Results without numbers: every row not run, or not built where model or bench have no code."""
-    rows, built, lines = wanted(profile), {}, {}
+    rows, built, lines = run_specs(profile), {}, {}
     with composing():
-        for want in rows:
-            of = want.set.get("model"), want.bench
+        for spec in rows:
+            of = spec.set.get("model"), spec.bench
             if of not in built:
-                built[of] = outline(composed(want)).unbuilt is None
-            command = " ".join(["python run.py", *want.overrides])
+                built[of] = outline(composed(spec)).unbuilt is None
+            command = " ".join(["python run.py", *spec.overrides])
             status = NOT_RUN if built[of] else NOT_BUILT
-            lines.setdefault((want.group, want.row), Measured(want.group, want.row, want.label, command, status))
-    columns = study_columns(exhibit, profile, rows) if profile.study else columns_of(profile, rows)
-    return Results(exhibit.name, profile.name, None, {}, columns, tuple(lines.values()))
+            lines.setdefault((spec.group, spec.row), ResultRow(spec.group, spec.row, spec.label, command, status))
+    columns = study_columns(experiment, profile, rows) if profile.study else columns_of(profile, rows)
+    return Results(experiment.name, profile.name, None, {}, columns, tuple(lines.values()))
 
 
 def state_of(results: Results) -> str:
@@ -126,16 +126,16 @@ def state_of(results: Results) -> str:
     return f"{counts_of(results)}; {results.made['date']}, {results.made['machine']}"
 
 
-def number_table(exhibit: Exhibit, results: Results, page_of: Mapping[str, str]) -> NumberTable:
+def number_table(experiment: ExperimentSpec, results: Results, page_of: Mapping[str, str]) -> NumberTable:
     """Ours, the difference and the paper's number under each column's name; effective scale, cost and n at the end."""
-    profile = exhibit.profile(results.profile)
+    profile = experiment.profile(results.profile)
     alone = results.profile == "tiny" and len(profile.groups) == 1
     ours = next(iter(profile.groups.values())).label if alone else "ours"
     head, groups, theirs, divides = [""], [("", 0)], set(), set()
     shown = {}  # column -> whether it has differences, whether the paper has a number
     for column in profile.columns:
         delta = has_delta(results, column)
-        paper = paper_column(exhibit, results, column)
+        paper = paper_column(experiment, results, column)
         shown[column] = delta, bool(paper)
         divides.add(len(head))
         width = len(head)
@@ -144,7 +144,7 @@ def number_table(exhibit: Exhibit, results: Results, page_of: Mapping[str, str])
         if paper:
             theirs.add(len(head))
             beside = profile.columns[column].beside
-            head.append(f"paper: {paper_label(exhibit, results, column)}" if beside else "paper")
+            head.append(f"paper: {paper_label(experiment, results, column)}" if beside else "paper")
         groups.append((heading(results, column), len(head) - width))
     costs = any(row.evaluations is not None for row in results.rows)
     if not costs and not shown:
@@ -166,7 +166,7 @@ def number_table(exhibit: Exhibit, results: Results, page_of: Mapping[str, str])
                     clear.add((at, len(line)))
                 line.append(delta_of(results, row, column, ""))
             if paper:
-                line.append(printed(exhibit, results, row, column))
+                line.append(printed(experiment, results, row, column))
         if costs:
             line += cost_of(row, reference_of(profile, results, row), bool(shown))
             if row.status != RUN:
@@ -188,17 +188,17 @@ def number_table(exhibit: Exhibit, results: Results, page_of: Mapping[str, str])
     )
 
 
-def _clear(row: Measured, column: str) -> bool:
+def _clear(row: ResultRow, column: str) -> bool:
     cell = row.cell(column)
     delta = cell.delta if cell is not None else None
     return bool(delta) and leaves_out_zero(Estimate(delta["value"] or 0.0, delta["low"], delta["high"], 0))
 
 
 def part_of(
-    exhibit: Exhibit, results: Results, old: Sequence[str], out: Path, page_of: Mapping[str, str], in_gallery: bool
+    experiment: ExperimentSpec, results: Results, old: Sequence[str], out: Path, page_of: Mapping[str, str], in_gallery: bool
 ) -> Part:
     """A profile's section, with the pictures and files that lie in `out`."""
-    profile, stem = exhibit.profile(results.profile), f"{results.exhibit}-{results.profile}"
+    profile, stem = experiment.profile(results.profile), f"{results.exhibit}-{results.profile}"
     paper = " PROFILE=paper" if results.profile == "paper" else ""
     measured = any(row.status == RUN for row in results.rows)
     plot = profile.plot
@@ -207,16 +207,16 @@ def part_of(
     return Part(
         profile=results.profile,
         heading=HEADINGS[results.profile],
-        command=f"make {exhibit.name}{paper}",
+        command=f"make {experiment.name}{paper}",
         status=f"{counts_of(results)}; {made_by(results.made)}" if measured else f"{state_of(results).capitalize()}.",
-        table=number_table(exhibit, results, page_of),
-        notes=how_to_read(exhibit, results),
+        table=number_table(experiment, results, page_of),
+        notes=how_to_read(experiment, results),
         stale=old,
         plot=svg_uri(out / f"{stem}.svg") if measured else "",
-        plot_text=f"{exhibit.title}: {y} against {x}; the numbers are in the table" if plot else "",
+        plot_text=f"{experiment.title}: {y} against {x}; the numbers are in the table" if plot else "",
         grid="" if in_gallery or not measured else svg_uri(out / f"{stem}.grid.svg"),
         drawing=svg_uri(out / f"{stem}.drawing.svg") if measured else "",
-        drawing_text=f"{exhibit.title}: {read_drawing(profile.drawing).alt}" if profile.drawing is not None else "",
+        drawing_text=f"{experiment.title}: {read_drawing(profile.drawing).alt}" if profile.drawing is not None else "",
         files=[(path.name, f"data/{path.name}") for path in result_files(out, stem)],
         commands=[
             (label_of(profile, row), row.command, next((page_of[k] for k in row.keys.values() if k in page_of), ""))
@@ -236,9 +236,9 @@ def svg_uri(path: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode() if path.exists() else ""
 
 
-def printed_table(exhibit: Exhibit) -> NumberTable:
+def printed_table(experiment: ExperimentSpec) -> NumberTable:
     """The paper's numbers alone."""
-    head, rows = only_printed(exhibit)
+    head, rows = only_printed(experiment)
     return NumberTable(head, rows, "", theirs=frozenset(range(1, len(head))))
 
 
@@ -255,11 +255,11 @@ def claim_shown(judged: Mapping[str, Judged]) -> ClaimShown:
     return ClaimShown(claim.name, claim.claim, claim.source, said)
 
 
-def about(claim: ClaimShown, judged: Mapping[str, Judged], exhibit: str) -> ClaimShown | None:
+def about(claim: ClaimShown, judged: Mapping[str, Judged], experiment: str) -> ClaimShown | None:
     """A claim as far as it rests on one table or figure; None if it does not."""
     kept = []
     for said in claim.said:
         checks = judged[said.profile].claim.checks.get(said.profile, ())
-        if any(check.exhibit == exhibit for check in checks):
-            kept.append(replace(said, found=[f for f in said.found if f[2] in ("", f"{exhibit}.html")]))
+        if any(check.exhibit == experiment for check in checks):
+            kept.append(replace(said, found=[f for f in said.found if f[2] in ("", f"{experiment}.html")]))
     return replace(claim, said=kept) if kept else None

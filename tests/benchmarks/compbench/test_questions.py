@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import s2g.benchmarks
 
+import s2g.benchmarks
 from s2g.benchmarks.compbench.questions import cleaned, image_score, questions_of, rounded
 from s2g.errors import IsolatedError
 from s2g.scoring.isolated.environment import build, known

@@ -69,11 +69,11 @@ def test_spatial_features_are_seven_channels_of_mixed_6_channels_last(weights: P
     own.Mixed_6d.register_forward_hook(lambda module, inputs, output: seen.append(output))  # the whole block, joined
     with torch.inference_mode():
         own(torch.from_numpy(images).movedim(-1, 1))
-    want = seen[0][:, :7].numpy()  # its first branch comes first
+    spec = seen[0][:, :7].numpy()  # its first branch comes first
     found = inception.read(str(weights), images)[:, SPATIAL].reshape(2, 17, 17, 7)
-    assert want.shape == (2, 7, 17, 17) and want.max() > 0
+    assert spec.shape == (2, 7, 17, 17) and spec.max() > 0
     for channel in range(7):
-        assert np.array_equal(found[..., channel], want[:, channel])
+        assert np.array_equal(found[..., channel], spec[:, channel])
 
 
 def test_images_of_another_size_are_refused(weights: Path) -> None:
@@ -95,8 +95,8 @@ def test_numbers_from_images_are_those_of_the_formulas(weights: Path, tmp_path: 
     found = {m.name: m.items(arrays).mean() if m.items else m.value(arrays) for m in bench.metrics}  # type: ignore[misc]
     fake, true = (inception.read(str(weights), of) for of in (images, real))
     for name, columns in (("fid", POOL), ("sfid", SPATIAL)):
-        want = frechet_distance(Moments.of(fake[:, columns]), Moments.of(true[:, columns]))
-        assert found[name] == pytest.approx(want, rel=1e-6)
+        spec = frechet_distance(Moments.of(fake[:, columns]), Moments.of(true[:, columns]))
+        assert found[name] == pytest.approx(spec, rel=1e-6)
     assert found["precision"] == precision(true[:, POOL], fake[:, POOL])
     assert found["recall"] == recall(true[:, POOL], fake[:, POOL])
     (kept,) = tmp_path.glob("real.s2g-*.npz")

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import s2g.benchmarks
 from PIL import Image
 
+import s2g.benchmarks
 from s2g.benchmarks.qalign import qalign
 from s2g.errors import MissingError, UserError
 from s2g.scoring.scorer import Inquiry
