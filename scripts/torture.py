@@ -219,14 +219,14 @@ def main(arguments: Sequence[str]) -> int:
         "kills",
         "starts",
         "units",
-        "units begun again",
-        "made twice",
+        "units restarted",
+        "computed twice",
         "temporary files",
         "same bytes",
         "as it should be",
     ]
     print(
-        f"{settings.items} items, {settings.steps} steps, {settings.kills} kills a method; {machine()}, {time.strftime('%F')}\n"
+        f"{settings.items} items, {settings.steps} steps, {settings.kills} kills per method; {machine()}, {time.strftime('%F')}\n"
     )
     print(markdown_table(head, rows))
     return 0 if all(row[-1] == "yes" for row in rows) else 1
