@@ -27,7 +27,7 @@ demo: .venv/ready ## no guidance, CFG and S2 on the same noise: a table, a pictu
 methods: .venv/ready ## every guidance method on the built-in model, at equal strength and cost: one table (NUM=128 for a quick look)
 	@$(BIN)/s2g methods $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) --command "make methods$(if $(NUM), NUM=$(NUM))"
 
-tune-%: .venv/ready ## choose methods' knobs on the tuning seed (make tune-methods: an hour)
+tune-%: .venv/ready ## choose each method's knobs on the tuning seed (make tune-methods: an hour)
 	@$(BIN)/s2g tune $*
 
 table% fig% eq%: .venv/ready ## a table, figure or equation of the paper (make table2 PROFILE=tiny NUM=128; OUT=FOLDER; LOGGER=wandb)
@@ -53,7 +53,7 @@ figures: .venv/ready ## every plot of measured results, as SVG and PNG
 claims: .venv/ready ## the paper's claims against the measured results: holds, does not hold, inconclusive, not run
 	@$(BIN)/s2g claims $(if $(OUT),--out $(OUT))
 
-report: .venv/ready ## a static site of everything that was measured: outputs/report/index.html
+report: .venv/ready ## a static site of all results: outputs/report/index.html
 	@$(BIN)/s2g report $(if $(OUT),--out $(OUT))
 
 plan-%: .venv/ready ## what a table or figure would take (make plan-table1 PROFILE=paper): no weights, no GPU
@@ -62,10 +62,10 @@ plan-%: .venv/ready ## what a table or figure would take (make plan-table1 PROFI
 test: .venv/ready ## all tests; prints what it skipped and why
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
-torture: .venv/ready ## kill a run 50 times and hold what comes of it against the undisturbed one (20 minutes)
+torture: .venv/ready ## kill a run 50 times and compare it with the undisturbed one (20 minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/torture.py
 
-coverage-of-intervals: .venv/ready ## how often the 95 % intervals hold the truth, by simulation
+coverage-of-intervals: .venv/ready ## how often the 95 % intervals contain the truth, by simulation
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/coverage_of_intervals.py
 
 lint: .venv/ready ## ruff and pyright
@@ -102,7 +102,7 @@ train-toys: .venv/ready ## train the toy networks that ship, five seeds, and oth
 	@for data in classes=sides "std=1 classes=sides"; do \
 	  $(BIN)/python scripts/train_toy.py model=toy_2d $$data export || exit 1; done
 
-lock: .venv/ready ## resolve requirements.lock anew
+lock: .venv/ready ## regenerate requirements.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --extra dev --python-version 3.11 \
 	  --constraint constraints.txt pyproject.toml --output-file requirements.lock
 

@@ -122,20 +122,20 @@ BENCHES = Registry(
             "s2g.benchmarks.shapes.videos:ShapesT2V",
             "videos of one moving object of the built-in world, read by its video reader",
         ),
-        "gmm": Entry("s2g.benchmarks.gmm.bench:GMM", "points of a Gaussian mixture, held against the mixture itself"),
+        "gmm": Entry("s2g.benchmarks.gmm.bench:GMM", "points of a Gaussian mixture, compared with the mixture itself"),
         "digits": Entry(
             "s2g.benchmarks.two_class.digits:Digits", "two handwritten digits, read by a classifier of all ten (Figure 4)"
         ),
         "cifar": Entry(
             "s2g.benchmarks.two_class.cifar:Cifar", "CIFAR-10's automobiles and horses in CLIP's features (Figure 4)"
         ),
-        "prompts": Entry("s2g.benchmarks.prompts.bench:Prompts", "prompts of one's own, looked at rather than scored"),
+        "prompts": Entry("s2g.benchmarks.prompts.bench:Prompts", "your own prompts, generated but not scored"),
         "hps": Entry("s2g.benchmarks.hps.bench:HPS21", "HPSv2's prompts in four styles, scored by HPS v2.1 (docs/scores.md)"),
         "imagenet": Entry(
             "s2g.benchmarks.imagenet.bench:ImageNet", "ImageNet 256x256 by the ADM protocol: FID, sFID, IS, precision, recall"
         ),
         "compbench": Entry(
-            "s2g.benchmarks.compbench.bench:CompBench", "T2I-CompBench's colours, shapes and textures by BLIP-VQA; Q-Align"
+            "s2g.benchmarks.compbench.bench:CompBench", "T2I-CompBench's colors, shapes and textures by BLIP-VQA; Q-Align"
         ),
         "vbench": Entry(
             "s2g.benchmarks.vbench.bench:VBench", "VBench's prompts and sixteen dimensions of video (docs/vbench.md)"
