@@ -226,7 +226,7 @@ def main(arguments: Sequence[str]) -> int:
         "as it should be",
     ]
     print(
-        f"{settings.items} items, {settings.steps} steps, {settings.kills} kills per method; {machine()}, {time.strftime('%F')}\n"
+        f"{settings.items} items, {settings.steps} steps, {settings.kills} kills each; {machine()}, {time.strftime('%F')}\n"
     )
     print(markdown_table(head, rows))
     return 0 if all(row[-1] == "yes" for row in rows) else 1
