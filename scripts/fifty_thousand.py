@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from imagenet_fake import MODEL, register
 
-from s2g.cli.commands.verify_fid import export_npz
+from s2g.cli.commands.export import export
 from s2g.config.schema import ExecutorConfig, config_dir
 from s2g.engine.environment import machine
 from s2g.engine.execute import execute
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
     timed("statistics", lambda: ", ".join(f"{n} {e.value:.5g}" for n, e in score(run, store).estimates.items()))
     timed("the same, kept", lambda: len(score(run, store).arrays))
     if typed["keep"] in ("npz", "png"):
-        timed("export", lambda: export_npz(run.key, str(root), root / "batch.npz", items))
+        timed("export", lambda: export(run.key, root / "batch.npz", "adm", str(root), items))
     size = sum(path.stat().st_size for path in (store.folder / "items").iterdir()) / 1e9
     shutil.rmtree(root)
     print(f"{items:,} items in units of {unit}, {typed['keep']}: {size:.2f} GB; {machine()}, {time.strftime('%F')}\n")

@@ -135,12 +135,12 @@ def one(composed: DictConfig, session: Session) -> None:
             raise
     overrides = dict(text.split("=", 1) for text in HydraConfig.get().overrides.task if "=" in text)
     session.rows.append((overrides, result))
-    show_run(session.console, result, store, made)
+    show_result(session.console, result, store, made)
     if logger is not None:
         session.console.print(log_run(logger, result, store), soft_wrap=True)
 
 
-def show_run(console: Console, result: Any, store: Any, made: int) -> None:
+def show_result(console: Console, result: Any, store: Any, made: int) -> None:
     """The scores of one run, its cost, and where it lies."""
     from s2g.engine.run import RANDOM
     from s2g.report.tables import console_table, cost_line, heading, scale_line, with_interval

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
+import s2g
+from s2g.cli.main import COMMANDS, app, load
 from s2g.cli.run import main
 from s2g.config.schema import BUILTIN, CHECKOUT
 
@@ -168,6 +171,27 @@ def test_help_and_import_are_light() -> None:
     assert shown.returncode == 0 and "doctor" in shown.stdout
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str) -> None:
+    shown = CliRunner().invoke(app, [name, "--help"])
+    assert name == "run" or (shown.exit_code == 0 and "Usage" in shown.output)
+    options = [option for option in load(name).params if option.param_type_name == "option" and option.name != "help"]
+    assert all(option.help for option in options)
+
+
+def test_the_version_is_an_option() -> None:
+    assert CliRunner().invoke(app, ["--version"]).output == f"{s2g.__version__}\n"
+
+
+def test_ctrl_c_ends_a_command_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("s2g.cli.commands.inventory.ls", stopped)
+    shown = CliRunner().invoke(app, ["ls"])
+    assert shown.exit_code == 130 and "the same command goes on" in shown.stderr
+
+
 def test_a_mistake_in_a_fresh_process_has_no_traceback(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(CHECKOUT / "run.py"), "guidance=s3"], capture_output=True, text=True, cwd=tmp_path, check=False
@@ -176,7 +200,7 @@ def test_a_mistake_in_a_fresh_process_has_no_traceback(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("arguments", [["ls"], ["doctor"], ["version"]])
+@pytest.mark.parametrize("arguments", [["ls"], ["doctor"], ["--version"]])
 def test_looking_around(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     shown = subprocess.run([sys.executable, "-m", "s2g.cli.main", *arguments], capture_output=True, text=True, check=False)
     assert shown.returncode == 0 and shown.stdout and shown.stderr == ""

@@ -31,7 +31,7 @@ def make(run: Run, root: Path) -> Store:
 def test_the_official_evaluator_finds_every_prompt_ten_times_in_order(run_of, fakes: Typed, tmp_path: Path) -> None:  # noqa: F811
     run = run_of(*fakes("bench.score=[]"))
     store = make(run, tmp_path / "runs")
-    export(run.key, str(tmp_path / "runs"), "compbench", tmp_path / "out", None)
+    export(run.key, tmp_path / "out", "compbench", str(tmp_path / "runs"), None)
     for category, prompts in LISTS.items():
         names = [path.name for path in (tmp_path / "out" / category / "samples").iterdir()]
         names.sort(key=lambda name: int(name.split("_")[-1].split(".")[0]))
@@ -40,17 +40,17 @@ def test_the_official_evaluator_finds_every_prompt_ten_times_in_order(run_of, fa
     item = 8 * 7 + 4  # image 7 of the second shape
     written = np.asarray(Image.open(tmp_path / "out" / "shape" / "samples" / "a round bowl._000017.png"))
     assert np.array_equal(written, store.items([item])[0])
-    with pytest.raises(UserError, match="it is there, and what is in it would be scored too"):
-        export(run.key, str(tmp_path / "runs"), "compbench", tmp_path / "out", None)
+    with pytest.raises(UserError, match="it is not empty, and its content would be scored too"):
+        export(run.key, tmp_path / "out", "compbench", str(tmp_path / "runs"), None)
 
 
 def test_incomplete_runs_and_other_benches_are_refused_and_nothing_is_written(run_of, fakes: Typed, tmp_path: Path) -> None:  # noqa: F811
     run, root, out = run_of(*fakes("bench.score=[]", "num=12")), str(tmp_path / "runs"), tmp_path / "out"
     store = make(run, tmp_path / "runs")
     with pytest.raises(UserError, match=r"12 images were asked for, and the official set is 80: images 12 to 79 are missing"):
-        export(run.key, root, "compbench", out, None)
+        export(run.key, out, "compbench", root, None)
     with pytest.raises(UserError, match=r"12 of 80 images can be scored(.|\n)*68 missing: item 12"):
-        export(run.key, root, "compbench", out, 80)
+        export(run.key, out, "compbench", root, 80)
     make(run_of(*fakes("bench.score=[]")), tmp_path / "runs")
     (store.folder / "items" / "000040.png").unlink()
     (store.folder / "items" / "notes.txt").write_text("")
@@ -58,22 +58,22 @@ def test_incomplete_runs_and_other_benches_are_refused_and_nothing_is_written(ru
         (store.folder / "items" / stray).write_bytes(b"")
     strays = r"items/000081\.png, items/000999\.png, items/notes\.txt, items/unit-000030\.npz"
     with pytest.raises(UserError, match=rf"1 missing: items/000040\.png(.|\n)*4 not among them: {strays}"):
-        export(run.key, root, "compbench", out, None)
+        export(run.key, out, "compbench", root, None)
     (store.folder / "locks").mkdir(exist_ok=True)
     (store.folder / "locks" / "000020").write_text("")  # unit 20 is being made: items 80 to 83
     with pytest.raises(UserError, match=r"3 not among them: items/000999\.png, items/notes\.txt, items/unit"):
-        export(run.key, root, "compbench", out, None)
+        export(run.key, out, "compbench", root, None)
     with pytest.raises(UserError, match=r"is a run of bench=compbench(.|\n)*runs of bench=hps"):
-        export(run.key, root, "hps", out, None)
+        export(run.key, out, "hps", root, None)
     with pytest.raises(UserError, match="Did you mean 'compbench'"):
-        export(run.key, root, "compbnch", out, None)
+        export(run.key, out, "compbnch", root, None)
     assert not out.exists()
 
 
-def test_adm_is_the_same_as_export_npz(run_of, fakes: Typed, tmp_path: Path) -> None:  # noqa: F811
+def test_adm_is_one_array_in_item_order(run_of, fakes: Typed, tmp_path: Path) -> None:  # noqa: F811
     run = run_of(*fakes("bench.score=[]", "num=8"))
     store = make(run, tmp_path / "runs")
-    export(run.key, str(tmp_path / "runs"), "adm", tmp_path / "batch.npz", None)
+    export(run.key, tmp_path / "batch.npz", "adm", str(tmp_path / "runs"), None)
     with np.load(tmp_path / "batch.npz") as stored:
         assert np.array_equal(stored["arr_0"], store.items(range(8)))
 
@@ -86,7 +86,7 @@ def test_what_a_run_has_beyond_the_official_set_is_not_written(
 ) -> None:
     run = run_of(*fakes("bench.score=[]", "num=84"))
     store = make(run, tmp_path / "runs")
-    export(run.key, str(tmp_path / "runs"), "compbench", tmp_path / "out", None)
+    export(run.key, tmp_path / "out", "compbench", str(tmp_path / "runs"), None)
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert len(files) == 80 and {path.read_bytes() for path in files} == {
         (store.folder / "items" / f"{item:06d}.png").read_bytes() for item in range(80)
@@ -116,13 +116,13 @@ def test_an_export_is_there_whole_or_not_at_all(
     with monkeypatch.context() as patched:
         patched.setattr("s2g.cli.commands.export.shutil.copyfile", stopped)
         with pytest.raises(OSError, match="full"):
-            export(run.key, str(tmp_path / "runs"), "compbench", out, None)
+            export(run.key, out, "compbench", str(tmp_path / "runs"), None)
     assert seen == [True] * 5 and not out.exists() and not beside.exists()
     beside.mkdir()
-    with pytest.raises(UserError, match=r"out\.unfinished is there"):
-        export(run.key, str(tmp_path / "runs"), "compbench", out, None)
+    with pytest.raises(UserError, match=r"out\.unfinished exists"):
+        export(run.key, out, "compbench", str(tmp_path / "runs"), None)
     beside.rmdir()
     out.mkdir()  # an empty folder is as good as none
-    export(run.key, str(tmp_path / "runs"), "compbench", out, None)
+    export(run.key, out, "compbench", str(tmp_path / "runs"), None)
     assert len(list(out.rglob("*.png"))) == 80 and not beside.exists()
     assert "random weights: no number and no image of this run means anything" in capfd.readouterr().out

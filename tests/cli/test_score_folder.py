@@ -42,12 +42,12 @@ def test_hps_of_a_folder_is_hps_of_the_run(
     assert main([*model, "bench=hps", *keys, "num=16", "bench.score=[]"]) == 0  # twice the lists: other images of the prompts
     (run,) = (tmp_path / "runs").iterdir()
     away = weights.rename(tmp_path / "away.pt")
-    export(run.name, str(tmp_path / "runs"), "hps", tmp_path / "out", None)  # needs no checkpoint
+    export(run.name, tmp_path / "out", "hps", str(tmp_path / "runs"), None)  # needs no checkpoint
     away.rename(weights)
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert {path.read_bytes() for path in files} == {(run / "items" / f"{i:06d}.png").read_bytes() for i in range(8)}
     capfd.readouterr()
-    score_folder(tmp_path / "out", "hps", keys, False, 1)
+    score_folder(tmp_path / "out", keys, "hps", workers=1)
     found = values(capfd.readouterr().out, *labels)
     assert found == wanted and len(set(found)) > 3
 
@@ -63,10 +63,10 @@ def test_compbench_of_a_folder_is_compbench_of_the_run(
     wanted = values(capfd.readouterr().out, *labels)
     (run,) = (tmp_path / "runs").iterdir()
     out = tmp_path / "out"
-    export(run.name, str(tmp_path / "runs"), "compbench", out, None)
+    export(run.name, out, "compbench", str(tmp_path / "runs"), None)
     keys = [key for key in typed if key.startswith("bench.")]
     capfd.readouterr()
-    score_folder(out, "compbench", keys, False, 1)
+    score_folder(out, keys, "compbench", workers=1)
     said = capfd.readouterr().out
     assert values(said, *labels) == wanted and len(set(wanted)) == 3
     assert [line.split()[-1].strip("│|") for line in said.splitlines() if "Color" in line or "Shape" in line] == ["30", "20"]
@@ -74,7 +74,7 @@ def test_compbench_of_a_folder_is_compbench_of_the_run(
     with pytest.raises(
         UserError, match=r"1 missing: shape/samples/a round bowl\._000017(.|\n)*1 not among them: shape/samples/a"
     ):
-        score_folder(out, "compbench", keys, False, 1)
+        score_folder(out, keys, "compbench", workers=1)
     with pytest.raises(UserError, match="Did you mean 'compbench'"):
-        score_folder(out, "compbnch", keys, False, 1)
+        score_folder(out, keys, "compbnch", workers=1)
     assert set(LISTS) == {path.name for path in out.iterdir()}

@@ -14,9 +14,8 @@ from inception_weights import write_inception
 from PIL import Image
 from rich.console import Console
 
-from s2g.cli.commands.inventory import show_run
-from s2g.cli.run import main
-from s2g.cli.run import show_run as say
+from s2g.cli.commands.inventory import show
+from s2g.cli.run import main, show_result
 from s2g.config.registry import MODELS
 from s2g.config.schema import ExecutorConfig
 from s2g.engine.execute import execute
@@ -99,9 +98,9 @@ def test_a_run_is_made_and_says_what_it_is(
     assert images.shape == (2, 64, 64, 3) and images.dtype == np.uint8 and images.std() > 1
     (surroundings,) = store.environments().values()
     assert surroundings["weights"] == {"file": "random:0", "sha256": "random:0"}
-    say(Console(width=200), score(run, store), store, 2)
+    show_result(Console(width=200), score(run, store), store, 2)
     assert RANDOM in capsys.readouterr().out
-    show_run(run.key, str(tmp_path))
+    show(run.key, str(tmp_path))
     shown = capsys.readouterr().out
     assert RANDOM in shown and '"random:0"' in shown
     again = restore(store.read_run()["config"], 2)

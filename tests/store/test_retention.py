@@ -11,7 +11,7 @@ from imagenet_fake import MODEL, register
 from rich.console import Console
 
 from s2g.benchmarks.imagenet.batch import Batch
-from s2g.cli.commands import verify_fid
+from s2g.cli.commands.export import export
 from s2g.config.registry import BENCHES, MODELS
 from s2g.config.schema import ExecutorConfig
 from s2g.engine.execute import execute
@@ -119,18 +119,18 @@ def test_export_is_every_image_in_order(run_of, tmp_path: Path, monkeypatch: pyt
     run = run_of(*SMALL, "bench.keep=png")
     store, _ = make(run, tmp_path / "runs")
     file = tmp_path / "batch.npz"
-    verify_fid.export_npz(run.key, str(tmp_path / "runs"), file, None)
+    export(run.key, file, "adm", str(tmp_path / "runs"), None)
     with np.load(file) as stored:
         assert list(stored) == ["arr_0"] and np.array_equal(stored["arr_0"], store.items(range(10)))
     batch = Batch.of(file, "PATH")
     assert np.array_equal(np.concatenate(list(batch.chunks(3))), store.items(range(10)))
     with pytest.raises(UserError, match="units of 40 items are missing"):
-        verify_fid.export_npz(run.key, str(tmp_path / "runs"), file, 40)
+        export(run.key, file, "adm", str(tmp_path / "runs"), 40)
     with pytest.raises(UserError, match="there is no folder"):
-        verify_fid.export_npz(run.key, str(tmp_path / "runs"), tmp_path / "no" / "file.npz", None)
+        export(run.key, tmp_path / "no" / "file.npz", "adm", str(tmp_path / "runs"), None)
     less, _ = make(run_of(*SMALL), tmp_path / "less")
     with pytest.raises(UserError, match="its images were not kept"):
-        verify_fid.export_npz(str(less.folder), str(tmp_path / "less"), tmp_path / "less.npz", None)
+        export(str(less.folder), tmp_path / "less.npz", "adm", str(tmp_path / "less"), None)
     assert not (tmp_path / "less.npz").exists()
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(UserError, match="holds no batch of images"):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from s2g.cli.commands.upkeep import show_gc, show_status, show_verify
+from s2g.cli.commands.upkeep import gc, status, verify
 from s2g.cli.run import main
 from s2g.errors import DamageError, UserError
 from s2g.store.gc import leftovers, unreferenced
@@ -97,10 +97,10 @@ def test_damage_is_found_and_mended_to_the_same_bytes(
     assert examined.again == [1] and {(f.kind, f.path) for f in examined.findings if f.bad} >= {(word, where)}
 
     root = str(store.folder.parent)
-    assert show_verify(store.folder.name, root, False, 1) == 1
+    assert verify(store.folder.name, root, False, 1) == 1
     out = capfd.readouterr().out
     assert where in out and "--repair" in out
-    assert show_verify(store.folder.name, root, True, 1) == 0
+    assert verify(store.folder.name, root, True, 1) == 0
     out = capfd.readouterr().out
     assert "unit 1: made anew" in out and "48 items of 3 units are what was written" in out
     assert content(store.folder) == content(made) and not examine(store, 1).findings
@@ -124,7 +124,7 @@ def test_the_runs_own_command_never_scores_what_is_damaged(
 def test_a_whole_run_has_nothing_to_say_of(store: Store, capfd: pytest.CaptureFixture[str]) -> None:
     examined = examine(store, 1)
     assert (examined.units, examined.items, examined.findings) == (3, 48, [])
-    assert show_verify(store.folder.name, str(store.folder.parent), True, 1) == 0
+    assert verify(store.folder.name, str(store.folder.parent), True, 1) == 0
     assert capfd.readouterr().out.count("\n") == 1
 
 
@@ -191,7 +191,7 @@ def test_missing_units_are_counted(store: Store, capfd: pytest.CaptureFixture[st
     store.record_path(2).unlink()
     for item in range(32, 48):
         (store.folder / f"items/{item:06d}.png").unlink()
-    assert show_verify(store.folder.name, str(store.folder.parent), False, 1) == 0
+    assert verify(store.folder.name, str(store.folder.parent), False, 1) == 0
     assert "32 items of 2 units are what was written; 1 units are missing" in capfd.readouterr().out
 
 
@@ -270,17 +270,17 @@ def test_status_counts_and_says_who_works(store: Store, made: Path, capfd: pytes
     (store.folder / "failed/000002.json").write_text('{"error": "no luck"}')
     state = state_of(store)
     assert (state.wanted, state.done, state.missing, state.failed, state.size) == (3, 2, 1, 1, 16)
-    show_status("", str(store.folder.parent))
+    status("", str(store.folder.parent))
     assert "stopped, last unit" in capfd.readouterr().out
     (store.folder / "locks").mkdir()
     (store.folder / "locks/000002").write_text(json.dumps({"owner": asdict(Owner.me()), "token": "00ff"}))
-    show_status(store.folder.name[:10], str(store.folder.parent))
+    status(store.folder.name[:10], str(store.folder.parent))
     out = capfd.readouterr().out
     assert f"process {os.getpid()}" in out and "1 at work" in out
-    show_status(made.name, str(made.parent))
+    status(made.name, str(made.parent))
     assert "complete" in capfd.readouterr().out
-    show_status("", str(store.folder / "nothing"))
-    assert "no runs below" in capfd.readouterr().out
+    status("", str(store.folder / "nothing"))
+    assert "no runs in" in capfd.readouterr().out
 
 
 def test_pace_and_time_left_come_from_the_journal(store: Store) -> None:
@@ -325,13 +325,13 @@ def test_gc_lists_and_deletes_only_when_told(store: Store, made: Path, capfd: py
     (store.folder / "items/notes.txt").write_text("mine")
     before = sorted(root.rglob("*"))
 
-    show_gc(str(root), False, False, [page.parent])
+    gc(str(root), False, False, [page.parent])
     out = capfd.readouterr().out
     assert "000016.png" in out and other.name in out and "KiB" in out and sorted(root.rglob("*")) == before
-    show_gc(str(root), False, True, [page.parent])
+    gc(str(root), False, True, [page.parent])
     assert other.exists() and not (store.folder / "items/000016.png").exists() and (store.folder / "items/000015.png").exists()
     assert (store.folder / "items/notes.txt").exists()
-    show_gc(str(root), True, True, [page.parent])
+    gc(str(root), True, True, [page.parent])
     assert not other.exists() and store.folder.exists()
     assert main([*COMMAND, f"runs={root}"]) == 0 and set(content(made)) <= set(content(store.folder))
 
@@ -359,8 +359,8 @@ def test_a_deletion_that_was_interrupted_is_finished_and_not_taken_for_a_run(sto
 
 
 def test_gc_of_whole_runs_wants_to_know_who_refers_to_them(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="none of the folders that could refer"):
-        show_gc(str(store.folder.parent), True, True, [tmp_path / "nowhere"])
+    with pytest.raises(UserError, match="no folder exists that could refer"):
+        gc(str(store.folder.parent), True, True, [tmp_path / "nowhere"])
     assert store.folder.exists()
 
 

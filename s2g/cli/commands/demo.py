@@ -6,12 +6,15 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from rich.console import Console
 
 from s2g.benchmarks.shapes.bench import Shapes
+from s2g.cli.commands.options import Workers
 from s2g.config.schema import ExecutorConfig, config_dir
 from s2g.engine.bench import Metric
 from s2g.engine.execute import execute
@@ -45,7 +48,12 @@ WORDS = {  # what the rows of the table mean, by metric
 Deltas = dict[str, dict[str, Estimate]]  # method against CFG, by metric
 
 
-def make_demo(num: int, root: str, out: Path, workers: int | None) -> None:
+def make_demo(
+    num: Annotated[int, typer.Option(help="Items per method.")] = 256,
+    root: Annotated[str, typer.Option("--runs", help="Folder that holds the stored runs.")] = "runs",
+    out: Annotated[Path, typer.Option(help="Folder for the table, the picture and the page.")] = Path("outputs/demo"),
+    workers: Workers = None,
+) -> None:
     """Sample what is missing, score, print the main rows; write index.html, grid.png, table.md and runs.json into `out`."""
     try:
         out.mkdir(parents=True, exist_ok=True)

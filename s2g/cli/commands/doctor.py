@@ -1,4 +1,4 @@
-"""s2g doctor: what this machine has, what is found, what is missing and how to get it."""
+"""`s2g doctor`: what this machine has, what is missing and how to get it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import torch
 from omegaconf import OmegaConf
 from rich.console import Console
 
@@ -23,10 +24,8 @@ from s2g.worlds.mixtures.weights_index import file_name, find
 PACKAGES = ("torch", "torchvision", "diffusers", "transformers", "timm", "hydra-core", "omegaconf", "numpy")
 
 
-def show_doctor() -> int:
-    """Print the findings; 1 if something that the built-in models need is missing."""
-    import torch
-
+def doctor() -> int:
+    """Print the findings; return 1 if something that the built-in models need is missing."""
     console = Console(highlight=False)
     rows = [["python", platform.python_version()], *([name, _version(name)] for name in PACKAGES)]
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

@@ -1,4 +1,4 @@
-"""s2g export RUN --to LAYOUT: a run's images under the names that an official evaluator expects."""
+"""`s2g export`: a run's images or videos in the file layout of an official evaluator."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import numpy as np
+import typer
 from rich.console import Console
 
+from s2g.benchmarks.imagenet.batch import write_batch
 from s2g.benchmarks.vbench.official import tells_case_apart
 from s2g.benchmarks.vbench.prompts import colliding
 from s2g.cli.commands.inventory import find_run
-from s2g.cli.commands.verify_fid import export_npz
+from s2g.cli.commands.options import FirstImages, Runs, StoredRun
 from s2g.engine.progress import progress
 from s2g.engine.run import RANDOM
 from s2g.errors import UserError, unknown
 from s2g.scoring.file_scoring import Image, look, todo_of
+from s2g.scoring.score import CHUNK
 from s2g.store.store import Store
-from s2g.store.stored_run import StoredRun, stored_run
+from s2g.store.stored_run import StoredRun as LoadedRun
+from s2g.store.stored_run import stored_run
 
 LAYOUTS = {
     "adm": "OUT is one .npz: arr_0, uint8 [N, H, W, 3], in item order (openai/guided-diffusion)",
@@ -31,14 +36,60 @@ LAYOUTS = {
 LONGEST = 255  # bytes of a file's name
 
 
-def export(name: str, root: str, to: str, out: Path, num: int | None) -> None:
-    """Write a run's images; UserError, before anything is written, where they are not all there or are of another bench."""
+def export(
+    run: StoredRun,
+    out: Annotated[Path, typer.Argument(help="Target: an empty or new folder; a .npz file for adm.")],
+    to: Annotated[str, typer.Option(help="Layout to write: adm, compbench, hps or vbench.")],
+    runs: Runs = "runs",
+    num: FirstImages = None,
+) -> None:
+    """Write a run's images; UserError, before anything is written, if some are missing or belong to another bench."""
     if to not in LAYOUTS:
         raise unknown("--to", to, LAYOUTS)
+    store = Store(find_run(run, runs).resolve())
     if to == "adm":
-        export_npz(name, root, out, num)
-        return
-    store = Store(find_run(name, root).resolve())
+        _write_adm(store, out, num)
+    else:
+        _write_named(store, to, out, num)
+
+
+def _write_adm(store: Store, file: Path, num: int | None) -> None:
+    """Write the first `num` images as arr_0 of an npz, uint8 [N, H, W, 3], in item order.
+
+    UserError if images are missing, were not kept, or are not images.
+    """
+    console = Console(highlight=False)
+    metadata = store.read_run()
+    unit = metadata["identity"]["model"]["unit"]
+    count = metadata["num"] if num is None else num
+    missing = sorted(set(range(-(-count // unit))) - store.stored())
+    if missing:
+        raise UserError(
+            f"{store.shown()}: {len(missing)} units of the first {count:,} items are missing, the first is unit {missing[0]}",
+            allowed="--num, at most the number of items stored without a gap",
+            todo=f"type the run's command again (with num={count})",
+        )
+
+    def chunks() -> Iterator[np.ndarray]:
+        with progress(console, count, "writing") as bar:
+            for start in range(0, count, CHUNK):
+                images = store.items(range(start, min(start + CHUNK, count)))
+                if images.dtype != np.uint8 or images.ndim != 4:
+                    kind = "videos" if images.dtype == np.uint8 else "points"
+                    raise UserError(f"{store.shown()}: its items are {kind}", allowed="runs of images")
+                yield images
+                bar.advance(len(images))
+
+    if not file.absolute().parent.is_dir():
+        raise UserError(f"{file}: there is no folder {file.absolute().parent}", todo="create it, or name another file")
+    write_batch(file, count, chunks())
+    console.print(f"{file}: {count:,} images, {file.stat().st_size / 1e6:,.1f} MB", soft_wrap=True)
+    if metadata.get("random_weights"):
+        console.print(RANDOM, soft_wrap=True)
+
+
+def _write_named(store: Store, to: str, out: Path, num: int | None) -> None:
+    """Copy a run's files into `out` under their official names; UserError as `export`."""
     run = stored_run(store, num=num)
     bench: Any = run.bench
     if run.config["bench"]["name"] != to or not hasattr(bench, "official_name"):
@@ -50,20 +101,20 @@ def export(name: str, root: str, to: str, out: Path, num: int | None) -> None:
     if long:
         raise UserError(f"--to {to}: {len(long)} names are longer than {LONGEST} bytes ({long[0]})")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"OUT = {out}: it is there, and what is in it would be scored too", todo="give a folder that is empty")
+        raise UserError(f"OUT = {out}: it is not empty, and its content would be scored too", todo="name an empty folder")
     _check_case(out, list(names.values()))
-    remarks = bench.remarks(bench.num)  # what is said at the end has to be known before anything is written
+    remarks = bench.remarks(bench.num)  # computed first, so that an error comes before anything is written
     console = Console(highlight=False)
     what = "images" if to != "vbench" else "videos"
     with _whole(out) as folder, progress(console, len(names), "writing") as bar:
         for image in images:
-            if image.item not in names:  # another item's file serves it
+            if image.item not in names:  # a duplicate prompt shares another item's file
                 continue
             target = folder / names[image.item]
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(image.path, target)
             bar.advance(1)
-    twice = f" ({len(images):,} items: prompts that are listed twice have one file)" if len(images) > len(names) else ""
+    twice = f" ({len(images):,} items: a prompt that is listed twice has one file)" if len(images) > len(names) else ""
     console.print(f"{out}: {len(names):,} {what}{twice}, {LAYOUTS[to]}", soft_wrap=True)
     if run.num > bench.num:
         console.print(f"the first {bench.num:,} of the run's {run.num:,} items: the official set", soft_wrap=True)
@@ -74,7 +125,7 @@ def export(name: str, root: str, to: str, out: Path, num: int | None) -> None:
 
 
 def names_of(bench: Any, images: Sequence[Image], to: str) -> dict[int, str]:
-    """By item its official name; without the items whose file is another's; UserError where stored files are no such thing."""
+    """Return official names by item, without items that share another's file; UserError if stored files have another type."""
     if not hasattr(bench, "exported"):
         return {image.item: bench.official_name(image.item) for image in images}
     names = bench.exported()
@@ -86,23 +137,23 @@ def names_of(bench: Any, images: Sequence[Image], to: str) -> dict[int, str]:
 
 
 def _check_case(out: Path, names: Sequence[str]) -> None:
-    """UserError where two names are one to the file system that they would be written to."""
+    """Raise UserError if two names are the same file on the target's file system."""
     same = colliding(names)
     if not same:
         return
-    there = next(place for place in (out.absolute(), *out.absolute().parents) if place.is_dir())
-    if not tells_case_apart(there):
+    existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.is_dir())
+    if not tells_case_apart(existing):
         raise UserError(
             f"OUT = {out}: its file system takes {' and '.join(repr(name) for name in same[0])} for one file",
-            allowed="a file system that tells capitals apart (ext4, xfs; not those of macOS and Windows)",
-            todo="give a folder on another one, and carry the files in a tar archive",
+            allowed="a case-sensitive file system (ext4, xfs; not the defaults of macOS and Windows)",
+            todo="name a folder on such a file system, and move the files in a tar archive",
         )
 
 
-def whole_set(run: StoredRun, store: Store) -> list[Image]:
-    """The official set of a run: its first items, exactly as many; UserError naming what is missing of them.
+def whole_set(run: LoadedRun, store: Store) -> list[Image]:
+    """Return the official set of a run: its first `bench.num` items; UserError naming those that are missing.
 
-    What a run has beyond would have the names of other items, or names that the evaluator does not know.
+    Later items are left out: their names would repeat, or be unknown to the evaluator.
     """
     if run.num < run.bench.num:
         raise UserError(
@@ -116,14 +167,14 @@ def whole_set(run: StoredRun, store: Store) -> list[Image]:
 
 @contextmanager
 def _whole(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its name when all is written: `out` is there with every file, or not at all."""
+    """Yield a temporary folder and rename it to `out` at the end, so that `out` is complete or absent."""
     out = out.resolve()
     beside = out.with_name(f"{out.name}.unfinished")
     try:
         beside.mkdir(parents=True)
     except FileExistsError as error:
         raise UserError(
-            f"OUT = {out}: {beside} is there, of an export that is at work or was stopped", todo=f"delete {beside}"
+            f"OUT = {out}: {beside} exists: another export is running or was killed", todo=f"delete {beside}"
         ) from error
     try:
         yield beside

@@ -1,9 +1,11 @@
-"""`s2g fetch NAME`: what a bench needs, from where it is published."""
+"""`s2g fetch`: download what a bench needs from its publishers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
 from s2g.errors import SeveralError, UserError, gathered, unknown
@@ -25,15 +27,18 @@ def _compbench(prompts_only: bool) -> list[Callable[[], list[str]]]:
 def _vbench(prompts_only: bool) -> list[Callable[[], list[str]]]:
     from s2g.benchmarks.vbench.fetch import FILES, fetch_file
 
-    del prompts_only  # the weights are of ten hosts: they are named with their addresses where one is missing
+    del prompts_only  # the weights lie on ten hosts; the error for a missing file names its address
     return [lambda name=name: [fetch_file(name)] for name in FILES]
 
 
 FETCHED = {"compbench": _compbench, "hps": _hps, "vbench": _vbench}
 
 
-def fetch_shown(name: str, prompts_only: bool) -> None:
-    """Fetch what a bench needs, and say what came; UserError with all that could not be had."""
+def fetch(
+    name: Annotated[str, typer.Argument(help="Bench whose prompts and scorers to download: compbench, hps or vbench.")],
+    prompts_only: Annotated[bool, typer.Option("--prompts-only", help="Download prompts only, no weights.")] = False,
+) -> None:
+    """Download the files of a bench and print each; UserError listing every failure."""
     if name not in FETCHED:
         raise unknown("fetch", name, FETCHED)
     console, errors = Console(highlight=False), list[UserError]()

@@ -1,4 +1,4 @@
-"""What there is to choose from, and what is stored."""
+"""`s2g ls` and `s2g show`: the registries, and one stored run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from s2g.cli.commands.options import Runs, StoredRun
 from s2g.config.registry import BENCHES, GUIDANCE, MODELS, SAMPLERS, Registry
 from s2g.config.schema import config_dir
 from s2g.engine.run import RANDOM
@@ -17,18 +18,18 @@ from s2g.scoring.score import cost_of, effective_of
 from s2g.store.store import Store, checksum
 
 
-def show_registries() -> None:
-    """Every model, method, sampler and bench, with what to type."""
+def ls() -> None:
+    """Print every model, guidance method, sampler and bench with the key that selects it."""
     console = Console(highlight=False)
     models = [[path.stem, _first_comment(path)] for path in sorted((config_dir() / "model").glob("*.yaml"))]
     console.print(console_table(["model=", ""], models, left=True))
     registries = (("guidance=", GUIDANCE), ("sampler=", SAMPLERS), ("bench=", BENCHES), ("model.family=", MODELS))
-    for name, registry in registries:
+    for key, registry in registries:
         presets = []
-        if registry is SAMPLERS:  # a solver with all its knobs set
+        if registry is SAMPLERS:  # presets: a solver with all its settings
             named = sorted((config_dir() / "sampler").glob("*.yaml"))
             presets = [[path.stem, _first_comment(path)] for path in named if path.stem not in (*registry, "model")]
-        console.print(console_table([name, ""], [*_rows(registry), *presets], left=True))
+        console.print(console_table([key, ""], [*_rows(registry), *presets], left=True))
 
 
 def _rows(registry: Registry) -> list[list[str]]:
@@ -40,46 +41,47 @@ def _first_comment(path: Path) -> str:
 
 
 def find_run(name: str, root: str) -> Path:
-    """The folder of a run from its path, key, or the beginning of its key; UserError if none or several fit."""
+    """Return the folder of a run, from its path, its key or a beginning of its key; UserError if none or several match."""
     folders = [path.parent for path in sorted(Path(root).glob("[!.]*/run.json"))]
-    for fitting in (
+    for matches in (
         [folder for folder in (Path(name),) if (folder / "run.json").exists()],
         [folder for folder in folders if folder.name == name],
         [folder for folder in folders if folder.name.startswith(name)],
     ):
-        if len(fitting) == 1:
-            return fitting[0]
-        if fitting:
-            raise UserError(f"{name}: {len(fitting)} runs begin so", allowed=", ".join(folder.name for folder in fitting))
-    known = ", ".join(folder.name for folder in folders) or f"none below {root}"
-    raise UserError(f"{name}: no such run", allowed=known, todo="python run.py makes one")
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise UserError(f"{name}: {len(matches)} runs match", allowed=", ".join(folder.name for folder in matches))
+    names = ", ".join(folder.name for folder in folders) or f"none in {root}"
+    raise UserError(f"{name}: no such run", allowed=names, todo="python run.py makes one")
 
 
-def show_run(name: str, root: str) -> None:
-    """A stored run: its identity, its units and what they cost, its scores, the machines."""
+def show(run: StoredRun, runs: Runs = "runs") -> None:
+    """Print a run's identity, its units and their cost, the machines it ran on, and its scores."""
     console = Console(highlight=False)
-    store = Store(find_run(name, root).absolute())
-    run = store.read_run()
-    console.print(f"{run['key']}, begun {run['begun']}", soft_wrap=True)
-    if run.get("random_weights"):
+    store = Store(find_run(run, runs).absolute())
+    metadata = store.read_run()
+    console.print(f"{metadata['key']}, begun {metadata['begun']}", soft_wrap=True)
+    if metadata.get("random_weights"):
         console.print(RANDOM, soft_wrap=True)
-    rows = [[key, json.dumps(value)] for key, value in sorted(flat(run["identity"] | {"fixed": run["fixed"]}))]
+    rows = [[key, json.dumps(value)] for key, value in sorted(flat(metadata["identity"] | {"fixed": metadata["fixed"]}))]
     console.print(console_table(["identity", ""], rows, left=True))
     records = list(store.records(sorted(store.stored())))
-    size = run["identity"]["model"]["unit"]
-    console.print(f"{len(records)} units, {size * len(records)} items of {run['num']} asked for")
+    size = metadata["identity"]["model"]["unit"]
+    console.print(f"{len(records)} units, {size * len(records)} items of {metadata['num']} asked for")
     if records:
-        told = (cost_line(cost_of(records, size)), scale_line(effective_of(records)))
-        console.print("\n".join(line for line in told if line), soft_wrap=True)
+        lines = (cost_line(cost_of(records, size)), scale_line(effective_of(records)))
+        console.print("\n".join(line for line in lines if line), soft_wrap=True)
     split = [record["unit"] for record in records if "split" in record]
     if split:
-        console.print(f"units made in parts for lack of memory: {', '.join(map(str, split))}", soft_wrap=True)
+        console.print(f"units sampled in parts (out of memory): {', '.join(map(str, split))}", soft_wrap=True)
     made = Counter(record["environment"] for record in records)
-    for name, about in store.environments().items():
-        commit = about["git"] or {"commit": "no checkout", "dirty": False}
+    for name, environment in store.environments().items():
+        commit = environment["git"] or {"commit": "no checkout", "dirty": False}
+        changes = " with changes" if commit["dirty"] else ""
         console.print(
-            f"{made[name]} units: {about['machine']}; {about['workers']} workers on {about['device']}; torch "
-            f"{about['packages']['torch']}; s2g {about['s2g']}, {commit['commit'][:8]}{' with changes' * commit['dirty']}",
+            f"{made[name]} units: {environment['machine']}; {environment['workers']} workers on {environment['device']}; torch "
+            f"{environment['packages']['torch']}; s2g {environment['s2g']}, {commit['commit'][:8]}{changes}",
             soft_wrap=True,
         )
     for path in sorted((store.folder / "scores").glob("*.json")):
@@ -88,7 +90,7 @@ def show_run(name: str, root: str) -> None:
             if score.pop("check") != checksum(score):
                 raise ValueError
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            console.print(f"scores/{path.name} is damaged; the run's command measures again", soft_wrap=True)
+            console.print(f"scores/{path.name} is damaged; the run's command computes it again", soft_wrap=True)
             continue
         values = [
             [metric, "–" if v["value"] is None else f"{v['value']:g}", _interval(v)] for metric, v in score["values"].items()

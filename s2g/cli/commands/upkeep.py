@@ -1,15 +1,17 @@
-"""Looking after what is stored: how far it is, whether it is whole, what may go."""
+"""`s2g status`, `s2g verify` and `s2g gc`: progress, integrity and clean-up of stored runs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
 from s2g.cli.commands.inventory import find_run
+from s2g.cli.commands.options import Runs, StoredRun, Workers
 from s2g.engine.progress import progress
 from s2g.errors import UserError
 from s2g.io.interrupt import uninterrupted
@@ -19,29 +21,32 @@ from s2g.store.status import State, state_of, states
 from s2g.store.store import Store
 from s2g.store.verify import Examined, examine
 
-MANY = 20  # findings shown in full
+SHOWN = 20  # findings listed one by one
 
 
 def _console() -> Console:
-    """As wide as the terminal; where nobody watches, wide enough that no path is broken."""
+    """Return a console as wide as the terminal; where the output is a file, wide enough that no path is broken."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=200)
 
 
-def show_status(name: str, root: str) -> None:
-    """A table of runs: units done, missing, set aside; pace and time left of those somebody works on."""
+def status(
+    run: Annotated[str, typer.Argument(help="A run's folder, key, or a unique beginning of its key; default: all runs.")] = "",
+    runs: Runs = "runs",
+) -> None:
+    """Print a table of runs: units done, missing and failed; rate and time left of those being sampled."""
     console = _console()
-    found = [state_of(Store(find_run(name, root).resolve()))] if name else states(root)
-    if not found:
-        console.print(f"no runs below {root}; python run.py makes one")
+    listed = [state_of(Store(find_run(run, runs).resolve()))] if run else states(runs)
+    if not listed:
+        console.print(f"no runs in {runs}; python run.py makes one")
         return
     head = ["run", "units", "failed", "items/s", "left", "now"]
-    table = console_table(head, [_row(state) for state in found])
+    table = console_table(head, [_row(state) for state in listed])
     table.columns[0].no_wrap = True
     table.columns[-1].justify = "left"
     console.print(table)
-    if any(state.failed for state in found):
-        console.print("failed units are tried again by the run's own command; runs/KEY/failed has their tracebacks")
+    if any(state.failed for state in listed):
+        console.print("the run's own command tries failed units again; their tracebacks are in runs/KEY/failed")
 
 
 def _row(state: State) -> list[str]:
@@ -63,25 +68,31 @@ def _now(state: State) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time in the largest unit that fits: "45 s", "12 min", "3.5 h", "2.1 d"."""
+    """Return a time in the largest unit that fits: "45 s", "12 min", "3.5 h", "2.1 d"."""
     for size, name, digits in ((86400, "d", 1), (3600, "h", 1), (60, "min", 0)):
         if seconds >= size:
             return f"{seconds / size:.{digits}f} {name}"
     return f"{max(seconds, 0):.0f} s"
 
 
-def show_verify(name: str, root: str, mend: bool, workers: int | None, replace: bool = False) -> int:
-    """Hash a run, say what is found, mend it if asked to; 1 if it is, or stays, damaged."""
+def verify(
+    run: StoredRun,
+    runs: Runs = "runs",
+    repair: Annotated[bool, typer.Option("--repair", help="Sample damaged units again and compare hashes.")] = False,
+    workers: Workers = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Repair even if intact items of a damaged unit change.")] = False,
+) -> int:
+    """Hash a run's items, print findings, repair them on request; return 1 if damage remains."""
     console = _console()
-    store = Store(find_run(name, root).resolve())
+    store = Store(find_run(run, runs).resolve())
     examined = _examined(store, console)
     _show_findings(examined, console)
-    if not mend or not examined.findings:
+    if not repair or not examined.findings:
         return _verdict(store, examined, console)
     with uninterrupted():
-        from s2g.store.repair import repair  # loads torch
+        from s2g.store.repair import repair as repaired  # loads torch
 
-    for line in repair(store, examined, console, workers, replace):
+    for line in repaired(store, examined, console, workers, replace):
         console.print(line, soft_wrap=True)
     examined = _examined(store, console)
     _show_findings(examined, console)
@@ -97,10 +108,10 @@ def _examined(store: Store, console: Console) -> Examined:
 def _show_findings(examined: Examined, console: Console) -> None:
     if not examined.findings:
         return
-    rows = [[finding.kind, finding.path, finding.problem] for finding in examined.findings[:MANY]]
+    rows = [[finding.kind, finding.path, finding.problem] for finding in examined.findings[:SHOWN]]
     console.print(console_table(["", "where", "what"], rows, left=True))
-    if len(examined.findings) > MANY:
-        console.print(f"and {len(examined.findings) - MANY} more")
+    if len(examined.findings) > SHOWN:
+        console.print(f"and {len(examined.findings) - SHOWN} more")
 
 
 def _verdict(store: Store, examined: Examined, console: Console) -> int:
@@ -114,54 +125,63 @@ def _verdict(store: Store, examined: Examined, console: Console) -> int:
         console.print(f"{store.shown()}: the folder is not the run its run.json describes; was it renamed?", soft_wrap=True)
         return 1
     units = len(examined.again)
-    console.print(f"{store.shown()}: {units} of {examined.units} units need to be made anew", soft_wrap=True)
+    console.print(f"{store.shown()}: {units} of {examined.units} units must be sampled again", soft_wrap=True)
     console.print(f"  do: s2g verify {store.shown()} --repair", soft_wrap=True)
     return 1
 
 
-def show_gc(root: str, whole: bool, yes: bool, referring: Sequence[Path]) -> None:
-    """What nothing refers to, with sizes; removed only if `yes`."""
+def gc(
+    runs: Runs = "runs",
+    runs_too: Annotated[bool, typer.Option("--runs-too", help="Include whole runs that no table or page refers to.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete what is listed.")] = False,
+    refer: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folders whose tables and pages (runs.json) refer to runs; default: outputs and experiments."),
+    ] = None,
+) -> None:
+    """List files and runs that nothing refers to, with sizes; delete them only if `yes`."""
     console = _console()
-    if not Path(root).is_dir():
-        raise UserError(f"--runs {root}: no such folder", todo="give the folder samples are kept in")
-    if whole and not any(place.is_dir() for place in referring):
+    referring = refer or [Path("outputs"), Path("experiments")]
+    if not Path(runs).is_dir():
+        raise UserError(f"--runs {runs}: no such folder", todo="name the folder that holds the stored runs")
+    if runs_too and not any(folder.is_dir() for folder in referring):
         raise UserError(
-            f"--runs-too: none of the folders that could refer to runs is here ({', '.join(map(str, referring))})",
-            todo="go to the folder you run from, or name one with --refer",
+            f"--runs-too: no folder exists that could refer to runs ({', '.join(map(str, referring))})",
+            todo="change to the folder you run from, or name one with --refer",
         )
-    files, runs = leftovers(root), unreferenced(root, referring)
-    _list(files, "left over inside runs", root, console)
-    _list(runs, "runs that no table or page refers to", root, console)
-    chosen = [*files, *(runs if whole else [])]
+    files, unused = leftovers(runs), unreferenced(runs, referring)
+    _list(files, "left over inside runs", runs, console)
+    _list(unused, "runs that no table or page refers to", runs, console)
+    chosen = [*files, *(unused if runs_too else [])]
     if yes:
-        gone = [garbage for garbage in chosen if garbage.remove()]
-        console.print(f"removed {len(gone)} ({size_text(sum(garbage.size for garbage in gone))})")
-        if len(gone) < len(chosen):
-            console.print(f"{len(chosen) - len(gone)} have come into use and were left")
+        removed = [garbage for garbage in chosen if garbage.remove()]
+        console.print(f"removed {len(removed)} ({size_text(sum(garbage.size for garbage in removed))})")
+        if len(removed) < len(chosen):
+            console.print(f"{len(chosen) - len(removed)} came into use meanwhile and were kept")
         return
     if chosen:
-        console.print(f"s2g gc {'--runs-too ' if whole else ''}--yes removes {'all of it' if whole else 'what is left over'}")
-    if runs and not whole:
+        console.print(f"s2g gc {'--runs-too ' if runs_too else ''}--yes removes {'all of it' if runs_too else 'the leftovers'}")
+    if unused and not runs_too:
         console.print("s2g gc --runs-too --yes removes the runs as well")
-    if not files and not runs:
+    if not files and not unused:
         console.print("nothing to remove")
 
 
-def _list(found: list[Garbage], title: str, root: str, console: Console) -> None:
-    if not found:
+def _list(garbage: list[Garbage], title: str, root: str, console: Console) -> None:
+    if not garbage:
         return
     base = Path(root).absolute()
-    rows = [[str(garbage.path.relative_to(base)), size_text(garbage.size), garbage.why] for garbage in found[:MANY]]
+    rows = [[str(one.path.relative_to(base)), size_text(one.size), one.why] for one in garbage[:SHOWN]]
     table = console_table([title, "size", ""], rows)
     table.columns[0].no_wrap = True
     table.columns[-1].justify = "left"
     console.print(table)
-    more = f"{len(found) - MANY} more; " if len(found) > MANY else ""
-    console.print(f"{more}{len(found)} in all, {size_text(sum(garbage.size for garbage in found))}")
+    more = f"{len(garbage) - SHOWN} more; " if len(garbage) > SHOWN else ""
+    console.print(f"{more}{len(garbage)} in all, {size_text(sum(one.size for one in garbage))}")
 
 
 def size_text(size: float) -> str:
-    """Bytes in the largest unit that fits: "12 B", "3.4 KiB", "1.2 GiB"."""
+    """Return a size in the largest unit that fits: "12 B", "3.4 KiB", "1.2 GiB"."""
     for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
         if size >= 2**power:
             return f"{size / 2**power:.1f} {unit}"

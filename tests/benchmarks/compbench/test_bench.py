@@ -142,22 +142,28 @@ def test_missing_extra_and_unreadable_images_stop_it_with_the_list(run_of, fakes
     assert some.estimates["color"].value == pytest.approx(of)
 
 
-def test_stored_images_are_scored_without_the_model(run_of, fakes: Typed, tmp_path: Path) -> None:  # noqa: F811
+def test_stored_images_are_scored_without_the_model(
+    run_of,
+    fakes: Typed,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     from s2g.config.registry import MODELS
 
     run = run_of(*fakes("num=10"))
     make(run, tmp_path / "runs")
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(MODELS.entries, "fake_texts", None)
-        told = Console(record=True, width=200, file=open(os.devnull, "w"))  # noqa: SIM115
-        score_stored(run.key, str(tmp_path / "runs"), [], None, False, 1, told)
-        assert "Color" in told.export_text(clear=False) and "8 prompts" in told.export_text()
+        runs = str(tmp_path / "runs")
+        score_stored(run.key, runs=runs, workers=1)
+        said = capsys.readouterr().out
+        assert "Color" in said and "8 prompts" in said
         with pytest.raises(UserError, match=r"12 of 16 images can be scored(.|\n)*4 missing: item 12"):
-            score_stored(run.key, str(tmp_path / "runs"), [], 16, False, 1, told)
+            score_stored(run.key, runs=runs, num=16, workers=1)
         with pytest.raises(UserError, match="of other prompts"):
-            score_stored(run.key, str(tmp_path / "runs"), ["bench.categories=[color]"], None, False, 1, told)
+            score_stored(run.key, ["bench.categories=[color]"], runs, workers=1)
         with pytest.raises(UserError, match=r"bench\.KEY=VALUE"):
-            score_stored(run.key, str(tmp_path / "runs"), ["score=[]"], None, False, 1, told)
+            score_stored(run.key, ["score=[]"], runs, workers=1)
 
 
 def test_everything_that_is_lacking_is_in_one_message(composed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,9 @@ def test_a_run_is_scored_by_the_package_dimension_by_dimension(
     assert json.loads(kept_score)["protocol"]["vbench"]["scorer"] == "vbench"
 
 
-def test_results_from_elsewhere_are_a_runs_scores(run_of, fake_runs: Typed, tmp_path: Path) -> None:  # noqa: F811
+def test_results_from_elsewhere_are_a_runs_scores(
+    run_of, fake_runs: Typed, tmp_path: Path, capsys: pytest.CaptureFixture[str]  # noqa: F811
+) -> None:  # fmt: skip
     files = []
     for at, shift in enumerate((0.0, 0.03)):
         files.append(tmp_path / f"{at}_eval_results.json")
@@ -109,9 +111,8 @@ def test_results_from_elsewhere_are_a_runs_scores(run_of, fake_runs: Typed, tmp_
         assert str(tmp_path) not in remark  # results are shown to others
     assert a.remarks[-1] == f"results of 0_eval_results.json ({hashlib.sha256(files[0].read_bytes()).hexdigest()[:8]})"
     # The same by command, from the stored run.
-    told = Console(record=True, width=200, quiet=False, file=(tmp_path / "said").open("w"))
-    score_stored(cfg.key, str(tmp_path / "runs"), [f"bench.results=[{files[1]}]"], None, False, 1, told)
-    assert f"{b.estimates['total'].value:.2f}" in told.export_text()
+    score_stored(cfg.key, [f"bench.results=[{files[1]}]"], str(tmp_path / "runs"), workers=1)
+    assert f"{b.estimates['total'].value:.2f}" in capsys.readouterr().out
     less = tmp_path / "less.json"
     less.write_text(json.dumps(official_results(dimensions=list(DIMENSIONS)[:15])))
     with pytest.raises(UserError, match="no dimension overall_consistency"):
@@ -184,16 +185,16 @@ def test_export_is_the_official_flat_folder(
     short = run_of(*fake_runs("bench.score=[]", "num=20"))
     make(short, tmp_path / "runs", tmp_path)
     with pytest.raises(UserError, match=rf"20 images were asked for, and the official set is {VIDEOS}"):
-        export(run.key, root, "vbench", out, None)
+        export(run.key, out, "vbench", root, None)
     assert not out.exists()
     store = make(run, tmp_path / "runs", tmp_path)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(exporting, "tells_case_apart", lambda folder: False)
         with pytest.raises(UserError, match=r"'a fantasy landscape-0\.mp4' and 'A fantasy(.|\n)*ext4"):
-            export(run.key, root, "vbench", out, None)
+            export(run.key, out, "vbench", root, None)
     assert not out.exists()
-    export(run.key, root, "vbench", out, None)
+    export(run.key, out, "vbench", root, None)
     assert sorted(path.name for path in out.iterdir()) == sorted(SUITE.files) and len(SUITE.files) == FILES
     for name in ("a bird-3.mp4", "The bund Shanghai, oil painting-4.mp4", "a toilet, frozen in time-24.mp4"):
         assert (out / name).read_bytes() == (store.folder / "items" / f"{SUITE.files[name]:06d}.mp4").read_bytes()
-    assert f"{FILES} videos ({VIDEOS} items: prompts that are listed twice have one file)" in capsys.readouterr().out
+    assert f"{FILES} videos ({VIDEOS} items: a prompt that is listed twice has one file)" in capsys.readouterr().out

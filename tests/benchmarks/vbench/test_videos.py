@@ -13,7 +13,7 @@ from vbench_fake import FILES, SUITE, few, package, video  # noqa: F401  # fixtu
 from s2g.benchmarks.vbench import official
 from s2g.benchmarks.vbench.results import Scored, read_files
 from s2g.benchmarks.vbench.videos import look, shape_of, sized
-from s2g.cli.commands.vbench_results import score_folder, show_check
+from s2g.cli.commands.vbench import check, score
 from s2g.cli.main import app
 from s2g.errors import UserError
 
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_whole_folder_is_whole(folder: Path, few: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
     assert look(folder, SUITE).complete and shape_of(folder / "a bird-0.mp4") == (5, 32, 48)
-    show_check(folder, str(few))
+    check(folder, str(few))
     assert f"complete, {FILES} videos of 13 prompts (105 as VBench counts: 5 are of prompts" in capsys.readouterr().out
 
 
@@ -51,7 +51,7 @@ def test_everything_that_is_wrong_is_in_one_list(folder: Path, few: Path) -> Non
     video(folder / "a bird-2.mp4", frames=4)
     video(folder / "a bird-4.mp4", height=64)
     with pytest.raises(UserError) as caught:
-        show_check(folder, str(few))
+        check(folder, str(few))
     said = str(caught.value)
     assert f"{FILES - 7} of {FILES} videos can be scored" in said and "1 missing: a bird-3.mp4" in said
     assert "3 not among them: .DS_Store, a birb-3.mp4, more/" in said
@@ -63,7 +63,7 @@ def test_everything_that_is_wrong_is_in_one_list(folder: Path, few: Path) -> Non
     )
     assert "--allow-missing" in said
     with pytest.raises(UserError, match="no such folder"):
-        show_check(folder / "none", str(few))
+        check(folder / "none", str(few))
 
 
 def test_a_folder_is_scored_by_one_command_and_its_results_can_be_read(
@@ -71,20 +71,20 @@ def test_a_folder_is_scored_by_one_command_and_its_results_can_be_read(
 ) -> None:  # fmt: skip
     (folder / "a bird-3.mp4").unlink()
     with pytest.raises(UserError, match="1 missing"):
-        score_folder(folder, str(few), str(package), tmp_path / "out", False)
+        score(folder, str(few), str(package), tmp_path / "out", False)
     assert not (package / "asked").exists()  # nothing was begun
-    score_folder(folder, str(few), str(package), tmp_path / "out", True)
+    score(folder, str(few), str(package), tmp_path / "out", True)
     said = capsys.readouterr().out
     assert "(4 Quality + Semantic) / 5" in said and f"not comparable with published numbers: {FILES - 1} of {FILES}" in said
     assert "temporal_flickering is of" not in said  # five of each prompt stand still
     assert len(read_files([tmp_path / "out"])) == 16
     written = tmp_path / "out" / "videos_eval_results.json"
-    score_folder(folder, str(few), str(package), tmp_path / "out", True)
+    score(folder, str(few), str(package), tmp_path / "out", True)
     assert len(list((tmp_path / "out").iterdir())) == 1  # the same again
     known = written.read_bytes()
     written.write_text("{}")  # as if another folder of this name had been scored
     capsys.readouterr()
-    score_folder(folder, str(few), str(package), tmp_path / "out", True)
+    score(folder, str(few), str(package), tmp_path / "out", True)
     said = capsys.readouterr().out
     (other,) = (path for path in (tmp_path / "out").iterdir() if path != written)
     assert written.read_text() == "{}" and other.read_bytes() == known and other.name in said
@@ -110,9 +110,9 @@ def test_videos_that_the_package_leaves_out_stop_it_when_the_results_are_written
 
     monkeypatch.setattr(official, "scores", some)
     with pytest.raises(UserError, match=r"not complete\n\s+object_class: 2 videos without a value(.|\n)*written"):
-        score_folder(folder, str(few), str(package), tmp_path / "out", False)
+        score(folder, str(few), str(package), tmp_path / "out", False)
     assert len(read_files([tmp_path / "out"])) == 16
-    score_folder(folder, str(few), str(package), tmp_path / "out", True)
+    score(folder, str(few), str(package), tmp_path / "out", True)
 
 
 def test_every_video_is_held_against_what_the_model_makes(folder: Path) -> None:

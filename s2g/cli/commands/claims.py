@@ -1,0 +1,19 @@
+"""`s2g claims`: the paper's claims against the measured results; nothing is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from s2g.cli.commands.options import EXPERIMENTS, RESULTS
+from s2g.experiments.verdicts import show_claims
+
+
+def claims(
+    out: Annotated[Path, typer.Option(help="Folder of the measured results; claims.md is written there.")] = RESULTS,
+) -> None:
+    """Print and write the verdict on every claim: holds, does not hold, inconclusive, not run."""
+    show_claims(EXPERIMENTS, out, Console(highlight=False))

@@ -1,0 +1,28 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from s2g.config.schema import CHECKOUT
+
+EXPERIMENTS = CHECKOUT / "experiments"
+RESULTS = EXPERIMENTS / "results"
+
+StoredRun = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, its key, or a unique beginning of its key.")]
+Runs = Annotated[str, typer.Option(help="Folder that holds the stored runs.")]
+Workers = Annotated[int | None, typer.Option(help="Number of worker processes; default: one per core.")]
+ScoringWorkers = Annotated[int | None, typer.Option(help="Number of worker processes; default: one per core, or one per GPU.")]
+FirstImages = Annotated[int | None, typer.Option(min=1, help="Use only the first NUM images; default: all the run asked for.")]
+FirstItems = Annotated[int | None, typer.Option(min=2, help="Use only the first NUM items; default: all the run asked for.")]
+ItemsPerRow = Annotated[int | None, typer.Option(min=2, help="Items per row; default: the profile's own number.")]
+Profile = Annotated[str, typer.Option(help="tiny: the built-in models; paper: the paper's models.")]
+MadeBy = Annotated[str, typer.Option(help="Command that the results name as their origin.")]
+Results = Annotated[Path, typer.Option(help="Folder of the measured results.")]
+AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Score an incomplete set, labelled as partial.")]
+BenchKeys = Annotated[
+    list[str] | None, typer.Argument(metavar="[BENCH.KEY=VALUE]...", help="Bench settings, e.g. bench.score=[blip,qalign].")
+]

@@ -1,0 +1,24 @@
+"""`s2g tables` and `s2g figures`: measured tables printed, and plots drawn, from their results files; nothing is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from s2g.cli.commands.options import EXPERIMENTS, RESULTS, Results
+from s2g.report.published import draw_results, print_results
+
+
+def tables(results: Results = RESULTS) -> None:
+    """Print every measured table, and which rows are stale."""
+    print_results(EXPERIMENTS, results, Console(highlight=False))
+
+
+def figures(
+    out: Annotated[Path, typer.Option(help="Folder of the measured results; the plots are written there.")] = RESULTS,
+) -> None:
+    """Draw every measured table or figure that has a plot, as SVG and PNG."""
+    draw_results(EXPERIMENTS, out, Console(highlight=False))
