@@ -124,7 +124,7 @@ def test_export_is_every_image_in_order(run_of, tmp_path: Path, monkeypatch: pyt
         assert list(stored) == ["arr_0"] and np.array_equal(stored["arr_0"], store.items(range(10)))
     batch = Batch.of(file, "PATH")
     assert np.array_equal(np.concatenate(list(batch.chunks(3))), store.items(range(10)))
-    with pytest.raises(UserError, match="units of 40 items are missing"):
+    with pytest.raises(UserError, match="units of the first 40 items are missing"):
         export(run.key, file, "adm", str(tmp_path / "runs"), 40)
     with pytest.raises(UserError, match="there is no folder"):
         export(run.key, tmp_path / "no" / "file.npz", "adm", str(tmp_path / "runs"), None)
