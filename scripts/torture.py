@@ -225,9 +225,7 @@ def main(arguments: Sequence[str]) -> int:
         "same bytes",
         "as it should be",
     ]
-    print(
-        f"{settings.items} items, {settings.steps} steps, {settings.kills} kills each; {machine()}, {time.strftime('%F')}\n"
-    )
+    print(f"{settings.items} items, {settings.steps} steps, {settings.kills} kills each; {machine()}, {time.strftime('%F')}\n")
     print(markdown_table(head, rows))
     return 0 if all(row[-1] == "yes" for row in rows) else 1
 
