@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from s2g.report.html.page import Gallery, Item, Method, Shot
-from s2g.report.videos import film_uri, poster_uri
+from s2g.report.gallery import Gallery, Item, Method, Shot
+from s2g.report.media import poster_uri, video_uri
 from s2g.worlds.shapes.motion import caption, render
 from s2g.worlds.shapes.video_prompts import asked
 from s2g.worlds.shapes.world import HELD_OUT_SEED
@@ -28,7 +28,7 @@ def film_gallery(count: int = 6, fps: int = 8) -> Gallery:
         videos = [own[at] if ok else other[at] for ok in right]
         shots = [
             Shot(
-                film_uri(video, fps),
+                video_uri(video, fps),
                 {"shape": True, "motion": ok},
                 "" if ok else "the reader reads: another",
                 poster_uri(video),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from s2g.report.html.page import DemoPage, Gallery, Item, Method, NumberTable, RunFacts, Shot, data_uri
+from s2g.report.gallery import Gallery, Item, Method, Shot
+from s2g.report.html.demo import DemoPage, RunFacts
+from s2g.report.media import data_uri
+from s2g.report.tables import Cell, Column, Row, Table
 from s2g.store.items import png
 
 METHODS = (Method("none", "no guidance"), Method("cfg", "CFG"), Method("s2", "S²-Guidance"))
@@ -25,14 +28,16 @@ def page_of(caption: str = "a red circle", label: str = "S²-Guidance", knob: st
         marks = [{"shape": True, "color": True, "texture": bool(m or i % 3)} for m in range(3)]
         shots = [Shot(source(i, m), marks[m], "" if marks[m]["texture"] else "reads: solid") for m in range(3)]
         items.append(Item(str(i), f"{caption} {i}", shots))
-    rows = [["all right % ↑", "81.2±4.2", "95.7±2.6", "95.3±2.9", "-14.5±3.8", "-0.4±0.8"], ["calls", "28", "56", "79", "", ""]]
-    head = ["", "no guidance", "CFG", label, "no guidance", label]
-    groups = (("", 3), ("Δ", 2))
+    scores = [Cell("81.2±4.2"), Cell("95.7±2.6"), Cell("95.3±2.9"), Cell("-14.5±3.8", bold=True), Cell("-0.4±0.8")]
+    rows = [Row("all right % ↑", scores), Row("calls", [*map(Cell, ("28", "56", "79", "", ""))], rule=True)]
+    columns = [Column("no guidance"), Column("CFG"), Column(label)]
+    columns += [Column("no guidance", "delta", group="Δ", rule=True), Column(label, "delta", group="Δ")]
     return DemoPage(
         title=f"Title {caption}",
         lead=[f"What is seen: {caption}."],
         gallery=Gallery(methods, items, held=1, start=3, note="all", legend="a frame: wrong", pixelated=True),
-        table=NumberTable(head, rows, "note", frozenset({(0, 4)}), frozenset({1}), groups, frozenset({4})),
+        table=Table(columns, rows),
+        note="note",
         words=[("all right", caption)],
         runs=[
             RunFacts(m.label, "28 calls", f"key-{m.name}", "python run.py", [("ms", "3")], [("omega", knob)]) for m in methods

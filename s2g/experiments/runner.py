@@ -33,10 +33,9 @@ from s2g.integrations.wandb.table_log import log_experiment
 from s2g.io.atomic import write_bytes, write_json
 from s2g.io.interrupt import uninterrupted
 from s2g.report.drawing import read_drawing, write_arrays
-from s2g.report.gallery import gallery_of, write_gallery
-from s2g.report.html.page import Gallery
-from s2g.report.renderers import console_of, csv_of, markdown_of, numbered, only_printed, tex_of
-from s2g.report.tables import console_table
+from s2g.report.gallery import Gallery, gallery_of, write_gallery
+from s2g.report.results_table import console_of, csv_of, markdown_of, paper_table, results_table, tex_of
+from s2g.report.tables import to_console
 from s2g.scoring.score import Score, score, score_name
 from s2g.scoring.scoring_pool import Crew
 from s2g.store.locks import in_use
@@ -66,7 +65,7 @@ class Maker:
         began = time.perf_counter()
         experiment = find_experiment(self.folder, name)
         if experiment.only_printed:
-            console.print(console_table(*only_printed(experiment)))
+            console.print(to_console(paper_table(experiment)))
             console.print(f"The paper's numbers alone; there is nothing to run: {experiment.only_printed}", soft_wrap=True)
             return None
         profile = experiment.profile(profile_name)
@@ -103,7 +102,7 @@ class Maker:
                 drawn = read_drawing(profile.drawing).collect(profile, rows, runs, self.root)
         endings = write(results, experiment, gallery, self.out, drawn)
         console.print(console_of(experiment, results, console.width))
-        for remark in numbered(results):  # a number in a cell is of no use without its words
+        for remark in results_table(experiment, results).numbered_remarks:  # a number in a cell is of no use without its words
             console.print(remark, soft_wrap=True, markup=False)
         more = len(profile.columns) - 2
         if more > 0:

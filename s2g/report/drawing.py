@@ -25,7 +25,7 @@ DRAWINGS = Registry(
         "samples": Entry("s2g.report.drawings.samples:Samples", "points of a mixture with the truth behind them"),
         "paths": Entry("s2g.report.drawings.paths:Paths", "the way of points from noise to data, on a line"),
         "vectors": Entry("s2g.report.drawings.vectors:Vectors", "CFG's push and S2's correction at points of the plane"),
-        "embedding": Entry("s2g.report.drawings.embedded:Embedded", "features of images and of real ones by t-SNE"),
+        "embedding": Entry("s2g.report.drawings.embedding:Embedding", "features of images and of real ones by t-SNE"),
     },
 )
 Arrays = Mapping[str, np.ndarray]

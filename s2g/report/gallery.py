@@ -1,84 +1,146 @@
-"""The same noises under several runs: read from the store, kept beside the results, shown on pages and as a picture.
+"""Galleries: the same start noises under several runs, read from the store, kept as JSON, shown on pages and in a figure.
 
-Items are images, or videos, which pages play and pictures show as strips of frames.
+Items are images, or videos, which pages play and figures show as strips of frames.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from s2g.config.schema import read
 from s2g.engine.run import Run
 from s2g.errors import UserError
 from s2g.io.atomic import write_json
-from s2g.report.grid import image_grid
-from s2g.report.html.page import Gallery, Item, Method, Shot
-from s2g.report.strips import Block, strip_grid
-from s2g.report.videos import LARGEST, SMALL, film_uri, frames_of, image_uri, pixels_of, poster_uri
+from s2g.report.media import MAX_SIDE, PIXELATED, frames_of, image_uri, pixels_of, poster_uri, video_uri
 from s2g.scoring.score import Score
 from s2g.store.store import Store
 
-SCHEMA = 2  # 1: before there were videos; what it lacks are defaults, so it is read as it is
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCHEMA = 2  # 1 had no videos; the fields it lacks have defaults
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method to choose: `name` goes into links, `label` is shown."""
+
+    name: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One image or video of one method, and what the bench reads off it."""
+
+    src: str  # data URI of an image or an mp4
+    marks: Mapping[str, bool] = field(default_factory=dict)  # attribute -> whether it is as prompted
+    remark: str = ""
+    poster: str = ""  # data URI of a video's middle frame, for where nothing plays
+
+    @property
+    def still(self) -> str:
+        """Return what an <img> can show."""
+        return self.poster or self.src
+
+    @property
+    def wrong(self) -> list[str]:
+        """Return the attributes that are not as prompted."""
+        return [name for name, right in self.marks.items() if not right]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One start noise: its prompt in words, and a shot per method in the gallery's order."""
+
+    name: str
+    caption: str
+    shots: Sequence[Shot]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The same noises under several methods; `held` indexes the method shown while a key is held."""
+
+    methods: Sequence[Method]
+    items: Sequence[Item]
+    held: int
+    start: int  # index of the item shown first
+    note: str  # which items these are
+    legend: str  # what a frame means
+    side: int = 384  # pixels of the large image's width
+    pixelated: bool = False
+    fps: int = 0  # of videos; 0: images
+    ratio: float = 1.0  # of width to height
+
+    @property
+    def what(self) -> str:
+        """Return "image" or "video"."""
+        return "video" if self.fps else "image"
+
+    def plain(self) -> dict[str, Any]:
+        """Return the data that page.js needs."""
+        choices = {"methods": [asdict(m) for m in self.methods], "items": [asdict(i) for i in self.items]}
+        return {**choices, "held": self.held, "start": self.start, "fps": self.fps}
 
 
 def gallery_of(scores: Mapping[str, Score], labels: Mapping[str, str], held: str, chosen: range, root: str) -> Gallery:
-    """Items `chosen` of every run, with what its bench reads off them; `held` names the run to compare with.
+    """Return items `chosen` of every run with what its bench reads off them; `held` names the run to compare with.
 
-    All runs must have the same prompts and noises; DamageError if an item is not what was written.
+    All runs must have the same prompts and noises. Raise DamageError if an item is not what was written.
     """
     runs = [score.run for score in scores.values()]
     first = runs[0]
     assert all(run.bench.items_id() == first.bench.items_id() and run.seed == first.seed for run in runs)
     shots = {name: _shots(score, root, chosen) for name, score in scores.items()}
-    items = [Item(str(i), first.bench.caption(i), [of[at] for of in shots.values()]) for at, i in enumerate(chosen)]
-    read_at_all = any(shot.marks for item in items for shot in item.shots)
+    items = [Item(str(i), first.bench.caption(i), [row[at] for row in shots.values()]) for at, i in enumerate(chosen)]
+    has_marks = any(shot.marks for item in items for shot in item.shots)
     height, width = pixels_of(items[0].shots[0].still).shape[:2]
-    made = Gallery(
+    pixelated = max(height, width) <= PIXELATED
+    what = "video" if first.model.frames else "image"
+    # Results hold these words: they stay, so that the same run gives the same file.
+    cross = f" A frame with a cross: something else is read off the {what} than was asked for." * has_marks
+    below = "A frame, and the word below it, mark what is read otherwise than it was asked for. " * has_marks
+    return Gallery(
         methods=[Method(name, labels[name]) for name in scores],
         items=items,
         held=list(scores).index(held),
         start=next((at for at, item in enumerate(items) if len({bool(shot.wrong) for shot in item.shots}) > 1), 0),
-        note=_which(chosen, min(run.num for run in runs)),
-        legend="",
-        side=384 if max(height, width) <= SMALL else LARGEST,
-        pixelated=max(height, width) <= SMALL,
+        note=_which(chosen, min(run.num for run in runs)) + cross,
+        legend=f"{below}A click opens the {what} in the gallery.",
+        side=384 if pixelated else MAX_SIDE,
+        pixelated=pixelated,
         fps=first.model.video_fps if first.model.frames else 0,
         ratio=width / height,
     )
-    cross = f" A frame with a cross: something else is read off the {made.what} than was asked for." * read_at_all
-    below = "A frame, and the word below it, mark what is read otherwise than it was asked for. " * read_at_all
-    return replace(made, note=made.note + cross, legend=f"{below}A click opens the {made.what} in the gallery.")
 
 
 def _shots(score: Score, root: str, chosen: range) -> list[Shot]:
     run, shots = score.run, []
-    store = Store.of(run, root)
-    # A video is large: one at a time, where images share what is read of their files.
-    found = (_film(run, store, item) for item in chosen) if run.model.frames else map(_image, store.items(chosen))
-    for item, (src, poster) in zip(chosen, found, strict=True):
+    for item, (src, poster) in zip(chosen, _media(run, Store.of(run, root), chosen), strict=True):
         marks, remark = run.bench.reading(score.arrays, item)
         shots.append(Shot(src, marks, remark, poster))
     return shots
 
 
-def _image(image: np.ndarray) -> tuple[str, str]:
-    return image_uri(image), ""
-
-
-def _film(run: Run, store: Store, item: int) -> tuple[str, str]:
-    (frames,) = store.items([item])
-    own = None
-    if run.model.film == "mp4":
-        entries = store.record(item // run.model.unit)["items"]
-        own = store.read_item(next(entry for entry in entries if entry["item"] == item))
-    return film_uri(frames, run.model.video_fps, own), poster_uri(frames)
+def _media(run: Run, store: Store, chosen: range) -> Iterator[tuple[str, str]]:
+    """Yield source and poster of each item."""
+    if not run.model.frames:
+        yield from ((image_uri(image), "") for image in store.items(chosen))
+        return
+    for item in chosen:  # videos are large: one at a time
+        (frames,) = store.items([item])
+        stored = None
+        if run.model.film == "mp4":
+            entries = store.record(item // run.model.unit)["items"]
+            stored = store.read_item(next(entry for entry in entries if entry["item"] == item))
+        yield video_uri(frames, run.model.video_fps, stored), poster_uri(frames)
 
 
 def _which(chosen: range, num: int) -> str:
@@ -87,11 +149,13 @@ def _which(chosen: range, num: int) -> str:
     return f"The first {len(chosen)} of {num} start noises." if num > len(chosen) else f"All {num} start noises."
 
 
-def picture_of(gallery: Gallery, columns: int = 12) -> Figure:
-    """The first `columns` items; frames where something is read otherwise than asked for.
+def gallery_figure(gallery: Gallery, columns: int = 12) -> Figure:
+    """Return a figure of the first `columns` items, with a frame around what is read otherwise than prompted.
 
-    Images: methods by rows, items by columns. Videos: a block of strips for each item (s2g/report/strips.py).
+    Images: a row per method, a column per item. Videos: a block of strips per item.
     """
+    from s2g.report.grids import Block, image_grid, strip_grid  # matplotlib, which pages do not need
+
     items = gallery.items[:columns]
     if gallery.fps:
         blocks = [
@@ -107,12 +171,12 @@ def picture_of(gallery: Gallery, columns: int = 12) -> Figure:
 
 
 def write_gallery(path: Path, gallery: Gallery) -> None:
-    """As JSON, atomically: images and videos are part of it, so that pages can be made without the samples."""
+    """Write a gallery as JSON with its images and videos, so that pages need no samples."""
     write_json(path, {"schema": SCHEMA, **asdict(gallery)})
 
 
 def read_gallery(path: Path) -> Gallery:
-    """What `write_gallery` wrote, now or before there were videos; UserError for what is no gallery."""
+    """Read a gallery of this or an older schema; UserError if the file is not one."""
     try:
         raw: dict[str, Any] = json.loads(path.read_text())
     except ValueError as error:

@@ -17,8 +17,7 @@ from s2g.experiments.results import ResultRow, Results
 from s2g.experiments.specification import ExperimentSpec, Plot, Profile, word
 from s2g.io.atomic import write_bytes
 from s2g.report.drawing import read_arrays, read_drawing
-from s2g.report.gallery import picture_of
-from s2g.report.html.page import Gallery
+from s2g.report.gallery import Gallery, gallery_figure
 
 # Okabe and Ito's colours, which the common kinds of colour blindness tell apart; markers differ as well, for print in grey.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -60,7 +59,7 @@ def write_pictures(experiment: ExperimentSpec, results: Results, gallery: Galler
     if experiment.profile(results.profile).plot is not None and any(row.cells for row in results.rows):
         figures[stem] = figure_of(experiment, results)
     if gallery is not None:
-        figures[f"{stem}.grid"] = picture_of(gallery)
+        figures[f"{stem}.grid"] = gallery_figure(gallery)
     profile, kept = experiment.profile(results.profile), out / f"{stem}.drawing.npz"
     if profile.drawing is not None and kept.exists():
         with matplotlib.rc_context(STYLE):

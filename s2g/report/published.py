@@ -14,9 +14,8 @@ from s2g.experiments.results import Results
 from s2g.experiments.runner import Maker
 from s2g.experiments.specification import PROFILES, ExperimentSpec
 from s2g.experiments.specification_file import experiment_names, find_experiment
-from s2g.report.gallery import read_gallery
-from s2g.report.html.page import Gallery
-from s2g.report.renderers import console_of, notes
+from s2g.report.gallery import Gallery, read_gallery
+from s2g.report.results_table import console_of, notes
 
 
 def draw_results(folder: Path, out: Path, console: Console) -> None:

@@ -12,8 +12,8 @@ from PIL import Image
 from s2g.cli.commands import demo
 from s2g.engine.bench import Metric
 from s2g.metrics.statistics import Estimate
-from s2g.report.grid import image_grid
-from s2g.report.html.page import data_uri
+from s2g.report.grids import image_grid
+from s2g.report.media import data_uri
 from s2g.report.tables import console_table, flat, heading, leaves_out_zero, markdown_table, with_interval
 from s2g.store.store import Store
 

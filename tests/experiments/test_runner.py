@@ -24,7 +24,7 @@ from s2g.experiments.runner import Maker, what_lacks
 from s2g.experiments.specification import PROFILES
 from s2g.experiments.specification_file import experiment_names, find_experiment
 from s2g.report.published import print_results, stale
-from s2g.report.renderers import console_of, csv_of, markdown_of, notes, tex_of
+from s2g.report.results_table import console_of, csv_of, markdown_of, notes, tex_of
 from s2g.scoring.isolated.environment import Isolated
 
 FOLDER = CHECKOUT / "experiments"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from browsing import CHROMIUM, FLAGS, Opened
 
-from s2g.report.html.page import DemoPage, demo_page
+from s2g.report.html.demo import DemoPage, demo_page
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from s2g.errors import UserError
 from s2g.experiments.runner import Maker
 from s2g.experiments.specification import ExperimentSpec, run_specs
 from s2g.experiments.specification_file import read_experiment
-from s2g.report.gallery import picture_of, read_gallery
-from s2g.report.videos import image_uri
+from s2g.report.gallery import gallery_figure, read_gallery
+from s2g.report.media import image_uri
 from s2g.store.store import Store
 
 FIGURE = """
@@ -86,12 +86,12 @@ def test_likeness_is_to_the_row_that_is_compared_with(folder: Path) -> None:
 def test_the_picture_is_drawn_from_what_was_kept(folder: Path) -> None:
     made(folder)
     gallery = read_gallery(folder / "out" / "fig9-tiny.gallery.json")
-    (axis,) = picture_of(gallery).axes
+    (axis,) = gallery_figure(gallery).axes
     assert [text.get_text() for text in axis.texts[-2:]] == ["CFG", "S²"] and len(axis.texts) == 6 + 2
     canvas = np.asarray(axis.images[0].get_array())
     content = base64.b64decode(gallery.items[1].shots[0].src.partition(",")[2])
     assert (canvas[:32, 35:67] == np.asarray(Image.open(io.BytesIO(content)))).all()
-    (few,) = picture_of(gallery, columns=2).axes
+    (few,) = gallery_figure(gallery, columns=2).axes
     assert few.texts[0].get_text().split() == gallery.items[0].caption.split() and len(few.texts) == 4
 
 

@@ -14,7 +14,8 @@ import pytest
 from browsing import Opened
 from pages_made import METHODS, page_of, source
 
-from s2g.report.html.page import data_uri, demo_page
+from s2g.report.html.demo import demo_page
+from s2g.report.media import data_uri
 
 NASTY = """<script>window.pwned=1</script>"'&<img src=x onerror="window.pwned=2">"""
 

@@ -14,9 +14,10 @@ from s2g.config.schema import CHECKOUT
 from s2g.experiments.claims import Check
 from s2g.experiments.results import Cell, Results
 from s2g.experiments.runner import Maker
+from s2g.experiments.specification_file import find_experiment
 from s2g.experiments.verdicts import _one
 from s2g.report.html.run_pages import run_pages
-from s2g.report.renderers import numbered
+from s2g.report.results_table import results_table
 from s2g.report.sweep import remarked
 
 SAID = "not comparable: 7 of 10 images were there"
@@ -55,7 +56,7 @@ def test_a_sweep_says_it_and_of_which_runs() -> None:
 def test_the_console_table_is_followed_by_the_words_of_its_numbers(
     results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert numbered(results) == [f"[1] {SAID}."]
+    assert results_table(find_experiment(CHECKOUT / "experiments", "table2"), results).numbered_remarks == [f"[1] {SAID}."]
     monkeypatch.setattr(Maker, "resolved", lambda self, profile: ([], {}, {}))
     monkeypatch.setattr("s2g.experiments.runner.columns_of", lambda profile, rows: results.columns)
     monkeypatch.setattr("s2g.experiments.runner.measure", lambda *given: results.rows)

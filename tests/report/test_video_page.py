@@ -14,7 +14,7 @@ from browsing import Opened
 from films_made import METHODS, film_gallery
 from pages_made import page_of
 
-from s2g.report.html.page import DemoPage, demo_page
+from s2g.report.html.demo import DemoPage, demo_page
 
 TIMES = "[...document.querySelectorAll('video')].map((v) => v.currentTime)"
 FRONT = ".frame video.front.ready"

@@ -14,20 +14,20 @@ from matplotlib.patches import Rectangle
 from s2g.benchmarks.shapes.videos import ShapesT2V
 from s2g.engine.run import Run
 from s2g.metrics.statistics import Estimate
-from s2g.report.gallery import gallery_of, picture_of, read_gallery, write_gallery
-from s2g.report.strips import Block, strip_grid
-from s2g.report.videos import (
+from s2g.report.gallery import gallery_figure, gallery_of, read_gallery, write_gallery
+from s2g.report.grids import Block, strip_grid
+from s2g.report.media import (
     CRF,
-    HEAVIEST,
+    MAX_BYTES,
     content_of,
-    film_of,
-    film_uri,
+    downscaled,
+    evenly_spaced,
     frames_of,
+    page_video,
     pixels_of,
     poster_uri,
-    reduced,
-    spread,
-    times,
+    upscale_factor,
+    video_uri,
 )
 from s2g.scoring.score import Cost, Effective, Score
 from s2g.store.items import Film
@@ -42,11 +42,11 @@ def noise(frames: int, height: int, width: int) -> np.ndarray:
 
 def test_small_videos_are_squares_whose_colours_do_not_smear() -> None:
     (video,) = filmed(asked()[:1])
-    shown = decoded(film_of(video, 8))
+    shown = decoded(page_video(video, 8))
     assert shown.shape == (8, 384, 384, 3)
     inside = shown.reshape(8, 16, 24, 16, 24, 3)[:, :, 2:-2, :, 2:-2]  # away from a square's edge
     assert np.abs(inside.astype(int) - video[:, :, None, :, None]).max() < 24
-    uri, poster = film_uri(video, 8), poster_uri(video)
+    uri, poster = video_uri(video, 8), poster_uri(video)
     assert uri.startswith("data:video/mp4;base64,") and (pixels_of(poster) == video[4]).all()
     back = frames_of(uri, poster)
     assert back.shape == video.shape and np.abs(back.astype(int) - video).mean() < 2
@@ -54,32 +54,32 @@ def test_small_videos_are_squares_whose_colours_do_not_smear() -> None:
 
 @pytest.mark.parametrize("side", [8, 16, 24, 28, 32, 48, 63, 64])
 def test_they_are_enlarged_by_an_even_factor_of_eight_or_more(side: int) -> None:
-    assert times(side) >= 8 and times(side) % 2 == 0 and side * times(side) <= 512
+    assert upscale_factor(side) >= 8 and upscale_factor(side) % 2 == 0 and side * upscale_factor(side) <= 512
 
 
 def test_large_videos_become_small_and_light() -> None:
     video = noise(5, 480, 832)
-    content = film_of(video, 16)
+    content = page_video(video, 16)
     assert decoded(content).shape == (5, 296, 512, 3)
-    assert len(content) <= HEAVIEST or content == encoded(reduced(video, 512), 16, CRF[-1])
+    assert len(content) <= MAX_BYTES or content == encoded(downscaled(video, 512), 16, CRF[-1])
     assert pixels_of(poster_uri(video)).shape[:2] == (295, 512)
 
 
 def test_a_runs_own_bytes_are_taken_where_they_do() -> None:
     own = encoded(noise(3, 96, 128), 8)
-    assert film_of(noise(3, 96, 128), 8, own) == own
-    assert film_of(noise(3, 96, 128), 8, own + bytes(HEAVIEST)) != own + bytes(HEAVIEST)
-    assert film_of(noise(3, 16, 16), 8, own) != own
+    assert page_video(noise(3, 96, 128), 8, own) == own
+    assert page_video(noise(3, 96, 128), 8, own + bytes(MAX_BYTES)) != own + bytes(MAX_BYTES)
+    assert page_video(noise(3, 16, 16), 8, own) != own
 
 
 def test_frames_are_spread_over_the_whole() -> None:
-    assert spread(8, 8) == list(range(8)) and spread(3, 8) == [0, 1, 2]
-    assert spread(81, 8) == [0, 11, 23, 34, 46, 57, 69, 80]
+    assert evenly_spaced(8, 8) == list(range(8)) and evenly_spaced(3, 8) == [0, 1, 2]
+    assert evenly_spaced(81, 8) == [0, 11, 23, 34, 46, 57, 69, 80]
 
 
 def test_strips_have_a_block_for_each_noise_and_frames_where_something_is_wrong() -> None:
     gallery = film_gallery(5)
-    figure = picture_of(gallery)
+    figure = gallery_figure(gallery)
     (axis,) = figure.axes
     texts = [text.get_text() for text in axis.texts]
     assert [text for text in texts if text in [i.caption for i in gallery.items]] == [i.caption for i in gallery.items]
@@ -127,4 +127,4 @@ def test_a_gallery_of_runs_of_videos(run_of: Callable[..., Run], tmp_path: Path,
     write_gallery(tmp_path / "a.json", gallery)
     again = read_gallery(tmp_path / "a.json")
     assert (again.items, again.fps) == (gallery.items, 8)
-    assert len(picture_of(again).axes[0].patches) == 3
+    assert len(gallery_figure(again).axes[0].patches) == 3

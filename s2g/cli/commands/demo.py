@@ -23,10 +23,9 @@ from s2g.engine.run import Run, resolve
 from s2g.errors import UserError
 from s2g.io.atomic import write_bytes, write_json
 from s2g.metrics.statistics import Estimate
-from s2g.report.gallery import picture_of
-from s2g.report.html.demo import LABELS, demo_gallery, facts_of, run_facts
-from s2g.report.html.page import DemoPage, NumberTable, demo_page
-from s2g.report.tables import console_table, heading, leaves_out_zero, markdown_table, scale_of, with_interval
+from s2g.report.gallery import gallery_figure
+from s2g.report.html.demo import LABELS, DemoPage, demo_gallery, demo_page, facts_of, run_facts
+from s2g.report.tables import Cell, Column, Row, Table, heading, scale_of, to_console, to_markdown
 from s2g.scoring.score import Score, difference, score
 from s2g.store.locks import in_use
 from s2g.store.store import Store
@@ -45,6 +44,7 @@ WORDS = {  # what the rows of the table mean, by metric
     "diversity": "how far images of one prompt differ in place, size and shade; 3.6 for true scenes",
     "pis": "the Inception Score's formula on the probe's output: sure of each image, and spread over all of them",
 }
+DIFFERENCES = "Δ to CFG, same noise"
 Deltas = dict[str, dict[str, Estimate]]  # method against CFG, by metric
 
 
@@ -74,11 +74,11 @@ def make_demo(
             used.enter_context(in_use(Store.of(run, root).folder))
         scores = {name: score(run, Store.of(run, root)) for name, run in runs.items()}
         deltas = deltas_of(scores)
-        console.print(console_table(*table_of(scores, deltas, [metric for metric in METRICS if metric.main])))
+        console.print(to_console(table_of(scores, deltas, [metric for metric in METRICS if metric.main])))
         note = note_of(runs[AGAINST])
-        write_bytes(out / "table.md", f"{markdown_table(*table_of(scores, deltas, METRICS))}\n{note}\n".encode())
+        write_bytes(out / "table.md", f"{to_markdown(table_of(scores, deltas, METRICS))}\n{note}\n".encode())
         page = page_of(scores, deltas, root)
-        picture_of(page.gallery).savefig(out / "grid.png", dpi=150)
+        gallery_figure(page.gallery).savefig(out / "grid.png", dpi=150)
         write_bytes(out / "index.html", demo_page(page).encode())
         write_json(out / "runs.json", {"runs": [run.key for run in runs.values()]})  # what of the store the page speaks of
         console.print(note)
@@ -100,22 +100,25 @@ def deltas_of(scores: dict[str, Score]) -> Deltas:
     return {name: {m.name: difference(m, scores[name], scores[AGAINST]) for m in METRICS} for name in OTHERS}
 
 
-def table_of(scores: dict[str, Score], deltas: Deltas, metrics: Sequence[Metric]) -> tuple[list[str], list[list[str]]]:
-    """A column for each method and each difference to CFG; a row for each metric and each kind of cost."""
-    against = scores[AGAINST].cost
+def table_of(scores: dict[str, Score], deltas: Deltas, metrics: Sequence[Metric]) -> Table:
+    """Return a column per method and per difference to CFG, a row per metric and per kind of cost."""
+    against, empty = scores[AGAINST].cost, [Cell()] * len(OTHERS)
+    columns = [Column(name, short=LABELS[name]) for name in scores]
+    columns += [Column(f"Δ {name}", "delta", "", DIFFERENCES, LABELS[name], rule=name == OTHERS[0]) for name in OTHERS]
     rows = []
     for metric in metrics:
-        values = [with_interval(s.estimates[metric.name], metric.digits) for s in scores.values()]
-        differences = [with_interval(deltas[name][metric.name], metric.digits, sign=True) for name in OTHERS]
-        rows.append([heading(metric), *values, *differences])
+        values = [Cell.number(score.estimates[metric.name], metric.digits) for score in scores.values()]
+        differences = [Cell.difference(deltas[name][metric.name], metric.digits) for name in OTHERS]
+        rows.append(Row(heading(metric), [*values, *differences]))
     for label, get in (
-        ("calls / item", lambda cost: f"{cost.evaluations:g}"),
-        ("FLOPs / CFG", lambda cost: f"{cost.flops / against.flops:.2f}"),
-        ("seconds / CFG", lambda cost: f"{cost.seconds / against.seconds:.2f}"),
+        ("calls / item", lambda score: f"{score.cost.evaluations:g}"),
+        ("FLOPs / CFG", lambda score: f"{score.cost.flops / against.flops:.2f}"),
+        ("seconds / CFG", lambda score: f"{score.cost.seconds / against.seconds:.2f}"),
+        ("effective scale", lambda score: scale_of(score.effective)),
     ):
-        rows.append([label, *(get(s.cost) for s in scores.values()), *("" for _ in OTHERS)])
-    rows.append(["effective scale", *(scale_of(s.effective) for s in scores.values()), *("" for _ in OTHERS)])
-    return ["", *scores, *(f"Δ {name}" for name in OTHERS)], rows
+        cells = [Cell(get(score)) for score in scores.values()]
+        rows.append(Row(label, [*cells, *empty], rule=len(rows) == len(metrics)))
+    return Table(columns, rows)
 
 
 def note_of(run: Run) -> str:
@@ -128,15 +131,6 @@ def note_of(run: Run) -> str:
 
 def page_of(scores: dict[str, Score], deltas: Deltas, root: str) -> DemoPage:
     """The same table, more images, and what made them."""
-    _, rows = table_of(scores, deltas, METRICS)
-    head = ["", *(LABELS[name] for name in (*scores, *OTHERS))]
-    groups = (("", len(scores)), ("Δ to CFG, same noise", len(OTHERS)))
-    clear = {
-        (row, 1 + len(scores) + column)
-        for row, metric in enumerate(METRICS)
-        for column, name in enumerate(OTHERS)
-        if leaves_out_zero(deltas[name][metric.name])
-    }
     note = f"{note_of(scores[AGAINST].run)} A Δ in bold is one whose interval leaves out 0."
     return DemoPage(
         title="The same noise, with and without guidance",
@@ -149,7 +143,8 @@ def page_of(scores: dict[str, Score], deltas: Deltas, root: str) -> DemoPage:
             "a frame. It is a wind tunnel, not a stand-in for a large model: no number here is an ImageNet number.",
         ),
         gallery=demo_gallery(scores, root),
-        table=NumberTable(head, rows, note, frozenset(clear), frozenset({len(METRICS)}), groups, frozenset({1 + len(scores)})),
+        table=table_of(scores, deltas, METRICS),
+        note=note,
         words=[(metric.label, WORDS[metric.name]) for metric in METRICS if metric.name in WORDS],
         runs=[run_facts(name, result, scores[AGAINST], root) for name, result in scores.items()],
         facts=facts_of(scores, root),

@@ -191,8 +191,7 @@ def _samples(result: Score, store: Store) -> Any:
     """The first images with their captions, or the first videos as strips of frames, as one picture."""
     import wandb
 
-    from s2g.report.grid import image_grid  # matplotlib, which reading the configuration does not need
-    from s2g.report.strips import Block, strip_grid
+    from s2g.report.grids import Block, image_grid, strip_grid  # matplotlib, which reading the configuration does not need
 
     run = result.run
     chosen = range(min(FILMED if run.model.frames else PICTURED, run.num))
@@ -210,10 +209,10 @@ def _videos(result: Score, store: Store) -> list[Any]:
     """The first videos as pages show them, with their captions."""
     import wandb
 
-    from s2g.report.videos import film_of
+    from s2g.report.media import page_video
 
     run, found = result.run, []
     for item in range(min(FILMED, run.num)):
-        content = io.BytesIO(film_of(store.items([item])[0], run.model.video_fps))
+        content = io.BytesIO(page_video(store.items([item])[0], run.model.video_fps))
         found.append(wandb.Video(content, caption=run.bench.caption(item), format="mp4"))
     return found

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from s2g.experiments.specification import ExperimentSpec
-from s2g.report.renderers import csv_of, heads, lines
+from s2g.report.results_table import csv_of, results_table
 from s2g.experiments.results import Results
 from s2g.integrations.wandb.run_log import WandbConfig, log
 
@@ -34,10 +34,10 @@ def log_experiment(config: WandbConfig, experiment: ExperimentSpec, results: Res
         about = {"exhibit": experiment.name, "title": experiment.title, "source": experiment.source, "profile": results.profile}
         keys = {f"{row.group}/{row.row}": dict(row.keys) for row in results.rows}
         logged.config.update({**about, **results.made, "num": results.num, "keys": keys}, allow_val_change=True)
-        head, body = heads(experiment, results), lines(experiment, results, bold="")
-        names: list[Any] = [f"{name} ({at})" if name in head[:at] else name or "row" for at, name in enumerate(head)]
+        table = results_table(experiment, results)
+        names: list[Any] = [f"{name} ({at})" if name in table.head[:at] else name or "row" for at, name in enumerate(table.head)]
         cells: list[Any] = list(csv.reader(io.StringIO(csv_of(experiment, results))))
-        found: dict[str, Any] = {"table": wandb.Table(names, list[Any](body)), "cells": wandb.Table(cells[0], cells[1:])}
+        found: dict[str, Any] = {"table": wandb.Table(names, list[Any](table.body())), "cells": wandb.Table(cells[0], cells[1:])}
         for name, ending in PICTURES.items():
             if (path := out / f"{stem}.{ending}").exists():
                 found[name] = wandb.Image(Image.open(path), caption=f"{experiment.title}, profile {results.profile}")

@@ -1,16 +1,16 @@
-"""The demo's images, and the facts of its runs, as its picture and its page show them."""
+"""The demo's page: a gallery of the same noises under every method, their scores, and what made the runs."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 
 from s2g import __version__
-from s2g.engine.run import Run
-from s2g.report.gallery import gallery_of
-from s2g.report.html.page import Gallery, RunFacts
-from s2g.report.tables import flat
+from s2g.report.gallery import Gallery, gallery_of
+from s2g.report.html.page import Pairs, render
+from s2g.report.tables import Table, flat
 from s2g.scoring.score import Score
 from s2g.store.store import Store
 
@@ -18,16 +18,49 @@ LABELS = {"none": "no guidance", "cfg": "CFG", "s2": "S²-Guidance"}
 IN_GALLERY = 96  # items: at 2 KB an image the page stays below 1.5 MB
 
 
+@dataclass(frozen=True)
+class RunFacts:
+    """What made a run's samples, and what they cost."""
+
+    label: str
+    brief: str
+    key: str
+    command: str
+    cost: Pairs
+    knobs: Pairs
+
+
+@dataclass(frozen=True)
+class DemoPage:
+    """Everything the demo's page shows."""
+
+    title: str
+    lead: Sequence[str]  # paragraphs
+    gallery: Gallery
+    table: Table
+    note: str  # below the table
+    words: Pairs  # what the rows of the table mean
+    runs: Sequence[RunFacts]
+    facts: Pairs  # date, machine, versions
+    columns: int = 12  # items shown side by side
+
+
+def demo_page(page: DemoPage) -> str:
+    """Return the demo's page as HTML, all text escaped."""
+    return render("demo.html.j2", page=page)
+
+
 def demo_gallery(scores: dict[str, Score], root: str) -> Gallery:
-    """The first items under every method, with what the probe reads."""
-    num = _any_run(scores).num
-    return gallery_of(scores, LABELS, "cfg", range(min(IN_GALLERY, num)), root)
+    """Return the first items under every method, with what the probe reads."""
+    nums = {score.run.num for score in scores.values()}
+    assert len(nums) == 1
+    return gallery_of(scores, LABELS, "cfg", range(min(IN_GALLERY, *nums)), root)
 
 
 def run_facts(name: str, result: Score, against: Score, root: str) -> RunFacts:
-    """What made a run, as one would type it, and what it cost beside CFG."""
+    """Return the command, key, configuration and cost of a run, relative to the cost of CFG."""
     run, cost = result.run, result.cost
-    place = "" if root == "runs" else f" runs={root}"
+    store = "" if root == "runs" else f" runs={root}"
     seconds, flops = cost.seconds / against.cost.seconds, cost.flops / against.cost.flops
     measured = [
         ("network evaluations per item", f"{cost.evaluations:g}"),
@@ -45,30 +78,24 @@ def run_facts(name: str, result: Score, against: Score, root: str) -> RunFacts:
         label=LABELS[name],
         brief=f"{cost.evaluations:g} network evaluations per item, {flops:.2f} of CFG's FLOPs, {seconds:.2f} of its time",
         key=run.key,
-        command=f"python run.py guidance={run.name} num={run.num}{place}",
+        command=f"python run.py guidance={run.name} num={run.num}{store}",
         cost=measured,
         knobs=knobs,
     )
 
 
 def facts_of(scores: dict[str, Score], root: str) -> list[tuple[str, str]]:
-    """When, where and with which versions: of this page, and of the samples as their stores tell it."""
-    found = [about for result in scores.values() for about in Store.of(result.run, root).environments().values()]
-    commits = [(about.get("git") or {}).get("commit", "")[:10] for about in found]
+    """Return when the page was made, and on which machines and with which versions the samples were."""
+    environments = [env for result in scores.values() for env in Store.of(result.run, root).environments().values()]
+    commits = [(env.get("git") or {}).get("commit", "")[:10] for env in environments]
     facts = {
         "Page made": [datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")],
-        "Sampled on": [about["machine"] for about in found],
-        "torch": [about["packages"]["torch"] for about in found],
+        "Sampled on": [env["machine"] for env in environments],
+        "torch": [env["packages"]["torch"] for env in environments],
         "S2G": [__version__],
         "Commit": [commit for commit in commits if commit],
     }
     return [(name, ", ".join(dict.fromkeys(values))) for name, values in facts.items() if values]
-
-
-def _any_run(scores: dict[str, Score]) -> Run:
-    runs = [result.run for result in scores.values()]
-    assert all(a.num == b.num for a, b in pairwise(runs))
-    return runs[0]
 
 
 def _word(value: object) -> str:

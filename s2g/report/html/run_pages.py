@@ -1,4 +1,4 @@
-"""Pages of runs: what a key stands for, where its numbers are used, and what is stored of it here."""
+"""Pages of runs: configuration, command, scores, cost, the tables that use them, and what is stored here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from s2g.store.store import Store
 
 @dataclass
 class RunPage:
-    """One run of the results."""
+    """A run that results refer to."""
 
     key: str
     label: str
@@ -31,41 +31,41 @@ class RunPage:
 
     @property
     def page(self) -> str:
-        """Its file."""
+        """Return its file name."""
         return page_name(self.key)
 
 
 def page_name(key: str) -> str:
-    """The file of a run's page."""
+    """Return the file name of a run's page."""
     return f"run-{key}.html"
 
 
-def keys_in(results: Iterable[Results]) -> dict[str, str]:
-    """The page of every run that results speak of, by key."""
-    return {key: page_name(key) for one in results for row in one.rows for key in row.keys.values()}
+def page_of_keys(results: Iterable[Results]) -> dict[str, str]:
+    """Return the page of every run that results refer to, by key."""
+    return {key: page_name(key) for result in results for row in result.rows for key in row.keys.values()}
 
 
 def run_pages(results: Iterable[Results], titles: Mapping[str, str], root: str) -> list[RunPage]:
-    """A page for each run, from results; with its configuration where the run is stored below `root`."""
+    """Return a page per run, with its configuration if the run is stored below `root`."""
     pages: dict[str, RunPage] = {}
-    for one in results:
-        for row in one.rows:
+    for result in results:
+        for row in result.rows:
             for key in row.keys.values():
                 page = pages.setdefault(key, RunPage(key, row.label, row.command))
-                page.used.append((titles[one.exhibit], f"{one.exhibit}.html", row.label))
-                if len(row.keys) == 1:  # a row of several runs has no numbers that are one run's
-                    _add(page, one, row)
+                page.used.append((titles[result.exhibit], f"{result.exhibit}.html", row.label))
+                if len(row.keys) == 1:  # numbers of a row of several runs are not one run's
+                    _add(page, result, row)
     for page in pages.values():
         page.stored, page.knobs = stored(page.key, root)
     return sorted(pages.values(), key=lambda page: page.key)
 
 
 def _add(page: RunPage, results: Results, row: ResultRow) -> None:
-    for column, about in results.columns.items():
+    for column, shown in results.columns.items():
         cell = row.cell(column)
         if cell is not None and cell.value is not None:
-            text = with_interval(Estimate(cell.value, cell.low, cell.high, 0), about["digits"])
-            page.values.setdefault(f"{about['label']}, n = {row.n}", "; ".join([text, *cell.remarks]))
+            text = with_interval(Estimate(cell.value, cell.low, cell.high, 0), shown["digits"])
+            page.values.setdefault(f"{shown['label']}, n = {row.n}", "; ".join([text, *cell.remarks]))
     if not page.cost and row.evaluations is not None and row.flops is not None and row.seconds is not None:
         scale = "none" if row.effective_scale is None else f"{row.effective_scale['value']:.2f}"
         page.cost = [
@@ -78,7 +78,7 @@ def _add(page: RunPage, results: Results, row: ResultRow) -> None:
 
 
 def stored(key: str, root: str) -> tuple[str, Pairs]:
-    """How much of a run is stored below `root`, and its configuration; nothing if it is not there or damaged."""
+    """Return how much of a run is stored below `root`, and its configuration; empty if it is not stored or damaged."""
     store = Store(Path(root).absolute() / key)
     if not (store.folder / "run.json").exists():
         return "", ()

@@ -1,12 +1,11 @@
-"""make report: everything that was measured as a static site; from results alone, opened from a disk or a server."""
+"""`make report`: all results as a static site, built from their files alone; opened from disk or served."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from string import ascii_lowercase
@@ -22,128 +21,132 @@ from s2g.experiments.specification import PROFILES, ExperimentSpec
 from s2g.experiments.specification_file import experiment_names, find_experiment
 from s2g.experiments.verdicts import Judged, judge
 from s2g.io.atomic import write_bytes
-from s2g.report.html.methods_page import shelf_page
-from s2g.report.html.page import Gallery, NumberTable, render
-from s2g.report.html.run_pages import RunPage, keys_in, run_pages
-from s2g.report.html.site_parts import (
-    ClaimShown,
-    ExhibitPage,
-    Line,
-    about,
-    claim_shown,
-    part_of,
-    printed_table,
-    result_files,
-    state_of,
-    unmeasured,
-)
+from s2g.report.gallery import Gallery
+from s2g.report.html.claims_page import ClaimSummary, claim_on, claim_summary, tally
+from s2g.report.html.experiment_page import ExperimentPage, result_files, section_of, state_of, unmeasured
+from s2g.report.html.methods_page import methods_page
+from s2g.report.html.page import render
+from s2g.report.html.run_pages import RunPage, page_of_keys, run_pages
 from s2g.report.published import kept_gallery, stale
+from s2g.report.results_table import paper_table
+from s2g.report.tables import Cell, Column, Row, Table
 
 TABLES, FIGURES = 7, 15  # of the paper
-MARKER = "made-by-s2g-report"  # a folder that has it is ours to write anew
+MARKER = "made-by-s2g-report"  # only a folder that has it is overwritten
 
 
 @dataclass(frozen=True)
-class Known:
-    """Everything the pages are made of."""
+class SiteData:
+    """Everything the pages are built from."""
 
-    folder: Path
-    out: Path  # where results lie
-    exhibits: Mapping[str, ExperimentSpec]
-    results: Mapping[tuple[str, str], Results]  # by name and profile; without numbers where nothing was measured
+    folder: Path  # of the experiments
+    out: Path  # of the results
+    experiments: Mapping[str, ExperimentSpec]
+    results: Mapping[tuple[str, str], Results]  # by name and profile; without numbers if nothing was measured
     judged: Mapping[str, Mapping[str, Judged]]  # by claim and profile
-    claims: Mapping[str, ClaimShown]
+    claims: Mapping[str, ClaimSummary]
 
     @staticmethod
-    def of(folder: Path, out: Path) -> Known:
-        """The experiments of `folder` with the results that lie in `out`; UserError for what cannot be read."""
-        found = {name: find_experiment(folder, name) for name in experiment_names(folder)}
+    def of(folder: Path, out: Path) -> SiteData:
+        """Read the experiments of `folder` and their results in `out`; UserError if a file cannot be read."""
+        experiments = {name: find_experiment(folder, name) for name in experiment_names(folder)}
         results = {}
-        for name, experiment in found.items():
-            for profile in sorted(experiment.profiles, key=PROFILES.index):
-                path, asked = out / f"{name}-{profile}.json", experiment.profile(profile)
-                results[name, profile] = Results.load(path, asked.columns) if path.exists() else unmeasured(experiment, asked)
+        for name, experiment in experiments.items():
+            for profile_name in sorted(experiment.profiles, key=PROFILES.index):
+                path, profile = out / f"{name}-{profile_name}.json", experiment.profile(profile_name)
+                stored = path.exists()
+                results[name, profile_name] = Results.load(path, profile.columns) if stored else unmeasured(experiment, profile)
         judged = {claim.name: {p: judge(claim, p, folder, out) for p in PROFILES} for claim in read_claims(folder)}
-        return Known(folder, out, found, results, judged, {name: claim_shown(of) for name, of in judged.items()})
+        claims = {name: claim_summary(by_profile) for name, by_profile in judged.items()}
+        return SiteData(folder, out, experiments, results, judged, claims)
 
     @property
     def measured(self) -> list[Results]:
-        """Results that have been run at least in part."""
-        return [one for one in self.results.values() if any(row.status == RUN for row in one.rows)]
+        """Return results of which at least one row was run."""
+        return [results for results in self.results.values() if any(row.status == RUN for row in results.rows)]
 
     def gallery(self, name: str) -> tuple[str, Gallery] | None:
-        """Profile and images: of the paper's models if there are any, else of the built-in one; a page has one gallery."""
+        """Return profile and gallery, the paper's models first; a page shows one gallery."""
         for profile in reversed(PROFILES):
-            if (name, profile) in self.results and (found := kept_gallery(self.results[name, profile], self.out)) is not None:
-                return profile, found
+            if (name, profile) in self.results and (gallery := kept_gallery(self.results[name, profile], self.out)) is not None:
+                return profile, gallery
         return None
 
 
-def write_site(folder: Path, results: Path, root: str, out: Path, console: Console) -> None:
-    """The report into `out`, which is made anew; UserError if something else lies there.
+@dataclass(frozen=True)
+class OverviewRow:
+    """A table or figure on the overview."""
 
-    folder: the experiments; results: what was measured of them; root: a store, looked into for configurations alone.
+    title: str
+    page: str  # "" if there is none yet
+    states: Mapping[str, str] = field(default_factory=dict)  # by profile
+
+
+def write_site(folder: Path, results: Path, root: str, out: Path, console: Console) -> None:
+    """Write the report into `out`, replacing an older report; UserError if something else is there.
+
+    folder: experiments; results: their results; root: a store, read for the configurations of runs alone.
     """
     _check(out)
-    known = Known.of(folder, results)
-    titles = {name: experiment.title.partition(":")[0] for name, experiment in known.exhibits.items()}
-    runs = run_pages(known.measured, titles, root)
-    shelf = shelf_page(results / "methods-tiny.json")
-    shared: dict[str, Any] = {"facts": facts_of(known.measured), "shelf": shelf is not None, "titles": titles}
-    claims = list(known.claims.values())
+    site = SiteData.of(folder, results)
+    titles = {name: experiment.title.partition(":")[0] for name, experiment in site.experiments.items()}
+    runs = run_pages(site.measured, titles, root)
+    methods = methods_page(results / "methods-tiny.json")
+    shared: dict[str, Any] = {"facts": facts_of(site.measured), "has_methods": methods is not None, "titles": titles}
+    claims = list(site.claims.values())
     pages = {
-        "index.html": render("overview.html.j2", lines=in_order(known), claims=claims, tally=tally(known.judged), **shared),
+        "index.html": render("overview.html.j2", rows=overview_rows(site), claims=claims, tally=tally(site.judged), **shared),
         "claims.html": render("claims.html.j2", claims=claims, **shared),
         "runs.html": render("run_list.html.j2", runs=runs, table=run_table(runs), **shared),
     }
-    if shelf is not None:
-        pages["methods.html"] = render("shelf.html.j2", page=shelf, **shared)
-    page_of, names = keys_in(known.measured), list(known.exhibits)
-    for at, name in enumerate(names):
-        beside = {"before": names[at - 1] if at else "", "after": names[at + 1] if at + 1 < len(names) else ""}
-        page = replace(exhibit_page(known, name, page_of), **beside)
-        pages[f"{name}.html"] = render("exhibit.html.j2", page=page, **shared)
+    if methods is not None:
+        pages["methods.html"] = render("methods.html.j2", page=methods, **shared)
+    run_page, names = page_of_keys(site.measured), list(site.experiments)
+    for before, name, after in zip(["", *names], names, [*names[1:], ""], strict=False):
+        page = replace(experiment_page(site, name, run_page), before=before, after=after)
+        pages[f"{name}.html"] = render("experiment.html.j2", page=page, **shared)
     pages |= {run.page: render("run.html.j2", run=run, **shared) for run in runs}
     _empty(out)
     for name, text in pages.items():
         write_bytes(out / name, text.encode())
-    for name, profile in known.results:
+    for name, profile in site.results:
         for path in result_files(results, f"{name}-{profile}"):
             write_bytes(out / "data" / path.name, path.read_bytes())
     console.print(f"{len(pages)} pages: {os.path.relpath(out / 'index.html')}", soft_wrap=True)
 
 
-def exhibit_page(known: Known, name: str, page_of: Mapping[str, str]) -> ExhibitPage:
-    """The page of one table or figure; its neighbours are filled in by who knows them."""
-    experiment, gallery = known.exhibits[name], known.gallery(name)
-    own = [about(claim, known.judged[key], name) for key, claim in known.claims.items()]
-    parts = []
-    for profile in (profile for of, profile in known.results if of == name):
-        results = known.results[name, profile]
-        old = stale(experiment, results, known.folder) if results in known.measured else ()
-        parts.append(part_of(experiment, results, old, known.out, page_of, gallery is not None and gallery[0] == profile))
-    return ExhibitPage(
+def experiment_page(site: SiteData, name: str, run_page: Mapping[str, str]) -> ExperimentPage:
+    """Return the page of one table or figure, without its neighbours; `run_page` maps keys to pages of runs."""
+    experiment, gallery = site.experiments[name], site.gallery(name)
+    claims = [claim_on(claim, site.judged[key], name) for key, claim in site.claims.items()]
+    sections = []
+    for profile in (profile for other, profile in site.results if other == name):
+        results = site.results[name, profile]
+        old = stale(experiment, results, site.folder) if results in site.measured else ()
+        in_gallery = gallery is not None and gallery[0] == profile
+        sections.append(section_of(experiment, results, old, site.out, run_page, in_gallery))
+    return ExperimentPage(
         name=name,
         title=experiment.title,
         source=experiment.source,
-        parts=parts,
+        sections=sections,
         gallery=None if gallery is None else gallery[1],
-        claims=[claim for claim in own if claim is not None],
+        claims=[claim for claim in claims if claim is not None],
         paper_notes=experiment.notes,
-        pictures=not experiment.columns,
-        printed=printed_table(experiment) if experiment.only_printed else None,
+        gallery_first=not experiment.columns,
+        paper_table=paper_table(experiment) if experiment.only_printed else None,
         reason=experiment.only_printed,
     )
 
 
 def _check(out: Path) -> None:
-    """UserError if a folder holds something that is no report."""
+    """Raise UserError if a folder holds something that is not a report."""
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MARKER).exists())):
         raise UserError(f"--out {out}: holds something that is not a report", todo="give a folder of its own")
 
 
 def _empty(out: Path) -> None:
-    """The folder, with nothing of an older report in it."""
+    """Create the folder without anything of an older report."""
     shutil.rmtree(out, ignore_errors=True)
     try:
         (out / "data").mkdir(parents=True)
@@ -152,48 +155,39 @@ def _empty(out: Path) -> None:
         raise UserError(f"--out {out}: cannot be written ({error.strerror})", todo="--out FOLDER") from error
 
 
-def in_order(known: Known) -> list[Line]:
-    """The paper's tables and figures by number; those without a file are named all the same."""
-    lines = {}
-    for name, experiment in known.exhibits.items():
-        states = {profile: state_of(results) for (of, profile), results in known.results.items() if of == name}
-        lines[name] = Line(experiment.title, f"{name}.html", states or dict.fromkeys(PROFILES, "nothing to run"))
-    found = []
+def overview_rows(site: SiteData) -> list[OverviewRow]:
+    """Return the paper's tables and figures by number, also those without an experiment."""
+    rows = {}
+    for name, experiment in site.experiments.items():
+        states = {profile: state_of(results) for (other, profile), results in site.results.items() if other == name}
+        rows[name] = OverviewRow(experiment.title, f"{name}.html", states or dict.fromkeys(PROFILES, "nothing to run"))
+    ordered = []
     for kind, title, count in (("table", "Table", TABLES), ("fig", "Figure", FIGURES)):
         for number in range(1, count + 1):
-            own = [line for name, line in lines.items() if name.rstrip(ascii_lowercase) == f"{kind}{number}"]
-            found += own or [Line(f"{title} {number}", "", dict.fromkeys(PROFILES, "not described yet"))]
-    return found
+            own = [row for name, row in rows.items() if name.rstrip(ascii_lowercase) == f"{kind}{number}"]
+            ordered += own or [OverviewRow(f"{title} {number}", "", dict.fromkeys(PROFILES, "not described yet"))]
+    return ordered
 
 
-def tally(judged: Mapping[str, Mapping[str, Judged]]) -> dict[str, list[tuple[str, int]]]:
-    """How many claims have which verdict, by profile; claims without a counterpart are left out."""
-    found = {}
-    for profile in PROFILES:
-        counts = Counter(str(of[profile].verdict) for of in judged.values() if of[profile].claim.checks.get(profile))
-        found[profile] = sorted(counts.items())
-    return found
-
-
-def run_table(runs: Sequence[RunPage]) -> NumberTable:
-    """Every run in a line."""
-    rows = [
-        [run.key, run.label, ", ".join(dict.fromkeys(title for title, _, _ in run.used)), run.stored or "–"] for run in runs
-    ]
-    head = ["run", "row", "in", "on this machine"]
-    return NumberTable(head, rows, "", links={at: run.page for at, run in enumerate(runs)})
+def run_table(runs: Sequence[RunPage]) -> Table:
+    """Return a row per run, linked to its page."""
+    rows = []
+    for run in runs:
+        used = ", ".join(dict.fromkeys(title for title, _, _ in run.used))
+        rows.append(Row(run.key, [Cell(run.label), Cell(used), Cell(run.stored or "–")], link=run.page))
+    return Table([Column("row"), Column("in"), Column("on this machine")], rows, corner="run")
 
 
 def facts_of(measured: Sequence[Results]) -> list[tuple[str, str]]:
-    """When the pages were made, and on what everything in them was measured."""
+    """Return when the pages were made, and when, where and with which versions the results were."""
 
-    def said(name: str) -> str:
-        return ", ".join(sorted({one.made[name] for one in measured})) or "nothing yet"
+    def values(name: str) -> str:
+        return ", ".join(sorted({results.made[name] for results in measured})) or "nothing yet"
 
     return [
         ("Pages made", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
-        ("ResultRow on", said("machine")),
-        ("Dates", said("date")),
-        ("torch", said("torch")),
+        ("Measured on", values("machine")),
+        ("Dates", values("date")),
+        ("torch", values("torch")),
         ("S2G", __version__),
     ]

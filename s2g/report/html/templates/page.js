@@ -1,4 +1,4 @@
-// What the page can do beyond showing: choose a theme, and move its gallery.
+// Theme button, gallery and sortable tables.
 
 const root = document.documentElement;
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -49,7 +49,7 @@ function gallery(box) {
   function showLarge(at) {
     const shot = items[item].shots[at];
     large.src = still(shot);
-    if (fps) films.show(frame, items[item].shots.map((one) => one.src), at);
+    if (fps) videos.show(frame, items[item].shots.map((one) => one.src), at);
     large.alt = alt(items[item], at, shot);
     frame.classList.toggle("wrong", wrong(shot).length > 0);
     find(".verdict").replaceChildren(...Object.entries(shot.marks).map(([name, right]) =>
@@ -137,7 +137,7 @@ function gallery(box) {
     else if (key === "ArrowLeft" || key === "ArrowRight") go(item, method + (key === "ArrowRight" ? 1 : -1));
     else if (key === "j" || (inside && key === "ArrowDown")) go(item + 1, method);
     else if (key === "k" || (inside && key === "ArrowUp")) go(item - 1, method);
-    else if (key === "p" && fps) { if (!event.repeat) films.toggle(); }
+    else if (key === "p" && fps) { if (!event.repeat) videos.toggle(); }
     else if (key === "c") { if (!event.repeat) holding(true); }
     else return;
     event.preventDefault();
@@ -158,13 +158,13 @@ function gallery(box) {
     link.addEventListener("click", () => { if (link.hash === location.hash) follow(); }));
 
   if (fps) {
-    films.at(fps, document.querySelectorAll(".play"));
-    document.querySelectorAll(".grid.film a").forEach((link) => {
+    videos.at(fps, document.querySelectorAll(".play"));
+    document.querySelectorAll(".grid.videos a").forEach((link) => {
       const [at, by] = places(link.hash);
-      films.show(link, [items[at].shots[by].src], 0);
+      videos.show(link, [items[at].shots[by].src], 0);
     });
     showLarge(method);
-    films.begin();
+    videos.begin();
   }
   hold.disabled = method === held;
   if (fromHash()) box.scrollIntoView({ block: "start", behavior: "instant" });

@@ -1,7 +1,7 @@
 "use strict";
-// Videos on one clock: those in sight play at the same place, and all start and stop together.
+// Synchronized videos: visible ones play at the same time position, and all start and stop together.
 
-const films = (() => {
+const videos = (() => {
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const screens = new Map();  // by the element they cover
   let [fps, time, running, begun, buttons] = [1, 0, false, false, []];

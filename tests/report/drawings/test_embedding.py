@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from s2g.report.embedding import REAL, embed, embedding_figure
+from s2g.report.drawings.embedding import REAL, embed, embedding_figure
 
 RANDOM = np.random.default_rng(0)
 CENTRES = np.zeros((2, 16))
