@@ -18,7 +18,8 @@ from s2g.experiments.specification import Profile, RunSpec
 from s2g.metrics.likeness import LIKENESS
 from s2g.metrics.statistics import Estimate, of_mean
 from s2g.metrics.trajectories import WAYS
-from s2g.scoring.score import CHUNK, Score, difference, estimate, items_digest, remembered
+from s2g.scoring.score import CHUNK, Score, difference, estimate, remembered
+from s2g.store.score_files import items_digest
 from s2g.store.store import Store
 
 

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
-from s2g import __version__
 from s2g.config.schema import canonical
 from s2g.engine.bench import Arrays, Bench, Measuring, Metric
 from s2g.engine.run import Run
 from s2g.errors import DamageError
-from s2g.io.atomic import write_bytes, write_json
-from s2g.io.library_versions import versions
 from s2g.metrics.statistics import Estimate, Paired, jackknife, jackknife_merged, of_mean
 from s2g.scoring.file_scoring import PLACE, judging, look, todo_of
 from s2g.scoring.scoring_pool import Crew, asked_here
 from s2g.store.retention import IMAGES, WithSink, spooled, with_sink
-from s2g.store.store import Store, checksum
+from s2g.store.score_files import items_digest, read_arrays, write_scores
+from s2g.store.store import Store
 
 CHUNK = 64  # items measured at once
 
@@ -92,7 +88,7 @@ def score(run: Run, store: Store, crew: Crew | None = None) -> Score:
     if measured:
         about = {"protocol": run.bench.version(), "n": run.num, "items": items, **({"remarks": remarks} if remarks else {})}
         try:
-            _keep(store, name, arrays, estimates, about)
+            write_scores(store, name, arrays, estimates, about)
         except OSError as error:
             not_kept = error.strerror or str(error)
     cost, effective = cost_of(records, run.model.unit), effective_of(records)
@@ -112,56 +108,13 @@ def remembered(
     if arrays is None:
         arrays = measure()
         with contextlib.suppress(OSError):  # a store that cannot be written gives its numbers all the same
-            _keep(store, name, arrays, {}, {"protocol": dict(protocol), "n": run.num, "items": items})
+            write_scores(store, name, arrays, {}, {"protocol": dict(protocol), "n": run.num, "items": items})
     return arrays
 
 
 def score_name(bench: Bench, num: int) -> str:
     """12 hex digits of how the first `num` items are measured."""
     return hashlib.sha256(canonical({**bench.version(), "num": num}).encode()).hexdigest()[:12]
-
-
-def items_digest(records: Sequence[dict[str, Any]], num: int) -> str:
-    """sha256 of the sha256 of the first `num` items, in order; of their pixels where those are known, whatever was kept."""
-    listed = [entry.get("pixels", entry["sha256"]) for record in records for entry in record["items"]][:num]
-    return hashlib.sha256("".join(listed).encode()).hexdigest()
-
-
-def read_arrays(store: Store, name: str, items: str) -> dict[str, np.ndarray] | None:
-    """The per-item arrays of a kept score, None if there is none, it is damaged, or made of other items."""
-    place = store.folder / "scores"
-    try:
-        about = json.loads((place / f"{name}.json").read_text())
-        check = about.pop("check")
-        content = (place / f"{name}.npz").read_bytes()
-        if about["items"] != items or about["arrays_sha256"] != hashlib.sha256(content).hexdigest():
-            return None
-        if check != checksum(about):
-            return None
-        with np.load(io.BytesIO(content)) as stored:
-            return dict(stored)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _keep(
-    store: Store, name: str, arrays: dict[str, np.ndarray], estimates: dict[str, Estimate], about: dict[str, Any]
-) -> None:
-    stream = io.BytesIO()
-    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-    content = stream.getvalue()
-    values = {metric: {k: _short(v) for k, v in asdict(e).items()} for metric, e in estimates.items()}
-    # Which libraries measured is told of every score; where answers are known to change with them, the protocol says so too.
-    about = {
-        "values": values,
-        **about,
-        "versions": {"s2g": __version__, **versions()},
-        "arrays_sha256": hashlib.sha256(content).hexdigest(),
-    }
-    with store.alone("score") as scratch:
-        write_bytes(store.folder / "scores" / f"{name}.npz", content, scratch)
-        about = json.loads(json.dumps(about))  # as it will be read: the sum is of that
-        write_json(store.folder / "scores" / f"{name}.json", {**about, "check": checksum(about)}, scratch)
 
 
 def estimate(metric: Metric, arrays: Arrays, unit_of: np.ndarray) -> Estimate:
@@ -266,9 +219,3 @@ def effective_of(records: Sequence[dict[str, Any]]) -> Effective:
     scale = of_mean(means, np.arange(len(means))) if len(means) else None
     evaluations, left_out = (float(np.mean([fact[name] for fact in facts])) for name in ("evaluations", "left_out"))
     return Effective(scale, evaluations, left_out)
-
-
-def _short(value: float | int | str | None) -> float | int | str | None:
-    if not isinstance(value, float):
-        return value
-    return float(f"{value:.9g}") if math.isfinite(value) else None  # JSON has no word for what is not defined

@@ -13,9 +13,9 @@ from typing import Any
 
 from s2g.engine.run import key_of
 from s2g.errors import DamageError
-from s2g.scoring.score import items_digest, read_arrays
 from s2g.store.items import FILES, name_of
 from s2g.store.locks import Locks
+from s2g.store.score_files import items_digest, read_arrays
 from s2g.store.store import Reader, Store, numbered
 
 KNOWN = {"run.json", "env.json", "journal.jsonl", "items", "units", "scores", "failed", "locks", "tmp", "judged"}
