@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ablations mixtures tables figures claims report methods test torture coverage-of-intervals lint train train-toys bench-reuse lock clean
+.PHONY: help setup demo ablations mixtures tables figures claims report methods test test-all coverage torture coverage-of-intervals lint train train-toys bench-reuse lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%-]+[a-z0-9% -]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -59,8 +59,15 @@ report: .venv/ready ## a static site of all results: outputs/report/index.html
 plan-%: .venv/ready ## what a table or figure would take (make plan-table1 PROFILE=paper): no weights, no GPU
 	@$(BIN)/s2g plan $* $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM))
 
-test: .venv/ready ## all tests; prints what it skipped and why
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+test: .venv/ready ## the tests of daily work (5 minutes on two cores); prints what it skipped and why
+	@$(PYTEST) -m "not slow"
+
+test-all: .venv/ready ## the tests that make test leaves out: browser, isolated environments, full-size models, ...
+	@$(PYTEST) -m slow
+
+coverage: .venv/ready ## line coverage of s2g by all tests (85 % expected)
+	@$(PYTEST) --cov --cov-report=term --cov-fail-under=85
 
 torture: .venv/ready ## kill a run 50 times and compare it with the undisturbed one (20 minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/torture.py

@@ -53,10 +53,20 @@ def run_of(composed: Callable[..., dict[str, Any]]) -> Callable[..., Run]:
     return make
 
 
+# Fixtures that make every test that asks for them slow, and why.
+SLOW_FIXTURES = {"browser": "browser", "built": "isolated environment", "site": "renders all results"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked gpu are skipped, and said to be, where torch sees no CUDA device; those marked slow unless S2G_SLOW=1."""
+    """Mark tests with slow fixtures; skip tests marked gpu without a CUDA device, and external ones unless S2G_EXTERNAL=1."""
     for item in items:
+        for fixture in SLOW_FIXTURES.keys() & getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow(SLOW_FIXTURES[fixture]))
+        for marker in item.iter_markers("slow"):
+            if len(marker.args) != 1 or not isinstance(marker.args[0], str):
+                raise pytest.UsageError(f'{item.nodeid}: say why it is slow: @pytest.mark.slow("browser")')
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA GPU on this machine"))
-        if item.get_closest_marker("slow") and os.environ.get("S2G_SLOW") != "1":
-            item.add_marker(pytest.mark.skip(reason="slow: S2G_SLOW=1 runs it"))
+        if item.get_closest_marker("external") and os.environ.get("S2G_EXTERNAL") != "1":
+            item.add_marker(pytest.mark.skip(reason="needs the network or gigabytes: S2G_EXTERNAL=1 runs it"))

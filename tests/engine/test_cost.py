@@ -135,6 +135,7 @@ def test_kinds_of_block_are_told_apart() -> None:
     assert blocks[3:] == (2 * (12 * tokens * width**2 + attention + 3 * width**2),) * 5
 
 
+@pytest.mark.slow("full-size meta model")
 def test_sit_xl_2() -> None:
     """The published size: 118.6 GMACs with attention (the papers' "119 Gflops"), 675,129,632 numbers in 292 tensors."""
     network = meta_sit()

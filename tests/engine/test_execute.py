@@ -111,6 +111,7 @@ def test_a_failing_run_exits_with_1_and_one_message(tmp_path: Path, capfd: pytes
     assert code == 1 and err.startswith("error: tiny_sit-cfg-") and "Traceback" not in err and "not finite" in err
 
 
+@pytest.mark.slow("many processes")
 def test_a_worker_that_is_killed_is_replaced_and_its_unit_made_again(tmp_path: Path, run_of: RunOf) -> None:
     (tmp_path / "count").mkdir()
     run = run_of(*QUICK, "num=64")
@@ -130,6 +131,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_unit_made_again(tmp_path: P
         made.check(doomed)
 
 
+@pytest.mark.slow("many processes")
 def test_too_little_memory_splits_the_unit_and_says_so(tmp_path: Path, run_of: RunOf) -> None:
     run = run_of(*QUICK, "num=32")
     plenty, little = replace(run, guidance=Greedy(fits=16)), replace(run, guidance=Greedy(fits=6))
@@ -210,6 +212,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.slow("many processes")
 def test_a_real_full_disk_and_space_freed(small_disk: Path, capfd: pytest.CaptureFixture[str]) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(800 * 1024))
@@ -262,6 +265,7 @@ def test_a_read_only_store_gives_what_it_has_and_names_itself(
     assert Store(folder).stored() == {0, 1}
 
 
+@pytest.mark.slow("many processes")
 def test_two_processes_started_at_once_make_each_unit_once(tmp_path: Path) -> None:
     arguments = ["guidance=cfg", "sampler.steps=6", "num=160", "executor.workers=1", f"runs={tmp_path}"]
     command = [sys.executable, str(CHECKOUT / "run.py"), *arguments]
@@ -315,6 +319,7 @@ def test_ctrl_c_leaves_what_is_stored_and_no_lock(tmp_path: Path, run_of: RunOf,
     assert store.stored() == {0} and nothing_temporary(store)
 
 
+@pytest.mark.slow("many processes")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_command_that_is_told_to_stop_says_so_and_leaves_no_lock(tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C reaches the command and its workers, SIGTERM (a cluster's warning) the command alone."""
@@ -339,6 +344,7 @@ def test_a_command_that_is_told_to_stop_says_so_and_leaves_no_lock(tmp_path: Pat
     assert number == signal.SIGINT or Store(folder).stored()
 
 
+@pytest.mark.slow("many processes")
 def test_a_mistake_found_by_a_worker_is_the_users_and_stops_everything(tmp_path: Path, run_of: RunOf) -> None:
     run = run_of(*QUICK, "num=48", "model.blocks=11")
     with pytest.raises(UserError, match=r"model\.blocks = 11"):

@@ -44,6 +44,7 @@ def test_points_are_stored_by_unit_and_read_back(run_of: Callable[..., Run], tmp
     assert not examine(store, 1).findings
 
 
+@pytest.mark.slow("many processes")
 def test_bytes_depend_on_nothing_but_the_key(run_of: Callable[..., Run], tmp_path: Path) -> None:
     run = run_of(*EXACT)
     one, other = made(run, tmp_path / "one"), made(run, tmp_path / "other", workers=2)

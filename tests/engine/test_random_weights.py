@@ -156,6 +156,7 @@ def test_families_that_draw_no_weights_say_so(run_of: Callable[..., Run]) -> Non
         run_of("model=toy_1d", "bench=gmm", "model.weights=random")
 
 
+@pytest.mark.slow("many processes")
 def test_the_command_samples_without_inception_and_ends_at_scoring(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,7 @@ def test_the_key_does_not_drift(run_of: RunOf) -> None:
     assert identity["sampler"] == {"class": "Euler", "steps": 28, "shift": 1.0}
 
 
+@pytest.mark.slow("many processes")
 def test_stopped_resumed_and_extended_runs_are_the_straight_run(tmp_path: Path, run_of: RunOf) -> None:
     straight = make(run_of(*QUICK, "num=200"), tmp_path / "straight")
 
@@ -114,6 +115,7 @@ def test_stopped_resumed_and_extended_runs_are_the_straight_run(tmp_path: Path, 
     assert len({json.dumps(m) for m in masks}) > 6 and all(len(step) == 1 for m in masks for step in m)
 
 
+@pytest.mark.slow("many processes")
 def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path: Path, run_of: RunOf) -> None:
     """1, 2, 3, and 1 that becomes 3 in the middle."""
     run = run_of(*QUICK, "num=80")

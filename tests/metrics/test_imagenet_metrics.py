@@ -131,7 +131,7 @@ MEMORY = """
 from pathlib import Path
 import numpy as np
 from s2g.metrics.frechet import Moments
-from s2g.metrics.influence import frechet_items
+from s2g.metrics.frechet_influence import frechet_items
 def most():  # of this process alone; getrusage also knows what it was forked from
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024 / 1e6
 before = most()

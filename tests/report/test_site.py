@@ -171,6 +171,7 @@ def test_text_is_shown_as_text(tmp_path: Path, visit: Callable[..., Opened]) -> 
     assert page.locator("h1").inner_text() == NASTY == page.locator(".caption").inner_text()
 
 
+@pytest.mark.slow("renders all results")
 def test_only_an_older_report_is_written_over(tmp_path: Path) -> None:
     out = tmp_path / "report"
     out.mkdir()

@@ -56,6 +56,7 @@ def test_three_workers_say_what_one_says_and_nothing_is_asked_twice(tmp_path: Pa
     assert not list((three / "answers").glob("locks/*"))
 
 
+@pytest.mark.slow("many processes")
 def test_a_worker_that_is_killed_loses_what_it_had_in_hand(tmp_path: Path) -> None:
     killed: list[int] = []
 
@@ -81,6 +82,7 @@ def test_a_line_that_was_not_finished_is_asked_again_and_spoils_no_other(tmp_pat
     assert len(file.read_text().splitlines()) == 8
 
 
+@pytest.mark.slow("many processes")
 def test_two_processes_share_the_work_and_write_nothing_twice(tmp_path: Path) -> None:
     processes = [started(tmp_path, 25, 0.1, 1) for _ in range(2)]
     said = {process.communicate(timeout=120)[0] for process in processes}
@@ -123,6 +125,7 @@ def test_errors_are_told_whole(tmp_path: Path, workers: int) -> None:
     assert asked(inquiry(tmp_path, 9), workers) == [i / 7 for i in range(8)] + [0.0]
 
 
+@pytest.mark.slow("many processes")
 def test_a_worker_that_always_dies_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stop = threading.Event()
 

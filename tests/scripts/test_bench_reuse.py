@@ -42,6 +42,7 @@ def test_equal_blocks_by_hand() -> None:
     assert ratios.reuse == pytest.approx(1 + 5 / 24)
 
 
+@pytest.mark.slow("full-size meta model")
 @pytest.mark.parametrize("name", FULL_SIZE)
 def test_full_size_models(name: str) -> None:
     """Parameters and FLOPs of the published sizes, as counted before by other code."""

@@ -10,6 +10,7 @@ import pytest
 from s2g.config.registry import BENCHES, MODELS
 
 
+@pytest.mark.slow("many processes")
 def test_a_small_run_goes_all_the_way(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

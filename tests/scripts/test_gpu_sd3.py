@@ -15,6 +15,7 @@ from s2g.config.schema import CHECKOUT
 WAYS = (gpu_pipelines.STOCK, gpu_pipelines.CFG, gpu_pipelines.PLAIN, gpu_pipelines.REUSE)
 
 
+@pytest.mark.slow("many processes")
 def test_a_rehearsal_measures_every_way_and_its_cfg_is_the_stock_pipeline(tmp_path: Path) -> None:
     assert gpu_sd3.main(["--rehearse", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "rehearsal.json").read_text())

@@ -12,6 +12,7 @@ import torch
 from s2g.config.schema import CHECKOUT
 
 
+@pytest.mark.slow("many processes")
 def test_a_rehearsal_measures_every_way_and_takes_no_results_place(tmp_path: Path) -> None:
     assert gpu_sit.main(["--rehearse", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "rehearsal.json").read_text())

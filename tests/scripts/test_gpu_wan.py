@@ -15,6 +15,7 @@ from s2g.config.schema import CHECKOUT
 WAYS = (STOCK, CFG, PLAIN, REUSE)
 
 
+@pytest.mark.slow("many processes")
 def test_a_rehearsal_measures_every_way_and_its_cfg_is_the_stock_pipeline(tmp_path: Path) -> None:
     assert gpu_wan.main(["--rehearse", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "rehearsal.json").read_text())

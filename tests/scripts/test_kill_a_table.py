@@ -28,7 +28,7 @@ MAKE = """
 import sys
 from pathlib import Path
 from rich.console import Console
-from s2g.report.making import Maker
+from s2g.experiments.runner import Maker
 place = Path(sys.argv[1])
 Maker(place.parent, place / "out", str(place / "runs"), None, 1, "make table9").make("table9", "tiny", Console(quiet=True))
 """
@@ -40,6 +40,7 @@ def start(settings: kill_a_table.Settings, place: Path) -> subprocess.Popen[byte
     return subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
+@pytest.mark.slow("many processes")
 def test_a_table_that_was_killed_is_the_undisturbed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "table9.yaml").write_text(TABLE)
     monkeypatch.setattr(kill_a_table, "start", start)

@@ -8,6 +8,7 @@ import pytest
 import torture
 
 
+@pytest.mark.slow("many processes")
 @pytest.mark.parametrize("method", torture.METHODS)
 def test_a_run_that_was_killed_is_the_undisturbed_run(method: str, tmp_path: Path) -> None:
     settings = torture.Settings(kills=2, items=160, steps=3)
@@ -17,6 +18,7 @@ def test_a_run_that_was_killed_is_the_undisturbed_run(method: str, tmp_path: Pat
     assert sum(kills.modes.values()) == 2 and row[-1] == "yes", row
 
 
+@pytest.mark.slow("many processes")
 def test_the_check_sees_what_it_is_there_to_see(tmp_path: Path) -> None:
     settings = torture.Settings(kills=0, items=32, steps=1)
     one, other = (torture.finish(settings, "momentum", tmp_path / name, 1) for name in ("one", "other"))

@@ -20,6 +20,7 @@ from s2g.worlds.shapes.world import EASY, FULL, TRAIN_SEED
 NETWORK = OmegaConf.load(config_dir() / "model" / "digits_sit.yaml").network
 
 
+@pytest.mark.slow("trains")
 def test_training_goes_on_from_its_stored_state(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     arguments = ["model=tiny_sit", "batch=4", "threads=1", f"out={tmp_path}"]
     assert main([*arguments, "steps=2"]) == 0
@@ -33,6 +34,7 @@ def test_training_goes_on_from_its_stored_state(tmp_path: Path, capfd: pytest.Ca
     assert [row["step"] for row in rows] == ["2", "4"] and float(rows[1]["loss"]) < 2
 
 
+@pytest.mark.slow("trains")
 def test_a_stored_state_and_the_same_step_give_the_same_network(tmp_path: Path) -> None:
     for place in ("one", "two"):
         train(Settings(steps=3, batch=4, threads=1, out=str(tmp_path / place)))
@@ -59,6 +61,7 @@ def test_unknown_keys_are_named(capfd: pytest.CaptureFixture[str]) -> None:
     assert "stpes=3" in capfd.readouterr().err
 
 
+@pytest.mark.slow("trains")
 def test_real_images_are_learned_from_with_the_same_loop(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for model, steps in (("digits_probe", 40), ("digits_sit", 2)):
         assert main([f"model={model}", "batch=16", "threads=1", f"out={tmp_path}", f"steps={steps}"]) == 0

@@ -173,6 +173,7 @@ def contend(folder: str, count: int, answer: multiprocessing.Queue[list[str]]) -
     time.sleep(60)
 
 
+@pytest.mark.slow("many processes")
 def test_many_processes_take_over_from_the_dead_and_each_lock_has_one_owner(tmp_path: Path) -> None:
     for i in range(0, 40, 2):
         write_lock(tmp_path, f"{i:06d}", DEAD)

@@ -65,7 +65,7 @@ print(json.dumps([spacy.__version__, [chunk.text for chunk in doc.noun_chunks], 
 """
 
 
-@pytest.mark.slow
+@pytest.mark.external
 def test_docs_of_spacys_own_in_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Built for real; and what goes wrong in it is shown in full."""
     from s2g.benchmarks.compbench import phrases

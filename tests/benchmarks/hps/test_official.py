@@ -22,7 +22,7 @@ from s2g.scoring.isolated.environment import build
 PROMPTS = ["a red circle left of a blue square", "Concept art of a CASTLE at night, 4k", "", "日本 painting"]
 
 
-@pytest.mark.slow
+@pytest.mark.external
 def test_the_official_package_scores_like_ours(tmp_path: Path) -> None:
     build(official.environment())
     weights = tmp_path / "random.pt"

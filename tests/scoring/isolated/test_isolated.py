@@ -26,8 +26,8 @@ OLD_NUMPY = Isolated(Path(__file__).parent / "old_numpy")
 ITEMS = [{"key": f"item-{i}", "path": f"{i}.png", "prompt": "", "numbers": [i, i + 1]} for i in range(6)]
 PARENT = """
 import sys, json, pathlib
-from s2g.metrics.isolated.child import values_of
-from s2g.metrics.isolated.environment import Isolated, build
+from s2g.scoring.isolated.child import values_of
+from s2g.scoring.isolated.environment import Isolated, build
 what, folder, place = sys.argv[1:4]
 isolated = Isolated(pathlib.Path(folder))
 if what == "build":
@@ -106,12 +106,14 @@ def test_the_environment_is_named_by_what_determines_it(built: Isolated, tmp_pat
         _ = copy.hash
 
 
+@pytest.mark.slow("isolated environment")
 def test_two_processes_build_one_environment(tmp_path: Path) -> None:
     both = [start("build", tmp_path, tmp_path) for _ in range(2)]
     assert sorted(process.communicate()[0].strip() for process in both) == ["False", "True"]
     assert [path.name for path in (tmp_path / "environments").iterdir() if path.is_dir()] == [OLD_NUMPY.place.name]
 
 
+@pytest.mark.slow("isolated environment")
 def test_a_build_that_fails_says_all_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S2G_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("UV_OFFLINE", "1")  # no index is asked
@@ -122,6 +124,7 @@ def test_a_build_that_fails_says_all_and_leaves_nothing(tmp_path: Path, monkeypa
     assert [path.suffix for path in (tmp_path / "cache" / "environments").iterdir()] == [".lock"]
 
 
+@pytest.mark.slow("isolated environment")
 def test_a_stopped_build_leaves_no_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     process = start("build", tmp_path, tmp_path)
     folder = tmp_path / "environments"
@@ -270,7 +273,7 @@ def test_a_misspelt_environment_is_named() -> None:
         find("hpsv3")
 
 
-@pytest.mark.slow
+@pytest.mark.external
 def test_an_old_transformers_lives_beside_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import transformers
 
