@@ -25,8 +25,8 @@ from torch import Tensor
 from s2g.engine.run import Outline
 from s2g.engine.worker import DTYPES, cost_of
 from s2g.models.base import Conditioning
+from s2g.models.family import SD3
 from s2g.models.sd3 import SD3Denoiser
-from s2g.models.shared.autoencoder import STRIDE
 from s2g.sampling.schedulers import FlowMatchEuler
 
 MODELS = ("sd3", "sd35")
@@ -62,8 +62,8 @@ def by_stock(pipeline: Any, conditions: Mapping[str, Conditioning], noise: Tenso
         negative_prompt_embeds=uncond["tokens"],
         negative_pooled_prompt_embeds=uncond["pooled"],
         latents=noise,
-        height=STRIDE * noise.shape[-2],
-        width=STRIDE * noise.shape[-1],
+        height=SD3.stride * noise.shape[-2],
+        width=SD3.stride * noise.shape[-1],
         num_inference_steps=steps,
         guidance_scale=SCALE,
         output_type="latent",
@@ -77,7 +77,7 @@ def measured_of(model: str, precision: str, sizes: Sizes, more: Sequence[str]) -
     runs: dict[str, Outline] = {name: run_of(*typed, f"guidance={name}") for name in ("cfg", "s2")}
     config, sampler = runs["cfg"].model, runs["cfg"].sampler
     assert isinstance(sampler, FlowMatchEuler)
-    denoiser, cost = SD3Denoiser.load(config, sizes.device, DTYPES[precision]), cost_of(SD3Denoiser.twin(config), "")
+    denoiser, cost = SD3Denoiser.load(config, sizes.device, DTYPES[precision]), cost_of(SD3Denoiser.meta_model(config), "")
     pipeline = stock_of(denoiser, sampler)
     return measured(runs, denoiser, cost, lambda conditions, noise: by_stock(pipeline, conditions, noise, sizes.steps), sizes)
 

@@ -78,7 +78,7 @@ def measured(precision: str, sizes: Sizes, more: Sequence[str]) -> tuple[list[Ro
     typed += [f"guidance.scale={SCALE}", f"model.dtype={'bf16' if dtype is torch.bfloat16 else 'fp32'}", *more]
     runs = {name: run_of(*typed, f"guidance={name}") for name in ("cfg", "s2")}
     model = runs["cfg"].model
-    denoiser, cost = SiTDenoiser.load(model, device, dtype), cost_of(SiTDenoiser.twin(model))
+    denoiser, cost = SiTDenoiser.load(model, device, dtype), cost_of(SiTDenoiser.meta_model(model))
     items = tuple(range(sizes.batch))
     labels = [421 * item % 1000 for item in items]
     noise = initial_noise(0, items, denoiser.latent_shape).to(device)

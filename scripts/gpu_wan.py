@@ -25,7 +25,7 @@ from torch import Tensor
 from s2g.engine.run import Outline
 from s2g.engine.worker import DTYPES, cost_of
 from s2g.models.base import Conditioning
-from s2g.models.video import FRAMES, STRIDE
+from s2g.models.family import WAN
 from s2g.models.wan import WanDenoiser
 from s2g.sampling.schedulers import UniPC
 
@@ -53,9 +53,9 @@ def by_stock(pipeline: Any, conditions: Mapping[str, Conditioning], noise: Tenso
         prompt_embeds=conditions["cond"].tensors["tokens"],
         negative_prompt_embeds=conditions["uncond"].tensors["tokens"],
         latents=noise,
-        height=STRIDE * height,
-        width=STRIDE * width,
-        num_frames=FRAMES * (frames - 1) + 1,
+        height=WAN.stride * height,
+        width=WAN.stride * width,
+        num_frames=WAN.frame_stride * (frames - 1) + 1,
         num_inference_steps=steps,
         guidance_scale=SCALE,
         output_type="latent",
@@ -76,7 +76,7 @@ def measured_of(precision: str, frames: int, sizes: Sizes, more: Sequence[str]) 
     runs: dict[str, Outline] = {name: run_of(*typed, f"guidance={name}") for name in ("cfg", "s2")}
     config, sampler = runs["cfg"].model, runs["cfg"].sampler
     assert isinstance(sampler, UniPC)
-    denoiser, cost = WanDenoiser.load(config, sizes.device, DTYPES[precision]), cost_of(WanDenoiser.twin(config), "")
+    denoiser, cost = WanDenoiser.load(config, sizes.device, DTYPES[precision]), cost_of(WanDenoiser.meta_model(config), "")
     pipeline = stock_of(denoiser, sampler)
     return measured(runs, denoiser, cost, lambda conditions, noise: by_stock(pipeline, conditions, noise, sizes.steps), sizes)
 

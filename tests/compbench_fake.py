@@ -70,7 +70,7 @@ class FakeTexts(FakeDenoiser):
         return FakeTexts()
 
     @staticmethod
-    def twin(config: ModelConfig) -> FakeTexts:
+    def meta_model(config: ModelConfig) -> FakeTexts:
         return FakeTexts()
 
     def encode(self, prompts: Sequence[Any]) -> dict[str, Conditioning]:
@@ -112,7 +112,7 @@ def split_phrases(prompt: str) -> list[str]:
 def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[str, ...]]:
     """Overrides of a run on the fake model, the small BLIP and the lists; more may be given."""
     monkeypatch.setattr(MODELS, "entries", dict(MODELS.entries))
-    MODELS.add("fake_texts", "compbench_fake:FakeTexts", "nothing but images")
+    MODELS.add("fake_texts", "compbench_fake:FakeTexts", "nothing but images", reads_text=True, trained=False)
     monkeypatch.setenv("S2G_CACHE", str(tmp_path / "cache"))
     small_blip(tmp_path / "blip")
     write_lists(tmp_path / "lists")

@@ -61,7 +61,7 @@ class FakeDenoiser:
         return FakeDenoiser()
 
     @staticmethod
-    def twin(config: ModelConfig) -> FakeDenoiser:
+    def meta_model(config: ModelConfig) -> FakeDenoiser:
         return FakeDenoiser()
 
     @property
@@ -129,5 +129,5 @@ class FakeImageNet(ImageNet):
 
 def register() -> None:
     """Known to this process; runs are made with executor.workers=1."""
-    MODELS.add("fake256", "imagenet_fake:FakeDenoiser", "nothing but images")
+    MODELS.add("fake256", "imagenet_fake:FakeDenoiser", "nothing but images", trained=False)
     BENCHES.add("imagenet", "imagenet_fake:FakeImageNet", "without its files")

@@ -41,11 +41,10 @@ from transformers import (
 )
 
 from s2g.guidance.base import Guidance
-from s2g.models import flux, sd3, wan
 from s2g.models.flux import FluxDenoiser
 from s2g.models.sd3 import SD3Denoiser
 from s2g.models.shared.autoencoder import PipelineDecoder
-from s2g.models.shared.offload import Residence
+from s2g.models.shared.offload import Offload
 from s2g.models.shared.video_decoder import VideoDecoder
 from s2g.models.wan import T5_TOKENS, WanDenoiser
 from s2g.network.evaluate import Evaluator
@@ -57,7 +56,7 @@ from tests.small_networks import randomise
 SIDE = 64  # pixels of the images; 8 x 8 latents
 FRAMES, HEIGHT, WIDTH = 9, 32, 64  # of the videos; 3 x 4 x 8 latents
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
-RESIDENT = Residence(torch.device("cpu"), "resident")
+RESIDENT = Offload(torch.device("cpu"), "resident")
 PIECES = [" ", *(chr(c) for c in range(33, 127)), "▁a", "▁the", "▁cat", "▁dog", "ing", "ed"]
 
 
@@ -200,7 +199,7 @@ class StockTokens:
         self.pipeline = pipeline
 
     def encode(self, prompts: Sequence[str]) -> tuple[torch.Tensor]:
-        rows = [wan.encoded(self.pipeline, prompt, torch.device("cpu")).tensors["tokens"] for prompt in prompts]
+        rows = [WanDenoiser.embed(self.pipeline, prompt, torch.device("cpu")).tensors["tokens"] for prompt in prompts]
         return (torch.stack([nn.functional.pad(row, (0, 0, 0, T5_TOKENS - len(row))) for row in rows]),)
 
 
@@ -226,13 +225,13 @@ class StockText:
 def sd3_denoiser(pipeline: StableDiffusion3Pipeline) -> SD3Denoiser:
     """Our adapter around the components of a pipeline in memory."""
     decoder = PipelineDecoder(pipeline.vae, RESIDENT)
-    return SD3Denoiser(pipeline.transformer, StockText(pipeline, sd3.encoded), decoder, SIDE // 8)
+    return SD3Denoiser(pipeline.transformer, StockText(pipeline, SD3Denoiser.embed), decoder, SIDE // 8)
 
 
 def flux_denoiser(pipeline: FluxPipeline) -> FluxDenoiser:
     """Our adapter around the components of a pipeline in memory."""
     decoder = PipelineDecoder(pipeline.vae, RESIDENT)
-    return FluxDenoiser(pipeline.transformer, StockText(pipeline, flux.encoded), decoder, SIDE // 16)
+    return FluxDenoiser(pipeline.transformer, StockText(pipeline, FluxDenoiser.embed), decoder, SIDE // 16)
 
 
 def made(

@@ -230,7 +230,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def fake_runs(few: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[str, ...]]:
     """Overrides of a run on the fake model and the thirteen prompts; more may be given."""
     monkeypatch.setattr(MODELS, "entries", dict(MODELS.entries))
-    MODELS.add("fake_videos", "vbench_fake:FakeVideos", "nothing but images")
+    MODELS.add("fake_videos", "vbench_fake:FakeVideos", "nothing but images", trained=False)
     monkeypatch.setattr(s2g.benchmarks.vbench.bench, "makes_videos", lambda model: model.family in ("wan", "fake_videos"))
     return lambda *more: (*MODEL, f"bench.path={few}", *more)
 

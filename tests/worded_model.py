@@ -36,4 +36,4 @@ def weights(folder: Path) -> Path:
     return folder / "worded.safetensors"
 
 
-MODELS.add("worded", "worded_model:Worded", "for tests")
+MODELS.add("worded", "worded_model:Worded", "for tests", reads_text=True)

@@ -12,48 +12,45 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
+from s2g.config.family import DECODER, NETWORK, Layout
+from s2g.config.registry import MODELS
 from s2g.config.weights import REPOSITORY
 from s2g.errors import MissingError, UserError
 from s2g.io import hub
-from s2g.io.cache import content_hash
+from s2g.io.hashing import content_hash
 
-if TYPE_CHECKING:
-    from s2g.config.schema import ModelConfig
-
-NETWORK, DECODER = "transformer", "vae"
 INDEX = "model_index.json"
 MATTERS = (".json", ".txt", ".model", ".safetensors")  # files that determine what a part does
 
 
-@dataclass(frozen=True)
-class Layout:
-    """What a family's pipeline is made of: classes as its files name them, and the folders it needs."""
+class PipelineSource(Protocol):
+    """What a model's configuration says of its pipeline (s2g.config.schema.ModelConfig)."""
 
-    pipeline: str
-    network: str
-    text: tuple[str, ...]  # tokenizers and text encoders
-    optional: tuple[str, ...] = ()  # parts of the text that may be absent, all together
-    foreign: tuple[str, ...] = ()  # parts that make it another kind of model under the same class
+    key: ClassVar[str]  # the configuration key of `weights`
 
     @property
-    def needed(self) -> tuple[str, ...]:
-        """Parts without which there is no pipeline."""
-        return (NETWORK, DECODER, *(part for part in self.text if part not in self.optional))
+    def name(self) -> str: ...
 
+    @property
+    def weights(self) -> str:
+        """A folder or a repository: a whole pipeline, or a transformer alone."""
+        ...
 
-LAYOUTS = {
-    "sd3": Layout(
-        "StableDiffusion3Pipeline",
-        "SD3Transformer2DModel",
-        ("tokenizer", "tokenizer_2", "tokenizer_3", "text_encoder", "text_encoder_2", "text_encoder_3"),
-        optional=("tokenizer_3", "text_encoder_3"),
-    ),
-    "flux": Layout("FluxPipeline", "FluxTransformer2DModel", ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2")),
-    # Wan2.2 has a second transformer for low noise levels; without it the first would be used beyond its own.
-    "wan": Layout("WanPipeline", "WanTransformer3DModel", ("tokenizer", "text_encoder"), foreign=("transformer_2",)),
-}
+    @property
+    def base(self) -> str:
+        """A folder or a repository that holds the other parts of a transformer alone."""
+        ...
+
+    @property
+    def licence(self) -> str: ...
+
+    @property
+    def download_gb(self) -> float: ...
+
+    @property
+    def layout(self) -> Layout: ...
 
 
 @dataclass(frozen=True)
@@ -90,12 +87,12 @@ class Located:
         return self.sha256(self.layout.text)
 
 
-def locate(model: ModelConfig, fetching: bool = False) -> Located:
+def locate(model: PipelineSource, fetching: bool = False) -> Located:
     """Where the parts of a model's pipeline are; UserError that names what is missing or belongs to another pipeline.
 
     fetching: what the hub's cache lacks is downloaded first.
     """
-    layout = LAYOUTS[model.family]
+    layout = model.layout
     whole = (INDEX, *(f"{part}/*" for part in (NETWORK, DECODER, *layout.text)))
     root = _place(model, model.key, model.weights, (*whole, "config.json", "diffusion_pytorch_model*"), fetching)
     alone = not (root / INDEX).is_file() and not (root / NETWORK).is_dir() and (root / "config.json").is_file()
@@ -129,7 +126,7 @@ def locate(model: ModelConfig, fetching: bool = False) -> Located:
     return Located(layout, there, others)
 
 
-def _place(model: ModelConfig, key: str, typed: str, patterns: tuple[str, ...], fetching: bool) -> Path:
+def _place(model: PipelineSource, key: str, typed: str, patterns: tuple[str, ...], fetching: bool) -> Path:
     """The folder that was typed, or the hub's of that name."""
     folder = Path(typed).expanduser()
     if folder.is_dir():
@@ -159,22 +156,22 @@ def _place(model: ModelConfig, key: str, typed: str, patterns: tuple[str, ...], 
     )
 
 
-def _complete(root: Path, model: ModelConfig) -> bool:
+def _complete(root: Path, model: PipelineSource) -> bool:
     """Whether a folder of the hub's cache holds either a network, or every part that is needed."""
-    layout = LAYOUTS[model.family]
+    layout = model.layout
     if not (root / INDEX).is_file():
         return (root / "config.json").is_file() and not _lacking(NETWORK, root)
     own = [part for part in (*layout.needed, *layout.optional) if part != NETWORK or not model.base]
     return not any(_lacking(part, root / part) for part in own)
 
 
-def _check_kind(file: Path, wanted: str, named: tuple[str, str], model: ModelConfig) -> None:
+def _check_kind(file: Path, wanted: str, named: tuple[str, str], model: PipelineSource) -> None:
     """UserError if a folder does not say that it holds what is wanted."""
     said = f"{named[0]} = {named[1]}"
     if not file.is_file():
         raise MissingError(
             f"{said}: no file {file.name} in {file.parent}",
-            allowed=f"the folder of a {LAYOUTS[model.family].pipeline} as diffusers stores it",
+            allowed=f"the folder of a {model.layout.pipeline} as diffusers stores it",
             todo=f"{named[0]}=FOLDER, the one that holds {INDEX}",
         )
     try:
@@ -183,10 +180,12 @@ def _check_kind(file: Path, wanted: str, named: tuple[str, str], model: ModelCon
     except (ValueError, AttributeError) as error:
         raise UserError(f"{said}: {file} is not what diffusers writes ({error})", todo="fetch the folder anew") from error
     if found != wanted:
-        families = [family for family, other in LAYOUTS.items() if found in (other.pipeline, other.network)]
+        families = MODELS.names(
+            lambda other: other.layout is not None and found in (other.layout.pipeline, other.layout.network)
+        )
         fits = f"; it is of model.family = {families[0]}" if families else ""
         raise UserError(f"{said}: holds a {found}, and {model.name} needs a {wanted}{fits}", todo=f"{named[0]}=FOLDER")
-    for part in LAYOUTS[model.family].foreign:
+    for part in model.layout.foreign:
         if any(about.get(part) or ()):  # absent parts are [null, null]
             raise UserError(
                 f"{said}: its pipeline has a {part}, and {model.name}'s has none",

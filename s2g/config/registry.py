@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from s2g.config.family import Family, import_object
 from s2g.errors import unknown
 
 
@@ -23,28 +24,60 @@ class Registry:
 
     def __init__(self, key: str, entries: dict[str, Entry]) -> None:
         self.key = key
-        self.entries = dict(entries)
+        self.entries: dict[str, Any] = dict(entries)
 
     def add(self, name: str, target: str, summary: str) -> None:
-        """Add a name, or replace it, in this process: how a user's own method or model joins.
+        """Add or replace a name in this process: how a user's own class joins.
 
-        A worker process imports s2g anew; with executor.workers=1 the work stays in this one.
+        A worker process imports s2g again and does not have it; with executor.workers=1 the work stays in this process.
         """
         self.entries[name] = Entry(target, summary)
 
     def check(self, name: str) -> None:
-        """UserError with the nearest name if there is no `name`."""
+        """Raise UserError with the nearest name if there is no `name`."""
         if name not in self.entries:
             raise unknown(self.key, name, self.entries, todo="s2g ls lists what there is")
 
     def load(self, name: str) -> Any:
-        """The object behind `name`; UserError if there is none."""
+        """Return the class behind `name`; UserError if there is none."""
         self.check(name)
-        module, attribute = self.entries[name].target.split(":")
-        return getattr(importlib.import_module(module), attribute)
+        return import_object(self.entries[name].target)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)
+
+
+class Families(Registry):
+    """Model families by name; the records are read on first use."""
+
+    def __init__(self, key: str, records: str) -> None:
+        """records: "package.module:attribute" of a sequence of Family."""
+        self.key, self.records = key, records
+
+    @cached_property
+    def entries(self) -> dict[str, Any]:  # type: ignore[override]
+        return {family.name: family for family in import_object(self.records)}
+
+    def add(self, name: str, target: str, summary: str, **facts: Any) -> None:
+        """Add or replace a family with its adapter at `target`; facts: further fields of Family."""
+        self.entries[name] = Family(name, summary, target, **facts)
+
+    def current_name(self, name: str) -> str:
+        """Return a family's name, also where its former one is given; what is unknown comes back as it is."""
+        return next((family.name for family in self.entries.values() if family and name == family.hashed_name), name)
+
+    def find(self, name: str) -> Family:
+        """Return the record of a family; where there is no such family, one that says it can do nothing."""
+        return self.entries.get(name) or Family(name, "not built", "", trained=False)
+
+    def load(self, name: str) -> Any:
+        """Return a family's adapter class; UserError if there is no such family."""
+        self.check(name)
+        return self.entries[name].load()
+
+    def names(self, wanted: Callable[[Family], bool]) -> list[str]:
+        """Return the names of the families that `wanted` selects."""
+        return [name for name, family in self.entries.items() if wanted(family)]
 
 
 GUIDANCE = Registry(
@@ -83,20 +116,7 @@ SAMPLERS = Registry(
         "dpmpp": Entry("s2g.sampling.schedulers:DPMpp", "diffusers' DPM-Solver++(2M) on flow levels"),
     },
 )
-MODELS = Registry(
-    "model.family",
-    {
-        "sit": Entry("s2g.models.sit:SiTDenoiser", "SiT, class-conditional (arXiv 2401.08740)"),
-        "dit": Entry("s2g.models.dit:DiTDenoiser", "DiT, class-conditional, variance preserving (arXiv 2212.09748)"),
-        "captioned": Entry("s2g.models.tiny_sd3:TinySD3Denoiser", "SD3's transformer on captions of the built-in world"),
-        "sd3": Entry("s2g.models.sd3:SD3Denoiser", "Stable Diffusion 3 and 3.5, text to image (arXiv 2403.03206)"),
-        "moving": Entry("s2g.models.tiny_wan:TinyWanDenoiser", "Wan's transformer on captioned videos of the built-in world"),
-        "flux": Entry("s2g.models.flux:FluxDenoiser", "FLUX.1 with true CFG, text to image"),
-        "wan": Entry("s2g.models.wan:WanDenoiser", "Wan2.1, text to video (arXiv 2503.20314)"),
-        "toy": Entry("s2g.models.toy:ToyDenoiser", "residual networks on points of a Gaussian mixture"),
-        "gmm": Entry("s2g.models.toy:ExactDenoiser", "the exact denoiser of a Gaussian mixture, in closed form"),
-    },
-)
+MODELS = Families("model.family", "s2g.models.family:FAMILIES")
 STUDIES = Registry(
     "study",
     {

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_type_hints
+from typing import Any, ClassVar, Self, TypeVar, get_type_hints
+
+from omegaconf import OmegaConf
 
 from s2g.config.coerce import at_least, coerce, only
-from s2g.config.pipelines import LAYOUTS, Located, locate
+from s2g.config.family import Family, Layout, import_object
+from s2g.config.pipelines import Located, locate
+from s2g.config.registry import MODELS
 from s2g.config.weights import decoder_folder, decoder_sha256, random_seed
 from s2g.errors import MissingError, UserError
-from s2g.worlds.mixtures import weights_index
+from s2g.io.hashing import content_hash
 
 PACKAGE = Path(__file__).parent.parent
 CHECKOUT = PACKAGE.parent
@@ -30,6 +32,12 @@ def config_dir() -> Path:
     """The checkout's configs/ if there is one beside the package, else the copy inside the installed package."""
     beside = CHECKOUT / "configs"
     return beside if (beside / "run.yaml").exists() else PACKAGE / "configs"
+
+
+def model_names(wanted: Callable[[Family], bool]) -> list[str]:
+    """Return the names of the models in configs/model/ whose families `wanted` selects."""
+    models = {path.stem: OmegaConf.load(path).family for path in sorted((config_dir() / "model").glob("*.yaml"))}
+    return [name for name, family in models.items() if wanted(MODELS.find(MODELS.current_name(family)))]
 
 
 @dataclass(frozen=True)
@@ -71,11 +79,6 @@ class ModelConfig:
     licence: str = ""  # of weights that are fetched
     download_gb: float = 0.0  # everything the model needs, as it is fetched; 0: not known
 
-    RANDOM_FAMILIES: ClassVar[tuple[str, ...]] = ("sit", "dit", "sd3", "flux", "wan")
-    TRAINED_FAMILIES: ClassVar[tuple[str, ...]] = ("sit", "dit", "sd3", "flux", "wan", "captioned", "moving", "toy")
-    TEXT_FAMILIES: ClassVar[tuple[str, ...]] = ("sd3", "flux", "wan", "captioned", "moving")  # whose prompts are words
-    VIDEO_FAMILIES: ClassVar[tuple[str, ...]] = ("wan", "moving")  # whose items have frames
-    PACKED_FAMILIES: ClassVar[tuple[str, ...]] = ("flux",)  # whose latents have no axis of channels
     key: ClassVar[str] = "model.weights"  # under which a user types the weights
     network_key: ClassVar[str] = "model.network"  # and what the network is
 
@@ -86,12 +89,12 @@ class ModelConfig:
         for key, value, allowed in named:
             if value not in allowed:
                 raise UserError(f"model.{key} = {value}", allowed=", ".join(allowed))
-        if self.weights_seed is not None and self.family not in self.RANDOM_FAMILIES:
-            families = ", ".join(self.RANDOM_FAMILIES)
+        if self.weights_seed is not None and not self.traits.random:
+            families = ", ".join(MODELS.names(lambda family: family.random))
             raise UserError(
                 f"{self.key} = {self.weights}: not for model.family = {self.family}", allowed=f"families {families}"
             )
-        if self.weights == "none" and self.family in self.TRAINED_FAMILIES:
+        if self.weights == "none" and self.traits.trained:
             raise UserError(
                 f"{self.key} = none: {self.name} has weights",
                 allowed="a file, or what its YAML says",
@@ -100,8 +103,10 @@ class ModelConfig:
 
     @staticmethod
     def settled(values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Values with what is null filled in: `unit` as `units` has it for weights that are trained or random, and
-        `resolution` from a video's height and width. UserError for what cannot be."""
+        """Return values with former names and nulls replaced: `family` by its name of today, `unit` by what `units` says for
+        trained or random weights, `resolution` by the shorter of a video's height and width. UserError for wrong types."""
+        if isinstance(values.get("family"), str):
+            values = {**values, "family": MODELS.current_name(values["family"])}
         if values.get("resolution") is None and "height" in values:
             sides = [coerce(int | None, values.get(side), f"model.{side}") for side in ("height", "width")]
             values = {**values, "resolution": min(side or 0 for side in sides)}  # one that is null is named later
@@ -128,14 +133,24 @@ class ModelConfig:
         return self.weights_seed is not None or random_seed(self.decoder) is not None
 
     @property
+    def traits(self) -> Family:
+        """The record of its family."""
+        return MODELS.find(self.family)
+
+    @property
     def reads_text(self) -> bool:
-        """Whether its prompts are words."""
-        return self.family in self.TEXT_FAMILIES
+        """Whether its prompts are texts."""
+        return self.traits.reads_text
 
     @property
     def makes_videos(self) -> bool:
         """Whether its items have frames."""
-        return self.family in self.VIDEO_FAMILIES
+        return self.traits.makes_videos
+
+    def check_prompts(self, prompts: Iterable[str]) -> None:
+        """Raise UserError for the first prompt that it cannot read; only models of the built-in world know few words."""
+        if (vocabulary := self.traits.load_vocabulary()) is not None:
+            vocabulary.check(prompts)
 
     @property
     def video(self) -> tuple[int, int, int]:
@@ -152,11 +167,21 @@ class ModelConfig:
     @property
     def piped(self) -> bool:
         """Whether its weights are a pipeline in diffusers' layout, here or on the hub."""
-        return self.family in LAYOUTS and not self.ships
+        return self.traits.layout is not None and not self.ships
+
+    @property
+    def layout(self) -> Layout:
+        """The layout of its pipeline; AssertionError where it has none."""
+        assert self.traits.layout is not None
+        return self.traits.layout
 
     def pipeline(self, fetching: bool = False) -> Located:
         """Where its pipeline's parts are; UserError if they are not here, or not of this model. fetching: get them first."""
         return locate(self, fetching)
+
+    def as_found(self) -> Self:
+        """Return the configuration with the network that its pipeline's folder states, which may differ from the YAML's."""
+        return replace(self, network=self.pipeline().network_config) if self.piped else self
 
     @property
     def ships(self) -> bool:
@@ -177,11 +202,8 @@ class ModelConfig:
             raise ValueError(f"{self.key} = {self.weights}: random weights have no file")
         if not self.ships:
             path = Path(self.weights).expanduser()
-        elif self.family == "toy":
-            path, todo = (
-                weights_index.find(weights_index.file_name(self.network, self._early)),
-                weights_index.command(self.network),
-            )
+        elif self.traits.shipped:
+            path, todo = import_object(self.traits.shipped)(self.network, self._early)
         else:
             file = f"{self.name}{'_weak' * (self.weights == EARLY)}.safetensors"
             places = [folder / file for folder in SHIPPED]
@@ -198,13 +220,13 @@ class ModelConfig:
             return f"random:{self.weights_seed}"
         if self.piped:
             return self.pipeline().sha256()
-        return "none" if self.weights == "none" else file_hash(self.weights_file())
+        return "none" if self.weights == "none" else content_hash(self.weights_file())
 
     def vae_sha256(self) -> str:
         """As `weights_sha256`, of what makes images of latents."""
         if (seed := random_seed(self.decoder)) is not None:
             return f"random:{seed}"
-        return "none" if self.decoder == "none" else decoder_sha256(decoder_folder(self.decoder, "model.vae"), file_hash)
+        return "none" if self.decoder == "none" else decoder_sha256(decoder_folder(self.decoder, "model.vae"))
 
 
 @dataclass(frozen=True)
@@ -301,16 +323,6 @@ def read(cls: type[T], values: Mapping[str, Any], key: str) -> T:
     if lacking:
         raise UserError(f"{dot}{lacking[0]}: missing", todo="give it a value in the YAML of its group")
     return cls(**read_values)
-
-
-@cache
-def file_hash(path: Path) -> str:
-    """sha256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def canonical(value: Any) -> str:

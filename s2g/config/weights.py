@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from s2g.errors import MissingError
+from s2g.io import hub
+from s2g.io.hashing import content_hash
 
 RANDOM = re.compile(r"random(?::(\d{1,18}))?")  # "random" is seed 0
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
@@ -26,7 +27,7 @@ def decoder_folder(typed: str, key: str) -> Path:
     Nothing is fetched; UserError says how to.
     """
     folder, repository = Path(typed).expanduser(), REPOSITORY.fullmatch(typed) is not None
-    cached = None if folder.is_dir() or not repository else _cached(typed)
+    cached = None if folder.is_dir() or not repository else hub.snapshot(typed)
     folder = cached or folder
     lacking = [] if (folder / "config.json").is_file() else ["config.json"]
     if not any((folder / name).is_file() for name in DECODER_FILES):
@@ -41,10 +42,10 @@ def decoder_folder(typed: str, key: str) -> Path:
     return folder
 
 
-def decoder_sha256(folder: Path, file_hash: Callable[[Path], str]) -> str:
+def decoder_sha256(folder: Path) -> str:
     """A hash of what determines what a decoder does: its config.json and its weights."""
     weights = next(folder / name for name in DECODER_FILES if (folder / name).is_file())
-    both = "".join(file_hash(path) for path in (folder / "config.json", weights))
+    both = "".join(content_hash(path) for path in (folder / "config.json", weights))
     return hashlib.sha256(both.encode()).hexdigest()
 
 
@@ -53,14 +54,4 @@ def folder_of(typed: str) -> Path | None:
     folder = Path(typed).expanduser()
     if folder.is_dir():
         return folder
-    return _cached(typed) if REPOSITORY.fullmatch(typed) else None
-
-
-def _cached(repository: str) -> Path | None:
-    from huggingface_hub import snapshot_download  # only where a repository is named
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(repository, local_files_only=True))
-    except LocalEntryNotFoundError:
-        return None
+    return hub.snapshot(typed) if REPOSITORY.fullmatch(typed) else None

@@ -62,6 +62,7 @@ class Run:
     def identity(self) -> dict[str, Any]:
         """Everything that determines the samples, as plain data; the weights enter by their hash, not their place."""
         model = {k: v for k, v in describe(self.model).items() if k not in ABOUT_MODEL}
+        model["family"] = self.model.traits.hashed_name or self.model.family
         if self.model.noise == "random":  # as in keys from before there was another
             del model["noise"]
         if not self.model.vae_tiling:
@@ -172,7 +173,7 @@ def outline(raw: Mapping[str, Any]) -> Outline:
     check_resolution(model)
     fit = Fit(model.blocks, model.presets, model.channels, model.network.get("channels"))
     guidance = assemble(raw["guidance"]["name"], raw["guidance"], fit)
-    if guidance.channels is not None and model.family in model.PACKED_FAMILIES:
+    if guidance.channels is not None and model.traits.packed:
         raise UserError(
             f"guidance.channels = {guidance.channels}: {model.name}'s latents are packed, four of each channel in a token",
             allowed="null: all channels",

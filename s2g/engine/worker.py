@@ -28,6 +28,7 @@ from s2g.engine.run import Run
 from s2g.errors import IsolatedError, NotFiniteError, UserError
 from s2g.guidance.effective_scale import Strength
 from s2g.models.base import Denoiser
+from s2g.models.meta_models import MetaModel
 from s2g.network.evaluate import Account, Evaluator
 from s2g.sampling.loop import Sampled, sample
 from s2g.store.items import STILL, Film
@@ -126,12 +127,12 @@ def load(config: ModelConfig, device: str) -> tuple[Denoiser, PassCost]:
     return _load(type(config), canonical(asdict(config)), device)
 
 
-def remember(run: Run, device: str) -> None:
+def precompute_text(run: Run, device: str) -> None:
     """What a model wants to do with all prompts of a run before its network is loaded; once a run and process."""
     prompts = run.bench.prompts(range(len(run.units) * run.model.unit))
     for config in (run.model, run.weak):
-        if config is not None and hasattr(MODELS.load(config.family), "remember"):
-            _remember(type(config), canonical(asdict(config)), tuple(prompts), device)
+        if config is not None and config.piped:
+            _precompute_text(type(config), canonical(asdict(config)), tuple(prompts), device)
 
 
 def forget() -> None:
@@ -142,9 +143,9 @@ def forget() -> None:
 
 
 @lru_cache(maxsize=3)
-def _remember(kind: type[ModelConfig], config_json: str, prompts: tuple[Any, ...], device: str) -> None:
+def _precompute_text(kind: type[ModelConfig], config_json: str, prompts: tuple[Any, ...], device: str) -> None:
     config = read(kind, json.loads(config_json), "model")
-    MODELS.load(config.family).remember(config, prompts, torch.device(device), DTYPES[config.dtype])
+    MODELS.load(config.family).precompute_text(config, prompts, torch.device(device), DTYPES[config.dtype])
 
 
 @lru_cache(maxsize=3)
@@ -156,20 +157,19 @@ def _load(kind: type[ModelConfig], config_json: str, device: str) -> tuple[Denoi
         raise UserError(
             f"model.blocks = {config.blocks}: {config.name} has {len(denoiser.blocks)}", todo="correct the model's YAML"
         )
-    return denoiser, cost_of(adapter.twin(config), "" if config.reads_text else 0)
+    return denoiser, cost_of(adapter.meta_model(config.as_found()), "" if config.reads_text else 0)
 
 
-def cost_of(twin: Denoiser, prompt: str | int = 0) -> PassCost:
-    """FLOPs of one item's pass, on a network without numbers; prompt: any that it takes."""
-    x = torch.empty(1, *twin.latent_shape, device="meta")
-    conditioning, timestep = twin.encode([prompt])["cond"], torch.empty((), device="meta")
-    return measure(twin.network, twin.blocks, lambda: twin.forward(x, 0.5, conditioning, timestep))
+def cost_of(denoiser: Denoiser, prompt: str | int = 0) -> PassCost:
+    """Return the FLOPs of one item's pass, counted on a network on the meta device; prompt: any that it takes."""
+    meta = MetaModel.of(denoiser, prompt)
+    return measure(meta.network, meta.blocks, meta.call)
 
 
 def do(task: Task, device: str) -> float:
     """Make and store one unit; returns the seconds it took."""
     run = task.run
-    remember(run, device)
+    precompute_text(run, device)
     denoiser, cost = load(run.model, device)
     weak, weak_cost = (None, None) if run.weak is None else load(run.weak, device)
     unit = run.unit(task.unit)

@@ -1,4 +1,4 @@
-"""Which images a text-to-image network can paint: whole patches of it, and no more of them than it has positions for.
+"""Which image sizes a text-to-image network can make: whole tokens, and no more of them than it has positions for.
 
 Videos are in s2g/models/video.py.
 """
@@ -13,29 +13,27 @@ from s2g.models.video import check_video
 if TYPE_CHECKING:
     from s2g.config.schema import ModelConfig
 
-STRIDE, PACK = 8, 2  # pixels of a latent, and latents of a token's side where they are packed
-
 
 def check_resolution(model: ModelConfig) -> None:
-    """UserError for a model.resolution (pixels of a square image's side) that the network cannot paint.
+    """Raise UserError for a model.resolution (side of a square image, in pixels) that the network cannot make.
 
-    Known before any weight is read; the network itself would say so in the middle of a run, or paint a smaller image.
+    Nothing is loaded: the network itself would fail in the middle of a run, or make a smaller image.
     """
-    key, known = f"model.resolution = {model.resolution}", model.network
-    if model.family == "captioned":
-        if model.resolution != known.get("sample_size"):
-            raise UserError(f"{key}: {model.name} paints other images", allowed=f"{known.get('sample_size')} pixels")
-        return
-    if model.makes_videos:
+    family, network, key = model.traits, model.network, f"model.resolution = {model.resolution}"
+    if family.makes_videos:
         check_video(model)
         return
-    if model.family not in ("sd3", "flux"):
+    if family.one_size:
+        if model.resolution != (size := network.get("sample_size")):
+            raise UserError(f"{key}: {model.name} makes images of another size", allowed=f"{size} pixels")
         return
-    patch, most = (PACK, None) if model.family == "flux" else (known.get("patch_size"), known.get("pos_embed_max_size"))
+    if not family.reads_text:
+        return
+    patch = network.get("patch_size") if family.patch is None else family.patch
     if not isinstance(patch, int) or patch < 1:
-        return  # it makes no network, which is said where it is made
-    token = STRIDE * patch
+        return  # there is no such network, which is reported where it is built
+    token, positions = family.stride * patch, network.get("pos_embed_max_size")
     if model.resolution < token or model.resolution % token:
         raise UserError(f"{key}: not whole tokens of {model.name}, of {token} pixels", allowed=f"multiples of {token}")
-    if isinstance(most, int) and model.resolution > most * token:
-        raise UserError(f"{key}: more tokens than {model.name} has positions for", allowed=f"up to {most * token} pixels")
+    if isinstance(positions, int) and model.resolution > positions * token:
+        raise UserError(f"{key}: more tokens than {model.name} has positions for", allowed=f"up to {positions * token} pixels")

@@ -199,7 +199,7 @@ class SiTDenoiser:
         return cls(network.to(device).eval(), config.network["size"], config.network["channels"], config.passes, decoder)
 
     @classmethod
-    def twin(cls, config: ModelConfig) -> Self:
+    def meta_model(cls, config: ModelConfig) -> Self:
         """The same network without numbers, on the meta device: for counting FLOPs."""
         return cls(made(config.network).eval(), config.network["size"], config.network["channels"], config.passes)
 

@@ -98,7 +98,7 @@ class ToyDenoiser:
         return made
 
     @classmethod
-    def twin(cls, config: ModelConfig) -> ToyDenoiser:
+    def meta_model(cls, config: ModelConfig) -> ToyDenoiser:
         """The same network without numbers, on the meta device: for counting FLOPs."""
         with torch.device("meta"):
             return cls._made(config)

@@ -1,7 +1,4 @@
-"""Videos as Wan2.1 makes them: which sizes there are, how large their latents are, and what their negative prompts are.
-
-Nothing heavy is loaded. Frames come in fours after the first; a latent is 8 x 8 pixels, a token 2 x 2 latents.
-"""
+"""Which video sizes a text-to-video network can make, and its negative prompts. Nothing heavy is loaded."""
 
 from __future__ import annotations
 
@@ -13,7 +10,6 @@ from s2g.errors import UserError, unknown
 if TYPE_CHECKING:
     from s2g.config.schema import ModelConfig
 
-FRAMES, STRIDE, TOKEN = 4, 8, 16  # frames of a latent after the first; pixels of a latent's side, and of a token's
 NEGATIVES = {
     # WanPipeline, where nothing is given.
     "diffusers": "",
@@ -23,11 +19,6 @@ NEGATIVES = {
         "多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
     ),
 }
-
-
-def latent_size(frames: int, height: int, width: int) -> tuple[int, int, int]:
-    """Frames, height and width of a video's latents."""
-    return (frames - 1) // FRAMES + 1, height // STRIDE, width // STRIDE
 
 
 def negative_words(negative: str) -> str:
@@ -51,7 +42,7 @@ def check_video(model: ModelConfig) -> None:
         if value is None:
             raise UserError(f"model.{name} = null: {model.name} makes videos", todo=f"give it a value: model.{name}=NUMBER")
         at_least(value, 1, f"model.{name}")
-    frames, height, width = model.video
+    _, height, width = model.video
     if model.resolution != min(height, width):
         raise UserError(
             f"model.resolution = {model.resolution}: {model.name}'s videos have a height and a width",
@@ -59,31 +50,29 @@ def check_video(model: ModelConfig) -> None:
             todo="model.height=PIXELS model.width=PIXELS",
         )
     negative_words(model.negative)
-    if model.family != "wan":  # the built-in one: pixels are its latents
-        _check_patches(model)
-        return
-    if frames % FRAMES != 1:
-        below = (frames - 1) // FRAMES * FRAMES + 1
+    _check_tokens(model)
+
+
+def _check_tokens(model: ModelConfig) -> None:
+    """Raise UserError for a size that is not whole tokens: patches of latents, which are several frames and pixels each."""
+    patches, family = model.network.get("patch_size"), model.traits
+    if not isinstance(patches, list | tuple) or not all(isinstance(patch, int) and patch > 0 for patch in patches):
+        return  # there is no such network, which is reported where it is built
+    frames, height, width = model.video
+    if (most := family.frame_stride) > 1 and frames % most != 1:
+        below = (frames - 1) // most * most + 1
         raise UserError(
-            f"model.frames = {frames}: after the first, {model.name} makes {FRAMES} frames at a time",
+            f"model.frames = {frames}: after the first, {model.name} makes {most} frames at a time",
             allowed="1, 5, 9, ..., 81, ...",
-            todo=f"model.frames={below} or model.frames={below + FRAMES}",
+            todo=f"model.frames={below} or model.frames={below + most}",
         )
-    for name, value in (("height", height), ("width", width)):
-        if value % TOKEN:
-            below = max(value // TOKEN, 1) * TOKEN
+    sizes = (("frames", (frames - 1) // most + 1, 1), ("height", height, family.stride), ("width", width, family.stride))
+    for (name, value, stride), patch in zip(sizes, patches, strict=False):
+        unit = "frames" if name == "frames" else "pixels"
+        if value % (token := stride * patch):
+            below = max(value // token, 1) * token
             raise UserError(
-                f"model.{name} = {value}: not whole tokens of {model.name}, of {TOKEN} pixels",
-                allowed=f"multiples of {TOKEN}",
-                todo=f"model.{name}={below} or model.{name}={below + TOKEN}",
+                f"model.{name} = {getattr(model, name)}: not whole tokens of {model.name}, of {token} {unit}",
+                allowed=f"multiples of {token}",
+                todo=f"model.{name}={below} or model.{name}={below + token}",
             )
-
-
-def _check_patches(model: ModelConfig) -> None:
-    """UserError for a size that is not whole patches of a network on pixels."""
-    patches = model.network.get("patch_size")
-    if not isinstance(patches, list | tuple) or not all(isinstance(one, int) and one > 0 for one in patches):
-        return  # it makes no network, which is said where it is made
-    for name, value, patch in zip(("frames", "height", "width"), model.video, patches, strict=False):
-        if value % patch:
-            raise UserError(f"model.{name} = {value}: not whole patches of {model.name}", allowed=f"multiples of {patch}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from compbench_fake import write_lists
@@ -16,7 +15,6 @@ from s2g.benchmarks.prompts.bench import Prompts
 from s2g.config.schema import read
 from s2g.engine.run import outline
 from s2g.errors import UserError
-from s2g.worlds.shapes.vocabulary import check_words
 
 
 def test_a_file_of_prompts_and_typed_ones_are_refused(composed: Callable[..., dict], tmp_path: Path) -> None:
@@ -50,8 +48,10 @@ def test_knobs_that_are_not_typed_are_what_they_were() -> None:
     assert HPS21(antialias=False, dtype="fp16")._clip.knobs == "antialias=false, fp16"
 
 
-def test_words_that_a_built_in_model_lacks_are_said_before_anything_is_loaded(tmp_path: Path) -> None:
-    model = SimpleNamespace(name="tiny_sd3", family="captioned", network={}, makes_videos=False, reads_text=True)
+def test_words_that_a_built_in_model_lacks_are_said_before_anything_is_loaded(
+    tmp_path: Path, composed: Callable[..., dict]
+) -> None:
+    model = outline(composed("model=tiny_sd3", "guidance=none")).model
     (tmp_path / "p.json").write_text(json.dumps(["a red circle", "a red cat"]))
     write_lists(tmp_path / "lists", {"color": ["a red circle"], "shape": ["a red bowl"], "texture": ["a circle"]})
     for bench, word in (
@@ -59,6 +59,6 @@ def test_words_that_a_built_in_model_lacks_are_said_before_anything_is_loaded(tm
         (CompBench(prompt_list="own", path=str(tmp_path / "lists"), score=()), "bowl"),
     ):
         with pytest.raises(UserError, match=rf"does not know the word '{word}'"):
-            bench.check(model)  # type: ignore[arg-type]
-    check_words("captioned", ["a red circle"])
-    check_words("sd3", ["anything at all"])
+            bench.check(model)
+    model.check_prompts(["a red circle"])
+    outline(composed("model=sd3", "guidance=none")).model.check_prompts(["anything at all"])

@@ -53,7 +53,7 @@ def test_the_rehearsal_of_the_built_in_model_is_what_its_runs_took(row: str) -> 
     took = next(one for one in COMMITTED["rows"] if one["row"] == row)
     run = run_of(f"guidance={row}")
     plan = full_pass(run.model)
-    assert cost_of(SiTDenoiser.twin(run.model)) == plan
+    assert cost_of(SiTDenoiser.meta_model(run.model)) == plan
     found = rehearse(run, plan)
     assert found.evaluations == took["evaluations"]
     assert found.flops == pytest.approx(took["flops_per_item"], rel=0.02 if row == "s2" else 1e-5)  # masks are drawn

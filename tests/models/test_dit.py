@@ -41,7 +41,7 @@ def test_the_configured_networks_have_the_published_size_and_cost(
     name: str, kind: type[SiTDenoiser], composed: Callable[..., dict]
 ) -> None:
     model = outline(composed(f"model={name}", "bench=imagenet", "guidance=cfg")).model
-    twin = kind.twin(model)
+    twin = kind.meta_model(model)
     state = twin.network.state_dict()
     assert len(state) == 292 and sum(tensor.numel() for tensor in state.values()) == 675_129_632
     assert {"pos_embed", "x_embedder.proj.bias", "t_embedder.mlp.2.weight", "final_layer.adaLN_modulation.1.bias"} < set(state)

@@ -17,7 +17,7 @@ from s2g.errors import UserError
 from s2g.guidance.cfg import CFG
 from s2g.guidance.s2 import S2
 from s2g.guidance.window import Window
-from s2g.models.flux import DISTILLED, FluxDenoiser, places, unpacked
+from s2g.models.flux import DISTILLED, FluxDenoiser, token_positions, unpacked
 from s2g.models.meta_models import meta_model
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.evaluate import Evaluator
@@ -102,11 +102,11 @@ def test_every_block_shows_in_what_is_predicted(pipeline: Any) -> None:
         assert (found[branch] - found[COND]).abs().max() > 1e-3
 
 
-def test_packing_and_places_are_those_of_the_pipeline(pipeline: Any) -> None:
+def test_packing_and_token_positions_are_those_of_the_pipeline(pipeline: Any) -> None:
     latents = torch.randn(2, 16, 8, 12, generator=torch.Generator().manual_seed(0))
     packed = pipeline._pack_latents(latents, 2, 16, 8, 12)
     assert torch.equal(unpacked(packed, 4, 6), latents)
-    assert torch.equal(places(4, 6), pipeline._prepare_latent_image_ids(1, 4, 6, "cpu", torch.float32))
+    assert torch.equal(token_positions(4, 6), pipeline._prepare_latent_image_ids(1, 4, 6, "cpu", torch.float32))
 
 
 def test_time_is_rounded_as_in_the_pipeline() -> None:
@@ -187,7 +187,7 @@ def test_channels_are_no_axis_here(composed: Callable[..., dict]) -> None:
 
 def test_full_size_on_the_meta_device(composed: Callable[..., dict]) -> None:
     config = outline(composed("model=flux", "bench=prompts", "guidance=none", "model.weights=random")).model
-    twin = FluxDenoiser.twin(config)
+    twin = FluxDenoiser.meta_model(config)
     assert len(twin.network.transformer_blocks) == 19 and len(twin.network.single_transformer_blocks) == 38
     assert len(twin.blocks) == config.blocks == 57
     assert twin.latent_shape == (4096, 64) and twin.token_grid == (64, 64)

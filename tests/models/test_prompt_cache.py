@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from s2g.errors import UserError
-from s2g.io.cache import cache_folder, content_hash
+from s2g.io.cache import cache_folder
+from s2g.io.hashing import content_hash
 from s2g.models.shared.prompt_cache import Embedded, PromptCache
 from s2g.models.shared.text import CachedText, Encode, RandomText, conditions
 
@@ -55,7 +56,7 @@ def text() -> Callable[..., tuple[CachedText, Encoders]]:
 
 def test_encoders_are_opened_once_for_all_prompts_then_never(text) -> None:
     first, encoders = text()
-    first.remember(["a cat", "a dog", "", "a cat"])
+    first.precompute(["a cat", "a dog", "", "a cat"])
     assert (encoders.opened, encoders.open_now, encoders.encoded) == (1, 0, ["a cat", "a dog", ""])
     tokens, pooled = first.encode(["a dog", "a cat", "a dog"])
     assert tokens.shape == (3, 3, 4) and pooled.shape == (3, 2) and tokens.dtype == torch.bfloat16
@@ -107,7 +108,7 @@ def test_what_is_not_read_is_told_once_also_from_the_cache(text, capsys: pytest.
     long = "a cat " * 334
     for _ in range(2):
         front = text()[0]
-        front.remember([long, "a cat"])
+        front.precompute([long, "a cat"])
         front.encode([long, "a cat"])
         front.encode([long])
         said = capsys.readouterr().err.splitlines()

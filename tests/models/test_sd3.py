@@ -172,12 +172,12 @@ def test_offload_changes_no_sample_and_tiles_change_the_image(folder: Path, mode
 
 
 def test_offload_has_one_part_on_the_device(folder: Path, model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from s2g.models.shared.offload import Residence
+    from s2g.models.shared.offload import Offload
 
     moved: list[tuple[str, str]] = []
-    monkeypatch.setattr(Residence, "_move", staticmethod(lambda part, device: moved.append((type(part).__name__, device.type))))
+    monkeypatch.setattr(Offload, "_move", staticmethod(lambda part, device: moved.append((type(part).__name__, device.type))))
     loaded = SD3Denoiser.load(model(f"model.weights={folder}", "model.memory=offload"), CPU, torch.float32)
-    loaded.residence.device = torch.device("meta")  # whatever is moved there would be seen
+    loaded.offload.device = torch.device("meta")  # whatever is moved there would be seen
     assert moved == []
     made(loaded, CFG(2.0), SAMPLER, [PROMPT])
     assert moved == [("SD3Transformer2DModel", "meta"), ("SD3Transformer2DModel", "cpu"), ("AutoencoderKL", "meta")]
@@ -288,7 +288,7 @@ def test_random_weights_show_every_block(composed: Callable[..., dict]) -> None:
 @pytest.mark.parametrize(("name", "count"), [("sd3", 2_028_328_000), ("sd35", 2_243_171_520)])
 def test_full_size_on_the_meta_device(name: str, count: int, composed: Callable[..., dict]) -> None:
     config = outline(composed(f"model={name}", "bench=prompts", "guidance=none", "model.weights=random")).model
-    twin = SD3Denoiser.twin(config)
+    twin = SD3Denoiser.meta_model(config)
     assert len(twin.blocks) == config.blocks == 24
     assert twin.latent_shape == (16, 128, 128) and twin.token_grid == (64, 64)
     assert sum(parameter.numel() for parameter in twin.network.parameters()) == pytest.approx(count, rel=1e-4)

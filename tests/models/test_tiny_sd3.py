@@ -88,7 +88,7 @@ def test_its_velocity_is_that_of_the_network_in_training(denoiser: TinySD3Denois
 
 
 def test_flops_are_counted_on_its_twin(model: Callable[..., ModelConfig], denoiser: TinySD3Denoiser) -> None:
-    twin = TinySD3Denoiser.twin(model())
+    twin = TinySD3Denoiser.meta_model(model())
     assert {parameter.device.type for parameter in twin.network.parameters()} == {"meta"}
     cost = cost_of(twin, "")
     assert len(cost.blocks) == BLOCKS and cost.stem > 0
@@ -149,7 +149,7 @@ def test_a_fresh_block_does_nothing(pair: TinySD3, model: Callable[..., ModelCon
 
 def test_what_is_shipped_is_what_is_stated(composed: Callable[..., dict]) -> None:
     config = outline(composed("model=tiny_sd3", "bench=shapes_t2i", "guidance=none")).model
-    twin = TinySD3Denoiser.twin(config)
+    twin = TinySD3Denoiser.meta_model(config)
     assert len(twin.blocks) == config.blocks == 12 and twin.latent_shape == (3, 32, 32) and twin.token_grid == (8, 8)
     shipped = load_file(config.weights_file())
     assert all(torch.isfinite(value).all() for value in shipped.values())

@@ -18,7 +18,7 @@ from s2g.errors import UserError
 from s2g.guidance.cfg import CFG
 from s2g.guidance.s2 import S2
 from s2g.guidance.window import Window
-from s2g.models.tiny_wan import TinyWan, TinyWanDenoiser, initialise, with_places
+from s2g.models.tiny_wan import TinyWan, TinyWanDenoiser, initialise, with_positions
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.evaluate import Account, Evaluator
 from s2g.sampling.euler import Euler
@@ -83,7 +83,7 @@ def test_its_velocity_is_that_of_the_network_in_training(denoiser: TinyWanDenois
 
 def test_a_pixel_is_told_its_frame_row_and_column() -> None:
     x = torch.randn(2, 3, 4, 8, 6)
-    told = with_places(x)
+    told = with_positions(x)
     assert torch.equal(told[:, :3], x) and told.shape == (2, 6, 4, 8, 6)
     for channel, axis in ((3, 1), (4, 2), (5, 3)):
         place = told[:, channel].movedim(axis, 0)
@@ -92,7 +92,7 @@ def test_a_pixel_is_told_its_frame_row_and_column() -> None:
 
 
 def test_flops_are_counted_on_its_twin(model: Callable[..., ModelConfig], denoiser: TinyWanDenoiser) -> None:
-    twin = TinyWanDenoiser.twin(model())
+    twin = TinyWanDenoiser.meta_model(model())
     assert {parameter.device.type for parameter in twin.network.parameters()} == {"meta"}
     cost = cost_of(twin, "")
     assert len(cost.blocks) == BLOCKS and cost.stem > 0
@@ -132,7 +132,7 @@ def test_what_makes_no_network_is_named(model: Callable[..., ModelConfig]) -> No
     config = model()
     network = {name: value for name, value in config.network.items() if name != "text_dim"}
     with pytest.raises(UserError, match="no such Wan"):
-        TinyWanDenoiser.twin(replace(config, network=network))
+        TinyWanDenoiser.meta_model(replace(config, network=network))
 
 
 def test_a_fresh_block_does_nothing(pair: TinyWan, model: Callable[..., ModelConfig]) -> None:
@@ -145,7 +145,7 @@ def test_a_fresh_block_does_nothing(pair: TinyWan, model: Callable[..., ModelCon
 
 def test_what_is_shipped_is_what_is_stated(composed: Callable[..., dict]) -> None:
     config = outline(composed("model=tiny_wan", "bench=shapes_t2v", "guidance=none")).model
-    twin = TinyWanDenoiser.twin(config)
+    twin = TinyWanDenoiser.meta_model(config)
     assert len(twin.blocks) == config.blocks == 10
     assert twin.latent_shape == (3, 8, 16, 16) and twin.token_grid == (8, 4, 4)
     assert all(torch.isfinite(value).all() for value in load_file(config.weights_file()).values())

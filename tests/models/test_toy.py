@@ -76,9 +76,9 @@ def test_a_toy_network_loads_what_the_script_writes_and_says_what_does_not_fit()
     with pytest.raises(UserError, match="does not fit"):
         ToyDenoiser.load(replace(config("toy_1d"), weights=str(made_for)), torch.device("cpu"), torch.float32)
     with pytest.raises(UserError, match="no such toy network"):
-        ToyDenoiser.twin(config("toy_2d", heads=3))
+        ToyDenoiser.meta_model(config("toy_2d", heads=3))
     with pytest.raises(UserError, match=r"model\.network\.place"):
-        ToyDenoiser.twin(config("toy_2d", place="sqare"))
+        ToyDenoiser.meta_model(config("toy_2d", place="sqare"))
 
 
 @pytest.mark.parametrize("name", ["toy_1d", "toy_2d"])

@@ -9,7 +9,8 @@ import pytest
 
 from s2g.engine.run import outline, resolve
 from s2g.errors import UserError
-from s2g.models.video import NEGATIVES, latent_size, negative_words
+from s2g.models.family import WAN
+from s2g.models.video import NEGATIVES, negative_words
 
 TYPED = ("model=wan_1_3b", "model.weights=random", "bench=prompts")
 
@@ -44,7 +45,7 @@ def test_what_cannot_be_is_named(typed: str, said: list[str], composed: Callable
 def test_sizes_are_a_models_own(composed: Callable[..., dict]) -> None:
     model = outline(composed(*TYPED)).model
     assert (model.video, model.fps, model.resolution) == ((81, 480, 832), 16, 480)
-    assert latent_size(*model.video) == (21, 60, 104) and latent_size(1, 16, 32) == (1, 2, 4)
+    assert WAN.latent_size(*model.video) == (21, 60, 104) and WAN.latent_size(1, 16, 32) == (1, 2, 4)
     tall = outline(composed(*TYPED, "model.height=1280", "model.width=720", "model.frames=5")).model
     assert (
         tall.resolution == 720 and tall.makes_videos and not outline(composed("model=sd35", "bench=prompts")).model.makes_videos

@@ -192,7 +192,7 @@ def test_prompts_are_kept_without_zeros_and_the_encoder_is_opened_once(
     load = pipeline_text.load_text
     monkeypatch.setattr(pipeline_text, "load_text", lambda *about: opened.append("text") or load(*about))
     config, long = model(f"model.weights={folder}", "model.negative=official"), "a dog " * 300
-    WanDenoiser.remember(config, [*PROMPTS, long], CPU, torch.float32)
+    WanDenoiser.precompute_text(config, [*PROMPTS, long], CPU, torch.float32)
     kept = list((tmp_path / "cache" / "prompts").rglob("*.safetensors"))
     assert opened == ["text"] and len(kept) == 4
     assert sorted(file.stat().st_size for file in kept)[0] < 4000  # of 512 rows: 66,000
@@ -208,13 +208,13 @@ def test_prompts_are_kept_without_zeros_and_the_encoder_is_opened_once(
 
 
 def test_offload_has_one_part_on_the_device_and_tiling_is_passed_on(folder: Path, model: Any, monkeypatch: Any) -> None:
-    from s2g.models.shared.offload import Residence
+    from s2g.models.shared.offload import Offload
 
     moved: list[tuple[str, str]] = []
-    monkeypatch.setattr(Residence, "_move", staticmethod(lambda part, device: moved.append((type(part).__name__, device.type))))
+    monkeypatch.setattr(Offload, "_move", staticmethod(lambda part, device: moved.append((type(part).__name__, device.type))))
     config = model(f"model.weights={folder}", "model.memory=offload", "model.vae_tiling=true")
     loaded = WanDenoiser.load(config, CPU, torch.float32)
-    loaded.residence.device = torch.device("meta")  # whatever is moved there would be seen
+    loaded.offload.device = torch.device("meta")  # whatever is moved there would be seen
     assert moved == [] and loaded.decoder.vae.use_tiling  # type: ignore[attr-defined]
     made(loaded, CFG(2.0), UNIPC, PROMPTS[:1])
     assert moved == [("WanTransformer3DModel", "meta"), ("WanTransformer3DModel", "cpu"), ("AutoencoderKLWan", "meta")]
@@ -306,7 +306,7 @@ def test_full_size_on_the_meta_device(of: tuple[str, int, int], composed: Callab
     millions, tera, plain, reuse = KNOWN[of]
     typed = (f"model={name}", f"model.height={height}", f"model.width={width}", "bench=vbench", "model.weights=random")
     config = outline(composed(*typed, "guidance=none")).model
-    twin = WanDenoiser.twin(config)
+    twin = WanDenoiser.meta_model(config)
     assert len(twin.blocks) == config.blocks
     assert twin.latent_shape == (16, 21, height // 8, width // 8) and twin.token_grid == (21, height // 16, width // 16)
     count = sum(parameter.numel() for parameter in twin.network.parameters())

@@ -15,7 +15,7 @@ from s2g.benchmarks.hps import published
 from s2g.benchmarks.hps.bench import HPS21
 from s2g.benchmarks.hps.prompts import STYLES
 from s2g.cli.run import main
-from s2g.io.cache import content_hash
+from s2g.io.hashing import content_hash
 from s2g.scoring.comparability import not_comparable
 
 VARIANT = "Q-Align, variant scorer: compare only with the same"

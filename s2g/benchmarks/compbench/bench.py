@@ -16,7 +16,7 @@ from s2g.benchmarks.compbench.prompts import CATEGORIES, COUNT, LISTS
 from s2g.benchmarks.compbench.questions import image_score, questions_of
 from s2g.benchmarks.qalign import qalign
 from s2g.config.coerce import at_least
-from s2g.config.schema import ModelConfig
+from s2g.config.schema import ModelConfig, model_names
 from s2g.engine.bench import Arrays, Metric
 from s2g.errors import SeveralError, UserError, gathered, unknown
 from s2g.metrics.subset_mean import part_items
@@ -24,7 +24,6 @@ from s2g.scoring.comparability import not_comparable
 from s2g.scoring.file_scoring import Image, filled
 from s2g.scoring.scorer import Asked, Inquiry, Question
 from s2g.scoring.scoring_pool import asked_here
-from s2g.worlds.shapes.vocabulary import check_words
 
 VERSION = 1  # of how images are asked about; another one asks anew
 IMAGES = 10  # of a prompt
@@ -119,12 +118,13 @@ class CompBench:
 
     def check(self, model: ModelConfig) -> None:
         errors = self.lacking()
-        if model.network.get("num_classes") or model.family in ("toy", "gmm") or model.makes_videos:
-            errors.insert(0, UserError(f"bench = compbench: {model.name} makes no images of texts", allowed="sd3, sd35, flux"))
+        if not model.reads_text or model.makes_videos:
+            allowed = ", ".join(model_names(lambda family: family.reads_any_text and not family.makes_videos))
+            errors.insert(0, UserError(f"bench = compbench: {model.name} makes no images of texts", allowed=allowed))
         with suppress(UserError):  # that lists are not here is among the errors already
             texts = [prompt for listed in self._lists.values() for prompt in listed.prompts]
             with gathered(errors):
-                check_words(model.family, texts)
+                model.check_prompts(texts)
         if errors:
             raise SeveralError.of(errors)
 

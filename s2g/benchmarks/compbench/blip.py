@@ -19,7 +19,7 @@ from PIL import Image
 
 from s2g.config.weights import folder_of
 from s2g.errors import MissingError, UserError
-from s2g.io.cache import content_hash
+from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
 from s2g.io.library_versions import versions
 from s2g.scoring.file_scoring import read_pixels

@@ -10,7 +10,8 @@ from typing import Any
 
 from s2g.benchmarks.compbench.prompts import fetched
 from s2g.errors import MissingError, UserError
-from s2g.io.cache import cache_folder, content_hash
+from s2g.io.cache import cache_folder
+from s2g.io.hashing import content_hash
 from s2g.scoring.isolated.child import values_of
 from s2g.scoring.isolated.environment import Isolated, find
 

@@ -15,7 +15,7 @@ from s2g.benchmarks.hps import checkpoint, official, prompts
 from s2g.benchmarks.hps.prompts import COUNT, LISTS, STYLES
 from s2g.benchmarks.hps.published import V21
 from s2g.benchmarks.qalign import qalign
-from s2g.config.schema import ModelConfig
+from s2g.config.schema import ModelConfig, model_names
 from s2g.engine.bench import Arrays, Metric
 from s2g.errors import SeveralError, UserError, gathered, unknown
 from s2g.metrics.subset_mean import part_items
@@ -23,7 +23,6 @@ from s2g.scoring.comparability import not_comparable
 from s2g.scoring.file_scoring import Image, filled
 from s2g.scoring.scorer import Asked, Inquiry, Question
 from s2g.scoring.scoring_pool import asked_here
-from s2g.worlds.shapes.vocabulary import check_words
 
 VERSION = 1  # of how images are scored; another one scores anew
 SCORERS = ("hps", "official")
@@ -121,12 +120,13 @@ class HPS21:
 
     def check(self, model: ModelConfig) -> None:
         errors = self.lacking()
-        if "num_classes" in model.network or model.family in ("toy", "gmm") or model.makes_videos:
-            errors.insert(0, UserError(f"bench = hps: {model.name} makes no images of texts", allowed="sd3, sd35, flux"))
+        if not model.reads_text or model.makes_videos:
+            allowed = ", ".join(model_names(lambda family: family.reads_any_text and not family.makes_videos))
+            errors.insert(0, UserError(f"bench = hps: {model.name} makes no images of texts", allowed=allowed))
         with suppress(UserError):  # that lists are not here is among the errors already
             texts = self.prompts(range(len(self._entries)))
             with gathered(errors):
-                check_words(model.family, texts)
+                model.check_prompts(texts)
         if errors:
             raise SeveralError.of(errors)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from s2g.benchmarks.hps import published
 from s2g.errors import MissingError, UserError
-from s2g.io.cache import content_hash
+from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
 
 KEY = "bench.weights"

@@ -15,7 +15,7 @@ import numpy as np
 
 from s2g.benchmarks.hps import checkpoint
 from s2g.errors import UserError
-from s2g.io.cache import content_hash
+from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
 from s2g.io.library_versions import versions
 from s2g.scoring.file_scoring import read_pixels

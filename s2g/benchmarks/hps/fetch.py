@@ -11,7 +11,8 @@ from typing import TypeVar
 from s2g.benchmarks.hps import published
 from s2g.benchmarks.hps.prompts import COUNT, STYLES, read
 from s2g.errors import SeveralError, UserError, gathered
-from s2g.io.cache import content_hash, put
+from s2g.io.cache import put
+from s2g.io.hashing import content_hash
 
 T = TypeVar("T")
 Get = Callable[[str, str, str], Path]  # repository, kind of repository, file -> where it lies now

@@ -11,7 +11,7 @@ from typing import Any
 from s2g.benchmarks.hps import checkpoint
 from s2g.config.schema import canonical
 from s2g.errors import UserError
-from s2g.io.cache import content_hash
+from s2g.io.hashing import content_hash
 from s2g.scoring.file_scoring import Image
 from s2g.scoring.isolated.environment import Isolated, find
 from s2g.scoring.scorer import Asked, InChild, Inquiry, Question

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from s2g.config.schema import file_hash
 from s2g.errors import MissingError, UserError
+from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
 
 KEY = "bench.inception"
@@ -41,7 +41,7 @@ def weights_file(weights: str) -> Path:
 
 def identity(weights: str) -> str:
     """sha256 of the weights' bytes."""
-    return file_hash(weights_file(weights))
+    return content_hash(weights_file(weights))
 
 
 def read(weights: str, images: np.ndarray, device: str = "cpu") -> np.ndarray:

@@ -20,9 +20,9 @@ import numpy as np
 from s2g.benchmarks.imagenet.batch import BROKEN, Batch, header
 from s2g.benchmarks.imagenet.images import Images
 from s2g.benchmarks.imagenet.inception import POOL, SPATIAL
-from s2g.config.schema import file_hash
 from s2g.errors import MissingError, UserError
 from s2g.io.atomic import write_bytes
+from s2g.io.hashing import content_hash
 from s2g.metrics.frechet import Moments
 from s2g.store.retention import spooled
 
@@ -106,7 +106,7 @@ class Reference:
 
     def identity(self) -> str:
         """sha256 of the file; of a folder or tar, of its images' names and sizes."""
-        return Images.of(self.path, self.side, KEY).identity() if self.of_images else file_hash(self.path)
+        return Images.of(self.path, self.side, KEY).identity() if self.of_images else content_hash(self.path)
 
     def moments(self, which: str, read: Read, network: str) -> Moments:
         """Moments of "pool" or "spatial" features; made of the images first where it is images.

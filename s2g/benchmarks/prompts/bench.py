@@ -12,10 +12,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from s2g.config.coerce import at_least, coerce, only
-from s2g.config.schema import ModelConfig, canonical
+from s2g.config.schema import ModelConfig, canonical, model_names
 from s2g.engine.bench import Arrays, Metric
 from s2g.errors import UserError
-from s2g.worlds.shapes.vocabulary import check_words
 
 LEAST = 2  # items of a run
 
@@ -75,9 +74,9 @@ class Prompts:
         if not model.reads_text:
             raise UserError(
                 f"bench = prompts: {model.name} does not read prompts in words",
-                allowed="models that do: sd3, sd35, flux, wan_1_3b, wan_14b, tiny_sd3, tiny_wan",
+                allowed=f"models that do: {', '.join(model_names(lambda family: family.reads_text))}",
             )
-        check_words(model.family, self.listed)
+        model.check_prompts(self.listed)
 
     def placed(self, typed: Mapping[str, Any]) -> dict[str, Any]:
         """The bench as it was typed, with its prompts instead of the file, which may change."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from s2g.config.weights import folder_of
 from s2g.errors import MissingError, UserError, unknown
-from s2g.io.cache import content_hash
+from s2g.io.hashing import content_hash
 from s2g.scoring.isolated.environment import Isolated, find
 from s2g.scoring.scorer import Asked, InChild, Inquiry, Question
 from s2g.scoring.scoring_pool import asked_here

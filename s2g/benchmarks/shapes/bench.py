@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from s2g.config.schema import BUILTIN, ModelConfig, file_hash
+from s2g.config.schema import BUILTIN, ModelConfig
 from s2g.engine.bench import Arrays, Metric
 from s2g.errors import UserError
+from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
 from s2g.metrics.diversity import within_prompt
 from s2g.metrics.frechet import Moments, frechet_distance
@@ -127,7 +128,7 @@ class Shapes:
         return {"labels": f"{STRIDE} index mod {NUM_CLASSES}"}
 
     def version(self) -> dict[str, Any]:
-        return {"bench": "shapes", "version": 2, "probe": file_hash(PROBE), "reference": file_hash(REFERENCE)}
+        return {"bench": "shapes", "version": 2, "probe": content_hash(PROBE), "reference": content_hash(REFERENCE)}
 
     def prompts(self, items: Sequence[int]) -> list[int]:
         return [item * STRIDE % NUM_CLASSES for item in items]

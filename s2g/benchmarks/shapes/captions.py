@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from s2g.config.schema import BUILTIN, ModelConfig, file_hash
+from s2g.config.schema import BUILTIN, ModelConfig, model_names
 from s2g.engine.bench import Arrays, Metric
 from s2g.errors import UserError
+from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
 from s2g.metrics.diversity import within_prompt
 from s2g.metrics.frechet import Moments, frechet_distance
@@ -19,6 +20,7 @@ from s2g.metrics.pixels import clipped, contrast, saturation
 from s2g.metrics.subset_mean import part_items
 from s2g.worlds.shapes.captions import RELATIONS, caption
 from s2g.worlds.shapes.prompts import COUNT, KIND, KIND_OF, asked
+from s2g.worlds.shapes.vocabulary import STILLS
 from s2g.worlds.shapes.world import ATTRIBUTES, SIZE, attributes_of, class_name, label_of
 
 READER = BUILTIN / "reader.safetensors"  # read by s2g/worlds/shapes/reader.py
@@ -95,17 +97,18 @@ class ShapesT2I:
         return COUNT
 
     def check(self, model: ModelConfig) -> None:
-        if (model.family, model.resolution) != ("captioned", SIZE):
+        if model.traits.load_vocabulary() is not STILLS or model.resolution != SIZE:
+            allowed = ", ".join(model_names(lambda family: family.load_vocabulary() is STILLS))
             raise UserError(
                 f"bench = shapes_t2i: {model.name} does not paint captions of the built-in world at {SIZE} pixels",
-                allowed="models of such captions: tiny_sd3",
+                allowed=f"models of such captions: {allowed}",
             )
 
     def items_id(self) -> Any:
         return {"captions": [caption(*row) for row in asked().tolist()]}
 
     def version(self) -> dict[str, Any]:
-        return {"bench": "shapes_t2i", "version": 1, "reader": file_hash(READER), "reference": file_hash(REFERENCE)}
+        return {"bench": "shapes_t2i", "version": 1, "reader": content_hash(READER), "reference": content_hash(REFERENCE)}
 
     def prompts(self, items: Sequence[int]) -> list[str]:
         return [self.caption(item) for item in items]

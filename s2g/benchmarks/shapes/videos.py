@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from s2g.config.schema import BUILTIN, ModelConfig, file_hash
+from s2g.config.schema import BUILTIN, ModelConfig, model_names
 from s2g.engine.bench import Arrays, Metric
 from s2g.errors import UserError
+from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
 from s2g.metrics.diversity import within_prompt
 from s2g.metrics.frechet import Moments, frechet_distance
@@ -20,6 +21,7 @@ from s2g.metrics.subset_mean import part_items
 from s2g.metrics.video_motion import consistency, jitter, paths, steadiness, went
 from s2g.worlds.shapes.motion import ATTRIBUTES, FRAMES, SIDE, STILL, WHOLE, attributes_of, caption, held_out
 from s2g.worlds.shapes.video_prompts import COUNT, asked
+from s2g.worlds.shapes.vocabulary import VIDEOS
 
 READER = BUILTIN / "video_reader.safetensors"  # read by s2g/worlds/shapes/video_reader.py
 REFERENCE = BUILTIN / "moving.npz"
@@ -105,17 +107,18 @@ class ShapesT2V:
         return COUNT
 
     def check(self, model: ModelConfig) -> None:
-        if (model.family, model.resolution, model.frames) != ("moving", SIDE, FRAMES):
+        if model.traits.load_vocabulary() is not VIDEOS or (model.resolution, model.frames) != (SIDE, FRAMES):
+            allowed = ", ".join(model_names(lambda family: family.load_vocabulary() is VIDEOS))
             raise UserError(
                 f"bench = shapes_t2v: {model.name} makes no {FRAMES} frames of {SIDE} pixels of the built-in world",
-                allowed="models of such captions: tiny_wan",
+                allowed=f"models of such captions: {allowed}",
             )
 
     def items_id(self) -> Any:
         return {"captions": [caption(kind) for kind in asked().tolist()]}
 
     def version(self) -> dict[str, Any]:
-        return {"bench": "shapes_t2v", "version": 2, "reader": file_hash(READER), "reference": file_hash(REFERENCE)}
+        return {"bench": "shapes_t2v", "version": 2, "reader": content_hash(READER), "reference": content_hash(REFERENCE)}
 
     def prompts(self, items: Sequence[int]) -> list[str]:
         return [self.caption(item) for item in items]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from s2g.config.schema import file_hash
 from s2g.errors import MissingError, UserError, unknown
+from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
 
 KEY = "bench.clip"
@@ -21,7 +21,7 @@ FILES = (".pt", ".bin", ".safetensors")
 def identity(architecture: str, weights: str) -> str:
     """Which network it is: a published name is one set of weights, a file is its hash."""
     path = Path(weights).expanduser()
-    return f"{architecture}:{file_hash(path) if path.is_file() else weights}"
+    return f"{architecture}:{content_hash(path) if path.is_file() else weights}"
 
 
 def weights_file(architecture: str, weights: str, download: bool = False) -> Path:

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from s2g.benchmarks.two_class.bench import PERCENT, PairBench, metrics
-from s2g.config.schema import PAIRS, file_hash
+from s2g.config.schema import PAIRS
 from s2g.engine.bench import Arrays, Metric
+from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
 from s2g.metrics.neighbours import nearest
 from s2g.worlds.two_class.digits import DIGITS, PAIR, SIZE
@@ -51,7 +52,7 @@ class Digits(PairBench):
         )
 
     def version(self) -> dict[str, Any]:
-        return {"bench": self.name, "version": 1, "probe": file_hash(PROBE), "reference": file_hash(REFERENCE)}
+        return {"bench": self.name, "version": 1, "probe": content_hash(PROBE), "reference": content_hash(REFERENCE)}
 
     def real(self) -> tuple[np.ndarray, np.ndarray]:
         stored = reference()

@@ -19,11 +19,10 @@ from s2g.benchmarks.vbench.videos import Shape, sized
 from s2g.config.schema import ModelConfig
 from s2g.engine.bench import Arrays, Metric
 from s2g.errors import SeveralError, UserError, gathered, unknown
-from s2g.io.cache import content_hash
+from s2g.io.hashing import content_hash
 from s2g.scoring.file_scoring import Image
 from s2g.scoring.scorer import Asked
 from s2g.scoring.scoring_pool import asked_here
-from s2g.worlds.shapes.vocabulary import KNOWN
 
 PROMPTS = ("short", "augmented")
 SCORES = ("vbench",)
@@ -235,4 +234,4 @@ class VBench:
 
 def makes_videos(model: ModelConfig) -> bool:
     """Whether it makes videos of any words; the built-in world's models know a few of them alone."""
-    return model.makes_videos and model.family not in KNOWN
+    return model.makes_videos and model.traits.reads_any_text

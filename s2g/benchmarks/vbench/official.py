@@ -17,7 +17,7 @@ from s2g.benchmarks.vbench.prompts import SAMPLES, Suite, colliding, parted
 from s2g.benchmarks.vbench.results import Scored, parse
 from s2g.config.schema import canonical
 from s2g.errors import MissingError, SeveralError, UserError, gathered
-from s2g.io.cache import content_hash
+from s2g.io.hashing import content_hash
 from s2g.scoring.isolated.child import values_of
 from s2g.scoring.isolated.environment import Isolated, find
 

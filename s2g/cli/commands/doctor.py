@@ -14,12 +14,11 @@ from rich.console import Console
 
 from s2g.benchmarks.shapes import bench as shapes
 from s2g.benchmarks.two_class import digits
-from s2g.config.pipelines import LAYOUTS
+from s2g.config.family import import_object
 from s2g.config.registry import MODELS
 from s2g.config.schema import BUILTIN, SHIPPED, config_dir
 from s2g.io.hub import snapshot
 from s2g.report.tables import console_table
-from s2g.worlds.mixtures.weights_index import file_name, find
 
 PACKAGES = ("torch", "torchvision", "diffusers", "transformers", "timm", "hydra-core", "omegaconf", "numpy")
 
@@ -60,21 +59,22 @@ def _version(name: str) -> str:
 
 def _weights(path: Path) -> list[str]:
     config = OmegaConf.load(path)
+    family = MODELS.find(config.family)
     if config.weights == "none":
         return [f"model={path.stem}", "needs none: it is exact"]
     if config.weights.startswith("training/"):
         there = "found" if Path(config.weights).is_file() else "not here"
         return [f"model={path.stem}", f"made by scripts/train_shapes.py, {there}: {config.weights}"]
-    if config.weights != "builtin" and config.family in LAYOUTS:
+    if config.weights != "builtin" and family.layout:
         there = "in the hub's cache" if snapshot(config.weights) else "not here"
         return [f"model={path.stem}", f"{there}: {config.weights}, {config.download_gb:g} GB with all it needs"]
-    if config.weights != "builtin" and config.family in MODELS.entries:
+    if config.weights != "builtin" and family.adapter:
         there = "found" if Path(config.weights).is_file() else "not here"
         return [f"model={path.stem}", f"{there}: {config.weights}; from {config.source}"]
     if config.weights != "builtin":
         return [f"model={path.stem}", f"not built yet; its weights: {config.weights}"]
-    if config.family == "toy":
-        return [f"model={path.stem}", _state(find(file_name(config.network)))]
+    if family.shipped:
+        return [f"model={path.stem}", _state(import_object(family.shipped)(config.network, False)[0])]
     file = f"{config.name}.safetensors"
     return [f"model={path.stem}", _state(next((f / file for f in SHIPPED if (f / file).exists()), BUILTIN / file))]
 

@@ -67,7 +67,7 @@ def probe(run: Run, x: np.ndarray, level: float, labels: np.ndarray) -> Probed:
 
 def noised(run: Run, level: float, count: int, stream: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Points [count, D] as the mixture itself is noised to a level, classes in turn, and their classes [count]."""
-    mixture = ToyDenoiser.twin(run.model).mixture
+    mixture = ToyDenoiser.meta_model(run.model).mixture
     rng = np.random.Generator(philox(Purpose.STUDY, run.seed, stream))
     labels = np.arange(count) % mixture.num_classes
     means = np.empty((count, mixture.dimensions))

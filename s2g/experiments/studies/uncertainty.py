@@ -45,7 +45,7 @@ class Uncertainty:
         for at, level in enumerate(self.levels):
             x, labels = noised(run, level, self.count, at)
             if self.places == "around":
-                mixture = ToyDenoiser.twin(run.model).mixture
+                mixture = ToyDenoiser.meta_model(run.model).mixture
                 x = around(mixture.means, self.count) * (1 - level)
             found = probe(run, x, level, labels)
             spread.append(found.spread)

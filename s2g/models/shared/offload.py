@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 
-class Residence:
+class Offload:
     """Moves parts of a model; with `resident` all are put on the device at once, with `offload` one is there at a time."""
 
     def __init__(self, device: torch.device, policy: str, *parts: nn.Module) -> None:

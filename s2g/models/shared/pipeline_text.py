@@ -77,14 +77,14 @@ def load_text(
     return stock
 
 
-def unread(stock: Any, prompt: str, limits: Mapping[str, int]) -> str:
-    """What of a prompt the tokenizers cut off, by how many tokens each of them reads; "" if nothing."""
-    found = []
+def truncation(stock: Any, prompt: str, limits: Mapping[str, int]) -> str:
+    """Say how many tokens of a prompt each tokenizer reads, where it truncates it; "" if none does."""
+    remarks = []
     for name, most in limits.items():
         tokenizer = getattr(stock, name, None)
         if tokenizer is None:
             continue
         tokens = len(tokenizer(prompt, truncation=False).input_ids)
         if tokens > most:
-            found.append(f"{name} reads {most} of {tokens} tokens")
-    return ", ".join(found)
+            remarks.append(f"{name} reads {most} of {tokens} tokens")
+    return ", ".join(remarks)

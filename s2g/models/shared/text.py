@@ -69,7 +69,7 @@ class CachedText:
         self.said: set[str] = set()
 
     def encode(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:
-        self.remember(prompts)
+        self.precompute(prompts)
         found = {prompt: self.cache.get(prompt) for prompt in dict.fromkeys(prompts)}
         self._say({prompt: row.remark for prompt, row in found.items() if row is not None and row.remark})
         rows = [row for prompt in prompts if (row := found[prompt]) is not None]
@@ -81,7 +81,7 @@ class CachedText:
         lacking = self.length - len(tensor) if name == "tokens" and self.length is not None else 0
         return pad(tensor, (0, 0, 0, lacking)) if lacking else tensor
 
-    def remember(self, prompts: Sequence[str]) -> None:
+    def precompute(self, prompts: Sequence[str]) -> None:
         """See to it that the cache holds every prompt."""
         wanted = dict.fromkeys(prompts)
         held = {prompt: self.cache.get(prompt) for prompt in wanted}

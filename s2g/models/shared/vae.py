@@ -68,14 +68,15 @@ def load_decoder(config: ModelConfig, channels: int, device: torch.device) -> De
     return Decoder(vae.eval())
 
 
-def random_vae(seed: int, channels: int = 4) -> AutoencoderKL:
-    """A narrow autoencoder with random weights: images of the right size and no meaning."""
+def random_vae(seed: int, channels: int = 4, dtype: torch.dtype = torch.float32) -> AutoencoderKL:
+    """Return a narrow autoencoder with random weights: images of the right size without meaning."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     down, up = STAGES
     with torch.device("meta"):
         vae = AutoencoderKL(latent_channels=channels, down_block_types=down, up_block_types=up, **NARROW)  # type: ignore[arg-type]
-    vae.load_state_dict(random_state(vae, seed, DECODER), strict=True, assign=True)
+    state = random_state(vae, seed, DECODER, dtype=lambda name: dtype)
+    vae.load_state_dict(state, strict=True, assign=True)
     return vae
 
 

@@ -23,6 +23,11 @@ def find(name: str) -> Path:
     return next((folder / name for folder in (SHIPPED, TRAINED) if (folder / name).is_file()), SHIPPED / name)
 
 
+def shipped(network: Mapping[str, Any], early: bool) -> tuple[Path, str]:
+    """Return the file of a built-in network's weights and the command that trains it; the file may be missing."""
+    return find(file_name(network, early)), command(network)
+
+
 def command(network: Mapping[str, Any]) -> str:
     """What trains it."""
     model = {"line": "toy_1d", "square": "toy_2d"}[network["place"]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from s2g.config.schema import model_names
 from s2g.errors import UserError
 from s2g.worlds.shapes.captions import RELATIONS
 from s2g.worlds.shapes.motion import MOTIONS
@@ -20,7 +21,7 @@ class Vocabulary:
     words: tuple[str, ...]
     length: int  # tokens of a caption: a start and words, one more than the longest caption of the world
     example: str  # a caption it reads
-    others: str  # models of any words
+    videos: bool = False  # of captions of videos
 
     def tokens(self, caption: str) -> list[int]:
         """Numbers of a caption's words, [length]; words beyond are cut off. UserError names a word that is none of `words`."""
@@ -29,10 +30,21 @@ class Vocabulary:
                 raise UserError(
                     f"prompt {shown(caption)}: the built-in model does not know the word {shown(word)}",
                     allowed=", ".join(self.words),
-                    todo=f"bench.text=['{self.example}'], or a model of any words: {self.others}",
+                    todo=f"bench.text=['{self.example}'], or a model of any words: {', '.join(self._others())}",
                 )
         found = [START, *(FIRST + self.words.index(word) for word in words)][: self.length]
         return found + [PAD] * (self.length - len(found))
+
+    def check(self, prompts: Iterable[str]) -> None:
+        """Raise UserError for the first prompt with an unknown word, or with none."""
+        for prompt in prompts:
+            self.tokens(prompt)  # names a word that it does not know
+            if not words_of(prompt):  # it would be the empty prompt, which is "no condition"
+                raise UserError(f"prompt {shown(prompt)}: it has no words", allowed="prompts of at least one word")
+
+    def _others(self) -> list[str]:
+        """Return the names of models that make the same kind of items of any words."""
+        return model_names(lambda family: family.reads_any_text and family.makes_videos == self.videos)
 
     def cut_off(self, caption: str) -> str:
         """The words of a caption that its tokens leave out; empty where it is short enough."""
@@ -54,17 +66,6 @@ def _each(phrases: tuple[str, ...]) -> tuple[str, ...]:
 
 
 STILLS = Vocabulary(  # tiny_sd3's
-    ("a", *COLORS, *TEXTURES, *SHAPES, *_each(RELATIONS)), 12, "a red striped circle left of a blue solid square", "sd35, flux"
+    ("a", *COLORS, *TEXTURES, *SHAPES, *_each(RELATIONS)), 12, "a red striped circle left of a blue solid square"
 )
-VIDEOS = Vocabulary(("a", *COLORS, *SHAPES, *_each(MOTIONS)), 8, "a red circle moving left", "wan_1_3b")  # tiny_wan's
-KNOWN = {"captioned": STILLS, "moving": VIDEOS}  # by the family of the models that read them
-
-
-def check_words(family: str, prompts: Iterable[str]) -> None:
-    """UserError, before anything is loaded, for a prompt that a built-in family's model cannot read; others read any."""
-    if (known := KNOWN.get(family)) is None:
-        return
-    for prompt in prompts:
-        known.tokens(prompt)  # names a word that it does not know
-        if not words_of(prompt):  # it would be the empty prompt, which is "no condition"
-            raise UserError(f"prompt {shown(prompt)}: it has no words", allowed="prompts of at least one word")
+VIDEOS = Vocabulary(("a", *COLORS, *SHAPES, *_each(MOTIONS)), 8, "a red circle moving left", videos=True)  # tiny_wan's
