@@ -62,6 +62,12 @@ class Family:
         """Whether its prompts are texts of any words."""
         return self.reads_text and not self.vocabulary
 
+    @property
+    def makes_images_of_texts(self) -> bool:
+        """Whether its items are images of texts; not doubted where its adapter is not known here, as when stored images of a
+        user's own model are scored."""
+        return not self.adapter or (self.reads_text and not self.makes_videos)
+
     def load_vocabulary(self) -> Any:
         """Return the words it is limited to, a Vocabulary; None where it reads any."""
         return import_object(self.vocabulary) if self.vocabulary else None

@@ -77,7 +77,7 @@ class Families(Registry):
 
     def names(self, wanted: Callable[[Family], bool]) -> list[str]:
         """Return the names of the families that `wanted` selects."""
-        return [name for name, family in self.entries.items() if wanted(family)]
+        return [name for name, family in self.entries.items() if family and wanted(family)]
 
 
 GUIDANCE = Registry(

@@ -118,7 +118,7 @@ class CompBench:
 
     def check(self, model: ModelConfig) -> None:
         errors = self.lacking()
-        if not model.reads_text or model.makes_videos:
+        if not model.traits.makes_images_of_texts:
             allowed = ", ".join(model_names(lambda family: family.reads_any_text and not family.makes_videos))
             errors.insert(0, UserError(f"bench = compbench: {model.name} makes no images of texts", allowed=allowed))
         with suppress(UserError):  # that lists are not here is among the errors already
