@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from s2g.config.schema import config_dir
 from s2g.engine.run import Run, resolve
@@ -30,15 +31,21 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+@functools.cache
+def _compose(overrides: tuple[str, ...]) -> DictConfig:
+    """Compose once per command line: Hydra takes 0.1 s, and many tests ask for the same run."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
+        return compose("run", overrides=list(overrides))
+
+
 @pytest.fixture
 def composed() -> Callable[..., dict[str, Any]]:
     """composed("guidance=s2", "guidance.omega=0.5"): the plain configuration that command line means."""
 
     def make(*overrides: str) -> dict[str, Any]:
-        with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
-            found = OmegaConf.to_container(compose("run", overrides=list(overrides)), resolve=True)
-        assert isinstance(found, dict)
-        return {str(key): value for key, value in found.items()}
+        config = OmegaConf.to_container(_compose(overrides), resolve=True)
+        assert isinstance(config, dict)
+        return {str(key): value for key, value in config.items()}
 
     return make
 

@@ -25,6 +25,7 @@ def run_of(*overrides: str) -> Outline:
     return outline(raw)
 
 
+@pytest.mark.slow("full-size meta model")
 def test_table_5_of_the_paper_by_its_true_flops() -> None:
     # SD3-medium, 28 steps: 56 passes of 8.904 TFLOP; S2 in 23 steps, the third pass without 2 blocks of 24, reused.
     cfg, s2 = (run_of("model=sd3", "bench=hps", f"guidance={name}") for name in ("cfg", "s2"))
@@ -35,6 +36,7 @@ def test_table_5_of_the_paper_by_its_true_flops() -> None:
     assert second.flops / first.flops == pytest.approx(1.24, abs=0.02)  # 1.245 with the last block protected too
 
 
+@pytest.mark.slow("full-size meta model")
 def test_what_a_window_a_zero_init_and_a_second_network_leave_to_be_evaluated() -> None:
     cost = full_pass(run_of("model=wan_14b", "bench=vbench").model)
     wan = ("model=wan_14b", "bench=vbench")

@@ -146,6 +146,7 @@ def test_a_value_that_should_be_large(tmp_path: Path, ends: tuple[float, float],
     assert verdict_of("variance_marks_error", tmp_path) is verdict
 
 
+@pytest.mark.slow("reads all results")
 def test_verdicts_go_to_a_folder_that_is_made(tmp_path: Path) -> None:
     show_claims(FOLDER, tmp_path / "new" / "folder", Console(quiet=True))
     assert (tmp_path / "new" / "folder" / "claims.md").read_text().startswith("# The paper's claims")

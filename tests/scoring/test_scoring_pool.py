@@ -43,6 +43,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow("many processes")
 def test_three_workers_say_what_one_says_and_nothing_is_asked_twice(tmp_path: Path) -> None:
     (one := tmp_path / "one").mkdir()
     (three := tmp_path / "three").mkdir()

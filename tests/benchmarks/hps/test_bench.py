@@ -221,6 +221,7 @@ class HereEnvironment:
         return {"environment": "here"}
 
 
+@pytest.mark.slow("many processes")
 def test_three_workers_give_the_same_bytes_as_one(
     typed: list[str], composed: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ def counted(*overrides: str) -> dict[str, float]:
     return Cost().measure(outline(raw))
 
 
+@pytest.mark.slow("full-size meta model")
 def test_table_5_as_the_paper_counts() -> None:
     """168.4 and 237.6 are printed; 56 and 56 + 23 forwards of SD3-medium at 1024x1024 with 333 tokens of text."""
     cfg, s2 = counted("model=sd3", "guidance=cfg"), counted("model=sd3", "guidance=s2")
