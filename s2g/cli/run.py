@@ -1,4 +1,4 @@
-"""The command `python run.py` (and `s2g run`): composed by Hydra, checked here, executed by the engine."""
+"""`python run.py` and `s2g run`: compose a configuration with Hydra, check it, run it, score it, print the result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from s2g.io.interrupt import STOPPED, uninterrupted
 
 @dataclass
 class Session:
-    """One command line: the executor shared by the runs of a sweep, and what they gave."""
+    """One command line: the executors that the runs of a sweep share, their results and their errors."""
 
     console: Console
     stack: ExitStack = field(default_factory=ExitStack)
@@ -35,7 +35,7 @@ class Session:
     errors: list[Exception] = field(default_factory=list)
 
     def executor(self, config: ExecutorConfig) -> Any:
-        """The pool for this configuration, started once."""
+        """Return the pool for this configuration, started once."""
         from s2g.engine.executors.local import LocalExecutor
 
         if config not in self.executors:
@@ -44,7 +44,7 @@ class Session:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; 0 done, 1 failed while running, 2 a mistake in what was asked, 130 interrupted."""
+    """Run a command line; return 0 (done), 1 (failed while running), 2 (user error) or 130 (interrupted)."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of Hydra's own report
     # SIGTERM is what a cluster sends before it kills: stop as for Ctrl-C.
     handled = signal.signal(signal.SIGTERM, _terminated) if current_thread() is main_thread() else None
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def exit_code(error: Exception) -> int:
-    """2 for a mistake in what was asked, 1 for what went wrong on the way."""
+    """Return 2 for a user error, 1 for a failure while running."""
     asked = isinstance(error, UserError | HydraException | OmegaConfBaseException) and not isinstance(error, DamageError)
     return 2 if asked else 1
 
@@ -88,7 +88,7 @@ def _terminated(number: int, frame: Any) -> None:
 
 
 def job(composed: DictConfig, session: Session) -> None:
-    """One run; what goes wrong is kept, so that the other runs of a sweep go on."""
+    """Run one configuration; keep its error, so that the other runs of a sweep continue."""
     try:
         one(composed, session)
     except KNOWN as error:
@@ -96,7 +96,7 @@ def job(composed: DictConfig, session: Session) -> None:
 
 
 def one(composed: DictConfig, session: Session) -> None:
-    """One run of the command: plan, make what is missing, score, show."""
+    """Plan a run, or sample its missing units, score it and print the result."""
     from s2g.engine.run import RANDOM, resolve
     from s2g.integrations.wandb.run_log import log_run, read_logger
     from s2g.scoring.score import score
@@ -120,7 +120,7 @@ def one(composed: DictConfig, session: Session) -> None:
     with in_use(store.folder):
         if store.missing(run):
             with uninterrupted():
-                from s2g.engine.execute import execute  # torch is loaded here, and not for what is stored already
+                from s2g.engine.execute import execute  # loads torch, which a fully stored run does not need
 
             executor = session.executor(executor_config)
             done = execute([run], settings.runs, executor, executor_config.reuse, session.console)
@@ -141,7 +141,7 @@ def one(composed: DictConfig, session: Session) -> None:
 
 
 def show_result(console: Console, result: Any, store: Any, made: int) -> None:
-    """The scores of one run, its cost, and where it lies."""
+    """Print a run's scores, its cost and its folder."""
     from s2g.engine.run import RANDOM
     from s2g.report.tables import console_table, cost_line, heading, scale_line, with_interval
 
@@ -166,14 +166,14 @@ def show_result(console: Console, result: Any, store: Any, made: int) -> None:
 
 
 def over(result: Any) -> str:
-    """What its intervals are over, in words."""
+    """Return the number and kind of samples behind the intervals, as text."""
     if hasattr(result.run.bench, "clusters"):
         return f"{next(iter(result.estimates.values())).units} prompts"
     return f"{len(result.run.units)} units"
 
 
 def explain(error: Exception) -> str:
-    """Hydra's and OmegaConf's errors in our form: key, value, what is allowed, what to do."""
+    """Return an error's message; those of Hydra, OmegaConf and the system in our form: key, value, allowed values, what to do."""
     if isinstance(error, UserError | UnitsFailedError | IsolatedError):
         return str(error)
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
