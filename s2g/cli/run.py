@@ -173,7 +173,7 @@ def over(result: Any) -> str:
 
 
 def explain(error: Exception) -> str:
-    """Return an error's message; those of Hydra, OmegaConf and the system in our form: key, value, allowed values, what to do."""
+    """Return an error's message; errors of Hydra, OmegaConf and the system in our form: key, value, allowed, what to do."""
     if isinstance(error, UserError | UnitsFailedError | IsolatedError):
         return str(error)
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
