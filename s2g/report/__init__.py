@@ -1,1 +1,1 @@
-"""Results as people read them: tables, grids, pages."""
+"""Present results: tables, plots, drawings, galleries and HTML pages."""

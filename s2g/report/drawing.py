@@ -1,4 +1,4 @@
-"""Pictures of something else than numbers: each kind collects plain arrays from runs, and draws from those arrays alone."""
+"""Registry of drawings: figures that are not plots of scores. Each kind collects arrays from runs and draws from them alone."""
 
 from __future__ import annotations
 
@@ -23,55 +23,55 @@ DRAWINGS = Registry(
     "drawing.kind",
     {
         "samples": Entry("s2g.report.drawings.samples:Samples", "points of a mixture with the truth behind them"),
-        "paths": Entry("s2g.report.drawings.paths:Paths", "the way of points from noise to data, on a line"),
-        "vectors": Entry("s2g.report.drawings.vectors:Vectors", "CFG's push and S2's correction at points of the plane"),
-        "embedding": Entry("s2g.report.drawings.embedding:Embedding", "features of images and of real ones by t-SNE"),
+        "paths": Entry("s2g.report.drawings.paths:Paths", "trajectories of points from noise to data, in one dimension"),
+        "vectors": Entry("s2g.report.drawings.vectors:Vectors", "CFG's push and S2's correction as vectors in the plane"),
+        "embedding": Entry("s2g.report.drawings.embedding:Embedding", "t-SNE of features of generated and real images"),
     },
 )
 Arrays = Mapping[str, np.ndarray]
 
 
 class Drawing(Protocol):
-    """A frozen dataclass of knobs; arrays are named GROUP/ROW/WHAT."""
+    """A frozen dataclass of knobs; arrays are named GROUP/ROW/NAME."""
 
     def collect(self, profile: Profile, rows: Sequence[RunSpec], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
-        """What is drawn, of the runs that were made, by place among `rows`; of a row that is several runs, the first."""
+        """Return the arrays to draw; `runs` by index into `rows`; of a row of several runs, the first is drawn."""
         ...
 
     def figure(self, profile: Profile, arrays: Arrays) -> Figure:
-        """The picture; nothing but the arrays and the labels of today is needed."""
+        """Return the figure, from the arrays and the current labels alone."""
         ...
 
     @property
     def alt(self) -> str:
-        """What it shows, in words."""
+        """Return the alt text."""
         ...
 
 
 def read_drawing(raw: Mapping[str, Any]) -> Drawing:
-    """A drawing from its YAML; UserError for a kind or knob that is not there."""
+    """Return a drawing from its YAML; UserError for an unknown kind or knob."""
     if "kind" not in raw:
         raise UserError("drawing.kind: missing", allowed=", ".join(DRAWINGS))
     return read(DRAWINGS.load(str(raw["kind"])), {key: value for key, value in raw.items() if key != "kind"}, "drawing")
 
 
 def first_runs(rows: Sequence[RunSpec], runs: Mapping[int, Run]) -> dict[tuple[str, str], int]:
-    """Group and row to the place of its first run."""
-    found: dict[tuple[str, str], int] = {}
-    for place in sorted(runs):
-        found.setdefault((rows[place].group, rows[place].row), place)
-    return found
+    """Return the index of the first run of each (group, row)."""
+    first: dict[tuple[str, str], int] = {}
+    for index in sorted(runs):
+        first.setdefault((rows[index].group, rows[index].row), index)
+    return first
 
 
 def write_arrays(path: Path, arrays: Arrays) -> None:
-    """As npz, atomically; the same arrays give the same bytes."""
+    """Write arrays as npz, atomically; the same arrays give the same bytes."""
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
     write_bytes(path, stream.getvalue())
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """What `write_arrays` wrote; UserError if it cannot be read."""
+    """Read what `write_arrays` wrote; UserError if it cannot be read."""
     try:
         with np.load(path) as stored:
             return dict(stored)

@@ -1,4 +1,4 @@
-"""ResultRow results as plots: curves over a knob or over the cost, or points of one column over another."""
+"""Results as plots: curves over a knob or over the cost, or points of one column over another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from s2g.io.atomic import write_bytes
 from s2g.report.drawing import read_arrays, read_drawing
 from s2g.report.gallery import Gallery, gallery_figure
 
-# Okabe and Ito's colours, which the common kinds of colour blindness tell apart; markers differ as well, for print in grey.
+# Okabe and Ito's colours, distinct under common colour blindness; markers differ too, for greyscale print.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = ("s", "o", "^", "D", "v", "P", "X")
 STYLE: dict[Any, Any] = {
@@ -34,16 +34,16 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Point:
-    """A row in one panel; ends are those of its 95 % interval."""
+    """A row in one panel, with the ends of its 95 % interval."""
 
-    x: float | None  # None for a row without the knob: a line across
+    x: float | None  # None for a row without the knob: a horizontal line
     y: float
     low: float
     high: float
 
 
 def figure_of(experiment: ExperimentSpec, results: Results) -> Figure:
-    """The plot of an exhibit's results; ValueError if it has none."""
+    """Return the plot of an experiment's results; ValueError if it describes none."""
     profile = experiment.profile(results.profile)
     if profile.plot is None:
         raise ValueError(f"{experiment.name}: no plot is described")
@@ -53,8 +53,7 @@ def figure_of(experiment: ExperimentSpec, results: Results) -> Figure:
 
 
 def write_pictures(experiment: ExperimentSpec, results: Results, gallery: Gallery | None, out: Path) -> list[Path]:
-    """NAME-PROFILE.svg and .png of what was measured, .grid.* of its images and .drawing.* of what is drawn, where there are
-    such."""
+    """Write NAME-PROFILE.svg and .png of the plot, .grid.* of the images and .drawing.* of the drawing; return their paths."""
     stem, figures = f"{results.exhibit}-{results.profile}", {}
     if experiment.profile(results.profile).plot is not None and any(row.cells for row in results.rows):
         figures[stem] = figure_of(experiment, results)
@@ -69,7 +68,7 @@ def write_pictures(experiment: ExperimentSpec, results: Results, gallery: Galler
         for ending in ("svg", "png"):
             stream, path = io.BytesIO(), out / f"{name}.{ending}"
             with matplotlib.rc_context(STYLE):
-                # Of a drawing only the dots are pixels.
+                # dpi of an SVG: only its dots are rasterized.
                 figure.savefig(
                     stream,
                     format=ending,
@@ -82,7 +81,7 @@ def write_pictures(experiment: ExperimentSpec, results: Results, gallery: Galler
 
 
 def _curves(profile: Profile, plot: Plot, results: Results) -> Figure:
-    """For each column its values, and beside them the paired differences, whose intervals are the narrow ones."""
+    """Plot each column's values, and beside them the paired differences, whose intervals are narrower."""
     figure = Figure(figsize=(8.2, 0.5 + 2.7 * len(plot.y)), layout="constrained")
     axes = figure.subplots(len(plot.y), 2, squeeze=False, sharex=True)
     every = dict.fromkeys(label for column in plot.y for label in series(profile, plot, results, column, False))
@@ -94,7 +93,7 @@ def _curves(profile: Profile, plot: Plot, results: Results) -> Figure:
             shown = series(profile, plot, results, column, delta)
             for label, points in shown.items():
                 _draw(axis, points, label, at[label])
-            # A likeness to the compared row has no difference to it: an empty panel says nothing.
+            # A similarity to the compared row has no difference to it: hide the empty panel.
             axis.set_visible(any(point.x is not None for points in shown.values() for point in points))
             axis.set_ylabel(f"Δ {about['label']}{arrow}" if delta else f"{about['label']}{arrow}")
             if delta:
@@ -106,8 +105,8 @@ def _curves(profile: Profile, plot: Plot, results: Results) -> Figure:
         if whole:
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     drawn = [axis.get_legend_handles_labels() for axis in axes.flat]
-    found = {label: handle for handles, labels in drawn for handle, label in zip(handles, labels, strict=True)}
-    figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=min(4, len(found)))
+    handles_of = {label: handle for handles, labels in drawn for handle, label in zip(handles, labels, strict=True)}
+    figure.legend(handles_of.values(), handles_of.keys(), loc="outside upper center", ncols=min(4, len(handles_of)))
     return figure
 
 
@@ -125,17 +124,17 @@ def _draw(axis: Axes, points: Sequence[Point], label: str, at: int) -> None:
 
 
 def series(profile: Profile, plot: Plot, results: Results, column: str, delta: bool) -> dict[str, list[Point]]:
-    """Points by the legend's label: a sweep is a series, split by `by`; groups are told apart where there are several."""
-    found: dict[str, list[Point]] = {}
+    """Return points by legend label: a sweep is a series, split by `plot.by` and, if there are several, by group."""
+    by_label: dict[str, list[Point]] = {}
     for row in results.rows:
         line = profile.rows.get(row.row)
         cell = row.cell(column)
         if line is None or cell is None or cell.value is None:
             continue
-        of: Mapping[str, Any] | None = {"value": cell.value, "low": cell.low, "high": cell.high}
+        numbers: Mapping[str, Any] | None = {"value": cell.value, "low": cell.low, "high": cell.high}
         if delta:  # the compared row stands at 0, without an interval
-            of = dict.fromkeys(("value", "low", "high"), 0.0) if profile.reference(row.row) == row.row else cell.delta
-        if of is None or of["value"] is None:
+            numbers = dict.fromkeys(("value", "low", "high"), 0.0) if profile.reference(row.row) == row.row else cell.delta
+        if numbers is None or numbers["value"] is None:
             continue
         joins = row.row in plot.at  # CFG is S2 with no sub-network
         label = next(
@@ -145,14 +144,14 @@ def series(profile: Profile, plot: Plot, results: Results, column: str, delta: b
             label += f", {plot.by.rpartition('.')[2].replace('_', ' ')} {word(line.set[plot.by])}"
         if len(profile.groups) > 1:
             label = f"{profile.groups[row.group].label}, {label}"
-        low, high = (of["value"] if of[end] is None else of[end] for end in ("low", "high"))
+        low, high = (numbers["value"] if numbers[end] is None else numbers[end] for end in ("low", "high"))
         x = float(plot.at[row.row]) if joins else _x(line.set, plot.x, row)
-        found.setdefault(label, []).append(Point(x, of["value"], low, high))
-    return found
+        by_label.setdefault(label, []).append(Point(x, numbers["value"], low, high))
+    return by_label
 
 
 def _x(knobs: Mapping[str, Any], key: str, row: ResultRow) -> float | None:
-    """A row's place: its knob, the width of a window, or its cost in GFLOP; None where it has no such knob."""
+    """Return a row's x: its knob, the width of a window, or its cost in GFLOP; None if it has no such knob."""
     if key == "flops":
         return None if row.flops is None else row.flops / 1e9
     value = knobs.get(key)
@@ -164,7 +163,7 @@ def _x(knobs: Mapping[str, Any], key: str, row: ResultRow) -> float | None:
 
 
 def _points(profile: Profile, plot: Plot, results: Results) -> Figure:
-    """One column over another: rows without the naming knob large and in the legend, the others named beside their dots."""
+    """Plot one column over another: rows without the naming knob large and in the legend, the others labelled at their dots."""
     figure = Figure(figsize=(6.4, 0.4 + 4.2 * len(plot.y)), layout="constrained")
     axes = figure.subplots(len(plot.y), 1, squeeze=False)[:, 0]
     for axis, column in zip(axes, plot.y, strict=True):

@@ -1,4 +1,4 @@
-"""A sweep as one table, by the knobs that differ; and over seeds, where seeds were swept."""
+"""Print a sweep as one table, by the knobs that differ, and as means over seeds if seeds were swept."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from s2g.report.tables import console_table, heading, stacked, with_interval
 from s2g.scoring.score import Score
 
 SEEDS = ("seed", "mask_seed")
-Row = tuple[dict[str, str], Score]  # what was typed, and what came of it
+Row = tuple[dict[str, str], Score]  # overrides and their score
 
 
 def show_sweep(rows: Sequence[Row], console: Console) -> None:
-    """One row a run; and one for each setting that was run with several seeds."""
+    """Print a row per run, and a row per setting that was run with several seeds."""
     knobs = swept(rows)
     numbers: dict[tuple[str, int], int] = {}
     for _, score in rows:
         numbers.setdefault((score.run.key, score.run.num), len(numbers) + 1)
     console.print(runs_table(rows, knobs, numbers))
     if len(numbers) < len(rows):
-        console.print("rows with the same number in the last column are one run: their knobs come to the same")
-    for remark, of in remarked(rows, numbers).items():
-        which = "" if len(of) == len(numbers) else f"run {', '.join(map(str, of))}: "
+        console.print("rows with the same number in the last column are the same run: their configurations are equal")
+    for remark, runs in remarked(rows, numbers).items():
+        which = "" if len(runs) == len(numbers) else f"run {', '.join(map(str, runs))}: "
         console.print(f"{which}{remark}", soft_wrap=True, markup=False)
     if any(name in knobs for name in SEEDS):
         table = seeds_table(rows, [name for name in knobs if name not in SEEDS])
@@ -35,24 +35,24 @@ def show_sweep(rows: Sequence[Row], console: Console) -> None:
 
 
 def remarked(rows: Sequence[Row], numbers: dict[tuple[str, int], int]) -> dict[str, list[int]]:
-    """What must be said beside scores, and of which of the distinct runs."""
-    found: dict[str, list[int]] = {}
+    """Return the remarks on scores, and the numbers of the distinct runs they are about."""
+    numbers_of: dict[str, list[int]] = {}
     for _, score in rows:
         number = numbers[score.run.key, score.run.num]
         for remark in score.remarks:
-            if number not in found.setdefault(remark, []):
-                found[remark].append(number)
-    return found
+            if number not in numbers_of.setdefault(remark, []):
+                numbers_of[remark].append(number)
+    return numbers_of
 
 
 def swept(rows: Sequence[Row]) -> list[str]:
-    """Names of the knobs that differ between rows, in the order they were typed."""
+    """Return the names of the knobs that differ between rows, in the order typed."""
     names = dict.fromkeys(name for overrides, _ in rows for name in overrides)
     return [name for name in names if len({overrides.get(name) for overrides, _ in rows}) > 1]
 
 
 def runs_table(rows: Sequence[Row], knobs: list[str], numbers: dict[tuple[str, int], int]) -> Table:
-    """Knobs, the main metrics, the effective guidance scale, and which of the distinct runs each row is."""
+    """Return a row per override set: knobs, main metrics, effective guidance scale, number of the distinct run."""
     metrics = [metric for metric in rows[0][1].run.bench.metrics if metric.main]
     lines = [
         [
@@ -67,7 +67,7 @@ def runs_table(rows: Sequence[Row], knobs: list[str], numbers: dict[tuple[str, i
 
 
 def seeds_table(rows: Sequence[Row], knobs: list[str]) -> Table | None:
-    """Settings with at least two different runs: the mean over them with its interval, and how many there are."""
+    """Return a row per setting with at least two different runs: mean over runs, interval and count; None if there are none."""
     metrics = [metric for metric in rows[0][1].run.bench.metrics if metric.main]
     groups: dict[tuple[str, ...], dict[str, Score]] = {}
     for overrides, score in rows:
@@ -82,6 +82,6 @@ def seeds_table(rows: Sequence[Row], knobs: list[str]) -> Table | None:
 
 
 def short(knobs: list[str]) -> list[str]:
-    """The last part of each name, where that tells them apart."""
+    """Return the last part of each name, if these are distinct; else the names."""
     last = [name.rpartition(".")[2] for name in knobs]
     return last if len(set(last)) == len(last) else knobs

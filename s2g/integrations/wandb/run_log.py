@@ -21,10 +21,10 @@ from s2g.config.coerce import only
 
 MODES = ("online", "offline", "disabled")
 COLUMNS = ("metric", "label", "value", "low", "high", "units", "method")
-HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")  # of the public server; which is the default depends on the version
-PICTURED = 12  # images of the sample grid
-FILMED = 4  # videos, which are large
-# Nothing of the checkout, the console or the machine is logged that `configuration` does not say, and nothing printed.
+HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")  # public servers; the default depends on the version
+NUM_IMAGES = 12  # in the sample grid
+NUM_VIDEOS = 4  # videos are large
+# Log nothing about the checkout, console or machine beyond `configuration`, and print nothing.
 QUIET: dict[str, Any] = {
     "silent": True,
     "host": "",
@@ -59,12 +59,12 @@ class WandbConfig:
 
     @property
     def chosen(self) -> str:
-        """The mode that holds here and now."""
+        """Return the effective mode."""
         return self.mode or os.environ.get("WANDB_MODE") or ("online" if has_key() else "offline")
 
 
 def read_logger(values: Mapping[str, Any]) -> WandbConfig | None:
-    """The `logger` group as typed; None for logger=none."""
+    """Return the typed `logger` group; None for logger=none."""
     if values["name"] == "none":
         return only({"name"}, values, "logger")
     if values["name"] != "wandb":
@@ -73,24 +73,25 @@ def read_logger(values: Mapping[str, Any]) -> WandbConfig | None:
 
 
 def has_key() -> bool:
-    """Whether wandb would find a key without asking: in the environment, or in ~/.netrc."""
+    """Return whether wandb finds a key without prompting: in the environment or in ~/.netrc."""
     return any(os.environ.get(name) for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")) or netrc_key() is not None
 
 
 def netrc_key() -> str | None:
-    """The key that `wandb login` left in the netrc file for the server in use."""
-    own = os.environ.get("WANDB_BASE_URL")
+    """Return the key that `wandb login` wrote to the netrc file for the server in use; None if there is none."""
+    server = os.environ.get("WANDB_BASE_URL")
     try:
-        known = netrc.netrc(os.environ.get("NETRC") or Path.home() / ".netrc").hosts
+        keys = netrc.netrc(os.environ.get("NETRC") or Path.home() / ".netrc").hosts
     except (OSError, netrc.NetrcParseError):
         return None
-    return next((known[host][2] for host in ((urlsplit(own).netloc,) if own else HOSTS) if host in known), None) or None
+    hosts = (urlsplit(server).netloc,) if server else HOSTS
+    return next((keys[host][2] for host in hosts if host in keys), None) or None
 
 
 def log_run(config: WandbConfig, result: Score, store: Store) -> str:
-    """Log a scored run under its key, and say where: logged again, it is the same run.
+    """Log a scored run under its key and return where; logging it again updates the same run.
 
-    UserError if the folder cannot be written or the server refuses; the scores are stored before and stay.
+    Raise UserError if the folder cannot be written or the server refuses; the scores are already stored and stay.
     """
     run = result.run
 
@@ -105,7 +106,7 @@ def log_run(config: WandbConfig, result: Score, store: Store) -> str:
 
 
 def log(config: WandbConfig, name: str, group: str, tag: str, fill: Callable[[Any], None]) -> str:
-    """What `fill` says, as the run of Weights & Biases of this name; where it is logged to."""
+    """Log what `fill` adds to the W&B run of this name; return where it is logged."""
     mode = config.chosen
     if mode == "disabled":
         return "logger=wandb: disabled, nothing is logged"
@@ -113,15 +114,15 @@ def log(config: WandbConfig, name: str, group: str, tag: str, fill: Callable[[An
         Path(config.dir).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"logger.dir = {config.dir}: cannot be written ({error.strerror})", todo="logger.dir=FOLDER") from error
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read when wandb is imported: crashes are not reported either
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read at import: no crash reports either
     import wandb
     from wandb.errors import Error
 
-    # A key that is given is not looked for, and so never asked for.
+    # wandb does not prompt for a key it is given.
     key = os.environ.get("WANDB_API_KEY") or netrc_key()
     settings = wandb.Settings.model_validate(QUIET | ({"api_key": key} if mode == "online" and key else {}))
-    wandb.setup(wandb.Settings.model_validate(QUIET))  # else it speaks of the key before `init` reads its settings
-    again: Any = "allow" if mode == "online" else None
+    wandb.setup(wandb.Settings.model_validate(QUIET))  # else it prints about the key before `init` reads the settings
+    resume: Any = "allow" if mode == "online" else None
     try:
         logged = wandb.init(
             project=config.project,
@@ -132,7 +133,7 @@ def log(config: WandbConfig, name: str, group: str, tag: str, fill: Callable[[An
             group=group,
             tags=[tag],
             mode=mode,  # type: ignore[arg-type]
-            resume=again,
+            resume=resume,
             settings=settings,
         )
         fill(logged)
@@ -141,20 +142,20 @@ def log(config: WandbConfig, name: str, group: str, tag: str, fill: Callable[[An
     except Error as error:
         raise UserError(
             f"logger=wandb: {str(error).splitlines()[0]}",
-            todo="check WANDB_API_KEY and logger.entity, or logger.mode=offline; the scores themselves are stored",
+            todo="check WANDB_API_KEY and logger.entity, or use logger.mode=offline; the scores are stored",
         ) from error
     if not isinstance(where, Path):
         return f"logged to {where}"
-    here = Path.cwd()
-    return f"logged offline; to upload: wandb sync {where.relative_to(here) if where.is_relative_to(here) else where}"
+    cwd = Path.cwd()
+    return f"logged offline; to upload: wandb sync {where.relative_to(cwd) if where.is_relative_to(cwd) else where}"
 
 
 def configuration(result: Score, store: Store) -> dict[str, Any]:
-    """What determined the samples, how many were scored and how, and on what they were made."""
-    surroundings = store.environments().values()
+    """Return what determines the samples, how many were scored and how, and the machines that sampled them."""
+    environments = store.environments().values()
     made_on = {
-        "machine": sorted({about["machine"] for about in surroundings}),
-        "torch": sorted({about["packages"]["torch"] for about in surroundings}),
+        "machine": sorted({env["machine"] for env in environments}),
+        "torch": sorted({env["packages"]["torch"] for env in environments}),
     }
     run = result.run
     return {
@@ -168,7 +169,7 @@ def configuration(result: Score, store: Store) -> dict[str, Any]:
 
 
 def values(result: Score) -> dict[str, float | int]:
-    """Flat numbers: fd, fd/low, fd/high for each metric, n, units, and cost/... per item."""
+    """Return flat numbers: NAME, NAME/low, NAME/high per metric, n, units, and cost/... per item."""
     flat: dict[str, float | int] = {"n": result.run.num, "units": len(result.run.units)}
     for name, estimate in result.estimates.items():
         ends = {name: estimate.value, f"{name}/low": estimate.low, f"{name}/high": estimate.high}
@@ -179,22 +180,23 @@ def values(result: Score) -> dict[str, float | int]:
 
 
 def scores(result: Score) -> list[Any]:
-    """A row for each metric, under COLUMNS; `method` is the interval's."""
+    """Return a row per metric, under COLUMNS; `method` is that of the interval."""
     rows = []
     for metric in result.run.bench.metrics:
-        found = result.estimates[metric.name]
-        rows.append([metric.name, metric.label, found.value, found.low, found.high, found.units, found.method])
+        estimate = result.estimates[metric.name]
+        interval = [estimate.value, estimate.low, estimate.high, estimate.units, estimate.method]
+        rows.append([metric.name, metric.label, *interval])
     return rows
 
 
 def _samples(result: Score, store: Store) -> Any:
-    """The first images with their captions, or the first videos as strips of frames, as one picture."""
+    """Return one image of the first images with their captions, or of the first videos as strips of frames."""
     import wandb
 
     from s2g.report.grids import Block, image_grid, strip_grid  # matplotlib, which reading the configuration does not need
 
     run = result.run
-    chosen = range(min(FILMED if run.model.frames else PICTURED, run.num))
+    chosen = range(min(NUM_VIDEOS if run.model.frames else NUM_IMAGES, run.num))
     stream = io.BytesIO()
     if run.model.frames:
         blocks = [Block(run.bench.caption(item), list(store.items([item])), [False]) for item in chosen]
@@ -206,13 +208,13 @@ def _samples(result: Score, store: Store) -> Any:
 
 
 def _videos(result: Score, store: Store) -> list[Any]:
-    """The first videos as pages show them, with their captions."""
+    """Return the first videos as pages show them, with their captions."""
     import wandb
 
     from s2g.report.media import page_video
 
-    run, found = result.run, []
-    for item in range(min(FILMED, run.num)):
+    run, videos = result.run, []
+    for item in range(min(NUM_VIDEOS, run.num)):
         content = io.BytesIO(page_video(store.items([item])[0], run.model.video_fps))
-        found.append(wandb.Video(content, caption=run.bench.caption(item), format="mp4"))
-    return found
+        videos.append(wandb.Video(content, caption=run.bench.caption(item), format="mp4"))
+    return videos

@@ -1,1 +1,1 @@
-"""One kind of picture a file."""
+"""Drawings, one kind per file."""

@@ -1,4 +1,4 @@
-"""The way of points from noise to data, on a line (Figure 9)."""
+"""Trajectories of points from noise to data, in one dimension (Figure 9)."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class Paths:
 
     @property
     def alt(self) -> str:
-        return "the way of points from noise to data under every row, the mixture at the end"
+        return "trajectories of points from noise to data under every row, and the mixture at the end"
 
     def collect(self, profile: Profile, rows: Sequence[RunSpec], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
         from s2g.engine.trajectory import trajectories
 
         arrays: dict[str, np.ndarray] = {}
-        for (group, row), place in first_runs(rows, runs).items():
-            arrays[f"{group}/{row}/points"] = trajectories(runs[place], self.count)
-            arrays |= {f"{group}/{row}/{name}": value for name, value in truth_of(runs[place]).items()}
+        for (group, row), index in first_runs(rows, runs).items():
+            arrays[f"{group}/{row}/points"] = trajectories(runs[index], self.count)
+            arrays |= {f"{group}/{row}/{name}": value for name, value in truth_of(runs[index]).items()}
         return arrays
 
     def figure(self, profile: Profile, arrays: Arrays) -> Figure:
@@ -53,17 +53,18 @@ class Paths:
         x = np.linspace(-half, half, 601)
         for top, end, (name, label) in zip(tops, ends, shown, strict=True):
             states, mixture = arrays[f"{name}/points"][..., 0], mixture_of(arrays, name)
-            for item, way in enumerate(states):
-                top.plot(way, np.arange(len(way)), color=COLOURS[1 + item % mixture.num_classes], linewidth=0.5, alpha=0.7)
+            for item, path in enumerate(states):
+                top.plot(path, np.arange(len(path)), color=COLOURS[1 + item % mixture.num_classes], linewidth=0.5, alpha=0.7)
             for mean in mixture.means[:, 0]:
                 top.axvline(mean, color="#000000", linewidth=0.6, linestyle=":")
                 end.axvline(mean, color="#000000", linewidth=0.6, linestyle=":")
             top.set(title=label, ylim=(len(states[0]) - 1, 0), xlim=(-half, half))
             top.title.set_fontsize(8)
             end.fill_between(x, mixture.density(x[:, None]), color="#CCCCCC", linewidth=0)
-            for at in range(mixture.num_classes):
-                places = states[np.arange(len(states)) % mixture.num_classes == at, -1]
-                end.plot(places, np.zeros(len(places)), "|", color=COLOURS[1 + at], markersize=7, markeredgewidth=0.7)
+            for kind in range(mixture.num_classes):
+                final = states[np.arange(len(states)) % mixture.num_classes == kind, -1]
+                style = {"color": COLOURS[1 + kind], "markersize": 7, "markeredgewidth": 0.7}
+                end.plot(final, np.zeros(len(final)), "|", **style)
             end.set(xticks=ticks(mixture), yticks=[], ylim=(-0.08, None))
             for axis in (top, end):
                 axis.tick_params(labelsize=7)

@@ -1,4 +1,4 @@
-"""CFG's push and S2's correction at points of the plane, beside the way back to the truth (Figure 2, computed)."""
+"""CFG's push, S2's correction and the remaining error as vectors in the plane (Figure 2, computed)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ if TYPE_CHECKING:
 class Vectors:
     """Around one class's mode, at the noise levels of a group's rows; vectors are of denoised estimates.
 
-    In each panel the correction is drawn so many times as long that its longest arrow is as long as CFG's; the title says
-    how many.
+    In each panel the correction is magnified until its longest arrow is as long as CFG's; the title gives the factor.
     """
 
-    side: int = 9  # points a side
+    side: int = 9  # points per side
     label: int = 3
-    least: float = 0.5  # noise levels below are not drawn: nearly nothing is decided there any more
-    group: str = ""  # which group; the first, if none is named
+    least: float = 0.5  # lower noise levels are not drawn: little is decided there
+    group: str = ""  # default: the first
 
     @property
     def alt(self) -> str:
@@ -40,8 +39,8 @@ class Vectors:
         from s2g.experiments.studies.probed import probe
 
         arrays: dict[str, np.ndarray] = {}
-        for (group, row), place in first_runs(rows, runs).items():
-            run, study = runs[place], read_study("directions", rows[place].study)
+        for (group, row), index in first_runs(rows, runs).items():
+            run, study = runs[index], read_study("directions", rows[index].study)
             assert isinstance(study, Directions)
             if group != (self.group or next(iter(profile.groups))) or study.level < self.least:
                 continue
@@ -50,9 +49,9 @@ class Vectors:
             wide = 2 * np.sqrt(((1 - level) * truth["std"]) ** 2 + level**2)  # two deviations of the noised mode
             steps = np.linspace(-1, 1, self.side)
             x = (1 - level) * mean + wide * np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)
-            found = probe(run, x, level, np.full(len(x), self.label))
-            push, correction = vectors(found, run)
-            parts = {"points": x, "cond": found.cond, "push": push, "correction": correction, "exact": found.exact_cond}
+            probed = probe(run, x, level, np.full(len(x), self.label))
+            push, correction = vectors(probed, run)
+            parts = {"points": x, "cond": probed.cond, "push": push, "correction": correction, "exact": probed.exact_cond}
             arrays |= {f"{group}/{row}/{name}": value.astype(np.float32) for name, value in parts.items()}
             arrays |= {f"{group}/{row}/{name}": value for name, value in truth.items()}
             arrays[f"{group}/{row}/level"] = np.array(level)
@@ -80,7 +79,7 @@ class Vectors:
             heights = noised.density(grid, self.label).reshape(121, 121)
             rings = [heights.max() * np.exp(-(k**2) / 2) for k in (2, 1)]
             axis.contourf(*side, heights, [*rings, 2 * heights.max()], colors=["#EEEEEE", "#DDDDDD"])
-            # All arrows of a panel are in one scale, but for the correction's stated factor.
+            # All arrows of a panel have one scale, times the stated factor for the correction.
             longest, longest_of_ours = (max(np.linalg.norm(part, axis=1).max(), 1e-9) for part in (push, correction))
             scale = 1.3 * (x[1, 0] - x[0, 0]) / longest
             times = float(f"{longest / longest_of_ours:.2g}")
@@ -89,9 +88,9 @@ class Vectors:
                 (exact - cond - push, COLOURS[6], "the way back to the exact estimate"),
                 (times * correction, COLOURS[1], "S²'s correction, magnified"),
             )
-            for vector, colour, said in arrows:
+            for vector, colour, legend in arrows:
                 axis.quiver(
-                    *x.T, *(scale * vector).T, color=colour, label=said, angles="xy", scale_units="xy", scale=1, width=0.006
+                    *x.T, *(scale * vector).T, color=colour, label=legend, angles="xy", scale_units="xy", scale=1, width=0.006
                 )
             centre = (1 - level) * mixture.of(self.label)
             axis.plot(centre[:, 0], centre[:, 1], "+", color="#000000", markersize=8)
