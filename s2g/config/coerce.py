@@ -1,4 +1,4 @@
-"""Values as users type them, to the types the dataclasses declare; what does not fit is named by its key."""
+"""Convert values that users type to the types that the dataclasses declare."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WORDS = {int: "a whole number", float: "a number", str: "a word", bool: "true or
 
 
 def coerce(kind: Any, value: Any, key: str) -> Any:
-    """`value` as `kind` (int, float, str, bool, X | None, tuple[X, ...], Mapping); UserError naming `key` if it is none."""
+    """Return `value` as `kind` (int, float, str, bool, X | None, tuple[X, ...], Mapping); else a UserError names `key`."""
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
         inner = [part for part in get_args(kind) if part is not type(None)]
@@ -39,18 +39,18 @@ def coerce(kind: Any, value: Any, key: str) -> Any:
 
 
 def int_or_none(value: float) -> int | None:
-    """The whole number that `value` is, or None."""
+    """Return `value` as an int if it is a whole number, else None."""
     return int(value) if math.isfinite(value) else None
 
 
 def at_least(value: float, least: float, key: str) -> None:
-    """UserError unless value >= least."""
+    """Raise UserError unless value >= least."""
     if value < least:
         raise UserError(f"{key} = {value}", allowed=f"{least} or more")
 
 
 def only(known: Mapping[str, Any] | set[str], given: Mapping[str, Any], key: str) -> None:
-    """UserError with the nearest name if `given` holds a key that is not known."""
+    """Raise UserError with the nearest name if `given` holds an unknown key."""
     for name in given:
         if name not in known:
             raise no_such_key(f"{key}.{name}" if key else name, known)

@@ -1,4 +1,4 @@
-"""Where a network's weights are, as a user types it: a file, a folder, a repository on the hub, or drawn at random."""
+"""Parse and find weights as users type them: a file, a folder, a repository of the hub, or random."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ DECODER_FILES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model
 
 
 def random_seed(typed: str) -> int | None:
-    """The seed of "random" or "random:SEED"; None for anything else."""
+    """Return the seed of "random" or "random:SEED"; None for anything else."""
     found = RANDOM.fullmatch(typed)
     return None if found is None else int(found[1] or 0)
 
 
 def decoder_folder(typed: str, key: str) -> Path:
-    """The folder of a decoder in diffusers' layout: `typed` itself, or where the hub's cache holds that repository.
+    """Return the folder of a decoder in diffusers' layout: `typed` itself, or that repository in the hub's cache.
 
-    Nothing is fetched; UserError says how to.
+    Nothing is downloaded; the UserError says how to.
     """
     folder, repository = Path(typed).expanduser(), REPOSITORY.fullmatch(typed) is not None
     cached = None if folder.is_dir() or not repository else hub.snapshot(typed)
@@ -43,14 +43,14 @@ def decoder_folder(typed: str, key: str) -> Path:
 
 
 def decoder_sha256(folder: Path) -> str:
-    """A hash of what determines what a decoder does: its config.json and its weights."""
+    """Return a hash of a decoder's config.json and weights."""
     weights = next(folder / name for name in DECODER_FILES if (folder / name).is_file())
     both = "".join(content_hash(path) for path in (folder / "config.json", weights))
     return hashlib.sha256(both.encode()).hexdigest()
 
 
 def folder_of(typed: str) -> Path | None:
-    """A folder, or where the hub's cache holds the repository of that name; None where neither is. Nothing is fetched."""
+    """Return a folder, or that repository in the hub's cache; None if there is neither. Nothing is downloaded."""
     folder = Path(typed).expanduser()
     if folder.is_dir():
         return folder

@@ -1,1 +1,1 @@
-"""One adapter per model family, all of the same shape; signs and time are flipped at their door and nowhere else."""
+"""One adapter per model family, all with the same interface; only adapters convert signs and time."""

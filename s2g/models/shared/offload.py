@@ -1,4 +1,4 @@
-"""Where a pipeline's parts are while they are not used: on the device, or in main memory until their turn."""
+"""Keep a pipeline's parts on the device, or in main memory until they are used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import nn
 
 
 class Offload:
-    """Moves parts of a model; with `resident` all are put on the device at once, with `offload` one is there at a time."""
+    """Moves parts of a model: with `resident` all are on the device, with `offload` one at a time."""
 
     def __init__(self, device: torch.device, policy: str, *parts: nn.Module) -> None:
         self.device, self.policy = device, policy
@@ -17,7 +17,7 @@ class Offload:
                 self._move(part, device)
 
     def use(self, part: nn.Module) -> nn.Module:
-        """The part, on the device."""
+        """Return the part after moving it to the device."""
         if self.policy == "offload" and self.here is not part:
             if self.here is not None:
                 self._move(self.here, torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""Silence of the libraries that load pipelines: what matters is said by us."""
+"""Silence diffusers and transformers while they load pipelines; s2g reports what matters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Neither progress bars nor advice of diffusers and transformers, nor their notes on arguments of later versions."""
+    """Suppress progress bars, advice and deprecation warnings of diffusers and transformers."""
     from diffusers.utils import logging as of_diffusers
     from transformers.utils import logging as of_transformers
 
