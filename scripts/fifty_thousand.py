@@ -14,8 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -23,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from imagenet_fake import MODEL, register
 
 from s2g.cli.commands.export import export
-from s2g.config.schema import ExecutorConfig, config_dir
+from s2g.config.compose import compose_config
+from s2g.config.schema import ExecutorConfig
 from s2g.engine.environment import machine
 from s2g.engine.execute import execute
 from s2g.engine.executors.local import LocalExecutor
@@ -36,8 +35,7 @@ from s2g.store.verify import examine
 
 def run_of(*overrides: str) -> Run:
     """The run a command line means."""
-    with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
-        return resolve(OmegaConf.to_container(compose("run", list(overrides)), resolve=True))[0]  # type: ignore[arg-type]
+    return resolve(compose_config(*overrides))[0]
 
 
 def made(run: Run, root: Path) -> int:

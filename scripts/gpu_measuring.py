@@ -18,10 +18,9 @@ from statistics import median
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from s2g.config.schema import CHECKOUT, config_dir
+from s2g.config.compose import compose_config
+from s2g.config.schema import CHECKOUT
 from s2g.engine.environment import machine
 from s2g.engine.memory import begin_peak, peak
 from s2g.engine.run import Outline, outline
@@ -94,9 +93,7 @@ def asked(
 
 def run_of(*typed: str) -> Outline:
     """A run's model, sampler and guidance, as a user would type it."""
-    with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
-        raw: Any = OmegaConf.to_container(compose("run", overrides=list(typed)), resolve=True)
-    return outline(raw)
+    return outline(compose_config(*typed))
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:

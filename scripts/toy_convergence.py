@@ -7,15 +7,11 @@ Mean distance of end points from those of Heun at 800 steps, on the line, withou
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from rich.console import Console
 
-from s2g.config.schema import config_dir
+from s2g.config.compose import compose_config
 from s2g.engine.run import Run, resolve
 from s2g.engine.trajectory import trajectories
 from s2g.report.tables import console_table
@@ -25,9 +21,7 @@ STEPS = (10, 20, 40, 80, 160)
 
 def run_of(*overrides: str) -> Run:
     """The run that a command line means."""
-    with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
-        raw: Any = OmegaConf.to_container(compose("run", overrides=list(overrides)), resolve=True)
-    return resolve(raw)[0]
+    return resolve(compose_config(*overrides))[0]
 
 
 def ends(model: str, sampler: str, steps: int, count: int = 128) -> np.ndarray:

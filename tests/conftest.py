@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from s2g.config.schema import config_dir
+from s2g.config.compose import compose_unresolved, plain_data
 from s2g.engine.run import Run, resolve
 
 
@@ -34,8 +33,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @functools.cache
 def _compose(overrides: tuple[str, ...]) -> DictConfig:
     """Compose once per command line: Hydra takes 0.1 s, and many tests ask for the same run."""
-    with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
-        return compose("run", overrides=list(overrides))
+    return compose_unresolved(overrides)
 
 
 @pytest.fixture
@@ -43,9 +41,7 @@ def composed() -> Callable[..., dict[str, Any]]:
     """composed("guidance=s2", "guidance.omega=0.5"): the plain configuration that command line means."""
 
     def make(*overrides: str) -> dict[str, Any]:
-        config = OmegaConf.to_container(_compose(overrides), resolve=True)
-        assert isinstance(config, dict)
-        return {str(key): value for key, value in config.items()}
+        return plain_data(_compose(overrides))
 
     return make
 

@@ -1,4 +1,4 @@
-"""`python run.py` and `s2g run`: compose a configuration with Hydra, check it, run it, score it, print the result."""
+"""`python run.py` and `s2g run`: compose with Hydra, sample what is missing, score, print."""
 
 from __future__ import annotations
 
@@ -14,37 +14,36 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from s2g.config.compose import COMPOSITION_ERRORS, explain_composition
 from s2g.config.schema import ExecutorConfig, config_dir
-from s2g.errors import KNOWN, DamageError, IsolatedError, UnitsFailedError, UserError, no_such_key, unknown
+from s2g.engine.pool import Pool
+from s2g.errors import KNOWN, DamageError, IsolatedError, UnitsFailedError, UserError
 from s2g.io.interrupt import STOPPED, uninterrupted
 
 
 @dataclass
 class Session:
-    """One command line: the executors that the runs of a sweep share, their results and their errors."""
+    """State of one command line: worker pools, results and errors of all runs of a sweep."""
 
     console: Console
     stack: ExitStack = field(default_factory=ExitStack)
-    executors: dict[ExecutorConfig, Any] = field(default_factory=dict)
+    pools: dict[ExecutorConfig, Pool] = field(default_factory=dict)
     rows: list[tuple[dict[str, str], Any]] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
-    def executor(self, config: ExecutorConfig) -> Any:
-        """Return the pool for this configuration, started once."""
-        from s2g.engine.executors.local import LocalExecutor
-
-        if config not in self.executors:
-            self.executors[config] = self.stack.enter_context(LocalExecutor(config))
-        return self.executors[config]
+    def pool(self, config: ExecutorConfig) -> Pool:
+        """Return the workers of this configuration, shared by every run of the sweep that has it."""
+        if config not in self.pools:
+            self.pools[config] = self.stack.enter_context(Pool(config=config))
+        return self.pools[config]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; return 0 (done), 1 (failed while running), 2 (user error) or 130 (interrupted)."""
+    """Run a command line; return 0 on success, 1 on a failure, 2 on a user's mistake, 130 on an interrupt."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of Hydra's own report
     # SIGTERM is what a cluster sends before it kills: stop as for Ctrl-C.
     handled = signal.signal(signal.SIGTERM, _terminated) if current_thread() is main_thread() else None
@@ -58,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from s2g.report.sweep import show_sweep
 
             show_sweep(session.rows, session.console)
-    except (HydraException, OmegaConfBaseException, OSError) as error:
+    except (*COMPOSITION_ERRORS, OSError) as error:
         session.errors.append(error)
     except ValueError as error:
         if "Config group override" not in str(error):  # Hydra's word for guidance=null
@@ -72,14 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.argv = before
         if handled is not None:
             signal.signal(signal.SIGTERM, handled)
-    for said in dict.fromkeys(explain(error) for error in session.errors):
-        print(f"error: {said}", file=sys.stderr)
+    for message in dict.fromkeys(explain(error) for error in session.errors):
+        print(f"error: {message}", file=sys.stderr)
     return min((exit_code(error) for error in session.errors), default=0)
 
 
 def exit_code(error: Exception) -> int:
-    """Return 2 for a user error, 1 for a failure while running."""
-    asked = isinstance(error, UserError | HydraException | OmegaConfBaseException) and not isinstance(error, DamageError)
+    """Return 2 for a user's mistake, 1 for a failure."""
+    asked = isinstance(error, (UserError, *COMPOSITION_ERRORS)) and not isinstance(error, DamageError)
     return 2 if asked else 1
 
 
@@ -88,7 +87,7 @@ def _terminated(number: int, frame: Any) -> None:
 
 
 def job(composed: DictConfig, session: Session) -> None:
-    """Run one configuration; keep its error, so that the other runs of a sweep continue."""
+    """Run one configuration; keep its error so that the other runs of a sweep go on."""
     try:
         one(composed, session)
     except KNOWN as error:
@@ -96,52 +95,41 @@ def job(composed: DictConfig, session: Session) -> None:
 
 
 def one(composed: DictConfig, session: Session) -> None:
-    """Plan a run, or sample its missing units, score it and print the result."""
+    """Sample what a run is missing, score it, print it; with plan=true print its plan only."""
     from s2g.engine.run import RANDOM, resolve
+    from s2g.experiments.produce import sampled
     from s2g.integrations.wandb.run_log import log_run, read_logger
-    from s2g.scoring.score import score
-    from s2g.scoring.scoring_pool import Crew
-    from s2g.store.locks import in_use
     from s2g.store.store import Store
 
     raw = OmegaConf.to_container(composed, resolve=True)
     assert isinstance(raw, dict)
     if raw.get("plan") is True:
         with uninterrupted():
-            from s2g.experiments.planning import show_run_plan
+            from s2g.report.show_plan import show_run_plan
         read_logger(raw["logger"])
         show_run_plan(raw, str(raw["runs"]), session.console)  # type: ignore[arg-type]
         return
     run, executor_config, settings = resolve(raw, fetching=True)  # type: ignore[arg-type]
     logger = read_logger(raw["logger"])
     store = Store.of(run, settings.runs)
-    store.begin(run, executor_config.reuse)
-    made = 0
-    with in_use(store.folder):
-        if store.missing(run):
-            with uninterrupted():
-                from s2g.engine.execute import execute  # loads torch, which a fully stored run does not need
-
-            executor = session.executor(executor_config)
-            done = execute([run], settings.runs, executor, executor_config.reuse, session.console)
-            done.check(run)
-            made = done.items
+    with sampled([run], settings.runs, session.pool(executor_config), session.console) as samples:
         try:
-            result = score(run, store, Crew(lambda: session.executor(executor_config), session.console))
-        except UserError:  # what a run of random weights lacks is said now, not before it
-            session.console.print(f"{made} items made now, {run.num} kept, none scored: {store.shown()}", soft_wrap=True)
+            (result,) = samples.scores()
+        except UserError:  # known only now for random weights, which a scorer may refuse
+            text = f"{samples.made} items made now, {run.num} kept, none scored: {store.shown()}"
+            session.console.print(text, soft_wrap=True)
             if run.random:
                 session.console.print(RANDOM, soft_wrap=True)
             raise
     overrides = dict(text.split("=", 1) for text in HydraConfig.get().overrides.task if "=" in text)
     session.rows.append((overrides, result))
-    show_result(session.console, result, store, made)
+    show_result(session.console, result, store, samples.made)
     if logger is not None:
         session.console.print(log_run(logger, result, store), soft_wrap=True)
 
 
 def show_result(console: Console, result: Any, store: Any, made: int) -> None:
-    """Print a run's scores, its cost and its folder."""
+    """Print the scores of one run, its cost, and its folder."""
     from s2g.engine.run import RANDOM
     from s2g.report.tables import console_table, cost_line, heading, scale_line, with_interval
 
@@ -166,14 +154,14 @@ def show_result(console: Console, result: Any, store: Any, made: int) -> None:
 
 
 def over(result: Any) -> str:
-    """Return the number and kind of samples behind the intervals, as text."""
+    """Return what the intervals are over: units, or prompts for a bench that clusters by prompt."""
     if hasattr(result.run.bench, "clusters"):
         return f"{next(iter(result.estimates.values())).units} prompts"
     return f"{len(result.run.units)} units"
 
 
 def explain(error: Exception) -> str:
-    """Return an error's message; errors of Hydra, OmegaConf and the system in our form: key, value, allowed, what to do."""
+    """Return an error as a message in our form: key, value, allowed values, next command."""
     if isinstance(error, UserError | UnitsFailedError | IsolatedError):
         return str(error)
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
@@ -185,17 +173,4 @@ def explain(error: Exception) -> str:
         else:
             todo = "the same command goes on from what is stored"
         return f"{where}: {error.strerror or error}\n  do: {todo}"
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
-        group, _, name = error.missing_cfg_file.partition("/")
-        return str(unknown(group, name, error.options, todo="s2g ls lists what there is"))
-    cause = error.__cause__
-    if isinstance(error, ConfigCompositionException) and isinstance(cause, OmegaConfBaseException):
-        key, parent = str(cause.full_key or ""), cause.parent_node
-        known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
-        if known and key.rpartition(".")[2] not in known:
-            return str(no_such_key(key, [name for name in known if name != "name"]))
-    if isinstance(error, OverrideParseException):
-        example = "guidance.omega=0.3, or several with -m: guidance.omega=0.1,0.25"
-        return f"{error.override}: cannot be read\n  allowed: key=value, e.g. {example}"
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return "\n  ".join(lines[:3]) + "\n  do: python run.py --help lists groups and keys"
+    return explain_composition(error)

@@ -130,6 +130,15 @@ STUDIES = Registry(
         ),
     },
 )
+DRAWINGS = Registry(
+    "drawing.kind",
+    {
+        "samples": Entry("s2g.report.drawings.samples:Samples", "points of a mixture with the truth behind them"),
+        "paths": Entry("s2g.report.drawings.paths:Paths", "trajectories of points from noise to data, in one dimension"),
+        "vectors": Entry("s2g.report.drawings.vectors:Vectors", "CFG's push and S2's correction as vectors in the plane"),
+        "embedding": Entry("s2g.report.drawings.embedding:Embedding", "t-SNE of features of generated and real images"),
+    },
+)
 BENCHES = Registry(
     "bench",
     {

@@ -1,4 +1,4 @@
-"""Workers that are started when the first of them is needed: what is stored or known already asks for none."""
+"""Lazy pool of worker processes: started when the first unit or score is missing."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:  # it loads torch
 
 
 class Pool:
-    """Worker processes, started when the first unit is missing and shared by everything made after it; a context manager."""
+    """Worker processes that all runs of a command share; a context manager that stops them at its end."""
 
-    def __init__(self, workers: int | None) -> None:
-        self.workers = workers
+    def __init__(self, workers: int | None = None, config: ExecutorConfig | None = None) -> None:
+        self.config = config or ExecutorConfig(workers=workers)
         self._stack = ExitStack()
         self._executor: LocalExecutor | None = None
 
@@ -29,9 +29,9 @@ class Pool:
 
     @property
     def executor(self) -> LocalExecutor:
-        """The workers; torch is loaded here, and not for what is stored already."""
+        """The workers, started on first use; this imports torch, which a command that finds everything stored never needs."""
         if self._executor is None:
             with uninterrupted():
                 from s2g.engine.executors.local import LocalExecutor
-            self._executor = self._stack.enter_context(LocalExecutor(ExecutorConfig(workers=self.workers)))
+            self._executor = self._stack.enter_context(LocalExecutor(self.config))
         return self._executor

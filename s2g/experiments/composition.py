@@ -1,33 +1,24 @@
-"""Rows of tables to configurations, as `python run.py` would compose them."""
+"""Compose the configuration of a table's row as `python run.py` would, most rows without calling Hydra."""
 
 from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import OmegaConf
 
+from s2g.config.compose import COMPOSITION_ERRORS, compose_config, compose_unresolved, explain_composition, plain_data
 from s2g.config.schema import config_dir
 from s2g.engine.run import GROUPS
 from s2g.errors import MissingError, NotBuiltError, UserError, lacks
 from s2g.experiments.specification import RunSpec, word
 
-WORDS = {"true", "false", "null", "nan", "inf"}  # which Hydra takes for something else than a word
-
-
-@contextmanager
-def composing() -> Iterator[None]:
-    """Configurations can be composed inside."""
-    with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
-        yield
+LITERALS = {"true", "false", "null", "nan", "inf"}  # Hydra reads these as other than strings
 
 
 @contextmanager
@@ -41,11 +32,11 @@ def named(spec: RunSpec) -> Iterator[None]:
         raise kind(f"{spec.where}: row {spec.row}: {error}" if spec.where else str(error)) from error
 
 
-def composed(spec: RunSpec) -> dict[str, Any]:
-    """A row's configuration; inside `composing`. UserError as for the command line it stands for.
+def compose_row(spec: RunSpec) -> dict[str, Any]:
+    """Return a row's configuration; UserError as for the command line it stands for.
 
-    Hydra takes a tenth of a second for each, and a table has dozens that differ in a number: what the groups come to is
-    composed once and plain values are put into a copy. Whatever is not a plain value of a key that is there, Hydra composes.
+    Hydra takes a tenth of a second per row, and a table has dozens of rows that differ in a number: each choice of groups is
+    composed once and plain values are set in a copy. Anything but a plain value of an existing key goes through Hydra.
     """
     try:
         chosen = {key: value for key, value in spec.set.items() if key in GROUPS}
@@ -55,12 +46,10 @@ def composed(spec: RunSpec) -> dict[str, Any]:
             chosen |= {key: rest.pop(key) for key in list(rest) if key in read}
             groups, read = _groups(config_dir(), _typed(chosen))
         raw = copy.deepcopy(groups)
-        return raw if all(_put(raw, key, value) for key, value in rest.items()) else _whole(spec.overrides)
-    except (HydraException, OmegaConfBaseException) as error:
-        from s2g.cli.run import explain
-
+        return raw if all(_put(raw, key, value) for key, value in rest.items()) else compose_config(*spec.overrides)
+    except COMPOSITION_ERRORS as error:
         with named(spec):
-            raise UserError(explain(error)) from error
+            raise UserError(explain_composition(error)) from error
 
 
 def _typed(chosen: Mapping[str, Any]) -> tuple[str, ...]:
@@ -68,38 +57,29 @@ def _typed(chosen: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _put(raw: dict[str, Any], key: str, value: Any) -> bool:
-    """Set a key that is there to a plain value; False, with nothing set, for anything else."""
+    """Set an existing key to a plain value; return False, with nothing set, for anything else."""
     *path, last = key.split(".")
-    inside: Any = raw
+    parent: Any = raw
     for name in path:
-        inside = inside.get(name) if isinstance(inside, Mapping) else None
-    if not isinstance(inside, dict) or last not in inside or isinstance(inside[last], Mapping) or not _plain(value):
+        parent = parent.get(name) if isinstance(parent, Mapping) else None
+    if not isinstance(parent, dict) or last not in parent or isinstance(parent[last], Mapping) or not _plain(value):
         return False
-    inside[last] = copy.deepcopy(value)
+    parent[last] = copy.deepcopy(value)
     return True
 
 
 def _plain(value: Any) -> bool:
-    """Whether Hydra reads what we would type as the very same value."""
+    """Return whether Hydra would read the typed value as the same value."""
     if isinstance(value, list):
         return all(_plain(item) for item in value)
     if isinstance(value, str):
-        return value.isidentifier() and value.lower() not in WORDS
+        return value.isidentifier() and value.lower() not in LITERALS
     return value is None or isinstance(value, bool | int | float)
 
 
 @cache
-def _groups(place: Path, choices: tuple[str, ...]) -> tuple[dict[str, Any], frozenset[str]]:
-    """What the choice of groups alone comes to, and the keys that others are made of; `place` is where they are read from."""
-    config = compose("run", overrides=list(choices))
+def _groups(folder: Path, choices: tuple[str, ...]) -> tuple[dict[str, Any], frozenset[str]]:
+    """Return what a choice of groups composes, and the keys its interpolations read; `folder` keys the cache."""
+    config = compose_unresolved(choices)
     unresolved = OmegaConf.to_yaml(config, resolve=False)
-    return _plain_data(config), frozenset(re.findall(r"\$\{(?:[\w.]+:)?([\w.]+)", unresolved))
-
-
-def _whole(overrides: Sequence[str]) -> dict[str, Any]:
-    return _plain_data(compose("run", overrides=list(overrides)))
-
-
-def _plain_data(config: DictConfig) -> dict[str, Any]:
-    raw: Any = OmegaConf.to_container(config, resolve=True)
-    return raw
+    return plain_data(config), frozenset(re.findall(r"\$\{(?:[\w.]+:)?([\w.]+)", unresolved))

@@ -11,7 +11,7 @@ import numpy as np
 from s2g.engine.bench import Metric, PlannedBench
 from s2g.engine.run import Outline, Run, outline
 from s2g.errors import unknown
-from s2g.experiments.composition import composed, composing, named
+from s2g.experiments.composition import compose_row, named
 from s2g.experiments.pooled import apart, pooled, scaled
 from s2g.experiments.results import RUN, Cell, ResultRow, numbers
 from s2g.experiments.specification import Profile, RunSpec
@@ -26,14 +26,13 @@ from s2g.store.store import Store
 def columns_of(profile: Profile, rows: Sequence[RunSpec]) -> dict[str, dict[str, Any]]:
     """Label, direction and digits of each column, as its bench says; UserError for a metric that it has not."""
     found, benches = {}, {}
-    with composing():
-        for spec in rows:
-            if spec.bench not in benches:
-                raw = composed(spec)
-                with named(spec):
-                    bench = outline(raw).bench
-                known = bench.columns if isinstance(bench, PlannedBench) else {m.name: m for m in bench.metrics}
-                benches[spec.bench] = {**known, **LIKENESS, **WAYS}
+    for spec in rows:
+        if spec.bench not in benches:
+            raw = compose_row(spec)
+            with named(spec):
+                bench = outline(raw).bench
+            known = bench.columns if isinstance(bench, PlannedBench) else {m.name: m for m in bench.metrics}
+            benches[spec.bench] = {**known, **LIKENESS, **WAYS}
     for name, column in profile.columns.items():
         known = benches[column.bench or rows[0].bench]
         if column.metric not in known:

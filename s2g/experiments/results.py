@@ -19,6 +19,7 @@ from typing import Any
 
 from s2g.config.schema import read
 from s2g.errors import UserError
+from s2g.experiments.specification import command_of
 from s2g.io.atomic import write_json
 from s2g.metrics.statistics import Estimate
 
@@ -86,7 +87,7 @@ class Results:
     @staticmethod
     def load(path: Path, columns: Iterable[str] = ()) -> Results:
         """UserError for a file that is no result of this version, or has not all of the columns that are wanted."""
-        again = f"make {path.stem.partition('-')[0]}"
+        again = command_of(path.stem.rpartition("-")[0])
         try:
             raw = json.loads(path.read_text())
         except FileNotFoundError as error:

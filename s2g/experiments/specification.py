@@ -14,6 +14,7 @@ printed                             instead of profiles: why there is nothing to
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -23,6 +24,7 @@ from s2g.config.coerce import at_least
 from s2g.errors import UserError, unknown
 
 PROFILES = ("tiny", "paper")
+KINDS = ("table", "fig", "eq")  # tables and figures of the paper, and equations put to the test
 STUDY = "study."  # before the knobs of a study
 Setting = Mapping[str, Any]  # configuration key -> value, as typed on a command line
 
@@ -140,7 +142,7 @@ class ExperimentSpec:
         if self.only_printed:
             raise UserError(
                 f"{self.name}: there is nothing to run: {self.only_printed}",
-                todo=f"make {self.name} prints the paper's numbers",
+                todo=f"{command_of(self.name)} prints the paper's numbers",
             )
         if name not in self.profiles:
             raise unknown("PROFILE", name, self.profiles)
@@ -174,6 +176,19 @@ class RunSpec:
     def overrides(self) -> list[str]:
         """What follows `python run.py`."""
         return [f"{key}={word(value)}" for key, value in self.set.items()]
+
+
+def paper_number(name: str) -> tuple[int, int] | None:
+    """Return (kind, number) of an experiment of the paper from its name (table1, fig7a, eq14); None for a user's own."""
+    match = re.fullmatch(rf"({'|'.join(KINDS)})(\d+)[a-z]?", name)
+    return None if match is None else (KINDS.index(match[1]), int(match[2]))
+
+
+def command_of(name: str, profile: str = "tiny") -> str:
+    """Return the command that makes an experiment: the paper's have a make target."""
+    if paper_number(name) is None:
+        return f"s2g table {name}" + (f" --profile {profile}" if profile != "tiny" else "")
+    return f"make {name}" + (f" PROFILE={profile}" if profile != "tiny" else "")
 
 
 def run_specs(profile: Profile) -> list[RunSpec]:

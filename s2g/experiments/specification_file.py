@@ -1,4 +1,4 @@
-"""Tables and figures read from experiments/*.yaml, checked against themselves."""
+"""Read experiments/*.yaml into an ExperimentSpec and check it for consistency."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from s2g.config.coerce import only
+from s2g.config.registry import DRAWINGS
+from s2g.config.schema import read
 from s2g.errors import UserError, unknown
 from s2g.experiments.pooled import STATISTICS
 from s2g.experiments.specification import (
+    KINDS,
     PROFILES,
     Column,
     ExperimentSpec,
@@ -21,18 +25,18 @@ from s2g.experiments.specification import (
     Profile,
     RowSpec,
     Setting,
+    paper_number,
     points,
     word,
 )
 from s2g.experiments.yaml_lines import Located
-from s2g.report.drawing import read_drawing
 
 PARTS = {"title", "source", "notes", "remarks", "columns", "paper", "rows", "against", "profiles", "printed", "study"}
-KINDS = ("table", "fig", "eq")  # tables and figures of the paper, and equations put to the test
+TUNED = re.compile(r"^tune:", re.M)  # of a file for s2g tune
 
 
 def read_experiment(path: Path) -> ExperimentSpec:
-    """A table's or figure's YAML, checked against itself; UserError with file and line for what makes no sense."""
+    """Read and check one experiment's YAML; UserError with file and line for a mistake."""
     file = Located.of(path)
     raw = dict(file.content)
     with file.at():
@@ -64,26 +68,46 @@ def read_experiment(path: Path) -> ExperimentSpec:
 
 
 def find_experiment(folder: Path, name: str) -> ExperimentSpec:
-    """folder/NAME.yaml; UserError with the nearest name if there is none."""
+    """Read folder/NAME.yaml, or the file if `name` is a path to one; UserError with the nearest name if there is none."""
+    if is_path(name):
+        return read_experiment(Path(name))
     names = experiment_names(folder)
     if name not in names:
         raise unknown("experiment", name, names, todo="experiments are read from a checkout" if not names else "")
     return read_experiment(folder / f"{name}.yaml")
 
 
-def panels(folder: Path, name: str) -> list[str]:
-    """NAME itself, or where there is none, its panels: fig7 is fig7a, fig7b, ...; UserError if there is neither."""
-    known = experiment_names(folder)
-    parts = [known_name for known_name in known if known_name[:-1] == name and known_name[-1].isalpha()]
-    if name in known or not parts:
-        return [find_experiment(folder, name).name]
+def is_path(name: str) -> bool:
+    """Return whether an experiment is given as a path instead of a name."""
+    return name.endswith((".yaml", ".yml"))
+
+
+def expand_panels(folder: Path, name: str) -> list[str]:
+    """Return the name, or the panels of a figure without a file (fig7: fig7a, fig7b, ...); UserError if there are none."""
+    names = experiment_names(folder)
+    parts = [other for other in names if other[:-1] == name and paper_number(other) is not None]
+    if is_path(name) or name in names or not parts:
+        find_experiment(folder, name)
+        return [name]
     return parts
 
 
 def experiment_names(folder: Path) -> list[str]:
-    """Names of the tables and figures there are, by number: table1, ..., fig7a, ..."""
-    names = (path.stem for pattern in ("table*.yaml", "fig*.yaml", "eq*.yaml") for path in folder.glob(pattern))
-    return sorted(names, key=lambda name: (KINDS.index(re.sub(r"\d.*", "", name)), int(re.sub(r"\D", "", name) or 0), name))
+    """Return the names of all experiments in a folder: the paper's by number (table1, ..., fig7a, ...), then others by name.
+
+    Any .yaml is one, but for claims.yaml, knobs that were chosen, and files that say how knobs are tuned (s2g tune).
+    """
+    paths = [path for path in folder.glob("*.yaml") if path.name != "claims.yaml" and not path.stem.endswith(".chosen")]
+    names = [path.stem for path in paths if not TUNED.search(path.read_text())]
+    last = (len(KINDS), 0)
+    return sorted(names, key=lambda name: (paper_number(name) or last, name))
+
+
+def load_drawing(raw: Mapping[str, Any]) -> Any:
+    """Return a drawing (s2g/report/drawing.py) from its YAML; UserError for a kind or knob that does not exist."""
+    if "kind" not in raw:
+        raise UserError("drawing.kind: missing", allowed=", ".join(DRAWINGS))
+    return read(DRAWINGS.load(str(raw["kind"])), {key: value for key, value in raw.items() if key != "kind"}, "drawing")
 
 
 def _profile(
@@ -125,7 +149,7 @@ def _profile(
     drawing = about.get("drawing")
     if drawing is not None:
         with file.at(*place, "drawing"):
-            read_drawing(drawing)
+            load_drawing(drawing)
     for column in plot.y if plot else ():
         with file.at(*place, "plot"):
             if column not in shown:

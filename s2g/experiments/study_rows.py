@@ -11,12 +11,12 @@ from s2g.errors import unknown
 from s2g.experiments.composition import named
 from s2g.experiments.measure import keys_of
 from s2g.experiments.results import RUN, Cell, ResultRow
-from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec
+from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec, command_of
 from s2g.experiments.studies.study import read_study
 from s2g.metrics.statistics import over_seeds
 
 
-def study_columns(experiment: ExperimentSpec, profile: Profile, rows: Sequence[RunSpec]) -> dict[str, dict[str, Any]]:
+def study_columns(profile: Profile, rows: Sequence[RunSpec]) -> dict[str, dict[str, Any]]:
     """Label, direction and digits of each column; UserError for a quantity that the study has not."""
     known = read_study(profile.study, rows[0].study).quantities
     found = {}
@@ -61,7 +61,7 @@ def measure_study(
             group,
             row,
             rows[at[0]].label,
-            f"make {experiment.name}",
+            command_of(experiment.name),
             RUN if len(have) == len(at) else why[next(place for place in at if place in why)],
             keys_of(rows, {place: runs[place] for place in have}),
             profile.reference(row),

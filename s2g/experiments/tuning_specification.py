@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from s2g.config.coerce import coerce, only
-from s2g.config.schema import config_dir, read
+from s2g.config.compose import compose_config
+from s2g.config.schema import read
 from s2g.engine.run import Run, resolve
 from s2g.errors import UserError, unknown
-from s2g.experiments.trained import trained
+from s2g.experiments.produce import require_trained
 
 Knobs = Mapping[str, Any]
 MATCHES = ("nfe", "flops", "scale")
@@ -66,11 +66,10 @@ class TuningSpec:
     def run(self, guidance: str, knobs: Knobs, part: Part, num: int | None = None, sampler: Knobs | None = None) -> Run:
         """The run `python run.py model=... guidance=... guidance.KNOB=... seed=... num=...` would make."""
         overrides = [f"model={self.model}", f"guidance={guidance}", f"bench={self.bench}"]
-        with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
-            raw: Any = OmegaConf.to_container(compose("run", overrides=overrides), resolve=True)
+        raw = compose_config(*overrides)
         raw["guidance"] |= knobs
         raw["sampler"] |= {**self.sampler, **(sampler or {})}
-        return trained(resolve({**raw, "seed": part.seed, "num": num or part.num})[0])
+        return require_trained(resolve({**raw, "seed": part.seed, "num": num or part.num})[0])
 
 
 def read_tuning(path: Path) -> TuningSpec:

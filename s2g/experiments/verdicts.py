@@ -1,8 +1,7 @@
-"""Claims judged: verdicts with the numbers they rest on, from results alone."""
+"""Judge claims from stored results: a verdict and the numbers it rests on."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -10,15 +9,10 @@ from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from s2g.errors import UserError
-from s2g.experiments.claims import Check, Claim, read_claims, rows_of, tiers
+from s2g.experiments.claims import Check, Claim, rows_of, tiers
 from s2g.experiments.results import ResultRow, Results
-from s2g.experiments.specification import PROFILES, ExperimentSpec
+from s2g.experiments.specification import ExperimentSpec
 from s2g.experiments.specification_file import find_experiment
-from s2g.io.atomic import write_bytes
-from s2g.report.tables import console_table, markdown_table
 
 
 class Verdict(StrEnum):
@@ -172,43 +166,3 @@ def _beside(column: str, *rows: ResultRow | None) -> str:
 def _interval(of: Mapping[str, Any], digits: int, sign: str = "+") -> str:
     value = f"{of['value']:{sign}.{digits}f}"
     return value if of["low"] is None else f"{value} [{of['low']:{sign}.{digits}f}, {of['high']:{sign}.{digits}f}]"
-
-
-def show_claims(folder: Path, out: Path, console: Console) -> None:
-    """Every claim's verdict in both profiles on the console; with all numbers in out/claims.md."""
-    claims = read_claims(folder)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be written ({error.strerror})", todo="--out FOLDER") from error
-    judged = {claim.name: {profile: judge(claim, profile, folder, out) for profile in PROFILES} for claim in claims}
-    rows = [[c.claim, c.source, *(_word(judged[c.name][profile]) for profile in PROFILES)] for c in claims]
-    console.print(console_table(["claim", "source", *PROFILES], rows, left=True))
-    write_bytes(out / "claims.md", claims_markdown(claims, judged).encode())
-    where = os.path.relpath(out / "claims.md")
-    console.print(f"profile tiny: the small built-in models, with their own metrics. Numbers: {where}", soft_wrap=True)
-
-
-def claims_markdown(claims: Sequence[Claim], judged: Mapping[str, Mapping[str, Judged]]) -> str:
-    """Verdicts as a table, and below it the comparisons that each rests on."""
-    rows = [[c.claim, c.source, *(_word(judged[c.name][profile]) for profile in PROFILES)] for c in claims]
-    lines = [
-        "# The paper's claims against what was measured",
-        "",
-        "Profile tiny is the small built-in models with their own metrics: it says nothing of the paper's models. "
-        "Brackets are 95 % intervals, without a correction for the number of comparisons. Made by `make claims`.",
-        "",
-        markdown_table(["claim", "source", *PROFILES], rows),
-    ]
-    for claim in claims:
-        for profile, one in judged[claim.name].items():
-            if any(found.file for found in one.found):
-                lines += [f"## {claim.claim} ({profile}): {one.verdict}", ""]
-                lines += [f"- {found.verdict}: {found.said} ({found.file})" for found in one.found]
-                lines.append("")
-    return "\n".join(lines)
-
-
-def _word(judged: Judged) -> str:
-    """A verdict, or that a profile has nothing to show it with."""
-    return str(judged.verdict) if judged.claim.checks.get(judged.profile) else "no counterpart"

@@ -9,25 +9,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from s2g.config.registry import Entry, Registry
-from s2g.config.schema import read
 from s2g.engine.run import Run
 from s2g.errors import UserError
 from s2g.experiments.specification import Profile, RunSpec
+from s2g.experiments.specification_file import load_drawing
 from s2g.io.atomic import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DRAWINGS = Registry(
-    "drawing.kind",
-    {
-        "samples": Entry("s2g.report.drawings.samples:Samples", "points of a mixture with the truth behind them"),
-        "paths": Entry("s2g.report.drawings.paths:Paths", "trajectories of points from noise to data, in one dimension"),
-        "vectors": Entry("s2g.report.drawings.vectors:Vectors", "CFG's push and S2's correction as vectors in the plane"),
-        "embedding": Entry("s2g.report.drawings.embedding:Embedding", "t-SNE of features of generated and real images"),
-    },
-)
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -50,9 +40,7 @@ class Drawing(Protocol):
 
 def read_drawing(raw: Mapping[str, Any]) -> Drawing:
     """Return a drawing from its YAML; UserError for an unknown kind or knob."""
-    if "kind" not in raw:
-        raise UserError("drawing.kind: missing", allowed=", ".join(DRAWINGS))
-    return read(DRAWINGS.load(str(raw["kind"])), {key: value for key, value in raw.items() if key != "kind"}, "drawing")
+    return load_drawing(raw)
 
 
 def first_runs(rows: Sequence[RunSpec], runs: Mapping[int, Run]) -> dict[tuple[str, str], int]:

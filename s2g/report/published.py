@@ -11,8 +11,8 @@ from rich.console import Console
 from s2g.engine.run import Run
 from s2g.experiments.measure import keys_of
 from s2g.experiments.results import Results
-from s2g.experiments.runner import Maker
-from s2g.experiments.specification import PROFILES, ExperimentSpec
+from s2g.experiments.runner import resolve_rows
+from s2g.experiments.specification import PROFILES, ExperimentSpec, command_of
 from s2g.experiments.specification_file import experiment_names, find_experiment
 from s2g.report.gallery import Gallery, read_gallery
 from s2g.report.results_table import console_of, notes
@@ -50,20 +50,20 @@ def print_results(folder: Path, out: Path, console: Console) -> None:
         console.print("\n".join(notes(experiment, results)), soft_wrap=True)
         old = stale(experiment, results, folder)
         if old:
-            console.print(
-                f"stale: {', '.join(old)} would be other runs today; make {experiment.name} makes them again", soft_wrap=True
-            )
+            again = command_of(experiment.name)
+            console.print(f"stale: {', '.join(old)} would be other runs today; {again} makes them again", soft_wrap=True)
         console.print()
 
 
 def stale(experiment: ExperimentSpec, results: Results, folder: Path) -> list[str]:
     """Rows whose keys are not what the same rows would have today, or that are no rows any more."""
     profile = experiment.profile(results.profile)
-    rows, runs, _ = Maker(folder, folder, "", results.num, None, "").resolved(profile)
+    rows = resolve_rows(profile, results.num)
     today: dict[tuple[str, str], dict[int, Run]] = {}
-    for place, run in runs.items():
-        today.setdefault((rows[place].group, rows[place].row), {})[place] = run
-    keys = {row: keys_of(rows, made) for row, made in today.items()}
+    for index, run in rows.runs.items():
+        spec = rows.specs[index]
+        today.setdefault((spec.group, spec.row), {})[index] = run
+    keys = {row: keys_of(rows.specs, runs) for row, runs in today.items()}
     return [
         f"{row.group}/{row.row}"
         for row in results.rows

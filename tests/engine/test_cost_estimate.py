@@ -6,23 +6,19 @@ import json
 from typing import Any
 
 import pytest
-from hydra import compose
-from omegaconf import OmegaConf
 
+from s2g.config.compose import compose_config
 from s2g.config.schema import CHECKOUT
 from s2g.engine import cost_estimate
 from s2g.engine.cost import PassCost
 from s2g.engine.cost_estimate import full_pass, rehearse
 from s2g.engine.run import Outline, outline
 from s2g.engine.worker import cost_of
-from s2g.experiments.composition import composing
 from s2g.models.sit import SiTDenoiser
 
 
 def run_of(*overrides: str) -> Outline:
-    with composing():
-        raw: Any = OmegaConf.to_container(compose("run", overrides=list(overrides)), resolve=True)
-    return outline(raw)
+    return outline(compose_config(*overrides))
 
 
 @pytest.mark.slow("full-size meta model")

@@ -15,6 +15,7 @@ from PIL import Image
 from rich.console import Console
 
 from s2g.cli.commands.inventory import show
+from s2g.cli.commands.table import TableMaker
 from s2g.cli.run import main, show_result
 from s2g.config.registry import MODELS
 from s2g.config.schema import ExecutorConfig
@@ -22,7 +23,6 @@ from s2g.engine.execute import execute
 from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.run import RANDOM, Run, resolve, restore
 from s2g.errors import UserError
-from s2g.experiments.runner import Maker
 from s2g.models.shared.random_weights import DECODER, random_state
 from s2g.models.shared.vae import random_vae
 from s2g.models.sit import made, position_table
@@ -119,20 +119,20 @@ def test_trained_weights_are_not_marked(run_of: Callable[..., Run], tmp_path: Pa
 )
 def test_no_table_takes_them(method: str, more: str, tmp_path: Path) -> None:
     (tmp_path / "table9.yaml").write_text(TABLE.replace("METHOD", method).replace("MORE", more))
-    maker = Maker(tmp_path, tmp_path / "out", str(tmp_path / "runs"), None, 1, "make table9")
+    maker = TableMaker(tmp_path, tmp_path / "out", str(tmp_path / "runs"), None, 1, "make table9")
     with pytest.raises(UserError, match="random weights never enter a results table"):
         maker.make("table9", "tiny", Console(quiet=True))
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_random_decoder_alone_is_refused_too(small: Callable[..., Run], tmp_path: Path) -> None:
-    from s2g.experiments.trained import trained
+    from s2g.experiments.produce import require_trained
 
     torch.save(random_state(made(SIZES), 0), tmp_path / "w.pt")
     run = small("sit_xl", "guidance=cfg", weights=str(tmp_path / "w.pt"), vae="random")
     assert run.identity()["model"]["weights_sha256"] != "random:0"
     with pytest.raises(UserError, match="random weights never"):
-        trained(run)
+        require_trained(run)
 
 
 def test_a_run_with_a_decoder_of_its_own_is_made_again_from_anywhere(

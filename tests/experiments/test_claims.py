@@ -12,7 +12,8 @@ from s2g.config.schema import CHECKOUT
 from s2g.errors import UserError
 from s2g.experiments.claims import Claim, read_claims
 from s2g.experiments.results import Cell, ResultRow, Results
-from s2g.experiments.verdicts import Found, Judged, Verdict, compare, judge, show_claims
+from s2g.experiments.verdicts import Found, Judged, Verdict, compare, judge
+from s2g.report.show_claims import show_claims
 
 FOLDER = CHECKOUT / "experiments"
 CLAIMS = {claim.name: claim for claim in read_claims(FOLDER)}

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from s2g.cli.commands.methods import make_methods
+from s2g.cli.commands.tune import tune_experiment
 from s2g.config.schema import CHECKOUT
 from s2g.errors import UserError
-from s2g.experiments.methods import make_methods
-from s2g.experiments.tuning import candidates, chosen_path, stages, tune
+from s2g.experiments.tuning import candidates, chosen_path, stages
 from s2g.experiments.tuning_specification import read_tuning
 
 SMALL = """
@@ -45,7 +46,7 @@ def test_from_choosing_to_the_table(small: Path, tmp_path: Path, capfd: pytest.C
     runs, out = str(tmp_path / "runs"), tmp_path / "out"
     with pytest.raises(UserError, match="make tune-methods"):
         make_methods(small, None, runs, out, 1, "make small")
-    tune(small, runs, 1)
+    tune_experiment(small, runs, 1)
     chosen = OmegaConf.to_container(OmegaConf.load(chosen_path(small)))
     rows = chosen["rows"]  # type: ignore[index]
     assert chosen["made"]["seed"] == 1  # type: ignore[index]

@@ -9,7 +9,7 @@ import pytest
 
 from s2g.config.schema import CHECKOUT
 from s2g.experiments import planning
-from s2g.experiments.composition import composed, composing
+from s2g.experiments.composition import compose_row
 from s2g.experiments.planning import Planned
 from s2g.experiments.specification import RunSpec, run_specs
 from s2g.experiments.specification_file import find_experiment
@@ -19,9 +19,9 @@ def test_items_that_are_scored_in_two_ways_are_sampled_once(monkeypatch: pytest.
     def counted(spec: RunSpec, raw: Mapping[str, Any], root: str) -> Planned:
         return Planned(spec, "missing", "", raw["num"], 10.0, 20.0, {"H20": 3.0}, 4.0, None, None)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(planning, "_planned", counted)
+    monkeypatch.setattr(planning, "plan_run", counted)
     experiment = find_experiment(CHECKOUT / "experiments", "table1")
-    plans = planning.plan(experiment, experiment.profile("paper"), 7, "runs")
+    plans = planning.plan(experiment.profile("paper"), 7, "runs")
     by_bench: dict[str, list[Planned]] = {}
     for one in plans:
         by_bench.setdefault(one.spec.bench, []).append(one)
@@ -35,6 +35,5 @@ def test_items_that_are_scored_in_two_ways_are_sampled_once(monkeypatch: pytest.
 
 def test_table_1_takes_the_list_of_colours_that_the_paper_had() -> None:
     experiment = find_experiment(CHECKOUT / "experiments", "table1")
-    with composing():
-        lists = {spec.bench: composed(spec)["bench"].get("prompts") for spec in run_specs(experiment.profile("paper"))}
+    lists = {spec.bench: compose_row(spec)["bench"].get("prompts") for spec in run_specs(experiment.profile("paper"))}
     assert lists["compbench_before"] == lists["compbench_before_qalign"] == "before"

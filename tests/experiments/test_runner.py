@@ -17,12 +17,17 @@ from s2g.benchmarks.hps import checkpoint
 from s2g.benchmarks.hps import prompts as hps_prompts
 from s2g.benchmarks.qalign import qalign
 from s2g.benchmarks.two_class.digits import Digits
+from s2g.cli.commands.plan import show_plan_of
+from s2g.cli.commands.table import TableMaker
 from s2g.config.schema import CHECKOUT
 from s2g.errors import MissingError, SeveralError, UserError
+from s2g.experiments.claims import read_claims
 from s2g.experiments.results import NOT_BUILT, Cell, Results
-from s2g.experiments.runner import Maker, what_lacks
+from s2g.experiments.runner import resolve_rows, what_lacks
 from s2g.experiments.specification import PROFILES
 from s2g.experiments.specification_file import experiment_names, find_experiment
+from s2g.experiments.verdicts import judge
+from s2g.report.html.site import write_site
 from s2g.report.published import print_results, stale
 from s2g.report.results_table import console_of, csv_of, markdown_of, notes, tex_of
 from s2g.scoring.isolated.environment import Isolated
@@ -70,8 +75,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "experiments"
 
 
-def maker(folder: Path, root: str = "runs", workers: int = 1) -> Maker:
-    return Maker(folder, folder / "out", str(folder / root), None, workers, "make table9")
+def maker(folder: Path, root: str = "runs", workers: int = 1) -> TableMaker:
+    return TableMaker(folder, folder / "out", str(folder / root), None, workers, "make table9")
 
 
 def timeless(results: Results) -> dict:
@@ -212,13 +217,14 @@ def test_one_absent_scorer_leaves_the_others_of_its_row(folder: Path, monkeypatc
     }
     for status, error in kinds.items():
         monkeypatch.setattr(Digits, "check", lambda self, model, error=error: raised(error))
-        rows, runs, why = maker(folder).resolved(find_experiment(folder, "table8").profile("tiny"))
-        assert [rows[at].bench for at in runs] == ["shapes"] and [rows[at].bench for at in why] == ["digits"]
-        assert set(why.values()) == {status}
+        rows = resolve_rows(find_experiment(folder, "table8").profile("tiny"), None)
+        assert [rows.specs[index].bench for index in rows.runs] == ["shapes"]
+        assert [rows.specs[index].bench for index in rows.why] == ["digits"]
+        assert set(rows.why.values()) == {status}
     mistake = SeveralError([MissingError("bench.weights = a: no file a"), UserError("bench.dtype = fp8")])
     monkeypatch.setattr(Digits, "check", lambda self, model: raised(mistake))
     with pytest.raises(UserError, match=r"table8\.yaml:\d+: row cfg: 2 things are missing or wrong"):
-        maker(folder).resolved(find_experiment(folder, "table8").profile("tiny"))
+        resolve_rows(find_experiment(folder, "table8").profile("tiny"), None)
 
 
 def raised(error: Exception) -> None:
@@ -238,3 +244,24 @@ def test_whatever_a_scorer_needs_and_is_not_here_is_missing_and_not_a_mistake(tm
     ):
         with pytest.raises(MissingError):
             ask()
+
+
+def test_a_table_of_ones_own_is_planned_made_listed_and_claimed(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = folder / "mine.yaml"
+    mine.write_text(SMALL.replace("[0.5, 0]", "[0.5]"))
+    show_plan_of(folder, "mine", "tiny", 32, str(folder / "runs"))
+    assert "A table, profile tiny: what is missing" in capsys.readouterr().out
+    silent = Console(quiet=True)
+    results = maker(folder).make("mine", "tiny", silent)
+    assert timeless(maker(folder).make(str(mine), "tiny", silent)) == timeless(results)
+    print_results(folder, folder / "out", Console(width=120))
+    shown = capsys.readouterr().out
+    assert "A table, profile tiny" in shown and "stale" not in shown
+    check = "{kind: better, exhibit: mine, rows: [s2], columns: [fd]}"
+    (folder / "claims.yaml").write_text(f"mine: {{claim: it is better, source: ours, tiny: [{check}]}}\n")
+    (claim,) = read_claims(folder)
+    assert judge(claim, "tiny", folder, folder / "out").verdict in ("holds", "does not hold", "inconclusive")
+    write_site(folder, folder / "out", str(folder / "runs"), tmp_path / "site", silent)
+    assert "mine.html" in (tmp_path / "site" / "index.html").read_text() and (tmp_path / "site" / "mine.html").exists()

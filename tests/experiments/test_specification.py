@@ -8,14 +8,14 @@ import pytest
 from omegaconf import OmegaConf
 from rich.console import Console
 
+from s2g.cli.commands.table import TableMaker
 from s2g.config.schema import CHECKOUT
 from s2g.engine.bench import PlannedBench
 from s2g.engine.run import outline
 from s2g.errors import UserError
-from s2g.experiments.composition import composed, composing
-from s2g.experiments.runner import Maker
-from s2g.experiments.specification import ExperimentSpec, run_specs
-from s2g.experiments.specification_file import experiment_names, find_experiment, read_experiment
+from s2g.experiments.composition import compose_row
+from s2g.experiments.specification import ExperimentSpec, command_of, run_specs
+from s2g.experiments.specification_file import expand_panels, experiment_names, find_experiment, read_experiment
 from s2g.experiments.study_rows import study_columns
 from s2g.metrics.likeness import LIKENESS
 from s2g.metrics.trajectories import WAYS
@@ -53,10 +53,9 @@ def metrics_of(bench: object) -> set[str]:
 def test_every_row_composes_and_every_column_is_a_metric_of_its_bench(name: str, profile: str) -> None:
     found = find_experiment(FOLDER, name).profiles[profile]
     rows = run_specs(found)
-    with composing():
-        benches = {spec.bench: outline(composed(spec)).bench for spec in rows}
+    benches = {spec.bench: outline(compose_row(spec)).bench for spec in rows}
     if found.study:
-        assert list(study_columns(find_experiment(FOLDER, name), found, rows)) == list(found.columns)
+        assert list(study_columns(found, rows)) == list(found.columns)
         return
     for column in found.columns.values():
         assert column.metric in metrics_of(benches[column.bench or rows[0].bench]) | set(LIKENESS) | set(WAYS), column
@@ -151,7 +150,7 @@ def test_a_misspelt_method_knob_or_metric_is_named_with_file_and_line(
     assert old in SMALL
     (tmp_path / "table9.yaml").write_text(SMALL.replace(old, new))
     with pytest.raises(UserError) as raised:
-        Maker(tmp_path, tmp_path / "out", str(tmp_path / "runs"), 16, 1, "").make("table9", "tiny", Console(quiet=True))
+        TableMaker(tmp_path, tmp_path / "out", str(tmp_path / "runs"), 16, 1, "").make("table9", "tiny", Console(quiet=True))
     assert str(raised.value).startswith(f"table9.yaml:{line}: ") and said in str(raised.value)
     assert not (tmp_path / "runs").exists()
 
@@ -231,3 +230,27 @@ def test_own_choices_of_figure_3_are_those_of_the_tuning(name: str) -> None:
     for row, tried in of.items():
         own = {key.removeprefix("guidance."): value for key, value in rows[row].set.items() if key != "guidance"}
         assert own == {key: value for key, value in chosen[tried]["knobs"].items() if key != "masks"}, row
+
+
+def test_an_experiment_has_any_name_and_any_place(tmp_path: Path) -> None:
+    folder = tmp_path / "experiments"
+    folder.mkdir()
+    names = ["table2", "table10", "fig7a", "a-table of mine", "mine.v2", "table_mine"]
+    for name in names:
+        (folder / f"{name}.yaml").write_text(SMALL)
+    for other in ("claims.yaml", "methods.chosen.yaml"):
+        (folder / other).write_text("rows: {}\n")
+    (folder / "methods.yaml").write_text("model: tiny_sit\ntune: {seed: 1}\n")
+    assert experiment_names(folder) == names
+    assert expand_panels(folder, "fig7") == ["fig7a"] and expand_panels(folder, "table_mine") == ["table_mine"]
+    elsewhere = str(folder / "mine.v2.yaml")
+    assert expand_panels(tmp_path, elsewhere) == [elsewhere]
+    assert find_experiment(tmp_path, elsewhere) == find_experiment(folder, "mine.v2")
+    assert (command_of("table2", "paper"), command_of("mine.v2", "paper")) == (
+        "make table2 PROFILE=paper",
+        "s2g table mine.v2 --profile paper",
+    )
+    with pytest.raises(UserError, match="Did you mean 'table_mine'"):
+        expand_panels(folder, "tabel_mine")
+    with pytest.raises(UserError, match=r"nowhere\.yaml: not there"):
+        expand_panels(folder, "nowhere.yaml")

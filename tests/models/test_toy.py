@@ -7,21 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from scipy.stats import norm
 from toy_convergence import ends, errors, orders
 
 from s2g.benchmarks.gmm.bench import sliced
-from s2g.config.schema import ModelConfig, config_dir, read
+from s2g.config.compose import compose_config
+from s2g.config.schema import ModelConfig, read
 from s2g.errors import UserError
 from s2g.models.toy import ExactDenoiser, ToyDenoiser
 from s2g.worlds.mixtures.mixture import Mixture
 
 
 def config(name: str, **network: object) -> ModelConfig:
-    with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
-        raw = OmegaConf.to_container(compose("run", overrides=[f"model={name}"]), resolve=True)["model"]  # type: ignore[index]
+    raw = compose_config(f"model={name}")["model"]
     return read(ModelConfig, {**raw, "network": {**raw["network"], **network}}, "model")
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from s2g.cli.commands.table import TableMaker
 from s2g.errors import UserError
-from s2g.experiments.runner import Maker
 from s2g.experiments.specification_file import read_experiment
 from s2g.report.drawing import read_arrays, read_drawing, write_arrays
 from s2g.report.published import draw_results
@@ -52,7 +52,7 @@ profiles:
 def made(tmp_path: Path) -> Callable[[str, str], Path]:
     def make(name: str, text: str) -> Path:
         (tmp_path / f"{name}.yaml").write_text(text)
-        maker = Maker(tmp_path, tmp_path / "out", str(tmp_path / "runs"), None, 1, "test")
+        maker = TableMaker(tmp_path, tmp_path / "out", str(tmp_path / "runs"), None, 1, "test")
         maker.make(name, "tiny", Console(quiet=True))
         return tmp_path / "out" / f"{name}-tiny.drawing.npz"
 

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from s2g.cli.commands.table import TableMaker
 from s2g.engine.run import Run
 from s2g.errors import UserError
-from s2g.experiments.runner import Maker
+from s2g.experiments.runner import resolve_rows
 from s2g.experiments.specification import ExperimentSpec, run_specs
 from s2g.experiments.specification_file import read_experiment
 from s2g.report.gallery import gallery_figure, read_gallery
@@ -44,10 +45,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def made(folder: Path) -> tuple[ExperimentSpec, list[Run]]:
-    maker = Maker(folder, folder / "out", str(folder / "runs"), None, 1, "make fig9")
+    maker = TableMaker(folder, folder / "out", str(folder / "runs"), None, 1, "make fig9")
     maker.make("fig9", "tiny", Console(quiet=True))
     experiment = read_experiment(folder / "fig9.yaml")
-    _, runs, _ = maker.resolved(experiment.profile("tiny"))
+    runs = resolve_rows(experiment.profile("tiny"), None).runs
     assert len(runs) == len(run_specs(experiment.profile("tiny"))) == 2
     return experiment, list(runs.values())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,10 +11,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from s2g.cli.commands.table import TableMaker
 from s2g.config.schema import CHECKOUT
 from s2g.experiments.claims import Check
 from s2g.experiments.results import Cell, Results
-from s2g.experiments.runner import Maker
+from s2g.experiments.runner import Measured, Rows
 from s2g.experiments.specification_file import find_experiment
 from s2g.experiments.verdicts import _one
 from s2g.report.html.run_pages import run_pages
@@ -57,10 +59,10 @@ def test_the_console_table_is_followed_by_the_words_of_its_numbers(
     results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert results_table(find_experiment(CHECKOUT / "experiments", "table2"), results).numbered_remarks == [f"[1] {SAID}."]
-    monkeypatch.setattr(Maker, "resolved", lambda self, profile: ([], {}, {}))
-    monkeypatch.setattr("s2g.experiments.runner.columns_of", lambda profile, rows: results.columns)
-    monkeypatch.setattr("s2g.experiments.runner.measure", lambda *given: results.rows)
-    monkeypatch.setattr("s2g.experiments.runner.write", lambda *given: [".json"])
-    monkeypatch.setattr(Maker, "scores", lambda *given: {})
-    Maker(CHECKOUT / "experiments", tmp_path, str(tmp_path), None, 1, "make table2").make("table2", "tiny", Console(width=200))
+    measured = nullcontext(Measured(results, Rows([], {}, {})))
+    monkeypatch.setattr("s2g.cli.commands.table.run_experiment", lambda *given: measured)
+    monkeypatch.setattr("s2g.cli.commands.table.write_measured", lambda *given: [".json"])
+    TableMaker(CHECKOUT / "experiments", tmp_path, str(tmp_path), None, 1, "make table2").make(
+        "table2", "tiny", Console(width=200)
+    )
     assert f"[1] {SAID}." in capsys.readouterr().out

@@ -28,9 +28,9 @@ MAKE = """
 import sys
 from pathlib import Path
 from rich.console import Console
-from s2g.experiments.runner import Maker
+from s2g.cli.commands.table import TableMaker
 place = Path(sys.argv[1])
-Maker(place.parent, place / "out", str(place / "runs"), None, 1, "make table9").make("table9", "tiny", Console(quiet=True))
+TableMaker(place.parent, place / "out", str(place / "runs"), None, 1, "make table9").make("table9", "tiny", Console(quiet=True))
 """
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from s2g.cli.commands.options import EXPERIMENTS, RESULTS
-from s2g.experiments.verdicts import show_claims
+from s2g.report.show_claims import show_claims
 
 
 def claims(

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from rich.console import Console
 
 from s2g.benchmarks.shapes.bench import Shapes
 from s2g.cli.commands.options import Workers
-from s2g.config.schema import ExecutorConfig, config_dir
+from s2g.config.compose import compose_config
 from s2g.engine.bench import Metric
-from s2g.engine.execute import execute
-from s2g.engine.executors.local import LocalExecutor
+from s2g.engine.pool import Pool
 from s2g.engine.run import Run, resolve
-from s2g.errors import UserError
+from s2g.experiments.produce import sampled
 from s2g.io.atomic import write_bytes, write_json
 from s2g.metrics.statistics import Estimate
 from s2g.report.gallery import gallery_figure
 from s2g.report.html.demo import LABELS, DemoPage, demo_gallery, demo_page, facts_of, run_facts
 from s2g.report.tables import Cell, Column, Row, Table, heading, scale_of, to_console, to_markdown
-from s2g.scoring.score import Score, difference, score
-from s2g.store.locks import in_use
-from s2g.store.store import Store
+from s2g.report.write_results import make_folder
+from s2g.scoring.score import Score, difference
 
 METHODS = tuple(LABELS)
 METRICS = Shapes().metrics
@@ -55,24 +50,15 @@ def make_demo(
     workers: Workers = None,
 ) -> None:
     """Sample what is missing, score, print the main rows; write index.html, grid.png, table.md and runs.json into `out`."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be written ({error.strerror})", todo="--out FOLDER") from error
+    make_folder(out)
     console = Console(highlight=False)
     began = time.perf_counter()
     runs = {name: demo_run(name, num) for name in METHODS}
     console.print(
         f"{num} items each of {', '.join(LABELS.values())}: tiny_sit, {runs['cfg'].sampler.steps} Euler steps, same noise"
     )
-    with LocalExecutor(ExecutorConfig(workers=workers)) as executor:
-        made = execute(list(runs.values()), root, executor, True, console)
-    for run in runs.values():
-        made.check(run)
-    with ExitStack() as used:
-        for run in runs.values():
-            used.enter_context(in_use(Store.of(run, root).folder))
-        scores = {name: score(run, Store.of(run, root)) for name, run in runs.items()}
+    with Pool(workers) as pool, sampled(list(runs.values()), root, pool, console) as samples:
+        scores = dict(zip(runs, samples.scores(), strict=True))
         deltas = deltas_of(scores)
         console.print(to_console(table_of(scores, deltas, [metric for metric in METRICS if metric.main])))
         note = note_of(runs[AGAINST])
@@ -83,16 +69,12 @@ def make_demo(
         write_json(out / "runs.json", {"runs": [run.key for run in runs.values()]})  # what of the store the page speaks of
         console.print(note)
     files = f"Page: {out / 'index.html'}  Picture: {out / 'grid.png'}  Table: {out / 'table.md'}"
-    console.print(f"{made.items} items made, {time.perf_counter() - began:.0f} s. {files}", soft_wrap=True)
+    console.print(f"{samples.made} items made, {time.perf_counter() - began:.0f} s. {files}", soft_wrap=True)
 
 
 def demo_run(name: str, num: int) -> Run:
     """The run `python run.py guidance=NAME num=NUM` would make: the demo's samples are found there again."""
-    with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
-        composed = compose("run", overrides=[f"guidance={name}", f"num={num}"])
-    raw = OmegaConf.to_container(composed, resolve=True)
-    assert isinstance(raw, dict)
-    return resolve({str(key): value for key, value in raw.items()})[0]
+    return resolve(compose_config(f"guidance={name}", f"num={num}"))[0]
 
 
 def deltas_of(scores: dict[str, Score]) -> Deltas:

@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from s2g.cli.commands.options import EXPERIMENTS, MadeBy, Runs, Workers
-from s2g.experiments.methods import make_methods
+from s2g.engine.pool import Pool
+from s2g.experiments.methods import compare_methods, read_chosen, results_of
+from s2g.experiments.produce import produce
+from s2g.experiments.tuning_specification import read_tuning
+from s2g.io.atomic import write_bytes, write_json
+from s2g.report.methods_table import console_rows, note_of, table_of
+from s2g.report.tables import console_table, markdown_table
+
+
+def make_methods(path: Path, num: int | None, root: str, out: Path, workers: int | None, command: str) -> None:
+    """Sample and score every row of an experiment's YAML on the reporting seed; write the table as Markdown and JSON."""
+    began = time.perf_counter()
+    experiment, console = read_tuning(path), Console(highlight=False)
+    chosen, num = read_chosen(path, experiment), num or experiment.report.num
+    seed = experiment.report.seed
+    console.print(f"{len(experiment.rows)} rows and CFG at the same strength, {num} items each, seed {seed}")
+    with Pool(workers) as pool:
+        scored = partial(produce, root=root, pool=pool, console=console)
+        entries, keys = compare_methods(experiment, chosen, num, scored)
+    against = entries[experiment.against].score
+    console.print(console_table(*console_rows(entries, against)))
+    note = note_of(experiment, against, command)
+    table = markdown_table(*table_of(entries, against))
+    out.mkdir(parents=True, exist_ok=True)
+    stem = out / f"{path.stem}-tiny"
+    write_bytes(stem.with_suffix(".md"), f"{table}\n{note}\n".encode())
+    write_json(stem.with_suffix(".json"), results_of(experiment, entries, against, command))
+    write_json(out / f"{stem.name}.runs.json", {"runs": keys})  # keeps s2g gc from deleting them
+    console.print(f"{note}\n{time.perf_counter() - began:.0f} s. {stem}.md, {stem}.json", soft_wrap=True)
 
 
 def methods(

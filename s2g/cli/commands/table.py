@@ -1,7 +1,9 @@
-"""`s2g table`: make tables and figures of the paper."""
+"""`s2g table`: run what is missing of tables and figures, print and write them."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +12,58 @@ from rich.console import Console
 
 from s2g.cli.commands.options import EXPERIMENTS, ItemsPerRow, MadeBy, Profile, Runs, Workers
 from s2g.engine.pool import Pool
-from s2g.experiments.runner import Maker
-from s2g.experiments.specification_file import panels
-from s2g.integrations.wandb.run_log import read_logger
+from s2g.experiments.results import Results
+from s2g.experiments.runner import run_experiment
+from s2g.experiments.specification_file import expand_panels, find_experiment
+from s2g.integrations.wandb.run_log import WandbConfig, read_logger
+from s2g.integrations.wandb.table_log import log_experiment
+from s2g.report.results_table import paper_table
+from s2g.report.tables import to_console
+from s2g.report.write_results import make_folder, print_table, summary, write_measured
+
+
+@dataclass(frozen=True)
+class TableMaker:
+    """One command's settings: folder of the experiments, folder of the results, store, item count, workers."""
+
+    folder: Path
+    out: Path
+    root: str
+    num: int | None  # None: each profile's own number of items
+    workers: int | None
+    command: str  # what the results say they were made by
+    logger: WandbConfig | None = None
+
+    def make(self, name: str, profile_name: str, console: Console, pool: Pool | None = None) -> Results | None:
+        """Run, print and write one table or figure; return None if the paper's numbers are all there is.
+
+        pool: workers shared with other tables; without it this table starts its own.
+        """
+        began = time.perf_counter()
+        experiment = find_experiment(self.folder, name)
+        if experiment.only_printed:
+            console.print(to_console(paper_table(experiment)))
+            console.print(f"The paper's numbers alone; there is nothing to run: {experiment.only_printed}", soft_wrap=True)
+            return None
+        profile = experiment.profile(profile_name)
+        make_folder(self.out)
+        with Pool(self.workers) as own:
+            shared = (self.num, self.root, self.command, pool or own, console)
+            with run_experiment(experiment, profile, *shared) as measured:
+                endings = write_measured(experiment, profile, measured, self.root, self.out)
+        results = measured.results
+        print_table(experiment, results, console)
+        console.print(summary(results, time.perf_counter() - began, self.out, endings), soft_wrap=True)
+        if self.logger is not None:
+            console.print(log_experiment(self.logger, experiment, results, self.out), soft_wrap=True)
+        return results
 
 
 def table(
-    names: Annotated[list[str], typer.Argument(help="Tables and figures of the paper: table1, table2, fig7, ...")],
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Names of experiments, or paths of their files: table1, fig7, mine.yaml."),
+    ],
     profile: Profile = "tiny",
     num: ItemsPerRow = None,
     runs: Runs = "runs",
@@ -26,7 +73,7 @@ def table(
     logger: Annotated[str, typer.Option(help="wandb: also log the table and pictures to Weights & Biases.")] = "none",
 ) -> None:
     """Make each table or figure, all with one pool of workers: run what is missing, score, print, write."""
-    maker = Maker(EXPERIMENTS, out, runs, num, workers, command, read_logger({"name": logger}))
+    maker = TableMaker(EXPERIMENTS, out, runs, num, workers, command, read_logger({"name": logger}))
     with Pool(workers) as pool:
-        for panel in [panel for name in names for panel in panels(maker.folder, name)]:
+        for panel in [panel for name in names for panel in expand_panels(maker.folder, name)]:
             maker.make(panel, profile, Console(highlight=False), pool)

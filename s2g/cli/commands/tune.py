@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from s2g.cli.commands.options import EXPERIMENTS, Runs, Workers
-from s2g.experiments import tuning
+from s2g.engine.pool import Pool
+from s2g.experiments.produce import produce
+from s2g.experiments.tuning import choices_yaml, choose, chosen_path
+from s2g.experiments.tuning_specification import read_tuning
+from s2g.io.atomic import write_bytes
+from s2g.report.methods_table import tried_table
+
+
+def tune_experiment(path: Path, root: str, workers: int | None) -> None:
+    """Choose the open knobs of an experiment's YAML, print what was tried, and write NAME.chosen.yaml beside it."""
+    experiment, console = read_tuning(path), Console(highlight=False)
+    console.width = max(console.width, 120)  # a pipe has no width of its own, and rich would fold at 80 columns
+    chosen = {}
+    with Pool(workers) as pool:
+        for choice in choose(experiment, partial(produce, root=root, pool=pool, console=console)):
+            console.print(tried_table(experiment.rows[choice.row].label, choice))
+            chosen[choice.row] = choice.chosen
+    write_bytes(chosen_path(path), choices_yaml(path.stem, experiment, chosen).encode())
+    console.print(f"written: {chosen_path(path)}", soft_wrap=True)
 
 
 def tune(
@@ -16,4 +37,4 @@ def tune(
     workers: Workers = None,
 ) -> None:
     """Choose the settings and write experiments/NAME.chosen.yaml."""
-    tuning.tune(EXPERIMENTS / f"{name}.yaml", runs, workers)
+    tune_experiment(EXPERIMENTS / f"{name}.yaml", runs, workers)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s2g.engine.run import outline
-from s2g.experiments.composition import composed, composing
+from s2g.experiments.composition import compose_row
 from s2g.experiments.measure import columns_of
 from s2g.experiments.results import NOT_BUILT, NOT_RUN, RUN, ResultRow, Results, counts_of
-from s2g.experiments.specification import ExperimentSpec, Profile, run_specs
+from s2g.experiments.specification import ExperimentSpec, Profile, command_of, run_specs
 from s2g.experiments.study_rows import study_columns
 from s2g.report.drawing import read_drawing
 from s2g.report.gallery import Gallery
@@ -64,15 +64,14 @@ class ExperimentPage:
 def unmeasured(experiment: ExperimentSpec, profile: Profile) -> Results:
     """Return results without numbers: every row not run, or not built if its model or bench has no code."""
     specs, built, rows = run_specs(profile), {}, {}
-    with composing():
-        for spec in specs:
-            key = spec.set.get("model"), spec.bench
-            if key not in built:
-                built[key] = outline(composed(spec)).unbuilt is None
-            command = " ".join(["python run.py", *spec.overrides])
-            status = NOT_RUN if built[key] else NOT_BUILT
-            rows.setdefault((spec.group, spec.row), ResultRow(spec.group, spec.row, spec.label, command, status))
-    columns = study_columns(experiment, profile, specs) if profile.study else columns_of(profile, specs)
+    for spec in specs:
+        key = spec.set.get("model"), spec.bench
+        if key not in built:
+            built[key] = outline(compose_row(spec)).unbuilt is None
+        command = " ".join(["python run.py", *spec.overrides])
+        status = NOT_RUN if built[key] else NOT_BUILT
+        rows.setdefault((spec.group, spec.row), ResultRow(spec.group, spec.row, spec.label, command, status))
+    columns = study_columns(profile, specs) if profile.study else columns_of(profile, specs)
     return Results(experiment.name, profile.name, None, {}, columns, tuple(rows.values()))
 
 
@@ -103,7 +102,7 @@ def section_of(
     return Section(
         profile=results.profile,
         heading=HEADINGS[results.profile],
-        command=f"make {experiment.name}{' PROFILE=paper' * (results.profile == 'paper')}",
+        command=command_of(experiment.name, results.profile),
         status=f"{counts_of(results)}; {made_by(results.made)}" if measured else f"{state_of(results).capitalize()}.",
         table=results_table(experiment, results, page_of, ours).without_empty_columns(),
         notes=how_to_read(experiment, results),

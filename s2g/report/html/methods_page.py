@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from s2g.benchmarks.shapes.bench import METRICS
-from s2g.experiments.methods import ASIDE, COMPARED
 from s2g.metrics.statistics import Estimate
+from s2g.report.methods_table import ASIDE, COMPARED
 from s2g.report.tables import Cell, Column, Row, Table, heading
 
 

@@ -17,7 +17,7 @@ from s2g import __version__
 from s2g.errors import UserError
 from s2g.experiments.claims import read_claims
 from s2g.experiments.results import RUN, Results
-from s2g.experiments.specification import PROFILES, ExperimentSpec
+from s2g.experiments.specification import PROFILES, ExperimentSpec, paper_number
 from s2g.experiments.specification_file import experiment_names, find_experiment
 from s2g.experiments.verdicts import Judged, judge
 from s2g.io.atomic import write_bytes
@@ -156,7 +156,7 @@ def _empty(out: Path) -> None:
 
 
 def overview_rows(site: SiteData) -> list[OverviewRow]:
-    """Return the paper's tables and figures by number, also those without an experiment."""
+    """Return the paper's tables and figures by number, also those without an experiment, then the user's own experiments."""
     rows = {}
     for name, experiment in site.experiments.items():
         states = {profile: state_of(results) for (other, profile), results in site.results.items() if other == name}
@@ -166,7 +166,7 @@ def overview_rows(site: SiteData) -> list[OverviewRow]:
         for number in range(1, count + 1):
             own = [row for name, row in rows.items() if name.rstrip(ascii_lowercase) == f"{kind}{number}"]
             ordered += own or [OverviewRow(f"{title} {number}", "", dict.fromkeys(PROFILES, "not described yet"))]
-    return ordered
+    return ordered + [row for name, row in rows.items() if paper_number(name) is None]
 
 
 def run_table(runs: Sequence[RunPage]) -> Table:

@@ -11,7 +11,7 @@ from s2g.benchmarks.shapes.captions import METRICS, ShapesT2I, reference
 from s2g.engine.bench import Arrays
 from s2g.engine.run import outline
 from s2g.errors import UserError
-from s2g.experiments.composition import composed, composing
+from s2g.experiments.composition import compose_row
 from s2g.experiments.specification import RunSpec
 from s2g.metrics.frechet import Moments, frechet_distance
 from s2g.scoring.score import estimate
@@ -98,8 +98,7 @@ def test_items_of_the_next_round_have_the_same_captions() -> None:
 
 
 def model(name: str) -> Any:
-    with composing():
-        return outline(composed(RunSpec("", "", "", "shapes", {"model": name, "guidance": "cfg", "bench": "shapes"}))).model
+    return outline(compose_row(RunSpec("", "", "", "shapes", {"model": name, "guidance": "cfg", "bench": "shapes"}))).model
 
 
 def test_other_models_are_refused_by_name() -> None:

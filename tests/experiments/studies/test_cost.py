@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from torch import nn
 
-from s2g.config.schema import config_dir
+from s2g.config.compose import compose_config
 from s2g.engine.cost import multiply_accumulates
 from s2g.engine.run import outline
 from s2g.experiments.studies.cost import Cost
 
 
 def counted(*overrides: str) -> dict[str, float]:
-    with initialize_config_dir(str(config_dir().absolute()), version_base="1.3"):
-        raw: Any = OmegaConf.to_container(compose("run", ["bench=prompts", *overrides]))
-    return Cost().measure(outline(raw))
+    return Cost().measure(outline(compose_config("bench=prompts", *overrides)))
 
 
 @pytest.mark.slow("full-size meta model")

@@ -1,0 +1,51 @@
+"""Compose Hydra configurations outside of the command line: overrides in, plain data out; and word Hydra's errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from s2g.config.schema import config_dir
+from s2g.errors import no_such_key, unknown
+
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
+
+
+def compose_unresolved(overrides: Sequence[str]) -> DictConfig:
+    """Return what `python run.py OVERRIDES` composes, with its interpolations; raise COMPOSITION_ERRORS for a mistake."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(config_dir().absolute())):
+        return compose("run", overrides=list(overrides))
+
+
+def compose_config(*overrides: str) -> dict[str, Any]:
+    """Return the configuration of `python run.py OVERRIDES` as plain data; raise COMPOSITION_ERRORS for a mistake."""
+    return plain_data(compose_unresolved(overrides))
+
+
+def plain_data(config: DictConfig) -> dict[str, Any]:
+    """Return a composed configuration as nested dicts, interpolations resolved."""
+    raw: Any = OmegaConf.to_container(config, resolve=True)
+    return raw
+
+
+def explain_composition(error: Exception) -> str:
+    """Return one of COMPOSITION_ERRORS in our form: key, value, allowed values, next command."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, name = error.missing_cfg_file.partition("/")
+        return str(unknown(group, name, error.options, todo="s2g ls lists what there is"))
+    cause = error.__cause__
+    if isinstance(error, ConfigCompositionException) and isinstance(cause, OmegaConfBaseException):
+        key, parent = str(cause.full_key or ""), cause.parent_node
+        names = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
+        if names and key.rpartition(".")[2] not in names:
+            return str(no_such_key(key, [name for name in names if name != "name"]))
+    if isinstance(error, OverrideParseException):
+        example = "guidance.omega=0.3, or several with -m: guidance.omega=0.1,0.25"
+        return f"{error.override}: cannot be read\n  allowed: key=value, e.g. {example}"
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return "\n  ".join(lines[:3]) + "\n  do: python run.py --help lists groups and keys"

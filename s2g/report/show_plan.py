@@ -1,0 +1,91 @@
+"""Print the plan of a run, a table or a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from s2g.config.schema import canonical
+from s2g.engine.run import outline
+from s2g.experiments.planning import PEAK, UTILISATION, Planned, needed, plan_run
+from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec
+from s2g.report.tables import console_table
+from s2g.store.store import Store
+
+_PEAKS = "; ".join(f"{gpu} {peak['bf16']} in bf16, {peak['fp32']} in fp32" for gpu, peak in PEAK.items())
+BASIS = (
+    f"GPU-hours: FLOPs of the denoiser alone at {UTILISATION:.0%} of the peak (assumed; TFLOP/s: {_PEAKS}; fp32 without TF32). "
+    "Text encoders, decoders and scorers come on top. A network call is one item's."
+)
+
+
+def show_run_plan(raw: Mapping[str, Any], root: str, console: Console) -> None:
+    """Print the plan of one run (python run.py ... plan=true); UserError as for the run itself."""
+    run = outline(raw)
+    one = plan_run(RunSpec("", run.name, run.name, raw["bench"]["name"], {}), raw, root)
+    unit, name = run.model.unit, one.key or f"{run.model.name}-{run.name}"
+    state = f"{one.items // unit} units to make" if one.key else one.state
+    console.print(f"{name}: {run.num:,} items in {-(-run.num // unit):,} units of {unit}; {state}", soft_wrap=True)
+    if one.key:
+        console.print(Store(Path(root).absolute() / one.key).shown(), soft_wrap=True)
+    console.print(costs(one), soft_wrap=True)
+    if one.items:
+        console.print(BASIS, soft_wrap=True)
+    for name, lines in needed([one]).items():
+        if lines:
+            console.print(f"{name}: {'; '.join(lines)}", soft_wrap=True)
+
+
+def show_plan(experiment: ExperimentSpec, profile: Profile, plans: Sequence[Planned], console: Console) -> None:
+    """Print a plan as a table, what has to be fetched, and under which licences."""
+    rows = []
+    seen: set[str] = set()
+    total = {"items": 0, "evaluations": 0.0, "flops": 0.0, "disk": 0.0, **dict.fromkeys(PEAK, 0.0)}
+    for one in plans:
+        # Rows on two benches, and rows that are one run, cost what they cost once each.
+        same = one.key or canonical({**one.spec.set, "group": one.spec.group})
+        if same not in seen:
+            total["items"] += one.items
+            total["evaluations"] += one.evaluations
+            total["flops"] += one.flops
+            total["disk"] += one.disk_gb
+            for gpu, hours in one.hours.items():
+                total[gpu] += hours
+        seen.add(same)
+        cells = [f"{one.items:,}", f"{one.evaluations:,.0f}", _peta(one.flops), *(_hours(h) for h in one.hours.values())]
+        label = f"{profile.groups[one.spec.group].label}, {one.spec.label}"
+        rows.append([label, one.spec.bench, one.state, *cells, _gigabytes(one.disk_gb)])
+    cells = [f"{total['items']:,}", f"{total['evaluations']:,.0f}", _peta(total["flops"]), *(_hours(total[g]) for g in PEAK)]
+    rows.append(["all", "", "", *cells, _gigabytes(total["disk"])])
+    console.print(f"{experiment.title}, profile {profile.name}: what is missing")
+    head = ["", "bench", "state", "items", "network calls", "PFLOP", *(f"{gpu} h" for gpu in PEAK), "disk GB"]
+    console.print(console_table(head, rows))
+    console.print(BASIS, soft_wrap=True)
+    for name, lines in needed(plans).items():
+        console.print(f"{name}: {'; '.join(lines) or 'nothing'}", soft_wrap=True)
+
+
+def costs(one: Planned) -> str:
+    """Return in words what is still to be made."""
+    if not one.items:
+        return "nothing is missing"
+    hours = ", ".join(f"{_hours(h)} h on {gpu}" for gpu, h in one.hours.items())
+    return (
+        f"{one.items:,} items to make: {one.evaluations:,.0f} network calls, {_peta(one.flops)} PFLOP ({hours}), "
+        f"{_gigabytes(one.disk_gb)} GB of disk"
+    )
+
+
+def _peta(flops: float) -> str:
+    return f"{flops / 1e15:,.0f}" if flops >= 1e17 else f"{flops / 1e15:.2g}"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.1f}" if hours >= 0.1 else f"{hours:.1g}"
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size:,.0f}" if size >= 10 else f"{size:.2g}"
