@@ -24,7 +24,7 @@ from rich.table import Table
 
 from s2g.engine.cost import PassCost
 from s2g.engine.worker import cost_of
-from s2g.guidance.base import Draws
+from s2g.guidance.base import MaskSampler
 from s2g.guidance.masks import count_from_ratio, indices
 from s2g.models.sit import SiT, SiTDenoiser
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
@@ -113,7 +113,7 @@ def measured(network: SiTDenoiser, cost: PassCost, drop: int) -> Measured:
 
     flops, wall = [], []
     for index in range(MASKS):
-        draws = Draws(mask_seed=0, unit=0, step=index, num_blocks=len(network.blocks))
+        draws = MaskSampler(mask_seed=0, unit=0, step=index, num_blocks=len(network.blocks))
         sub = Branch("cond", DropBlocks(draws.mask(0, drop, protect=(0,))))
         ways = [((COND, UNCOND), False), ((COND, UNCOND, sub), False), ((COND, UNCOND, sub), True)]
         seconds: list[list[float]] = []

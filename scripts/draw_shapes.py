@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from s2g.worlds.shapes import captions, motion, video_prompts
-from s2g.worlds.shapes.prompts import asked
+from s2g.worlds.shapes.prompts import prompt_classes
 from s2g.worlds.shapes.render import render
 from s2g.worlds.shapes.world import NUM_CLASSES, scenes
 
@@ -28,7 +28,7 @@ def draw_world() -> None:
 
 def draw_captioned(columns: int = 16) -> None:
     """True scenes of the first captions of bench=shapes_t2i, in order, row by row."""
-    rows = asked()[: 4 * columns]
+    rows = prompt_classes()[: 4 * columns]
     images = captions.render(captions.Captioned(*rows.T), 0, np.arange(len(rows)))
     framed = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=1)
     grid = framed.reshape(-1, columns, 3, 34, 34).transpose(0, 3, 1, 4, 2).reshape(-1, columns * 34, 3)
@@ -40,7 +40,7 @@ def draw_captioned(columns: int = 16) -> None:
 
 def draw_moving(count: int = 12, columns: int = 2) -> None:
     """True videos of the first captions of bench=shapes_t2v, their frames side by side, row by row."""
-    videos = motion.render(video_prompts.asked()[:count], 0, np.arange(count))
+    videos = motion.render(video_prompts.prompt_kinds()[:count], 0, np.arange(count))
     strips = np.concatenate(
         list(np.pad(videos, ((0, 0), (0, 0), (0, 0), (1, 1), (1, 1)), constant_values=1).swapaxes(0, 2)), axis=-1
     )

@@ -43,7 +43,7 @@ from s2g.models.tiny_sd3 import TinySD3
 from s2g.models.tiny_wan import TinyWan
 from s2g.worlds.shapes import captions, motion, video_prompts
 from s2g.worlds.shapes.probe import Probe
-from s2g.worlds.shapes.prompts import COUNT, asked
+from s2g.worlds.shapes.prompts import COUNT, prompt_classes
 from s2g.worlds.shapes.reader import Reader
 from s2g.worlds.shapes.render import render
 from s2g.worlds.shapes.video_reader import VideoReader
@@ -383,13 +383,13 @@ def export_reference(count: int = 10_000, kept: int = 2_000) -> None:
 
 def export_captioned() -> None:
     """Write the moments of the shipped reader's features on true scenes of bench=shapes_t2i's captions."""
-    of = captions.Captioned(*asked().T)
+    of = captions.Captioned(*prompt_classes().T)
     export_moments(Reader(), "reader", "captioned", COUNT, lambda at: captions.render(of, REFERENCE_SEED, at))
 
 
 def export_moving() -> None:
     """Write the moments of the shipped video reader's features on true videos of bench=shapes_t2v's captions."""
-    kinds = video_prompts.asked()
+    kinds = video_prompts.prompt_kinds()
     export_moments(VideoReader(), "video_reader", "moving", len(kinds), lambda at: motion.render(kinds, REFERENCE_SEED, at))
 
 

@@ -60,7 +60,7 @@ class Captions:
 
     def _drawn(self, seed: int, first: int, count: int, places: captions.Places) -> tuple[Tensor, Tensor]:
         indices = np.arange(first, first + count)
-        of = captions.drawn(seed, indices)
+        of = captions.draw_classes(seed, indices)
         images = torch.from_numpy(captions.render(of, seed, indices, places) * 2 - 1)
         numbers = torch.tensor([STILLS.tokens(caption) for caption in of.captions()])
         return images.to(self.device), numbers.to(self.device)
@@ -81,7 +81,7 @@ class Objects:
     def clean(self, seed: int, first: int, count: int) -> tuple[Tensor, Tensor]:
         """Scenes first .. first + count - 1."""
         indices = np.arange(first, first + count)
-        of = captions.drawn(seed, indices, one=0.3, classes=np.arange(NUM_CLASSES))
+        of = captions.draw_classes(seed, indices, one=0.3, classes=np.arange(NUM_CLASSES))
         images = torch.from_numpy(captions.render(of, seed, indices) * 2 - 1)
         asked = torch.from_numpy(np.stack([of.first, of.second, of.relation], axis=1))
         return images.to(self.device), asked.to(self.device)
@@ -102,7 +102,7 @@ class Videos:
 
     def _drawn(self, seed: int, first: int, count: int, spread: motion.Spread) -> tuple[Tensor, Tensor]:
         indices = np.arange(first, first + count)
-        kinds = motion.drawn(seed, indices)
+        kinds = motion.draw_kinds(seed, indices)
         videos = torch.from_numpy(motion.render(kinds, seed, indices, spread) * 2 - 1)
         numbers = torch.tensor([VIDEOS.tokens(motion.caption(kind)) for kind in kinds.tolist()])
         return videos.to(self.device), numbers.to(self.device)
@@ -123,7 +123,7 @@ class Motions:
     def clean(self, seed: int, first: int, count: int) -> tuple[Tensor, Tensor]:
         """Videos first .. first + count - 1."""
         indices = np.arange(first, first + count)
-        kinds = motion.drawn(seed, indices, np.arange(motion.NUM_KINDS))
+        kinds = motion.draw_kinds(seed, indices, np.arange(motion.NUM_KINDS))
         videos = torch.from_numpy(motion.render(kinds, seed, indices) * 2 - 1)
         return videos.to(self.device), torch.from_numpy(kinds).to(self.device)
 

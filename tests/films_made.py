@@ -7,7 +7,7 @@ import numpy as np
 from s2g.report.gallery import Gallery, Item, Method, Shot
 from s2g.report.media import poster_uri, video_uri
 from s2g.worlds.shapes.motion import caption, render
-from s2g.worlds.shapes.video_prompts import asked
+from s2g.worlds.shapes.video_prompts import prompt_kinds
 from s2g.worlds.shapes.world import HELD_OUT_SEED
 
 METHODS = (Method("cfg", "CFG"), Method("s2", "S²-Guidance"))
@@ -21,8 +21,8 @@ def filmed(kinds: np.ndarray, first: int = 500_000) -> np.ndarray:
 
 def film_gallery(count: int = 6, fps: int = 8) -> Gallery:
     """`count` items under two methods; the first method shows another kind than was asked for of every third item."""
-    kinds, items = asked()[:count], []
-    own, other = filmed(kinds), filmed(asked()[count : 2 * count], 600_000)
+    kinds, items = prompt_kinds()[:count], []
+    own, other = filmed(kinds), filmed(prompt_kinds()[count : 2 * count], 600_000)
     for at, kind in enumerate(kinds.tolist()):
         right = [at % 3 > 0, True]
         videos = [own[at] if ok else other[at] for ok in right]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from s2g.guidance.base import Draws
+from s2g.guidance.base import MaskSampler
 from s2g.rng import Purpose, normal, philox, uniform
 
 WORD = 2**64
@@ -43,5 +43,5 @@ def test_golden_draws() -> None:
         normal(Purpose.INITIAL_NOISE, 0, 1, (2,)), np.array([-1.299804925918579, -0.28623706102371216], np.float32)
     )
     assert uniform(Purpose.SCENE, 3, np.array([5]), 2).tolist() == [[0.6412717227753783, 0.3318371110511923]]
-    assert [Draws(0, 0, step, 12).mask(0, 1, (0,)) for step in range(6)] == [(6,), (9,), (2,), (10,), (7,), (2,)]
-    assert Draws(0, 1, 2, 24).mask(0, 3, (0,)) == (15, 16, 18)
+    assert [MaskSampler(0, 0, step, 12).mask(0, 1, (0,)) for step in range(6)] == [(6,), (9,), (2,), (10,), (7,), (2,)]
+    assert MaskSampler(0, 1, 2, 24).mask(0, 3, (0,)) == (15, 16, 18)

@@ -15,7 +15,7 @@ from s2g.config.schema import ExecutorConfig, ModelConfig, Settings, WeakConfig,
 from s2g.engine.bench import Bench, PlannedBench
 from s2g.errors import NotBuiltError, SeveralError, UserError, gathered, unknown
 from s2g.guidance.assemble import Fit, assemble
-from s2g.guidance.base import Guidance, Need
+from s2g.guidance.base import Guidance, Requirement
 from s2g.models.resolution import check_resolution
 from s2g.models.video import negative_words
 from s2g.sampling.base import WITHOUT, Sampler
@@ -179,7 +179,7 @@ def outline(raw: Mapping[str, Any]) -> Outline:
             allowed="null: all channels",
         )
     sampler = read_sampler(raw["sampler"], model)
-    lacking = [need for need in Need if need in guidance.needs - sampler.offers]
+    lacking = [need for need in Requirement if need in guidance.needs - sampler.offers]
     if lacking:
         name = sampler_name(raw["sampler"], model)
         raise UserError(

@@ -26,7 +26,7 @@ from s2g.engine.environment import THREADS
 from s2g.engine.memory import begin_peak, in_parts, peak
 from s2g.engine.run import Run
 from s2g.errors import IsolatedError, NotFiniteError, UserError
-from s2g.guidance.effective_scale import Strength
+from s2g.guidance.effective_scale import EffectiveScale
 from s2g.models.base import Denoiser
 from s2g.models.meta_models import MetaModel
 from s2g.network.evaluate import Account, Evaluator
@@ -203,9 +203,9 @@ def do(task: Task, device: str) -> float:
         values = np.concatenate([part for _, part in decoded])
     seconds = sum(took)
     first, second = sampled[0][1][1]  # per item, and the same in every part: masks belong to the unit
-    strength = Strength()
+    scales = EffectiveScale()
     for _, (made, _) in sampled:
-        strength.merge(made.strength)
+        scales.merge(made.effective_scale)
     facts: dict[str, Any] = {
         "masks": sampled[0][1][0].masks,
         "seconds": round(seconds, 4),
@@ -214,7 +214,7 @@ def do(task: Task, device: str) -> float:
         "calls": sum(account.calls for _, (_, accounts) in sampled for account in accounts),
         "evaluations": first.evaluations + second.evaluations,
         "flops": cost.of(first) + (0 if weak_cost is None else weak_cost.of(second)),
-        "effective_scale": strength.facts(),
+        "effective_scale": scales.facts(),
         "device": device,
         "environment": task.environment,
         "block_runs": first.blocks,

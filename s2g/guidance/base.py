@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 State = dict[str, Any]  # a method's memory during one unit (momentum and the like)
 
 
-class Need(Enum):
+class Requirement(Enum):
     """What only some samplers offer; matched before anything is loaded."""
 
     STEPS = "numbered steps"
@@ -27,7 +27,7 @@ class Need(Enum):
 
 
 @dataclass
-class Draws:
+class MaskSampler:
     """The random masks of one unit at one step; mask i is a pure function of (mask_seed, unit, step, i)."""
 
     mask_seed: int
@@ -59,7 +59,7 @@ class Step:
     at: float  # level of this evaluation
     stage: int  # 0, or 1 for a second evaluation (Heun: at = next_level)
     x: Tensor  # [B, ...]
-    draws: Draws
+    draws: MaskSampler
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Guidance(Protocol):
         ...
 
     @property
-    def needs(self) -> frozenset[Need]:
+    def needs(self) -> frozenset[Requirement]:
         """What the sampler must offer."""
         ...
 
@@ -114,7 +114,7 @@ class BaseMethod:
         return Space.RAW
 
     @property
-    def needs(self) -> frozenset[Need]:
+    def needs(self) -> frozenset[Requirement]:
         return frozenset()
 
     @property
@@ -129,7 +129,7 @@ class BaseMethod:
         return {}
 
 
-class Around:
+class Wrapper:
     """What wrappers share: the space, needs and memory of the method inside are theirs."""
 
     @property
@@ -142,7 +142,7 @@ class Around:
         return self.inside.space
 
     @property
-    def needs(self) -> frozenset[Need]:
+    def needs(self) -> frozenset[Requirement]:
         return self.inside.needs
 
     @property

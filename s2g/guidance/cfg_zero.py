@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import BaseMethod, Need, State, Step
+from s2g.guidance.base import BaseMethod, Requirement, State, Step
 from s2g.guidance.cfg import cfg
 from s2g.guidance.geometry import inner
 from s2g.models.prediction_space import Space
@@ -47,8 +47,8 @@ class CFGZero(BaseMethod):
         return Space.VELOCITY
 
     @property
-    def needs(self) -> frozenset[Need]:
-        return frozenset({Need.STEPS, Need.DETERMINISTIC, Need.FLOW})
+    def needs(self) -> frozenset[Requirement]:
+        return frozenset({Requirement.STEPS, Requirement.DETERMINISTIC, Requirement.FLOW})
 
     def branches(self, step: Step) -> Sequence[Branch]:
         if step.index < self.zero_init:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import BaseMethod, Need, State, Step
+from s2g.guidance.base import BaseMethod, Requirement, State, Step
 from s2g.guidance.cfg import cfg
 from s2g.network.branch import COND, UNCOND, Branch
 
@@ -55,8 +55,8 @@ class CFGPP(BaseMethod):
         return self.lam
 
     @property
-    def needs(self) -> frozenset[Need]:
-        return frozenset({Need.STEPS, Need.EULER_LIKE})
+    def needs(self) -> frozenset[Requirement]:
+        return frozenset({Requirement.STEPS, Requirement.EULER_LIKE})
 
     def branches(self, step: Step) -> Sequence[Branch]:
         return (COND, UNCOND)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from s2g.guidance.base import Around, Guidance, State, Step
+from s2g.guidance.base import Guidance, State, Step, Wrapper
 from s2g.network.branch import COND, Branch
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Channels(Around):
+class Channels(Wrapper):
     """`inner` sees and guides the first `count` channels; the others keep the conditional prediction.
 
     Methods that measure norms or angles measure them on the guided channels (ours: no source defines it).

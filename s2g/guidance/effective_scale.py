@@ -26,7 +26,7 @@ def effective_scale(guided: Tensor, cond: Tensor, uncond: Tensor) -> Tensor:
 
 
 @dataclass
-class Strength:
+class EffectiveScale:
     """The effective scale of one unit: sums over items, by evaluation in the order in which they were made."""
 
     sums: list[float] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Strength:
         self.sums.append(sum(known))
         self.counts.append(len(known))
 
-    def merge(self, other: Strength) -> None:
+    def merge(self, other: EffectiveScale) -> None:
         """Take in other items of the same unit; an adaptive solver may have evaluated them more or less often."""
         self.sums = [a + b for a, b in zip_longest(self.sums, other.sums, fillvalue=0.0)]
         self.counts = [a + b for a, b in zip_longest(self.counts, other.counts, fillvalue=0)]

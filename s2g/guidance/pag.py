@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from s2g.guidance.perturbed import Edited
+from s2g.guidance.perturbed import Perturbed
 from s2g.network.branch import Edit, PassValues
 
 
 @dataclass(frozen=True)
-class PAG(Edited):
+class PAG(Perturbed):
     """Self-attention becomes the identity; where it also holds the text, an image token sees itself and the text."""
 
     pag_scale: float = 3.0  # the source, and diffusers' pipelines
@@ -19,5 +19,5 @@ class PAG(Edited):
         return PassValues(self.layers, text=True)
 
     @property
-    def strength(self) -> float:
+    def weight(self) -> float:
         return self.pag_scale

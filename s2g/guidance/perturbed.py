@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import Around, Guidance, Need, State, Step
+from s2g.guidance.base import Guidance, Requirement, State, Step, Wrapper
 from s2g.guidance.cfg import CFG
 from s2g.guidance.window import ALWAYS, Window
 from s2g.network.branch import COND, Branch, Edit
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def away_from(guided: Tensor, cond: Tensor, edited: Tensor, scale: float) -> Tensor:
+def away_from(guided: Tensor, cond: Tensor, perturbed: Tensor, scale: float) -> Tensor:
     """guided + scale (D_cond - D_edited): S2's Eq. 4 with a chosen edit in the place of a drawn one; any space will do."""
-    return guided + scale * (cond - edited)
+    return guided + scale * (cond - perturbed)
 
 
 @dataclass(frozen=True)
-class Edited(Around):
+class Perturbed(Wrapper):
     """A base method and, inside the window, one edited conditional pass; the base alone outside."""
 
     base: Guidance = field(default_factory=CFG)
@@ -38,7 +38,7 @@ class Edited(Around):
         return self.base
 
     @property
-    def needs(self) -> frozenset[Need]:
+    def needs(self) -> frozenset[Requirement]:
         return self.base.needs | self.window.needs
 
     @property
@@ -47,7 +47,7 @@ class Edited(Around):
         raise NotImplementedError
 
     @property
-    def strength(self) -> float:
+    def weight(self) -> float:
         """The weight of cond - edited."""
         raise NotImplementedError
 
@@ -61,4 +61,4 @@ class Edited(Around):
         guided = self.base.combine(preds, step, state)
         if not self.window.active(step):
             return guided
-        return away_from(guided, preds[COND], preds[Branch("cond", self.edit)], self.strength)
+        return away_from(guided, preds[COND], preds[Branch("cond", self.edit)], self.weight)

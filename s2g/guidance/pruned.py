@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import Around, Guidance, State, Step
+from s2g.guidance.base import Guidance, State, Step, Wrapper
 from s2g.guidance.cfg import CFG
 from s2g.network.branch import Branch, DropBlocks
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Pruned(Around):
+class Pruned(Wrapper):
     """A base method whose every plain evaluation is made without the chosen blocks."""
 
     base: Guidance = field(default_factory=CFG)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import Around, Guidance, Need, State, Step
+from s2g.guidance.base import Guidance, Requirement, State, Step, Wrapper
 from s2g.guidance.cfg import CFG
 from s2g.guidance.window import Window
 from s2g.network.branch import COND, Branch, DropBlocks
@@ -37,7 +37,7 @@ CENTRAL = Window(0.1, 0.9)
 
 
 @dataclass(frozen=True)
-class S2(Around):
+class S2(Wrapper):
     """One sub-network a step, `drop` random blocks left out, over any base method; the base alone outside the window."""
 
     base: Guidance = field(default_factory=CFG)
@@ -56,8 +56,8 @@ class S2(Around):
         return self.base
 
     @property
-    def needs(self) -> frozenset[Need]:
-        return self.base.needs | {Need.STEPS}
+    def needs(self) -> frozenset[Requirement]:
+        return self.base.needs | {Requirement.STEPS}
 
     def branches(self, step: Step) -> Sequence[Branch]:
         branches = self.base.branches(step)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from s2g.errors import UserError
-from s2g.guidance.perturbed import Edited
+from s2g.guidance.perturbed import Perturbed
 from s2g.network.branch import Edit, SmoothQueries
 
 INFINITE = 9999.0  # official: any more is infinite blur
 
 
 @dataclass(frozen=True)
-class SEG(Edited):
+class SEG(Perturbed):
     """Queries of the image are blurred by a Gaussian over the grid of tokens, video frame by frame."""
 
     seg_scale: float = 3.0  # fixed in the official pipeline
@@ -30,5 +30,5 @@ class SEG(Edited):
         return SmoothQueries(self.layers, self.sigma)
 
     @property
-    def strength(self) -> float:
+    def weight(self) -> float:
         return self.seg_scale

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from s2g.guidance.perturbed import Edited
+from s2g.guidance.perturbed import Perturbed
 from s2g.guidance.window import Window
 from s2g.network.branch import DropBlocks, Edit
 
@@ -12,7 +12,7 @@ EARLY = Window(0.01, 0.2, "strict")
 
 
 @dataclass(frozen=True)
-class SLG(Edited):
+class SLG(Perturbed):
     """Chosen blocks left out early in the trajectory; S2 with a fixed mask and another window."""
 
     slg_scale: float = 2.8  # diffusers' StableDiffusion3Pipeline; the official SD3.5-medium setting is 2.5
@@ -23,5 +23,5 @@ class SLG(Edited):
         return DropBlocks(self.layers)
 
     @property
-    def strength(self) -> float:
+    def weight(self) -> float:
         return self.slg_scale

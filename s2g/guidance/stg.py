@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from s2g.errors import UserError
-from s2g.guidance.perturbed import Edited
+from s2g.guidance.perturbed import Perturbed
 from s2g.network.branch import DropBlocks, Edit, PassValues
 
 
 @dataclass(frozen=True)
-class STG(Edited):
+class STG(Perturbed):
     """mode residual (STG-R): a block hands on its input; attention (STG-A): every token attends to itself alone."""
 
     stg_scale: float = 1.0  # the official settings of Mochi, HunyuanVideo, CogVideoX and LTX
@@ -26,5 +26,5 @@ class STG(Edited):
         return DropBlocks(self.layers) if self.mode == "residual" else PassValues(self.layers, text=False)
 
     @property
-    def strength(self) -> float:
+    def weight(self) -> float:
         return self.stg_scale

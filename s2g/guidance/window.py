@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import Around, Guidance, Need, State, Step
+from s2g.guidance.base import Guidance, Requirement, State, Step, Wrapper
 from s2g.network.branch import COND, Branch
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ class Window:
             raise UserError(f"guidance.window.by = {self.by}", allowed="step, level, strict")
 
     @property
-    def needs(self) -> frozenset[Need]:
+    def needs(self) -> frozenset[Requirement]:
         """Numbered steps, unless it is always open: "inside" is decided once per step."""
-        return frozenset() if (self.start, self.stop) == (0, 1) and self.by != "strict" else frozenset({Need.STEPS})
+        return frozenset() if (self.start, self.stop) == (0, 1) and self.by != "strict" else frozenset({Requirement.STEPS})
 
     def active(self, step: Step) -> bool:
         """Whether this step lies inside; the same at every stage of a step."""
@@ -62,7 +62,7 @@ ALWAYS = Window()
 
 
 @dataclass(frozen=True)
-class Windowed(Around):
+class Windowed(Wrapper):
     """Any method inside a window, cond alone outside (guidance interval, arXiv 2404.07724)."""
 
     inner: Guidance
@@ -73,7 +73,7 @@ class Windowed(Around):
         return self.inner
 
     @property
-    def needs(self) -> frozenset[Need]:
+    def needs(self) -> frozenset[Requirement]:
         return self.inner.needs | self.window.needs
 
     def branches(self, step: Step) -> Sequence[Branch]:

@@ -32,6 +32,14 @@ def inception_score_items(logits: Iterable[np.ndarray], num: int, split: int = S
     return np.concatenate([score + share * (own - score + change) for share, (own, change) in zip(shares, values, strict=True)])
 
 
+def inception_style(probabilities: np.ndarray) -> float:
+    """Return the score's formula on any classifier's probabilities [N, K], rows that sum to 1: between 1 and K, one split."""
+    p = probabilities.astype(np.float64).clip(1e-16)
+    p /= p.sum(1, keepdims=True)
+    marginal = p.mean(0)
+    return float(np.exp((p * (np.log(p) - np.log(marginal))).sum(1).mean()))
+
+
 def softmax(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities [n, K] and their logarithms, in float64."""
     shifted = logits.astype(np.float64)

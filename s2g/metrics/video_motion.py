@@ -27,7 +27,7 @@ def paths(videos: np.ndarray) -> np.ndarray:
     return np.stack([x, y], axis=-1)
 
 
-def went(path: np.ndarray) -> np.ndarray:
+def displacement(path: np.ndarray) -> np.ndarray:
     """How far the object got from the first frame that shows it to the last, in pixels [B]; 0 where fewer than two do."""
     seen, every = np.isfinite(path[..., 0]), np.arange(len(path))
     first, last = seen.argmax(1), path.shape[1] - 1 - seen[:, ::-1].argmax(1)

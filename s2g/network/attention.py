@@ -86,7 +86,7 @@ def smoothed(queries: Tensor, axis: int, grid: Sequence[int], sigma: float) -> T
 
 
 @contextmanager
-def edited(
+def perturbed(
     block: nn.Module, index: int, rule: BlockRule, edit: AttentionEdit, text: int, grid: tuple[int, ...]
 ) -> Iterator[None]:
     """The block's self-attention under `edit`; given back on exit. UserError where it cannot be, or was not reached.
@@ -102,7 +102,7 @@ def edited(
         )
     with ExitStack() as stack:
         reached = [
-            stack.enter_context(_edited_attention(attention, about, edit, text if about.text != "none" else 0, grid))
+            stack.enter_context(_perturbed_attention(attention, about, edit, text if about.text != "none" else 0, grid))
             for about, attention in present
         ]
         yield
@@ -115,7 +115,7 @@ def edited(
 
 
 @contextmanager
-def _edited_attention(
+def _perturbed_attention(
     attention: nn.Module, about: SelfAttention, edit: AttentionEdit, text: int, grid: tuple[int, ...]
 ) -> Iterator[list[int]]:
     """One attention module under the edit; gives a list that in the end holds how often it was reached."""
@@ -139,10 +139,10 @@ def _edited_attention(
             return values_alone(query, key, value, where, scale)
 
         def call(inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-            with _Taken(attend):
+            with _AttentionReplaced(attend):
                 return inner(*args, **kwargs)
 
-        with _around(attention, call):
+        with _replaced_call(attention, call):
             yield reached
     elif isinstance(edit, SmoothQueries):
         modules = [(getattr(attention, name, None), axis) for name, axis in about.queries]
@@ -161,14 +161,14 @@ def _edited_attention(
             rest = (queries.narrow(axis, 0, first), queries.narrow(axis, first + count, tokens - first - count))
             return image if tokens == count else torch.cat([rest[0], image, rest[1]], dim=axis)
 
-        with _around(source, smooth):
+        with _replaced_call(source, smooth):
             yield reached
     else:
         raise TypeError(f"{edit} is no edit of attention")
 
 
 @contextmanager
-def _around(module: nn.Module, call: Callable[..., Any]) -> Iterator[None]:
+def _replaced_call(module: nn.Module, call: Callable[..., Any]) -> Iterator[None]:
     """Let `call(inner, ...)` stand in for the module's call."""
     before = getattr(module, SLOT)
     inner = before or module._call_impl
@@ -179,7 +179,7 @@ def _around(module: nn.Module, call: Callable[..., Any]) -> Iterator[None]:
         setattr(module, SLOT, before)
 
 
-class _Taken(TorchFunctionMode):
+class _AttentionReplaced(TorchFunctionMode):
     """While active, `attend` answers calls of scaled_dot_product_attention; what it calls itself is left alone."""
 
     def __init__(self, attend: Callable[..., Tensor]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Self
 from torch import nn
 
 from s2g.errors import UserError
-from s2g.network.attention import SLOT, edited
+from s2g.network.attention import SLOT, perturbed
 from s2g.network.blocks import BlockPort, State
 from s2g.network.branch import AttentionEdit
 
@@ -129,7 +129,7 @@ class BlockControl:
             if work.inside is not None and index in work.inside.touched:
                 block = self.blocks[index]
                 # Its compiled call would be traced anew with the edit in it; the others stay compiled.
-                with edited(block, index, port.rule, work.inside, port.text_tokens(args, kwargs), self.grid):
+                with perturbed(block, index, port.rule, work.inside, port.text_tokens(args, kwargs), self.grid):
                     return block._call_impl(*args, **kwargs)
             return inner(*args, **kwargs)
 

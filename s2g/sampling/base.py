@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from s2g.guidance.base import Need
+from s2g.guidance.base import Requirement
 from s2g.models.convention import VP, Convention
 from s2g.models.prediction_space import Space
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 State = dict[str, Any]  # a solver's memory during one unit
 
 # Why a method that needs it cannot be run with a sampler that lacks it.
-WITHOUT: Mapping[Need, str] = {
-    Need.STEPS: "an adaptive solver has no step index, and masks drawn anew at each evaluation would make its error control"
-    " see noise",
-    Need.EULER_LIKE: "its formula is for a step from one prediction without fresh noise, and this sampler weighs several"
+WITHOUT: Mapping[Requirement, str] = {
+    Requirement.STEPS: "an adaptive solver has no step index, and masks drawn anew at each evaluation would make its"
+    " error control see noise",
+    Requirement.EULER_LIKE: "its formula is for a step from one prediction without fresh noise, and this sampler weighs several"
     " predictions or adds noise",
-    Need.DETERMINISTIC: "this sampler adds fresh noise, so that a step cannot stand still",
-    Need.FLOW: "this sampler moves x through its estimates of data and noise, not along a velocity that can be scaled or zero",
+    Requirement.DETERMINISTIC: "this sampler adds fresh noise, so that a step cannot stand still",
+    Requirement.FLOW: "this sampler moves x through its estimates of data and noise, not along a velocity that can be scaled"
+    " or zero",
 }
 
 
@@ -84,7 +85,7 @@ class Sampler(Protocol):
         ...
 
     @property
-    def offers(self) -> frozenset[Need]:
+    def offers(self) -> frozenset[Requirement]:
         """What guidance methods may rely on."""
         ...
 

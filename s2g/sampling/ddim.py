@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import Need
+from s2g.guidance.base import Requirement
 from s2g.sampling.base import Predict, State, StepEnds
 from s2g.sampling.levels import AnyGrid, strided_timesteps
-from s2g.sampling.vp import alpha_bar, asked
+from s2g.sampling.vp import alpha_bar, predict_at
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,14 +38,18 @@ class DDIM(AnyGrid):
             raise UserError(f"sampler.eta = {self.eta}", allowed="0 (no fresh noise) to 1 (DDPM's)")
 
     @property
-    def offers(self) -> frozenset[Need]:
-        return frozenset({Need.STEPS}) if self.eta else frozenset({Need.STEPS, Need.EULER_LIKE, Need.DETERMINISTIC})
+    def offers(self) -> frozenset[Requirement]:
+        return (
+            frozenset({Requirement.STEPS})
+            if self.eta
+            else frozenset({Requirement.STEPS, Requirement.EULER_LIKE, Requirement.DETERMINISTIC})
+        )
 
     def respaced(self) -> tuple[int, ...]:
         return strided_timesteps(self.steps)
 
     def step(self, x: Tensor, ends: StepEnds, predict: Predict, noise: Callable[[], Tensor], state: State) -> Tensor:
-        guided = asked(predict, x, ends.level, self.timestep(ends.index))
+        guided = predict_at(predict, x, ends.level, self.timestep(ends.index))
         if guided is None:
             return x
         (alpha, sigma), (bar, _) = guided.convention.coefficients(ends.next_level), alpha_bar(guided.convention, ends.level)

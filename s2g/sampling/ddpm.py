@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import Need
+from s2g.guidance.base import Requirement
 from s2g.sampling.base import Guided, Predict, State, StepEnds
 from s2g.sampling.levels import AnyGrid, spread_timesteps
-from s2g.sampling.vp import alpha_bar, asked
+from s2g.sampling.vp import alpha_bar, predict_at
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,14 +62,14 @@ class DDPM(AnyGrid):
             raise UserError(f"sampler.variance = {self.variance}", allowed=", ".join(VARIANCES))
 
     @property
-    def offers(self) -> frozenset[Need]:
-        return frozenset({Need.STEPS})
+    def offers(self) -> frozenset[Requirement]:
+        return frozenset({Requirement.STEPS})
 
     def respaced(self) -> tuple[int, ...]:
         return spread_timesteps(self.steps)
 
     def step(self, x: Tensor, ends: StepEnds, predict: Predict, noise: Callable[[], Tensor], state: State) -> Tensor:
-        guided = asked(predict, x, ends.level, self.timestep(ends.index))
+        guided = predict_at(predict, x, ends.level, self.timestep(ends.index))
         if guided is None:
             return x
         (bar, length), (next_bar, next_length) = (

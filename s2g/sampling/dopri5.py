@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import Need
+from s2g.guidance.base import Requirement
 from s2g.models.prediction_space import Space
 from s2g.sampling.base import Predict, State, StepEnds
 
@@ -39,8 +39,8 @@ class Dopri5:
         return 1
 
     @property
-    def offers(self) -> frozenset[Need]:
-        return frozenset({Need.DETERMINISTIC, Need.FLOW})
+    def offers(self) -> frozenset[Requirement]:
+        return frozenset({Requirement.DETERMINISTIC, Requirement.FLOW})
 
     def levels(self) -> tuple[float, ...]:
         return 1.0, 0.0

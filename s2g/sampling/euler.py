@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from s2g.guidance.base import Need
+from s2g.guidance.base import Requirement
 from s2g.sampling.base import Predict, State, StepEnds
 from s2g.sampling.levels import FlowGrid
 
@@ -21,8 +21,8 @@ class Euler(FlowGrid):
     steps: int = 28  # SD3's number (diffusers' StableDiffusion3Pipeline); models carry their own
 
     @property
-    def offers(self) -> frozenset[Need]:
-        return frozenset(Need)
+    def offers(self) -> frozenset[Requirement]:
+        return frozenset(Requirement)
 
     def step(self, x: Tensor, ends: StepEnds, predict: Predict, noise: Callable[[], Tensor], state: State) -> Tensor:
         guided = predict(x, ends.level)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from s2g.guidance.base import Need
+from s2g.guidance.base import Requirement
 from s2g.models.prediction_space import Space
 from s2g.sampling.base import Predict, State, StepEnds
 from s2g.sampling.levels import FlowGrid
@@ -22,8 +22,8 @@ class Heun(FlowGrid):
     steps: int = 14  # as many evaluations as Euler's 28 (ours)
 
     @property
-    def offers(self) -> frozenset[Need]:
-        return frozenset({Need.STEPS, Need.DETERMINISTIC, Need.FLOW})
+    def offers(self) -> frozenset[Requirement]:
+        return frozenset({Requirement.STEPS, Requirement.DETERMINISTIC, Requirement.FLOW})
 
     def step(self, x: Tensor, ends: StepEnds, predict: Predict, noise: Callable[[], Tensor], state: State) -> Tensor:
         guided = predict(x, ends.level)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from s2g.errors import NotFiniteError
-from s2g.guidance.base import Draws, Guidance, State, Step
-from s2g.guidance.effective_scale import Strength, effective_scale
+from s2g.guidance.base import Guidance, MaskSampler, State, Step
+from s2g.guidance.effective_scale import EffectiveScale, effective_scale
 from s2g.models.base import Conditioning
 from s2g.models.prediction_space import Space
 from s2g.network.branch import COND, UNCOND, Branch
@@ -19,7 +19,7 @@ from s2g.network.evaluate import Evaluator
 from s2g.rng import Purpose, normal
 from s2g.sampling.base import Guided, Sampler, StepEnds
 from s2g.sampling.unit import Unit
-from s2g.worlds.mixtures.quasi_random import even_normal
+from s2g.worlds.mixtures.quasi_random import quasi_random_normal
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Sampled:
 
     latents: Tensor
     masks: list[dict[int, tuple[int, ...]]]
-    strength: Strength
+    effective_scale: EffectiveScale
 
 
 def initial_noise(seed: int, items: Sequence[int], shape: tuple[int, ...], cycle: int = 0) -> Tensor:
     """Starting points [B, *shape], each item's own; with a cycle, those of items i, i + cycle, ... are an even sequence."""
     if cycle:
-        return torch.stack([torch.from_numpy(even_normal(seed, item, cycle, shape)) for item in items])
+        return torch.stack([torch.from_numpy(quasi_random_normal(seed, item, cycle, shape)) for item in items])
     return torch.stack([torch.from_numpy(normal(Purpose.INITIAL_NOISE, seed, item, shape)) for item in items])
 
 
@@ -62,13 +62,13 @@ def sample(
     x = noise_of(unit, network.latent_shape).to(device)
     levels = sampler.levels()
     memory, solver = guidance.start(), sampler.start()
-    masks, strength = [], Strength()
+    masks, scales = [], EffectiveScale()
     if watch is not None:
         watch(x)
     for index, (level, next_level) in enumerate(pairwise(levels)):
         ends = StepEnds(index, len(levels) - 1, level, next_level)
-        draws = Draws(unit.mask_seed, unit.index, index, len(network.blocks))
-        predict = GuidedNetwork(evaluator, guidance, conditioning, ends, draws, memory, strength, unit)
+        draws = MaskSampler(unit.mask_seed, unit.index, index, len(network.blocks))
+        predict = GuidedNetwork(evaluator, guidance, conditioning, ends, draws, memory, scales, unit)
 
         def noise(step: int = index) -> Tensor:
             streams = map(unit.stream, unit.items)
@@ -79,7 +79,7 @@ def sample(
         masks.append(dict(draws.drawn))
         if watch is not None:
             watch(x)
-    return Sampled(x, masks, strength)
+    return Sampled(x, masks, scales)
 
 
 @dataclass
@@ -90,9 +90,9 @@ class GuidedNetwork:
     guidance: Guidance
     conditioning: Mapping[str, Conditioning]
     ends: StepEnds
-    draws: Draws
+    draws: MaskSampler
     memory: State
-    strength: Strength
+    scales: EffectiveScale
     unit: Unit
 
     @property
@@ -105,12 +105,12 @@ class GuidedNetwork:
         step = Step(ends.index, ends.count, ends.level, ends.next_level, level, stage, x, self.draws)
         branches = self.guidance.branches(step)
         if not branches:
-            self.strength.add(None)
+            self.scales.add(None)
             return None
         found = self.evaluator(branches, x, level, self.conditioning, timestep)
         preds = {branch: convention.to(space, raw, x, level) for branch, raw in found.raw.items()}
         guided = self.guidance.combine(preds, step, self.memory)
-        self.strength.add(self._scales(guided, preds))
+        self.scales.add(self._scales(guided, preds))
         self._check({**{str(branch): value for branch, value in preds.items()}, "the guided prediction": guided})
         return Guided(convention.back(space, guided, x, level), x, level, convention, found.variance.get(COND))
 

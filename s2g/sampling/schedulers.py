@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from s2g.guidance.base import Need
+from s2g.guidance.base import Requirement
 from s2g.sampling.base import Predict, State, StepEnds
 from s2g.sampling.levels import check_grid
 
@@ -69,8 +69,8 @@ class FlowMatchEuler(Scheduled):
     steps: int = 28  # StableDiffusion3Pipeline's
 
     @property
-    def offers(self) -> frozenset[Need]:
-        return frozenset(Need)
+    def offers(self) -> frozenset[Requirement]:
+        return frozenset(Requirement)
 
     def scheduler(self) -> Any:
         from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
@@ -101,8 +101,8 @@ class UniPC(Scheduled):
     steps: int = 50  # Wan2.1's
 
     @property
-    def offers(self) -> frozenset[Need]:
-        return frozenset({Need.STEPS, Need.DETERMINISTIC, Need.FLOW})
+    def offers(self) -> frozenset[Requirement]:
+        return frozenset({Requirement.STEPS, Requirement.DETERMINISTIC, Requirement.FLOW})
 
     def scheduler(self) -> Any:
         from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
@@ -119,8 +119,8 @@ class DPMpp(Scheduled):
     steps: int = 50  # sd3.5 repository, SD3-medium
 
     @property
-    def offers(self) -> frozenset[Need]:
-        return frozenset({Need.STEPS, Need.DETERMINISTIC, Need.FLOW})
+    def offers(self) -> frozenset[Requirement]:
+        return frozenset({Requirement.STEPS, Requirement.DETERMINISTIC, Requirement.FLOW})
 
     def scheduler(self) -> Any:
         from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler

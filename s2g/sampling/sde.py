@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import Need
+from s2g.guidance.base import Requirement
 from s2g.sampling.base import Predict, State, StepEnds
 from s2g.sampling.levels import FlowGrid, flow_levels
 
@@ -40,8 +40,8 @@ class SDE(FlowGrid):
             raise UserError(f"sampler.last_step = {self.last_step}", allowed="between 0 and 1")
 
     @property
-    def offers(self) -> frozenset[Need]:
-        return frozenset({Need.STEPS})
+    def offers(self) -> frozenset[Requirement]:
+        return frozenset({Requirement.STEPS})
 
     def levels(self) -> tuple[float, ...]:
         return (*flow_levels(self.steps - 1, self.shift, self.last_step), 0.0)

@@ -19,7 +19,7 @@ def alpha_bar(convention: Convention, level: float) -> tuple[float, float]:
     return (alpha / length) ** 2, length
 
 
-def asked(predict: Predict, x: Tensor, level: float, timestep: int | None) -> Guided | None:
+def predict_at(predict: Predict, x: Tensor, level: float, timestep: int | None) -> Guided | None:
     """predict at x [B, ...], told the integer timestep where there is one."""
     import torch
 

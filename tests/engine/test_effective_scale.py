@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from s2g.cli.run import main
-from s2g.guidance.effective_scale import Strength
+from s2g.guidance.effective_scale import EffectiveScale
 from s2g.scoring.score import effective_of
 
 
@@ -54,14 +54,14 @@ def test_s2_adds_the_part_of_its_term_that_lies_along_cfg(tmp_path: Path) -> Non
 
 def test_parts_of_a_unit_merge_and_equal_predictions_are_left_out_of_the_mean() -> None:
     nan = torch.nan
-    whole, first, second = Strength(), Strength(), Strength()
+    whole, first, second = EffectiveScale(), EffectiveScale(), EffectiveScale()
     for values in ([1.0, nan, 4.0], [2.0, 2.0, 5.0]):
         whole.add(torch.tensor(values))
         first.add(torch.tensor(values[:2]))
         second.add(torch.tensor(values[2:]))
     for part in (whole, first, second):
         part.add(None)
-    merged = Strength()
+    merged = EffectiveScale()
     merged.merge(first)
     merged.merge(second)
     assert merged == whole

@@ -16,7 +16,7 @@ from s2g.engine.run import Run
 from s2g.engine.trajectory import trajectories
 from s2g.metrics.trajectories import bend, detour
 from s2g.store.store import Store
-from s2g.worlds.mixtures.quasi_random import even_normal
+from s2g.worlds.mixtures.quasi_random import quasi_random_normal
 
 
 @pytest.mark.parametrize("method", ["s2_naive", "autoguidance"])
@@ -27,7 +27,7 @@ def test_it_ends_where_the_store_says(run_of: Callable[..., Run], tmp_path: Path
     states = trajectories(run, 70)
     assert states.shape == (70, 7, 1)
     assert (states[:, -1] == Store.of(run, tmp_path).items(range(70))).all()
-    assert (states[:, 0] == np.stack([even_normal(0, item, 2, (1,)) for item in range(70)])).all()
+    assert (states[:, 0] == np.stack([quasi_random_normal(0, item, 2, (1,)) for item in range(70)])).all()
 
 
 def test_how_direct_a_way_is() -> None:

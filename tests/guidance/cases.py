@@ -10,13 +10,13 @@ from torch import Tensor
 from s2g.guidance.adg import ADG
 from s2g.guidance.apg import APG
 from s2g.guidance.autoguidance import WEAK, Autoguidance
-from s2g.guidance.base import Draws, Guidance, Step
+from s2g.guidance.base import Guidance, MaskSampler, Step
 from s2g.guidance.cfg import CFG
 from s2g.guidance.cfg_zero import CFGZero
 from s2g.guidance.cfgpp import CFGPP
 from s2g.guidance.none import NoGuidance
 from s2g.guidance.pag import PAG
-from s2g.guidance.perturbed import Edited
+from s2g.guidance.perturbed import Perturbed
 from s2g.guidance.s2 import S2
 from s2g.guidance.s2_naive import NaiveS2
 from s2g.guidance.seg import SEG
@@ -33,7 +33,7 @@ def step_at(index: int = 5, count: int = 10, stage: int = 0, x: Tensor | None = 
     """Step `index` of `count` evenly spaced ones, over 12 blocks."""
     level, after = 1 - index / count, 1 - (index + 1) / count
     x = torch.zeros(SHAPE) if x is None else x
-    return Step(index, count, level, after, after if stage else level, stage, x, Draws(0, unit, index, 12))
+    return Step(index, count, level, after, after if stage else level, stage, x, MaskSampler(0, unit, index, 12))
 
 
 def predictions(
@@ -68,7 +68,7 @@ BASES: dict[str, Guidance] = {
     "autoguidance": Autoguidance(2.1, weak="weak.safetensors"),
 }
 # Wrappers around any of them: how one is made, and its weight of cond - edited.
-WRAPPERS: dict[str, tuple[Callable[[Guidance], S2 | Edited], float]] = {
+WRAPPERS: dict[str, tuple[Callable[[Guidance], S2 | Perturbed], float]] = {
     "s2": (lambda base: S2(base, omega=0.4, window=ALWAYS), 0.4),
     "slg": (lambda base: SLG(base, slg_scale=2.8, layers=(7, 8, 9), window=ALWAYS), 2.8),
     "stg": (lambda base: STG(base, stg_scale=1.3, layers=(2,)), 1.3),

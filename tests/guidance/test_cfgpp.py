@@ -13,7 +13,7 @@ import torch
 from guidance.cases import step_at
 from torch import Tensor
 
-from s2g.guidance.base import Draws, Step
+from s2g.guidance.base import MaskSampler, Step
 from s2g.guidance.cfgpp import CFGPP, effective_weight
 from s2g.network.branch import COND, UNCOND
 from s2g.sampling.base import StepEnds
@@ -39,7 +39,7 @@ def through_euler(method: CFGPP, x: Tensor, levels: list[float], cond, uncond) -
         ends = StepEnds(index, len(levels) - 1, level, after)
 
         def predict(x: Tensor, at: float, stage: int = 0, timestep: Tensor | None = None, ends: StepEnds = ends) -> Move:
-            step = Step(ends.index, ends.count, ends.level, ends.next_level, at, stage, x, Draws(0, 0, 0, 12))
+            step = Step(ends.index, ends.count, ends.level, ends.next_level, at, stage, x, MaskSampler(0, 0, 0, 12))
             return Move(method.combine({COND: cond(x, at), UNCOND: uncond(x, at)}, step, {}))
 
         path.append(solver.step(path[-1], ends, predict, lambda: x, {}))  # type: ignore[arg-type]

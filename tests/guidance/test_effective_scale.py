@@ -10,7 +10,7 @@ from guidance.cases import ALWAYS, METHODS, edited_branch, flat, predictions, st
 
 from s2g.guidance.cfg import CFG
 from s2g.guidance.cfgpp import CFGPP, effective_weight
-from s2g.guidance.effective_scale import Strength, effective_scale
+from s2g.guidance.effective_scale import EffectiveScale, effective_scale
 from s2g.guidance.s2 import S2
 from s2g.models.convention import Flow
 from s2g.models.prediction_space import Space
@@ -75,30 +75,30 @@ def test_nan_exactly_where_cond_equals_uncond() -> None:
 
 
 def test_a_units_record_means_over_items_and_evaluations_and_says_what_it_left_out() -> None:
-    strength = Strength()
-    strength.add(torch.tensor([1.0, 3.0]))
-    strength.add(None)  # no uncond, or no movement
-    strength.add(torch.tensor([math.nan, 7.0]))
-    strength.add(torch.tensor([math.nan, math.nan]))
-    assert strength.facts() == {
+    scales = EffectiveScale()
+    scales.add(torch.tensor([1.0, 3.0]))
+    scales.add(None)  # no uncond, or no movement
+    scales.add(torch.tensor([math.nan, 7.0]))
+    scales.add(torch.tensor([math.nan, math.nan]))
+    assert scales.facts() == {
         "mean": round(11 / 3, 6),
         "evaluations": 4,
         "left_out": 2,
         "by_evaluation": [2.0, None, 7.0, None],
     }
-    assert Strength().facts()["mean"] is None
+    assert EffectiveScale().facts()["mean"] is None
 
 
 def test_a_unit_split_in_two_has_the_record_of_the_whole() -> None:
     scales = torch.tensor([[1.0, 2.0, 6.0], [4.0, math.nan, 5.0]])
-    whole, merged = Strength(), Strength()
+    whole, merged = EffectiveScale(), EffectiveScale()
     for row in scales:
         whole.add(row)
     for part in (slice(0, 2), slice(2, 3)):
-        piece = Strength()
+        piece = EffectiveScale()
         for row in scales:
             piece.add(row[part])
         merged.merge(piece)
     assert merged == whole
-    merged.merge(Strength([1.0], [1]))  # an adaptive solver evaluated these items once
+    merged.merge(EffectiveScale([1.0], [1]))  # an adaptive solver evaluated these items once
     assert merged.counts == [4, 2] and merged.sums == [10.0, 9.0]

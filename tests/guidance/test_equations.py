@@ -8,7 +8,7 @@ import torch
 
 from s2g.errors import UserError
 from s2g.guidance.assemble import Fit, assemble
-from s2g.guidance.base import Draws, Step
+from s2g.guidance.base import MaskSampler, Step
 from s2g.guidance.cfg import CFG, cfg
 from s2g.guidance.channels import Channels
 from s2g.guidance.none import NoGuidance
@@ -22,7 +22,7 @@ ALWAYS = Window(0.0, 1.0)
 
 def step_at(index: int = 5, count: int = 10, unit: int = 0, mask_seed: int = 0, blocks: int = 12) -> Step:
     level, after = 1 - index / count, 1 - (index + 1) / count
-    return Step(index, count, level, after, level, 0, torch.zeros(3, 4, 2, 2), Draws(mask_seed, unit, index, blocks))
+    return Step(index, count, level, after, level, 0, torch.zeros(3, 4, 2, 2), MaskSampler(mask_seed, unit, index, blocks))
 
 
 def predictions(guidance, step: Step, seed: int = 0) -> dict[Branch, torch.Tensor]:
@@ -125,26 +125,26 @@ def test_channels_guides_the_first_and_leaves_the_rest_to_cond() -> None:
 
 def test_masks_change_with_step_and_unit_repeat_with_the_seed_and_keep_what_is_protected() -> None:
     def masks(seed: int, unit: int) -> list[tuple[int, ...]]:
-        return [Draws(seed, unit, step, 12).mask(0, 3, (0, 11)) for step in range(200)]
+        return [MaskSampler(seed, unit, step, 12).mask(0, 3, (0, 11)) for step in range(200)]
 
     assert masks(0, 0) == masks(0, 0)
     assert masks(0, 0) != masks(1, 0) and masks(0, 0) != masks(0, 1)
     assert len(set(masks(0, 0))) > 50  # of 120 possible ones
     assert all(len(set(mask)) == 3 and 0 not in mask and 11 not in mask for mask in masks(0, 0))
-    draws = Draws(0, 0, 0, 12)
+    draws = MaskSampler(0, 0, 0, 12)
     assert draws.mask(1, 2, (0,)) == draws.mask(1, 2, (0,)) and draws.drawn == {1: draws.mask(1, 2, (0,))}
 
 
 @pytest.mark.parametrize("drop", [0, 11])
 def test_a_mask_that_cannot_be_drawn_is_refused(drop: int) -> None:
     with pytest.raises(ValueError, match="10 of 12 are not protected"):
-        Draws(0, 0, 0, 12).mask(0, drop, (0, 11))
+        MaskSampler(0, 0, 0, 12).mask(0, drop, (0, 11))
 
 
 def test_masks_are_uniform_over_subsets() -> None:
     counts: dict[tuple[int, ...], int] = {}
     for step in range(6000):
-        mask = Draws(3, 0, step, 5).mask(0, 2, (0,))
+        mask = MaskSampler(3, 0, step, 5).mask(0, 2, (0,))
         counts[mask] = counts.get(mask, 0) + 1
     assert len(counts) == 6
     assert sum((count - 1000) ** 2 / 1000 for count in counts.values()) < 20.5  # chi-square, 5 degrees: p = 0.001

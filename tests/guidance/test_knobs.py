@@ -9,7 +9,7 @@ from s2g.errors import UserError
 from s2g.guidance.apg import APG
 from s2g.guidance.assemble import Fit, assemble
 from s2g.guidance.autoguidance import Autoguidance
-from s2g.guidance.base import Around
+from s2g.guidance.base import Wrapper
 from s2g.guidance.cfg import CFG
 from s2g.guidance.cfg_zero import CFGZero
 from s2g.guidance.cfgpp import CFGPP
@@ -31,7 +31,7 @@ def test_every_method_is_assembled_from_nothing_and_has_its_defaults(name: str) 
     method = assemble(name, {}, FIT)
     assert type(method) is GUIDANCE.load(name)
     assert method == assemble(name, {}, FIT) and hash(repr(method))
-    if isinstance(method, Around):
+    if isinstance(method, Wrapper):
         assert method.inside == CFG()
     if name in ("slg", "stg", "pag", "seg", "pruned"):
         assert method.layers == (6,)  # the middle of 12

@@ -9,7 +9,7 @@ import pytest
 import torch
 from guidance.cases import BASES, WRAPPERS, edited_branch, predictions, step_at
 
-from s2g.guidance.base import Need
+from s2g.guidance.base import Requirement
 from s2g.guidance.cfg import CFG
 from s2g.guidance.cfg_zero import CFGZero
 from s2g.guidance.slg import SLG
@@ -54,8 +54,10 @@ def test_a_step_is_inside_or_not_at_both_its_evaluations() -> None:
 
 def test_only_a_window_that_can_close_needs_numbered_steps() -> None:
     assert Window().needs == Window(by="level").needs == frozenset()
-    assert all(w.needs == {Need.STEPS} for w in (Window(0.1), Window(0, 0.9), Window(0, 1, "strict"), Window(0.1, 1, "level")))
-    assert Windowed(CFG(3.0), Window(0.1, 0.9)).needs == {Need.STEPS} and Windowed(CFG(3.0), ALWAYS).needs == frozenset()
+    assert all(
+        w.needs == {Requirement.STEPS} for w in (Window(0.1), Window(0, 0.9), Window(0, 1, "strict"), Window(0.1, 1, "level"))
+    )
+    assert Windowed(CFG(3.0), Window(0.1, 0.9)).needs == {Requirement.STEPS} and Windowed(CFG(3.0), ALWAYS).needs == frozenset()
 
 
 @pytest.mark.parametrize("bounds", [(0.9, 0.1), (0.5, 0.5), (-0.1, 0.5), (0.5, 1.1)])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from s2g.guidance.apg import APG
 from s2g.guidance.autoguidance import WEAK, Autoguidance
-from s2g.guidance.base import BaseMethod, Guidance, Need, State, Step, Weak
+from s2g.guidance.base import BaseMethod, Guidance, Requirement, State, Step, Weak
 from s2g.guidance.cfg import CFG
 from s2g.guidance.cfg_zero import CFGZero
 from s2g.guidance.cfgpp import CFGPP
@@ -75,19 +75,19 @@ def test_the_bases_space_needs_channels_and_weaker_network_show_through(name: st
     assert (method.space, method.channels, method.weaker) == (inside.space, None, inside.weaker)
     assert method.needs >= inside.needs
     # S2 draws a mask for each step, so it needs steps whatever its window.
-    assert method.needs - inside.needs <= ({Need.STEPS} if name == "s2" else set())
+    assert method.needs - inside.needs <= ({Requirement.STEPS} if name == "s2" else set())
     assert method.start() == inside.start() and method.start() is not method.start()
     assert Channels(method, 2).channels == 2 == Windowed(Channels(method, 2), ALWAYS).channels
-    assert Windowed(method, Window(0.1, 0.9)).needs == method.needs | {Need.STEPS}
+    assert Windowed(method, Window(0.1, 0.9)).needs == method.needs | {Requirement.STEPS}
     assert Channels(method, 2).space is Windowed(method, ALWAYS).space is inside.space
     closing = replace(method, window=Window(0.1, 0.9))
-    assert closing.needs == inside.needs | {Need.STEPS}
+    assert closing.needs == inside.needs | {Requirement.STEPS}
 
 
 def test_what_each_base_needs_and_where_it_works() -> None:
     needs = {name: method.needs for name, method in BASES.items()}
-    assert needs.pop("cfg_zero") == {Need.STEPS, Need.DETERMINISTIC, Need.FLOW}
-    assert needs.pop("cfgpp") == needs.pop("cfgpp velocity") == {Need.STEPS, Need.EULER_LIKE}
+    assert needs.pop("cfg_zero") == {Requirement.STEPS, Requirement.DETERMINISTIC, Requirement.FLOW}
+    assert needs.pop("cfgpp") == needs.pop("cfgpp velocity") == {Requirement.STEPS, Requirement.EULER_LIKE}
     assert not any(needs.pop(name) for name in ("none", "cfg", "cfg rescaled", "adg", "autoguidance"))
     assert set(needs) == {"apg", "apg diffusers"}
     spaces = {name: method.space for name, method in BASES.items() if method.space is not Space.RAW}

@@ -29,7 +29,7 @@ from s2g.integrations.wandb.run_log import WandbConfig, log_run, read_logger
 from s2g.metrics.statistics import Estimate
 from s2g.scoring.score import Cost, Effective, Score
 from s2g.store.video import decoded
-from s2g.worlds.shapes.video_prompts import asked
+from s2g.worlds.shapes.video_prompts import prompt_kinds
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class FilmShelf(Shelf):
     """A store of videos."""
 
     def items(self, items: Sequence[int]) -> np.ndarray:
-        return filmed(asked()[list(items)])
+        return filmed(prompt_kinds()[list(items)])
 
 
 def test_videos_are_logged_as_videos_and_as_strips(run_of: Callable[..., Run], tmp_path: Path) -> None:

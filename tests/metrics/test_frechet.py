@@ -12,7 +12,7 @@ from scipy import linalg
 from torchmetrics.image.fid import _compute_fid
 
 from s2g.metrics.frechet import Moments, frechet_distance
-from s2g.metrics.inception_style import inception_style
+from s2g.metrics.inception_score import inception_style
 
 
 def gaussian(mean: np.ndarray, covariance: np.ndarray) -> Moments:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s2g.metrics.video_motion import consistency, jitter, paths, steadiness, went
+from s2g.metrics.video_motion import consistency, displacement, jitter, paths, steadiness
 
 
 def dot(places: list[tuple[float, float]], size: int = 16) -> np.ndarray:
@@ -23,7 +23,7 @@ def test_places_are_where_the_object_is() -> None:
 
 def test_how_far_it_went_and_how_unsteadily() -> None:
     path = paths(dot([(4, 8), (6, 8), (8, 7), (10, 8)]))
-    assert went(path)[0] == pytest.approx(6)
+    assert displacement(path)[0] == pytest.approx(6)
     assert jitter(path)[0] == pytest.approx((0.5 + 1.0) / 2)  # |8 - (8+7)/2| and |7 - (8+8)/2|
     assert jitter(paths(dot([(3, 5), (5, 6), (7, 7)])))[0] == pytest.approx(0)
 
@@ -31,7 +31,7 @@ def test_how_far_it_went_and_how_unsteadily() -> None:
 def test_an_object_that_is_not_there_does_not_move() -> None:
     gone = np.full((2, 4, 16, 16, 3), 90, np.uint8)
     gone[1, 0] = dot([(4, 4)])[0, 0] - 38
-    assert np.isnan(paths(gone)[0]).all() and went(paths(gone)).tolist() == [0, 0]
+    assert np.isnan(paths(gone)[0]).all() and displacement(paths(gone)).tolist() == [0, 0]
     assert np.isnan(jitter(paths(gone))).all()
 
 
@@ -40,7 +40,7 @@ def test_a_frame_without_the_object_does_not_end_its_way() -> None:
     for empty, far in ((0, 4), (3, 4), (1, 6)):
         some = video.copy()
         some[0, empty] = 128
-        assert went(paths(some))[0] == pytest.approx(far) and np.isnan(jitter(paths(some))[0])
+        assert displacement(paths(some))[0] == pytest.approx(far) and np.isnan(jitter(paths(some))[0])
 
 
 def test_an_object_at_the_border_does_not_become_the_ground() -> None:

@@ -33,7 +33,7 @@ from s2g.scoring.score import Cost, Effective, Score
 from s2g.store.items import Film
 from s2g.store.store import Store
 from s2g.store.video import decoded, encoded
-from s2g.worlds.shapes.video_prompts import asked
+from s2g.worlds.shapes.video_prompts import prompt_kinds
 
 
 def noise(frames: int, height: int, width: int) -> np.ndarray:
@@ -41,7 +41,7 @@ def noise(frames: int, height: int, width: int) -> np.ndarray:
 
 
 def test_small_videos_are_squares_whose_colours_do_not_smear() -> None:
-    (video,) = filmed(asked()[:1])
+    (video,) = filmed(prompt_kinds()[:1])
     shown = decoded(page_video(video, 8))
     assert shown.shape == (8, 384, 384, 3)
     inside = shown.reshape(8, 16, 24, 16, 24, 3)[:, :, 2:-2, :, 2:-2]  # away from a square's edge
@@ -107,7 +107,7 @@ def test_a_gallery_of_runs_of_videos(run_of: Callable[..., Run], tmp_path: Path,
     for name in ("cfg", "s2"):
         run = run_of(f"guidance={name}", "num=4", "model.unit=4")
         run = replace(run, bench=ShapesT2V(), model=replace(run.model, frames=8, fps=8, film=form))
-        videos = filmed(asked()[:4] if name == "cfg" else asked()[4:8])
+        videos = filmed(prompt_kinds()[:4] if name == "cfg" else prompt_kinds()[4:8])
         store = Store.of(run, tmp_path)
         store.begin(run, False)
         large = videos.repeat(side // 16, axis=2).repeat(side // 16, axis=3)

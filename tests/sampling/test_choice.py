@@ -13,22 +13,22 @@ from s2g.config.registry import SAMPLERS
 from s2g.config.schema import CHECKOUT, ModelConfig, config_dir, read
 from s2g.engine.run import able, read_sampler
 from s2g.errors import UserError
-from s2g.guidance.base import Need
+from s2g.guidance.base import Requirement
 from s2g.guidance.cfg import CFG
 from s2g.sampling.base import WITHOUT
 
-ALL = set(Need)
+ALL = set(Requirement)
 OFFERS = {
     "euler": ALL,
-    "heun": ALL - {Need.EULER_LIKE},
-    "dopri5": {Need.DETERMINISTIC, Need.FLOW},
-    "sde": {Need.STEPS},
-    "ddim": ALL - {Need.FLOW},
-    "ddpm": {Need.STEPS},
+    "heun": ALL - {Requirement.EULER_LIKE},
+    "dopri5": {Requirement.DETERMINISTIC, Requirement.FLOW},
+    "sde": {Requirement.STEPS},
+    "ddim": ALL - {Requirement.FLOW},
+    "ddpm": {Requirement.STEPS},
     "flow_match_euler": ALL,
     "flux_euler": ALL,
-    "unipc": ALL - {Need.EULER_LIKE},
-    "dpmpp": ALL - {Need.EULER_LIKE},
+    "unipc": ALL - {Requirement.EULER_LIKE},
+    "dpmpp": ALL - {Requirement.EULER_LIKE},
 }
 
 
@@ -39,7 +39,7 @@ def model(**sampler) -> ModelConfig:
 
 def test_what_each_offers() -> None:
     assert {name: set(SAMPLERS.load(name)().offers) for name in SAMPLERS} == OFFERS
-    assert set(SAMPLERS.load("ddim")(eta=0.1).offers) == {Need.STEPS}
+    assert set(SAMPLERS.load("ddim")(eta=0.1).offers) == {Requirement.STEPS}
     assert set(WITHOUT) == ALL
 
 

@@ -10,7 +10,7 @@ import torch
 from sampling.gaussian import Denoised, Exact, Still, error
 
 from s2g.errors import NotFiniteError
-from s2g.guidance.base import Draws
+from s2g.guidance.base import MaskSampler
 from s2g.guidance.cfg import CFG
 from s2g.guidance.s2 import S2
 from s2g.guidance.window import Window
@@ -62,7 +62,7 @@ def test_heun_evaluates_twice_with_the_same_mask() -> None:
         )
     assert [(i, stage) for i, stage, _, _ in seen] == [(i, stage) for i in range(4) for stage in (0, 1)]
     assert all(seen[2 * i][3] == seen[2 * i + 1][3] for i in range(4))
-    assert [mask[0] for mask in sampled.masks] == [Draws(7, 0, i, 4).mask(0, 1, (0,)) for i in range(4)]
+    assert [mask[0] for mask in sampled.masks] == [MaskSampler(7, 0, i, 4).mask(0, 1, (0,)) for i in range(4)]
     assert evaluator.account.evaluations == 4 * 2 * 3
 
 

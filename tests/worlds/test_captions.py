@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from s2g.errors import UserError
-from s2g.worlds.shapes.captions import NONE, RELATIONS, SEEN, WHOLE, Captioned, caption, drawn, held_out, render
-from s2g.worlds.shapes.prompts import COUNT, EIGHT, KIND, KIND_OF, asked
+from s2g.worlds.shapes.captions import NONE, RELATIONS, SEEN, WHOLE, Captioned, caption, draw_classes, held_out, render
+from s2g.worlds.shapes.prompts import COUNT, EIGHT, KIND, KIND_OF, prompt_classes
 from s2g.worlds.shapes.text_encoder import WordEncoder, WordText
 from s2g.worlds.shapes.vocabulary import PAD, START, STILLS
 from s2g.worlds.shapes.world import COLORS, NUM_CLASSES, TRAIN_SEED, attributes_of, label_of
@@ -24,7 +24,7 @@ def test_every_attribute_is_held_out_equally_often_and_none_is_unknown() -> None
 
 
 def test_training_never_shows_what_is_held_out() -> None:
-    of = drawn(TRAIN_SEED, np.arange(4000))
+    of = draw_classes(TRAIN_SEED, np.arange(4000))
     shown = set(of.first) | set(of.second) - {NONE}
     assert shown == set(SEEN)
     assert (of.first != of.second).all() and ((of.second == NONE) == (of.relation == NONE)).all()
@@ -32,9 +32,9 @@ def test_training_never_shows_what_is_held_out() -> None:
 
 
 def test_a_scene_belongs_to_its_seed_and_index() -> None:
-    of = Captioned(*asked()[:8].T)
+    of = Captioned(*prompt_classes()[:8].T)
     together = render(of, 5, np.arange(100, 108))
-    alone = render(Captioned(*asked()[3:4].T), 5, np.array([103]))
+    alone = render(Captioned(*prompt_classes()[3:4].T), 5, np.array([103]))
     np.testing.assert_array_equal(alone[0], together[3])
     assert not np.array_equal(render(of, 6, np.arange(100, 108)), together)
 
@@ -65,7 +65,7 @@ def test_captions_and_tokens() -> None:
     assert [STILLS.words[number - 2] for number in numbers[1:11]] == words.split()
     assert STILLS.tokens("A red, striped circle.") == STILLS.tokens("a red striped circle")
     assert STILLS.tokens("") == [START] + [PAD] * (STILLS.length - 1)
-    assert all(len(line.split()) < STILLS.length for line in Captioned(*asked().T).captions())
+    assert all(len(line.split()) < STILLS.length for line in Captioned(*prompt_classes().T).captions())
 
 
 def test_a_word_it_does_not_know_is_named() -> None:
@@ -96,7 +96,7 @@ def test_the_text_encoder_reads_order() -> None:
 
 
 def test_eights_have_the_same_make_up() -> None:
-    rows, held = asked(), set(held_out())
+    rows, held = prompt_classes(), set(held_out())
     assert rows.shape == (COUNT, 3) and COUNT % len(EIGHT) == 0
     for number, (first, second, relation) in enumerate(rows):
         kind = KIND_OF[number % len(EIGHT)]

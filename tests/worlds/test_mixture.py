@@ -10,7 +10,7 @@ from scipy.special import ndtr
 from s2g.errors import UserError
 from s2g.rng import Purpose, normal
 from s2g.worlds.mixtures.mixture import Mixture, quantile
-from s2g.worlds.mixtures.quasi_random import even, even_normal
+from s2g.worlds.mixtures.quasi_random import quasi_random, quasi_random_normal
 
 
 def test_a_density_is_one_in_all_and_that_of_its_class() -> None:
@@ -34,7 +34,7 @@ def test_quantiles_undo_the_distribution_function() -> None:
 
 @pytest.mark.parametrize("dimensions", [1, 2])
 def test_an_even_sequence_is_evener_than_chance_and_can_grow(dimensions: int) -> None:
-    points, chance = even(np.arange(1024), dimensions), np.random.default_rng(0).random((1024, dimensions))
+    points, chance = quasi_random(np.arange(1024), dimensions), np.random.default_rng(0).random((1024, dimensions))
     boxes = 32 if dimensions == 1 else 8
 
     def worst(p: np.ndarray) -> float:
@@ -42,21 +42,21 @@ def test_an_even_sequence_is_evener_than_chance_and_can_grow(dimensions: int) ->
         return abs(counts / len(p) * boxes**dimensions - 1).max()
 
     assert worst(points) < 0.35 < worst(chance) if dimensions == 2 else worst(points) < 0.1 < worst(chance)
-    assert (points[:100] == even(np.arange(100), dimensions)).all()
+    assert (points[:100] == quasi_random(np.arange(100), dimensions)).all()
     golden = (np.sqrt(5) - 1) / 2
     if dimensions == 1:
-        assert even(np.array([1]), 1, 0.0)[0, 0] == pytest.approx(golden)
+        assert quasi_random(np.array([1]), 1, 0.0)[0, 0] == pytest.approx(golden)
     else:
         plastic = 1.324717957244746
-        assert even(np.array([1]), 2, 0.0)[0] == pytest.approx([1 / plastic, 1 / plastic**2])
+        assert quasi_random(np.array([1]), 2, 0.0)[0] == pytest.approx([1 / plastic, 1 / plastic**2])
 
 
 def test_even_noise_is_normal_within_each_class_and_its_own_by_seed() -> None:
-    drawn = np.stack([even_normal(0, item, 4, (2,)) for item in range(4096)])
+    drawn = np.stack([quasi_random_normal(0, item, 4, (2,)) for item in range(4096)])
     for label in range(4):
         own = np.sort(drawn[label::4], axis=0)
         assert abs(ndtr(own) - (np.arange(1024)[:, None] + 0.5) / 1024).max() < 0.005
-    assert (even_normal(1, 0, 4, (2,)) != drawn[0]).all() and (even_normal(0, 0, 2, (2,)) == drawn[0]).all()
+    assert (quasi_random_normal(1, 0, 4, (2,)) != drawn[0]).all() and (quasi_random_normal(0, 0, 2, (2,)) == drawn[0]).all()
     assert drawn.dtype == np.float32 == normal(Purpose.INITIAL_NOISE, 0, 0, (2,)).dtype
 
 

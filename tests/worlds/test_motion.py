@@ -19,12 +19,12 @@ from s2g.worlds.shapes.motion import (
     Spread,
     attributes_of,
     caption,
-    drawn,
+    draw_kinds,
     held_out,
     kind_of,
     render,
 )
-from s2g.worlds.shapes.video_prompts import COUNT, ROUND, asked
+from s2g.worlds.shapes.video_prompts import COUNT, ROUND, prompt_kinds
 from s2g.worlds.shapes.vocabulary import PAD, START, VIDEOS
 from s2g.worlds.shapes.world import TRAIN_SEED
 
@@ -34,7 +34,7 @@ def test_every_value_is_held_out_equally_often_and_none_is_unknown() -> None:
     for name, times in {"shape": 5, "color": 5, "motion": 6}.items():
         assert set(np.bincount(of[name])) == {times}
     assert sorted([*held_out(), *SEEN]) == list(range(NUM_KINDS))
-    assert set(drawn(TRAIN_SEED, np.arange(4000))) == set(SEEN)
+    assert set(draw_kinds(TRAIN_SEED, np.arange(4000))) == set(SEEN)
 
 
 def test_kinds_are_their_attributes() -> None:
@@ -46,9 +46,9 @@ def test_kinds_are_their_attributes() -> None:
 
 
 def test_a_video_belongs_to_its_seed_and_index() -> None:
-    together = render(asked()[:8], 5, np.arange(100, 108))
-    np.testing.assert_array_equal(render(asked()[3:4], 5, np.array([103]))[0], together[3])
-    assert not np.array_equal(render(asked()[:8], 6, np.arange(100, 108)), together)
+    together = render(prompt_kinds()[:8], 5, np.arange(100, 108))
+    np.testing.assert_array_equal(render(prompt_kinds()[3:4], 5, np.array([103]))[0], together[3])
+    assert not np.array_equal(render(prompt_kinds()[:8], 6, np.arange(100, 108)), together)
     assert together.shape == (8, 3, 8, SIDE, SIDE) and together.dtype == np.float32
 
 
@@ -69,9 +69,9 @@ def test_an_object_moves_as_the_caption_says(motion: int, spread: Spread) -> Non
 
 
 def test_what_is_asked_for_is_every_kind_once_and_its_beginnings_are_balanced() -> None:
-    assert sorted(asked()) == list(range(NUM_KINDS)) and COUNT == NUM_KINDS
+    assert sorted(prompt_kinds()) == list(range(NUM_KINDS)) and COUNT == NUM_KINDS
     for first in range(0, COUNT, ROUND):
-        part = asked()[first : first + ROUND]
+        part = prompt_kinds()[first : first + ROUND]
         of = attributes_of(part)
         assert set(np.bincount(of["shape"])) == {5} and set(np.bincount(of["motion"])) == {6}
         assert np.isin(part, held_out()).sum() == 5
@@ -80,7 +80,7 @@ def test_what_is_asked_for_is_every_kind_once_and_its_beginnings_are_balanced() 
 def test_captions_as_tokens() -> None:
     numbers = VIDEOS.tokens("A red circle, moving left.")
     assert len(numbers) == VIDEOS.length == 8 and numbers[0] == START and numbers[6:] == [PAD, PAD]
-    assert len({tuple(VIDEOS.tokens(caption(int(kind)))) for kind in asked()}) == NUM_KINDS
+    assert len({tuple(VIDEOS.tokens(caption(int(kind)))) for kind in prompt_kinds()}) == NUM_KINDS
     with pytest.raises(UserError, match="does not know the word 'striped'"):
         VIDEOS.tokens("a red striped circle moving left")
     assert VIDEOS.cut_off("a red circle moving left left left left right") == "left right"

@@ -19,7 +19,7 @@ from s2g.config.coerce import at_least
 from s2g.config.schema import ModelConfig, model_names
 from s2g.engine.bench import Arrays, Metric
 from s2g.errors import SeveralError, UserError, gathered, unknown
-from s2g.metrics.subset_mean import part_items
+from s2g.metrics.subset_mean import subset_mean_items
 from s2g.scoring.comparability import not_comparable
 from s2g.scoring.file_scoring import Image, filled
 from s2g.scoring.scorer import Asked, Inquiry, Question
@@ -35,12 +35,12 @@ PUBLISHED = {"blip": "T2I-CompBench", "qalign": "Q-Align (T2I-CompBench)"}  # wh
 
 def _category(name: str, label: str) -> Metric:
     place = CATEGORIES.index(name)
-    return Metric(name, label, True, 2, items=lambda of: part_items(100.0 * of["blip"], of["category"] == place))
+    return Metric(name, label, True, 2, items=lambda of: subset_mean_items(100.0 * of["blip"], of["category"] == place))
 
 
 BLIP = (_category("color", "Color"), _category("shape", "Shape"), _category("texture", "Texture"))
 QALIGN = Metric(
-    "qalign", "Q-Align (T2I-Comp.)", True, 2, items=lambda of: part_items(of["qalign"], np.ones(len(of["qalign"]), bool))
+    "qalign", "Q-Align (T2I-Comp.)", True, 2, items=lambda of: subset_mean_items(of["qalign"], np.ones(len(of["qalign"]), bool))
 )
 
 

@@ -18,7 +18,7 @@ from s2g.benchmarks.qalign import qalign
 from s2g.config.schema import ModelConfig, model_names
 from s2g.engine.bench import Arrays, Metric
 from s2g.errors import SeveralError, UserError, gathered, unknown
-from s2g.metrics.subset_mean import part_items
+from s2g.metrics.subset_mean import subset_mean_items
 from s2g.scoring.comparability import not_comparable
 from s2g.scoring.file_scoring import Image, filled
 from s2g.scoring.scorer import Asked, Inquiry, Question
@@ -32,11 +32,11 @@ USUAL = (10.0, 40.0)  # ours: every mean that is published for v2.1 lies well in
 
 
 def _style(name: str, label: str, style: str) -> Metric:
-    return Metric(name, label, True, 2, items=lambda of: part_items(of["hps"], of["style"] == STYLES.index(style)))
+    return Metric(name, label, True, 2, items=lambda of: subset_mean_items(of["hps"], of["style"] == STYLES.index(style)))
 
 
 def _all(of: Arrays, name: str) -> np.ndarray:
-    return part_items(of[name], np.ones(len(of[name]), bool))
+    return subset_mean_items(of[name], np.ones(len(of[name]), bool))
 
 
 HPS = (

@@ -16,7 +16,7 @@ from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
 from s2g.metrics.diversity import within_prompt
 from s2g.metrics.frechet import Moments, frechet_distance
-from s2g.metrics.inception_style import inception_style
+from s2g.metrics.inception_score import inception_style
 from s2g.metrics.manifold import Manifold, Reached
 from s2g.metrics.pixels import clipped, contrast, saturation
 from s2g.worlds.shapes.world import ATTRIBUTES, FULL, GREY, JITTER, NUM_CLASSES, SIZE, attributes_of, class_name

@@ -17,9 +17,9 @@ from s2g.io.interrupt import uninterrupted
 from s2g.metrics.diversity import within_prompt
 from s2g.metrics.frechet import Moments, frechet_distance
 from s2g.metrics.pixels import clipped, contrast, saturation
-from s2g.metrics.subset_mean import part_items
+from s2g.metrics.subset_mean import subset_mean_items
 from s2g.worlds.shapes.captions import RELATIONS, caption
-from s2g.worlds.shapes.prompts import COUNT, KIND, KIND_OF, asked
+from s2g.worlds.shapes.prompts import COUNT, KIND, KIND_OF, prompt_classes
 from s2g.worlds.shapes.vocabulary import STILLS
 from s2g.worlds.shapes.world import ATTRIBUTES, SIZE, attributes_of, class_name, label_of
 
@@ -39,7 +39,12 @@ def _binding(name: str) -> Metric:
 def _part(name: str, label: str) -> Metric:
     """All right, of the items of one kind alone."""
     return Metric(
-        name, label, True, 1, items=lambda of: 100.0 * part_items(_all(of).astype(float), of["kind"] == KIND[name]), main=False
+        name,
+        label,
+        True,
+        1,
+        items=lambda of: 100.0 * subset_mean_items(_all(of).astype(float), of["kind"] == KIND[name]),
+        main=False,
     )
 
 
@@ -105,7 +110,7 @@ class ShapesT2I:
             )
 
     def items_id(self) -> Any:
-        return {"captions": [caption(*row) for row in asked().tolist()]}
+        return {"captions": [caption(*row) for row in prompt_classes().tolist()]}
 
     def version(self) -> dict[str, Any]:
         return {"bench": "shapes_t2i", "version": 1, "reader": content_hash(READER), "reference": content_hash(REFERENCE)}
@@ -114,14 +119,14 @@ class ShapesT2I:
         return [self.caption(item) for item in items]
 
     def caption(self, item: int) -> str:
-        return caption(*asked()[item % COUNT].tolist())
+        return caption(*prompt_classes()[item % COUNT].tolist())
 
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
         with uninterrupted():
             from s2g.worlds.shapes.reader import read_two  # loads torch
 
         reading, number = read_two(values), np.array(items) % COUNT
-        wanted = asked()[number]
+        wanted = prompt_classes()[number]
         layout, two = reading.layout.numpy(), wanted[:, 1] >= 0
         certain = layout[np.arange(len(wanted)), wanted[:, 2] + 1]  # log probability of all that was asked for
         right = {}
@@ -146,7 +151,7 @@ class ShapesT2I:
         }
 
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
-        two = asked()[item % COUNT][1] >= 0
+        two = prompt_classes()[item % COUNT][1] >= 0
         right = {name: bool(arrays[name][item] >= 1) for name in ATTRIBUTES}
         right["number and place" if two else "number"] = bool(arrays["relation"][item])
         if all(right.values()):

@@ -17,10 +17,10 @@ from s2g.io.interrupt import uninterrupted
 from s2g.metrics.diversity import within_prompt
 from s2g.metrics.frechet import Moments, frechet_distance
 from s2g.metrics.pixels import saturation
-from s2g.metrics.subset_mean import part_items
-from s2g.metrics.video_motion import consistency, jitter, paths, steadiness, went
+from s2g.metrics.subset_mean import subset_mean_items
+from s2g.metrics.video_motion import consistency, displacement, jitter, paths, steadiness
 from s2g.worlds.shapes.motion import ATTRIBUTES, FRAMES, SIDE, STILL, WHOLE, attributes_of, caption, held_out
-from s2g.worlds.shapes.video_prompts import COUNT, asked
+from s2g.worlds.shapes.video_prompts import COUNT, prompt_kinds
 from s2g.worlds.shapes.vocabulary import VIDEOS
 
 READER = BUILTIN / "video_reader.safetensors"  # read by s2g/worlds/shapes/video_reader.py
@@ -49,7 +49,7 @@ METRICS = (
         "all right %, held-out kinds",
         True,
         1,
-        items=lambda of: 100.0 * part_items(_all(of).astype(float), of["held_out"]),
+        items=lambda of: 100.0 * subset_mean_items(_all(of).astype(float), of["held_out"]),
         main=False,
     ),
     Metric(
@@ -63,14 +63,14 @@ METRICS = (
     # By truth: whether it was to move is known, and where it is, is read off the pixels.
     Metric("moves", "moves or stands as asked %", True, 1, items=lambda of: 100.0 * of["moves_right"], bounds=PERCENT),
     # Of the videos that show the object in every frame; the others are counted.
-    Metric("jitter", "path jitter, pixels", False, 3, items=lambda of: part_items(of["jitter"], _seen(of)), main=False),
+    Metric("jitter", "path jitter, pixels", False, 3, items=lambda of: subset_mean_items(of["jitter"], _seen(of)), main=False),
     Metric("unseen", "object unseen in a frame %", None, 1, items=lambda of: 100.0 * ~_seen(of), bounds=PERCENT, main=False),
     Metric(
         "steadiness",
         "steadiness of standing ones %",
         True,
         2,
-        items=lambda of: part_items(100.0 * of["steadiness"], of["still"]),
+        items=lambda of: subset_mean_items(100.0 * of["steadiness"], of["still"]),
         main=False,
     ),
     Metric(
@@ -115,7 +115,7 @@ class ShapesT2V:
             )
 
     def items_id(self) -> Any:
-        return {"captions": [caption(kind) for kind in asked().tolist()]}
+        return {"captions": [caption(kind) for kind in prompt_kinds().tolist()]}
 
     def version(self) -> dict[str, Any]:
         return {"bench": "shapes_t2v", "version": 2, "reader": content_hash(READER), "reference": content_hash(REFERENCE)}
@@ -124,20 +124,20 @@ class ShapesT2V:
         return [self.caption(item) for item in items]
 
     def caption(self, item: int) -> str:
-        return caption(int(asked()[item % COUNT]))
+        return caption(int(prompt_kinds()[item % COUNT]))
 
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
         with uninterrupted():
             from s2g.worlds.shapes.video_reader import read_videos  # loads torch
 
         reading, number = read_videos(values), np.array(items) % COUNT
-        truth, path = attributes_of(asked()[number]), paths(values)
+        truth, path = attributes_of(prompt_kinds()[number]), paths(values)
         logp = {name: values.numpy() for name, values in reading.logp.items()}
-        still, moving = truth["motion"] == STILL, went(path) > MOVES
+        still, moving = truth["motion"] == STILL, displacement(path) > MOVES
         certain = sum(logp[name][np.arange(len(number)), truth[name]] for name in ATTRIBUTES)
         return {
             "asked": number,
-            "held_out": np.isin(asked()[number], held_out()),
+            "held_out": np.isin(prompt_kinds()[number], held_out()),
             **{name: logp[name].argmax(-1) == truth[name] for name in ATTRIBUTES},
             "still": still,
             "moving": moving,

@@ -16,7 +16,7 @@ from s2g.benchmarks.two_class.bench import PairBench
 from s2g.config.schema import ModelConfig, canonical
 from s2g.io.atomic import write_bytes
 from s2g.io.interrupt import uninterrupted
-from s2g.worlds.two_class.cifar import PAIR, SIZE, found, pair
+from s2g.worlds.two_class.cifar import PAIR, SIZE, pair, require_files
 
 CHUNK = 64  # images that CLIP reads at once
 
@@ -42,7 +42,7 @@ class Cifar(PairBench):
 
     def check(self, model: ModelConfig) -> None:
         super().check(model)
-        found(self.data, "bench.data", self.download)
+        require_files(self.data, "bench.data", self.download)
         with uninterrupted():
             from s2g.benchmarks.two_class.clip import weights_file  # loads torch, but only where there is data to read
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from s2g.benchmarks.vbench.dimensions import DIMENSIONS, shares
-from s2g.metrics.subset_mean import part_items
+from s2g.metrics.subset_mean import subset_mean_items
 
 Arrays = Mapping[str, np.ndarray]  # by dimension [N] fractions, nan where an item has none
 
 
 def raw_items(of: Arrays, name: str) -> np.ndarray:
     """[N] numbers whose mean is a dimension's raw value in percent, over the videos that have one."""
-    return 100.0 * part_items(of[name], np.ones(len(of[name]), bool))
+    return 100.0 * subset_mean_items(of[name], np.ones(len(of[name]), bool))
 
 
 def total_items(of: Arrays, groups: Sequence[str], partial: bool) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from s2g.engine.run import Run
 from s2g.experiments.studies.study import Quantity, masks_of, method_of
-from s2g.guidance.base import Draws
+from s2g.guidance.base import MaskSampler
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Estimator:
         places = {mask: at for at, mask in enumerate(masks_of(run))}
         weights = np.zeros((self.draws, len(places)))  # of each mask in each estimate
         for unit in range(self.draws):
-            drawn = Draws(run.mask_seed, unit, 0, run.model.blocks)
+            drawn = MaskSampler(run.mask_seed, unit, 0, run.model.blocks)
             for i in range(self.masks):
                 weights[unit, places[drawn.mask(i, method.drop, method.protect)]] += 1 / self.masks
         truth, one = found.sub, found.subs.var(0)  # [B, D], of a single mask

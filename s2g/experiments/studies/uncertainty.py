@@ -65,9 +65,9 @@ class Uncertainty:
 
 def around(means: np.ndarray, count: int) -> np.ndarray:
     """Points [count, D] spread evenly over a box around the means."""
-    from s2g.worlds.mixtures.quasi_random import even
+    from s2g.worlds.mixtures.quasi_random import quasi_random
 
-    return (2 * even(np.arange(count), means.shape[1]) - 1) * REACH * np.abs(means).max()
+    return (2 * quasi_random(np.arange(count), means.shape[1]) - 1) * REACH * np.abs(means).max()
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from s2g.errors import UserError, unknown
-from s2g.worlds.mixtures.quasi_random import even
+from s2g.worlds.mixtures.quasi_random import quasi_random
 
 PLACES: dict[str, tuple[tuple[float, ...], ...]] = {
     "line": ((-4.0,), (4.0,)),
@@ -76,7 +76,7 @@ class Mixture:
     def draw(self, label: int, count: int) -> np.ndarray:
         """Points [count, D] that stand for a class: an even sequence through the normal quantile, modes in turn."""
         means = self.of(label)
-        places = even(np.arange(count) // len(means), self.dimensions)
+        places = quasi_random(np.arange(count) // len(means), self.dimensions)
         return means[np.arange(count) % len(means)] + self.std * ndtri(places)
 
 

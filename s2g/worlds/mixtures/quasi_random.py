@@ -19,18 +19,18 @@ def _steps(dimensions: int) -> np.ndarray:
     return phi ** -np.arange(1.0, dimensions + 1)
 
 
-def even(index: np.ndarray, dimensions: int, shift: np.ndarray | float = 0.5) -> np.ndarray:
+def quasi_random(index: np.ndarray, dimensions: int, shift: np.ndarray | float = 0.5) -> np.ndarray:
     """Low-discrepancy points [N, D] in (0, 1) by index [N]: each is fixed by its own index, so that a set can grow."""
     places = np.mod(np.asarray(index, dtype=np.float64)[:, None] * _steps(dimensions) + shift, 1.0)
     return places.clip(2.0**-53, 1 - 2.0**-53)
 
 
-def even_normal(seed: int, item: int, cycle: int, shape: tuple[int, ...]) -> np.ndarray:
+def quasi_random_normal(seed: int, item: int, cycle: int, shape: tuple[int, ...]) -> np.ndarray:
     """Standard normal float32 of `shape` for one item: of items i, i + cycle, ... an even sequence through the quantile.
 
     The seed and the item's place in the cycle shift the sequence (Cranley and Patterson 1976): seeds and prompts differ.
     """
     dimensions = int(np.prod(shape))
     shift = uniform(Purpose.INITIAL_NOISE, seed, np.array([item % cycle]), dimensions)
-    places = even(np.array([item // cycle]), dimensions, shift)
+    places = quasi_random(np.array([item // cycle]), dimensions, shift)
     return ndtri(places).astype(np.float32).reshape(shape)

@@ -18,17 +18,17 @@ def file_name(network: Mapping[str, Any], early: bool = False) -> str:
     return f"{place}-{classes}-std{float(std):g}-{width}x{depth}-{seed}{'_early' if early else ''}.safetensors"
 
 
-def find(name: str) -> Path:
+def weights_path(name: str) -> Path:
     """The file of that name: shipped, trained here, or where it would ship."""
     return next((folder / name for folder in (SHIPPED, TRAINED) if (folder / name).is_file()), SHIPPED / name)
 
 
 def shipped(network: Mapping[str, Any], early: bool) -> tuple[Path, str]:
     """Return the file of a built-in network's weights and the command that trains it; the file may be missing."""
-    return find(file_name(network, early)), command(network)
+    return weights_path(file_name(network, early)), training_command(network)
 
 
-def command(network: Mapping[str, Any]) -> str:
+def training_command(network: Mapping[str, Any]) -> str:
     """What trains it."""
     model = {"line": "toy_1d", "square": "toy_2d"}[network["place"]]
     return " ".join(

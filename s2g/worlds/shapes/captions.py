@@ -71,7 +71,7 @@ def caption(first: int, second: int = NONE, relation: int = NONE) -> str:
     return words if second == NONE else f"{words} {RELATIONS[relation]} a {class_name(second)}"
 
 
-def drawn(seed: int, indices: np.ndarray, one: float = 0.4, classes: np.ndarray = SEEN) -> Captioned:
+def draw_classes(seed: int, indices: np.ndarray, one: float = 0.4, classes: np.ndarray = SEEN) -> Captioned:
     """What scenes `indices` [B] hold: one object in a share `one` of them, else two different ones, of `classes`."""
     draws = uniform(Purpose.CAPTION, seed, indices, 4)
     kind, first, second, relation = draws.T

@@ -66,7 +66,7 @@ def held_out() -> np.ndarray:
 SEEN = np.setdiff1d(np.arange(NUM_KINDS), held_out())
 
 
-def drawn(seed: int, indices: np.ndarray, kinds: np.ndarray = SEEN) -> np.ndarray:
+def draw_kinds(seed: int, indices: np.ndarray, kinds: np.ndarray = SEEN) -> np.ndarray:
     """What videos `indices` [B] are of: kinds [B], each of `kinds` as likely as another."""
     return kinds[(uniform(Purpose.CAPTION, seed, indices, 1)[:, 0] * len(kinds)).astype(np.int64)]
 

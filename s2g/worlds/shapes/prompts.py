@@ -19,7 +19,7 @@ KIND_OF = np.array([KIND[kind] for kind in EIGHT])  # of caption i: KIND_OF[i % 
 
 
 @cache
-def asked() -> np.ndarray:
+def prompt_classes() -> np.ndarray:
     """Classes of the first and second object and the relation of each caption, [256, 3]; NONE where there is no second.
 
     Classes come from decks that are shuffled anew when they are used up, so that each is asked for about equally often.

@@ -15,7 +15,7 @@ ROUND = len(SHAPES) * len(MOTIONS)  # videos in which every shape has every moti
 
 
 @cache
-def asked() -> np.ndarray:
+def prompt_kinds() -> np.ndarray:
     """Kinds [180]: six rounds of every shape with every motion. A color is new in each round; the held-out one comes in one."""
     shuffled = np.random.Generator(philox(Purpose.CAPTION, 0, item=2))
     color = np.empty((len(COLORS), len(SHAPES), len(MOTIONS)), np.int64)

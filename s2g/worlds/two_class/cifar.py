@@ -17,7 +17,7 @@ WOBBLE = Wobble(flip=True)  # what is common for CIFAR-10; the paper states noth
 FOLDER = "cifar-10-batches-py"  # inside the folder that is named, as torchvision has it
 
 
-def found(root: str, key: str, download: bool = False) -> None:
+def require_files(root: str, key: str, download: bool = False) -> None:
     """UserError naming `key` unless CIFAR-10's files are under `root`, or may be downloaded there."""
     first = Path(root).expanduser() / FOLDER / "data_batch_1"
     if not download and not first.is_file():
@@ -34,7 +34,7 @@ def pair(root: str, key: str = "data", download: bool = False, train: bool = Tru
 
     torchvision checks every file's md5 sum before it is unpickled.
     """
-    found(root, key, download)
+    require_files(root, key, download)
     with uninterrupted():
         from torchvision.datasets import CIFAR10
 

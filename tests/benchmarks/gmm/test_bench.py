@@ -9,7 +9,7 @@ from scipy.stats import wasserstein_distance
 
 from s2g.benchmarks.gmm.bench import GMM, sliced
 from s2g.worlds.mixtures.mixture import Mixture
-from s2g.worlds.mixtures.quasi_random import even
+from s2g.worlds.mixtures.quasi_random import quasi_random
 
 COUNT = 3000
 
@@ -30,7 +30,9 @@ def truth(bench: GMM, shift: float = 0.0, width: float = 1.0) -> np.ndarray:
         means = mixture.of(label)
         of = means[np.arange(COUNT) % len(means)]
         outwards = shift * of / np.linalg.norm(of, axis=1, keepdims=True)
-        points.append(of + outwards + width * mixture.std * ndtri(even(np.arange(COUNT) // len(means), mixture.dimensions)))
+        points.append(
+            of + outwards + width * mixture.std * ndtri(quasi_random(np.arange(COUNT) // len(means), mixture.dimensions))
+        )
     return np.stack(points, 1).reshape(-1, mixture.dimensions)
 
 

@@ -16,7 +16,7 @@ from s2g.experiments.specification import RunSpec
 from s2g.metrics.frechet import Moments, frechet_distance
 from s2g.scoring.score import estimate
 from s2g.worlds.shapes.captions import NONE, Captioned, render
-from s2g.worlds.shapes.prompts import COUNT, KIND, KIND_OF, asked
+from s2g.worlds.shapes.prompts import COUNT, KIND, KIND_OF, prompt_classes
 from s2g.worlds.shapes.world import HELD_OUT_SEED, attributes_of
 
 BENCH = ShapesT2I()
@@ -34,7 +34,7 @@ def values(arrays: Arrays) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def true() -> Arrays:
-    return BENCH.measure(painted(asked()[:NUM]), range(NUM))
+    return BENCH.measure(painted(prompt_classes()[:NUM]), range(NUM))
 
 
 def test_true_scenes_are_read_without_an_error(true: Arrays) -> None:
@@ -51,14 +51,14 @@ def test_the_distance_of_true_scenes_is_that_of_their_number() -> None:
     def distance(rows: np.ndarray) -> float:
         return frechet_distance(Moments.of(BENCH.measure(painted(rows), range(COUNT))["features"]), reference())
 
-    solid = asked().copy()
+    solid = prompt_classes().copy()
     solid[:, :2] = np.where(solid[:, :2] == NONE, NONE, solid[:, :2] - attributes_of(solid[:, :2].clip(0))["texture"])
-    assert distance(asked()) < 0.1 * distance(solid)
+    assert distance(prompt_classes()) < 0.1 * distance(solid)
 
 
 def test_swapped_objects_are_an_error_of_binding_alone() -> None:
     """What is asked for is there, in the wrong places: all right falls to the share of captions with one object."""
-    rows = asked()[:NUM]
+    rows = prompt_classes()[:NUM]
     two = rows[:, 1] != NONE
     swapped = np.where(two[:, None], rows[:, [1, 0, 2]], rows)
     arrays = BENCH.measure(painted(swapped), range(NUM))
@@ -70,7 +70,7 @@ def test_swapped_objects_are_an_error_of_binding_alone() -> None:
 
 
 def test_a_missing_object_is_an_error_of_number() -> None:
-    rows = asked()[:NUM].copy()
+    rows = prompt_classes()[:NUM].copy()
     two = rows[:, 1] != NONE
     rows[two] = np.column_stack([rows[two, 0], np.full((two.sum(), 2), NONE)])
     found = values(BENCH.measure(painted(rows), range(NUM)))
@@ -78,7 +78,7 @@ def test_a_missing_object_is_an_error_of_number() -> None:
 
 
 def test_another_order_of_the_two_is_an_error_of_place() -> None:
-    rows = asked()[:NUM].copy()
+    rows = prompt_classes()[:NUM].copy()
     two = rows[:, 1] != NONE
     rows[two, 2] = 1 - rows[two, 2]
     arrays = BENCH.measure(painted(rows), range(NUM))

@@ -12,7 +12,7 @@ from s2g.engine.bench import Arrays
 from s2g.metrics.frechet import Moments, frechet_distance
 from s2g.scoring.score import estimate
 from s2g.worlds.shapes.motion import STILL, attributes_of, kind_of, render
-from s2g.worlds.shapes.video_prompts import COUNT, asked
+from s2g.worlds.shapes.video_prompts import COUNT, prompt_kinds
 from s2g.worlds.shapes.world import HELD_OUT_SEED
 
 BENCH = ShapesT2V()
@@ -29,12 +29,12 @@ def values(arrays: Arrays, num: int = NUM) -> dict[str, Any]:
 
 
 def other(**values: np.ndarray) -> np.ndarray:
-    return kind_of(**{**attributes_of(asked()[:NUM]), **values})
+    return kind_of(**{**attributes_of(prompt_kinds()[:NUM]), **values})
 
 
 @pytest.fixture(scope="module")
 def true() -> Arrays:
-    return BENCH.measure(filmed(asked()[:NUM]), range(NUM))
+    return BENCH.measure(filmed(prompt_kinds()[:NUM]), range(NUM))
 
 
 def test_true_videos_are_read_without_an_error(true: Arrays) -> None:
@@ -49,7 +49,7 @@ def test_true_videos_are_read_without_an_error(true: Arrays) -> None:
 @pytest.mark.parametrize("name", ["color", "shape", "motion"])
 def test_a_mistake_is_one_of_its_own_attribute(name: str) -> None:
     count = 5 if name == "motion" else 6
-    arrays = BENCH.measure(filmed(other(**{name: (attributes_of(asked()[:NUM])[name] + 1) % count})), range(NUM))
+    arrays = BENCH.measure(filmed(other(**{name: (attributes_of(prompt_kinds()[:NUM])[name] + 1) % count})), range(NUM))
     found = values(arrays)
     for attribute in ("color", "shape", "motion"):
         assert found[attribute] == (0 if attribute == name else 100)
@@ -63,20 +63,20 @@ def test_what_stands_still_though_it_was_to_move_is_seen_without_the_reader() ->
 
 
 def test_flicker_and_another_object_in_the_middle_are_seen(true: Arrays) -> None:
-    videos = filmed(asked()[:NUM])
-    still = attributes_of(asked()[:NUM])["motion"] == STILL
+    videos = filmed(prompt_kinds()[:NUM])
+    still = attributes_of(prompt_kinds()[:NUM])["motion"] == STILL
     dimmed = videos.copy()
     dimmed[:, ::2] = (dimmed[:, ::2] * 0.9).astype(np.uint8)
     assert 90 < values(BENCH.measure(dimmed, range(NUM)))["steadiness"] < 97
     cut = videos.copy()
-    cut[:, 4:] = filmed(other(color=(attributes_of(asked()[:NUM])["color"] + 2) % 6))[:, 4:]
+    cut[:, 4:] = filmed(other(color=(attributes_of(prompt_kinds()[:NUM])["color"] + 2) % 6))[:, 4:]
     assert values(BENCH.measure(cut, range(NUM)))["consistency"] < values(true)["consistency"] - 2
-    moved = np.where(still[:, None, None, None, None], filmed(asked()[:NUM]), dimmed)
+    moved = np.where(still[:, None, None, None, None], filmed(prompt_kinds()[:NUM]), dimmed)
     assert values(BENCH.measure(moved, range(NUM)))["steadiness"] == 100  # of those alone that were to stand still
 
 
 def test_a_video_that_loses_its_object_leaves_the_others_their_jitter(true: Arrays) -> None:
-    videos = filmed(asked()[:NUM])
+    videos = filmed(prompt_kinds()[:NUM])
     videos[1, 3] = videos[1, 0, 0, 0]
     found = values(BENCH.measure(videos, range(NUM)))
     assert found["jitter"] == pytest.approx(np.delete(true["jitter"], 1).mean()) and found["moves"] == 100
@@ -87,5 +87,5 @@ def test_the_distance_of_true_videos_is_that_of_their_number() -> None:
     def distance(kinds: np.ndarray) -> float:
         return frechet_distance(Moments.of(BENCH.measure(filmed(kinds), range(COUNT))["features"]), reference())
 
-    of = attributes_of(asked())
-    assert distance(asked()) < 0.1 * distance(kind_of(of["shape"], np.zeros(COUNT, int), of["motion"]))
+    of = attributes_of(prompt_kinds())
+    assert distance(prompt_kinds()) < 0.1 * distance(kind_of(of["shape"], np.zeros(COUNT, int), of["motion"]))

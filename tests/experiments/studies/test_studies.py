@@ -19,7 +19,7 @@ from s2g.experiments.studies.estimator import Estimator
 from s2g.experiments.studies.probed import Probed, noised, probe
 from s2g.experiments.studies.study import masks_of, read_study
 from s2g.experiments.studies.uncertainty import Uncertainty, around, rank_correlation
-from s2g.guidance.base import Draws
+from s2g.guidance.base import MaskSampler
 from s2g.models.toy import ToyDenoiser
 
 TOY = ("model=toy_2d", "bench=gmm", "guidance=s2")
@@ -110,7 +110,7 @@ def test_one_mask_is_unbiased_and_variance_falls_as_one_over_n(run: Run, masks: 
 
 
 def test_a_biased_mask_and_dependent_masks_are_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Draws, "mask", lambda self, i, drop, protect: (1 + self.unit % 3,))
+    monkeypatch.setattr(MaskSampler, "mask", lambda self, i, drop, protect: (1 + self.unit % 3,))
     found = Estimator(4, count=32, draws=300).measure(run)
     assert found["bias"] > 5 and found["variance"] > 2
 
