@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from s2g.config.compose import COMPOSITION_ERRORS, explain_composition
+from s2g.config.plugins import store_registered_methods
 from s2g.config.schema import ExecutorConfig, config_dir
 from s2g.engine.pool import Pool
 from s2g.errors import KNOWN, DamageError, IsolatedError, UnitsFailedError, UserError
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     session = Session(Console(highlight=False))
     try:
         with session.stack:
+            store_registered_methods()
             hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="run")(lambda c: job(c, session))()
         if len(session.rows) > 1:
             from s2g.report.sweep import show_sweep

@@ -10,6 +10,7 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from s2g.config.plugins import store_registered_methods
 from s2g.config.schema import config_dir
 from s2g.errors import no_such_key, unknown
 
@@ -18,6 +19,7 @@ COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
 
 def compose_unresolved(overrides: Sequence[str]) -> DictConfig:
     """Return what `python run.py OVERRIDES` composes, with its interpolations; raise COMPOSITION_ERRORS for a mistake."""
+    store_registered_methods()
     with initialize_config_dir(version_base="1.3", config_dir=str(config_dir().absolute())):
         return compose("run", overrides=list(overrides))
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from s2g.config.compose import compose_config
 from s2g.config.plugins import add_method
+from s2g.config.registry import GUIDANCE, Entry
 from s2g.config.schema import CHECKOUT
 from s2g.errors import UserError
 from s2g.guidance.base import BaseMethod
@@ -59,8 +61,14 @@ def test_a_name_that_is_taken_and_a_class_that_is_no_frozen_dataclass_are_refuse
     class Mutable(BaseMethod):
         scale: float = 1.0
 
-    with pytest.raises(UserError, match="there is a method cfg already"):
+    with pytest.raises(UserError, match="a method cfg exists already"):
         add_method("cfg", Plain)
     for cls in (Plain, Mutable):
-        with pytest.raises(UserError, match="no frozen dataclass"):
+        with pytest.raises(UserError, match="not a frozen dataclass"):
             add_method("mine", cls)
+
+
+def test_a_line_in_the_registry_is_enough_for_a_method_in_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(GUIDANCE.entries, "cfg_again", Entry("s2g.guidance.cfg:CFG", "the same under another name"))
+    config = compose_config("guidance=cfg_again", "guidance.scale=3")
+    assert config["guidance"] == {**compose_config("guidance=cfg")["guidance"], "name": "cfg_again", "scale": 3}

@@ -1,0 +1,56 @@
+"""Pages for people: every link leads somewhere, and what they say of the code is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from s2g.config.schema import CHECKOUT
+from s2g.engine.bench import Bench
+from s2g.models.base import Denoiser
+
+PAGES = sorted([CHECKOUT / "README.md", *CHECKOUT.glob("docs/*.md"), *CHECKOUT.glob("experiments/*.md")])
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+NAMED = re.compile(r"\[`([A-Za-z_.]+)`\]\(\.\./(s2g/[^)]+\.py)\)")  # [`function`](../s2g/file.py)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower().replace("`", "")).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path) if path else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_function_a_page_names_is_defined_in_the_file_it_links(page: Path) -> None:
+    for name, file in NAMED.findall(page.read_text()):
+        tree = ast.parse((CHECKOUT / file).read_text())
+        defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        assert name.split(".")[-1] in defined, f"{name} in {file}"
+
+
+def test_one_image_passes_through_at_most_twelve_files() -> None:
+    text = (CHECKOUT / "docs" / "how-one-image-is-made.md").read_text()
+    assert 0 < len({target for target in LINK.findall(text) if target.startswith("../s2g/")}) <= 12
+
+
+@pytest.mark.parametrize(("page", "protocol"), [("add-a-model.md", Denoiser), ("add-a-benchmark.md", Bench)])
+def test_a_contributors_page_lists_every_member_of_the_contract(page: str, protocol: type) -> None:
+    text = (CHECKOUT / "docs" / page).read_text()
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    listed = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    members = {name for name in vars(protocol) if not name.startswith("_")}
+    assert members <= listed, members - listed
