@@ -157,7 +157,7 @@ def show_result(console: Console, result: Any, store: Any, made: int) -> None:
 
 def over(result: Any) -> str:
     """Return what the intervals are over: units, or prompts for a bench that clusters by prompt."""
-    if hasattr(result.run.bench, "clusters"):
+    if result.run.bench.clusters(result.run.num) is not None:
         return f"{next(iter(result.estimates.values())).units} prompts"
     return f"{len(result.run.units)} units"
 

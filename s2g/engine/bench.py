@@ -1,10 +1,22 @@
-"""What a bench is, and what scoring gives back."""
+"""The contract of a benchmark: which items a model makes, and how they become numbers.
+
+A benchmark is a frozen dataclass that inherits from one of three bases and states its number of items as `num`:
+
+MeasuredBench                           reads arrays off decoded items (s2g/benchmarks/shapes/captions.py is the example)
+s2g.store.retention.FeatureBench        keeps features of images as they are made, for sets too large to hold in memory
+s2g.scoring.file_scoring.FileBench      scores stored files one by one, with scorers that take hours
+
+What is abstract must be written; every other member of `Bench` is optional and has a default that means "no". The engine
+asks these members and nothing else. `items_id` is hashed into the key of the samples, `version` into the key of the scores.
+Register the class in `BENCHES` (s2g/config/registry.py) and describe its keys in configs/bench/NAME.yaml.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -13,7 +25,7 @@ from s2g.config.schema import ModelConfig, read
 if TYPE_CHECKING:  # planning needs no statistics
     from s2g.metrics.statistics import Mergeable
 
-Arrays = Mapping[str, np.ndarray]  # what `Measuring.measure` gives: item first
+Arrays = Mapping[str, np.ndarray]  # per-item arrays by name, item axis first
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,7 @@ class Metric:
     gather: Callable[[Arrays], Mergeable] | None = None  # statistics of a unit's items that merge with other units'
     bounds: tuple[float, float] | None = None  # the least and the largest value an item can have, where there are such
     main: bool = True  # whether tables of many runs show it
+    subset: Callable[[Arrays], np.ndarray] | None = None  # [N] bool: the items it averages; None: all of them
 
     def __post_init__(self) -> None:
         if (self.items is None) == (self.value is None):
@@ -62,52 +75,97 @@ class PlannedBench:
         return {name: read(PlannedColumn, about, f"bench.metrics.{name}") for name, about in self.metrics.items()}
 
 
-class Bench(Protocol):
-    """Items by index, and what is told of their scores: what benches that measure and benches that judge have in common."""
+class Bench(ABC):
+    """Items by index, and how their scores are reported: what every benchmark declares."""
+
+    num: int  # items of a run that does not set its own number
+
+    # Required.
 
     @property
-    def num(self) -> int:
-        """How many items the bench has when nobody says otherwise."""
-        ...
-
-    @property
+    @abstractmethod
     def metrics(self) -> tuple[Metric, ...]:
-        """What is measured."""
-        ...
+        """Return what is measured; empty if the items are only looked at."""
+
+    @abstractmethod
+    def check(self, model: ModelConfig) -> None:
+        """Raise UserError if the model cannot make these items, or if files that scoring needs are missing."""
+
+    @abstractmethod
+    def items_id(self) -> Any:
+        """Return plain data that determines the prompt of every item; part of the samples' key."""
+
+    @abstractmethod
+    def version(self) -> dict[str, Any]:
+        """Return plain data that determines how items are measured; part of the scores' key."""
+
+    @abstractmethod
+    def prompts(self, items: Sequence[int]) -> list[Any]:
+        """Return the model's input for each item: a text, or a class index."""
+
+    @abstractmethod
+    def caption(self, item: int) -> str:
+        """Return an item's prompt as text."""
+
+    # Optional: items.
 
     @property
     def cycle(self) -> int:
-        """After how many items the prompts repeat; 0 if they do not."""
-        ...
+        """Number of items after which the prompts repeat; 0 if they do not."""
+        return 0
 
-    def check(self, model: ModelConfig) -> None:
-        """UserError if the model cannot make these items."""
-        ...
+    @property
+    def kept_mb(self) -> float:
+        """Storage of one item, in MB; the default is a PNG of the built-in models."""
+        return 0.002
 
-    def items_id(self) -> Any:
-        """Plain data that says which prompt each item index has; part of the samples' key."""
-        ...
+    def streams(self, items: Sequence[int]) -> Mapping[int, tuple[int, int]]:
+        """Return (seed, index) of the initial noise of items that do not take the run's seed and their own index."""
+        return {}
 
-    def version(self) -> dict[str, Any]:
-        """Plain data that says how items are measured; part of the score's key."""
-        ...
+    def fitted(self, model: ModelConfig) -> Self:
+        """Return the bench with everything set that depends on the model."""
+        return self
 
-    def prompts(self, items: Sequence[int]) -> list[Any]:
-        """What the model is given for each item."""
-        ...
+    def placed(self, typed: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the typed configuration with absolute paths, so that a stored run can be scored from any folder."""
+        return typed
 
-    def caption(self, item: int) -> str:
-        """An item's prompt in words."""
-        ...
+    # Optional: scores.
+
+    def clusters(self, num: int) -> np.ndarray | None:
+        """Return the prompt [num] of each item where intervals are over prompts; None: they are over units."""
+        return None
 
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
-        """What was read off one item: by name whether it is as asked for, and a remark; ({}, "") where nothing is read."""
-        ...
+        """Return, for one item, whether each attribute is as prompted, and a remark; ({}, "") if nothing is read."""
+        return {}, ""
+
+    def remarks(self, num: int, arrays: Arrays | None = None) -> list[str]:
+        """Return what must be printed beside a score of the first `num` items, above all why it is not comparable."""
+        return []
+
+    # Optional: files from publishers.
+
+    @property
+    def downloads(self) -> tuple[str, ...]:
+        """What scoring downloads, with sizes."""
+        return ()
+
+    @property
+    def licences(self) -> tuple[str, ...]:
+        """Licences of what is downloaded."""
+        return ()
+
+    @classmethod
+    def downloaders(cls, prompts_only: bool) -> Sequence[Callable[[], Sequence[str]]]:
+        """Return the steps of `s2g fetch NAME`; each downloads something and returns lines that say what."""
+        return ()
 
 
-class Measuring(Bench, Protocol):
-    """A bench that reads its numbers off decoded items; one that judges stored files instead is `judged.Judging`."""
+class MeasuredBench(Bench):
+    """A bench that reads its numbers off decoded items."""
 
+    @abstractmethod
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
-        """Per-item arrays [B, ...] from uint8 images [B, H, W, 3] or float32 points [B, D]; what `Metric.value` works on."""
-        ...
+        """Return per-item arrays [B, ...] of uint8 images [B, H, W, 3] or float32 points [B, D]; metrics work on these."""

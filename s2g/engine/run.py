@@ -106,7 +106,7 @@ class Run:
         """The items of one unit."""
         first = index * self.model.unit
         items = tuple(range(first, first + self.model.unit))
-        own = self.bench.streams(items) if hasattr(self.bench, "streams") else {}  # type: ignore[attr-defined]
+        own = self.bench.streams(items)
         cycle = self.bench.cycle if self.model.noise == "even" else 0
         return Unit(index, items, self.seed, self.mask_seed, cycle, own)
 
@@ -193,8 +193,8 @@ def outline(raw: Mapping[str, Any]) -> Outline:
         bench = read(kind, {k: v for k, v in raw["bench"].items() if k != "name"}, "bench")
     else:
         bench = read(PlannedBench, raw["bench"], "bench")
-    if hasattr(bench, "fitted"):
-        bench = bench.fitted(model)  # type: ignore[attr-defined]
+    if not isinstance(bench, PlannedBench):
+        bench = bench.fitted(model)
     num = bench.num if settings.num is None else settings.num
     at_least(num, 2, "num" if settings.num is not None else "bench.num")  # a Fréchet distance of one item is none
     return Outline(model, sampler, guidance, bench, raw["guidance"]["name"], num, settings)
@@ -231,8 +231,7 @@ def resolve(raw: Mapping[str, Any], fetching: bool = False) -> tuple[Run, Execut
         raise SeveralError.of(errors)
     config = {key: raw[key] for key in ("model", "guidance", "sampler", "bench", "seed", "mask_seed")}
     # The run is made again from anywhere.
-    if hasattr(bench, "placed"):
-        config["bench"] = bench.placed(raw["bench"])  # type: ignore[attr-defined]
+    config["bench"] = bench.placed(raw["bench"])
     config["model"] = {**raw["model"], "unit": model.unit}  # whatever another version has for its default
     if model.piped:
         folders = {key: Path(raw["model"].get(key) or "").expanduser() for key in ("weights", "base")}

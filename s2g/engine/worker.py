@@ -32,7 +32,7 @@ from s2g.models.meta_models import MetaModel
 from s2g.network.evaluate import Account, Evaluator
 from s2g.sampling.loop import Sampled, sample
 from s2g.store.items import STILL, Film
-from s2g.store.retention import kept_of, with_sink
+from s2g.store.retention import FeatureBench, kept_of
 from s2g.store.store import Store
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -222,10 +222,10 @@ def do(task: Task, device: str) -> float:
     if len(sampled) > 1 or len(decoded) > 1:
         sizes = {"sampled": [len(part) for part, _ in sampled], "decoded": [len(part) for part, _ in decoded]}
         facts["split"] = {"reason": "out of memory", **sizes}
-    bench, kept = with_sink(run.bench), None
-    if bench is not None:
+    kept = None
+    if isinstance(run.bench, FeatureBench):
         began = time.perf_counter()
-        kept = kept_of(bench.sink, values, device)
+        kept = kept_of(run.bench.sink, values, device)
         facts["sink_seconds"] = round(time.perf_counter() - began, 4)  # no cost of sampling
     film = Film(run.model.film, run.model.video_fps) if run.model.makes_videos else STILL
     task.store.put(task.unit, unit.items, values, facts, task.scratch, task.keep, kept, film)

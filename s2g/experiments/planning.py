@@ -21,7 +21,6 @@ PEAK = {
     "H200": {"bf16": 989, "fp16": 989, "fp32": 67},
 }
 UTILISATION = 0.4  # of the peak, assumed; the paper's 498.6 TFLOP in 29.2 s on an H20 is 17 TFLOP/s, 0.39 of fp32's
-PNG_MB = 0.002  # an item of the built-in models
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def plan_run(spec: RunSpec, raw: Mapping[str, Any], root: str) -> Planned:
     flops = items * per_item
     dtype = run.model.dtype
     hours = {gpu: flops / (peak[dtype] * 1e12 * UTILISATION) / 3600 for gpu, peak in PEAK.items()}
-    kept = getattr(run.bench, "kept_mb", PNG_MB)
+    kept = run.bench.kept_mb
     evaluations = items * (expected.evaluations + expected.weak)
     return Planned(spec, state, key, items, evaluations, flops, hours, items * kept / 1000, run.model, run.bench)
 
@@ -129,6 +128,6 @@ def needed(plans: Sequence[Planned]) -> dict[str, list[str]]:
             fetched = [one.model.weights, *([one.model.base] if one.model.base else []), *decoder]
             weights[f"{' and '.join(fetched)}{size}"] = None
             licences[f"{one.model.name}: {one.model.licence}"] = None
-        downloads.update(dict.fromkeys(getattr(one.bench, "downloads", ())))  # a built bench's as a planned one's
-        licences.update(dict.fromkeys(getattr(one.bench, "licences", ())))
+        downloads.update(dict.fromkeys(one.bench.downloads))
+        licences.update(dict.fromkeys(one.bench.licences))
     return {"weights": list(weights), "scorers fetch": list(downloads), "licences": list(licences)}

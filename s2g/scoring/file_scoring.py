@@ -6,16 +6,17 @@ a stopped scoring goes on, a longer run asks only about what is new, and an imag
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import PIL.Image
 
 from s2g.engine.bench import Bench
-from s2g.errors import DamageError, UserError
+from s2g.errors import DamageError, UserError, gathered
 from s2g.scoring.scorer import Asked
 from s2g.scoring.scoring_pool import asked_here
 from s2g.store.items import FILES
@@ -52,61 +53,81 @@ def filled(num: int, images: Sequence[Image], values: Sequence[float]) -> np.nda
     return found
 
 
-class Judging(Bench, Protocol):
-    """A bench that reads image files one by one."""
+class FileBench(Bench):
+    """A bench that scores stored files one by one."""
 
-    @property
-    def allow_missing(self) -> bool:
-        """Whether images may be lacking; the score is then labelled."""
-        ...
+    kind: ClassVar[str] = "images"  # what the files are: "images" or "videos"
+    layout: ClassVar[str] = ""  # how `s2g export` names the files for the official evaluator
+    files: ClassVar[tuple[str, ...]] = ()  # keys whose values may be paths
 
+    allow_missing: bool  # score the files that exist; the score is then labelled as partial
+
+    @abstractmethod
     def judge(self, images: Sequence[Image], num: int, place: Path, asked: Asked = asked_here) -> dict[str, np.ndarray]:
-        """Per-item arrays [num, ...], nan for what is not among `images`; what becomes known is kept below `place`.
+        """Return per-item arrays [num, ...], nan for items without a file; answers are cached below `place`.
 
-        asked: who puts questions to scorers and keeps what they say.
+        asked: puts questions to scorers and caches their answers.
         """
-        ...
 
-    def remarks(self, num: int, arrays: Mapping[str, np.ndarray] | None = None) -> list[str]:
-        """What must be said beside a score of the first `num` items: above all, why it is not comparable."""
-        ...
+    @abstractmethod
+    def official_name(self, item: int) -> str:
+        """Return the path of an item's file in the official evaluator's layout."""
 
+    @abstractmethod
+    def needs(self) -> list[Callable[[], object]]:
+        """Return checks of every file and environment that scoring needs; each raises UserError if it is missing."""
 
-def judging(bench: Any) -> Judging | None:
-    """The bench as one that judges files, None if it is none."""
-    return cast(Judging, bench) if hasattr(bench, "judge") else None
+    def exported(self) -> dict[int, str]:
+        """Return official names by item, without items that share another item's file."""
+        return {item: self.official_name(item) for item in range(self.num)}
+
+    def lacking(self) -> list[UserError]:
+        """Return an error for everything that scoring needs and that is missing."""
+        errors: list[UserError] = []
+        for need in self.needs():
+            with gathered(errors):
+                need()
+        return errors
+
+    def placed(self, typed: Mapping[str, Any]) -> dict[str, Any]:
+        paths = {key: Path(getattr(self, key)).expanduser() for key in self.files if getattr(self, key)}
+        return {**typed, **{key: str(path.absolute()) for key, path in paths.items() if path.exists()}}
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What a look at images found."""
+class FileCheck:
+    """Files of a bench, sorted into those that can be scored and what is wrong with the others."""
 
     images: list[Image]
-    missing: list[str]
-    unreadable: list[str]
-    extra: list[str]
+    missing: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)  # videos of another size or number of frames
+    kind: str = "images"
 
     @property
-    def whole(self) -> bool:
-        """Whether it is all that is wanted and nothing else."""
-        return not (self.missing or self.unreadable or self.extra)
+    def complete(self) -> bool:
+        """Whether every expected file can be scored and there is no other."""
+        return not (self.missing or self.unreadable or self.extra or self.other)
 
-    def told(self) -> str:
-        """What is wrong, in words: counts and names."""
+    def problems(self) -> str:
+        """Return what is wrong: a line of count and names for each kind of problem."""
         kinds = {"missing": self.missing, "unreadable": self.unreadable, "not among them": self.extra}
+        kinds["of another size"] = self.other
         return "\n".join(f"  {len(names)} {kind}: {_some(names)}" for kind, names in kinds.items() if names)
 
     def check(self, where: str, num: int, allow_missing: bool, todo: str) -> list[Image]:
-        """The images; UserError with the list if they are not all, and that is not allowed, or if there are none."""
-        if self.images and (self.whole or allow_missing):
+        """Return the files that can be scored; UserError with every problem if any is not allowed, or if there is no file."""
+        if self.images and (self.complete or allow_missing):
             return self.images
+        make = "make them first: the run's command"
         raise UserError(
-            f"{where}: {len(self.images):,} of {num:,} images can be scored\n{self.told()}",
-            todo=todo if self.images else "make them first: the run's command",
+            f"{where}: {len(self.images):,} of {num:,} {self.kind} can be scored\n{self.problems()}",
+            todo=todo if self.images or self.kind == "videos" else make,
         )
 
 
-def look(store: Store, num: int) -> Looked:
+def look(store: Store, num: int) -> FileCheck:
     """Every file of the run's first `num` items read once and held against its sha256; and what else lies beside them."""
     size = store.read_run()["identity"]["model"]["unit"]
     images: list[Image] = []
@@ -133,7 +154,7 @@ def look(store: Store, num: int) -> Looked:
                 images.append(Image(item, path, entry["sha256"]))
             except DamageError as error:
                 unreadable.append(f"items/{path.name} ({error.problem})")
-    return Looked(images, missing, unreadable, _extra(store, num, size))
+    return FileCheck(images, missing, unreadable, _extra(store, num, size))
 
 
 def _extra(store: Store, num: int, size: int) -> list[str]:
@@ -158,12 +179,15 @@ def is_litter(name: str) -> bool:
     return name in LITTER or name.startswith("._")
 
 
+def repair_todo(store: Store) -> str:
+    """Return how to complete a run's images."""
+    return f"s2g verify {store.shown()} --repair makes them anew, what does not belong there is to be moved away"
+
+
 def todo_of(store: Store) -> str:
-    """What to do about images that are not all there."""
-    return (
-        f"s2g verify {store.shown()} --repair makes them anew, what does not belong there is to be moved away; "
-        "or bench.allow_missing=true (s2g score RUN --allow-missing) scores those that are there, labelled"
-    )
+    """Return how to complete a run's images, or score them incomplete."""
+    allow = "bench.allow_missing=true (s2g score RUN --allow-missing) scores those that are there, labelled"
+    return f"{repair_todo(store)}; or {allow}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import PIL.Image
 
-from s2g.scoring.file_scoring import Image, Looked, is_litter
+from s2g.scoring.file_scoring import FileCheck, Image, is_litter
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp")  # HPSv2 has .jpg alone, whatever the format of its bytes
 
 
-def look(root: Path, names: Sequence[str]) -> Looked:
+def look(root: Path, names: Sequence[str]) -> FileCheck:
     """Every image of `names`, by item its place below `root`, of any ending, opened whole; and what else lies there."""
     wanted = {_stem(Path(name)): item for item, name in enumerate(names)}
     images: list[Image] = []
@@ -37,7 +37,7 @@ def look(root: Path, names: Sequence[str]) -> Looked:
             else:
                 images.append(Image(wanted[whose], path, hashlib.sha256(path.read_bytes()).hexdigest()))
     missing = [stem for stem in wanted if stem not in seen]
-    return Looked(sorted(images, key=lambda image: image.item), missing, unreadable, extra)
+    return FileCheck(sorted(images, key=lambda image: image.item), missing, unreadable, extra)
 
 
 def _stem(place: Path) -> str:

@@ -7,18 +7,18 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from s2g.config.schema import canonical
-from s2g.engine.bench import Arrays, Bench, Measuring, Metric
+from s2g.engine.bench import Arrays, Bench, MeasuredBench, Metric
 from s2g.engine.run import Run
 from s2g.errors import DamageError
 from s2g.metrics.statistics import Estimate, Paired, jackknife, jackknife_merged, of_mean
-from s2g.scoring.file_scoring import PLACE, judging, look, todo_of
+from s2g.scoring.file_scoring import PLACE, FileBench, look, todo_of
 from s2g.scoring.scoring_pool import Crew, asked_here
-from s2g.store.retention import IMAGES, WithSink, spooled, with_sink
+from s2g.store.retention import IMAGES, FeatureBench, spooled
 from s2g.store.score_files import items_digest, read_arrays, write_scores
 from s2g.store.store import Store
 
@@ -71,7 +71,7 @@ def score(run: Run, store: Store, crew: Crew | None = None) -> Score:
     A store that cannot be written gives its scores all the same. DamageError if an item is not what was written; UserError
     with the whole list, before any is judged, where a bench judges images one by one and they are not all there.
     """
-    judge = judging(run.bench)
+    judge = run.bench if isinstance(run.bench, FileBench) else None
     some = judge is not None and judge.allow_missing  # what is there may change without its records: always looked at
     if judge is not None and not some and not store.stored() >= set(run.units):
         look(store, run.num).check(store.shown(), run.num, False, todo_of(store))
@@ -83,7 +83,7 @@ def score(run: Run, store: Store, crew: Crew | None = None) -> Score:
     if arrays is None:
         arrays = _measure(run, store, crew)
     estimates = {metric.name: estimate(metric, arrays, _units(run)) for metric in run.bench.metrics}
-    remarks = [] if judge is None else judge.remarks(run.num, arrays)
+    remarks = run.bench.remarks(run.num, arrays)
     not_kept = ""
     if measured:
         about = {"protocol": run.bench.version(), "n": run.num, "items": items, **({"remarks": remarks} if remarks else {})}
@@ -157,9 +157,8 @@ def _readable(run: Run, store: Store) -> list[dict[str, Any]]:
 
 def _units(run: Run) -> np.ndarray:
     """What an interval is over: units, or what a bench says is alike."""
-    if hasattr(run.bench, "clusters"):
-        return run.bench.clusters(run.num)  # type: ignore[attr-defined]
-    return np.arange(run.num) // run.model.unit
+    clusters = run.bench.clusters(run.num)
+    return np.arange(run.num) // run.model.unit if clusters is None else clusters
 
 
 def _rows(arrays: Arrays, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -173,21 +172,19 @@ def _by_unit(arrays: Arrays, unit_of: np.ndarray) -> list[dict[str, np.ndarray]]
 def _measure(run: Run, store: Store, crew: Crew | None) -> dict[str, np.ndarray]:
     if not run.bench.metrics:  # nothing was kept but sums
         return {}
-    judge = judging(run.bench)
-    if judge is not None:
-        found = look(store, run.num)
-        images = found.check(store.shown(), run.num, judge.allow_missing, todo_of(store))
-        return judge.judge(images, run.num, store.folder / PLACE, asked_here if crew is None else crew.asked)
-    bench = with_sink(run.bench)
-    if bench is not None:
+    bench = run.bench
+    if isinstance(bench, FileBench):
+        images = look(store, run.num).check(store.shown(), run.num, bench.allow_missing, todo_of(store))
+        return bench.judge(images, run.num, store.folder / PLACE, asked_here if crew is None else crew.asked)
+    if isinstance(bench, FeatureBench):
         return _gathered(run, store, bench)
     chunks = [range(start, min(start + CHUNK, run.num)) for start in range(0, run.num, CHUNK)]
-    measuring = cast(Measuring, run.bench)
-    parts = [measuring.measure(store.items(chunk), chunk) for chunk in chunks]
+    assert isinstance(bench, MeasuredBench)
+    parts = [bench.measure(store.items(chunk), chunk) for chunk in chunks]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _gathered(run: Run, store: Store, bench: WithSink) -> dict[str, np.ndarray]:
+def _gathered(run: Run, store: Store, bench: FeatureBench) -> dict[str, np.ndarray]:
     """From features that were kept, a unit at a time; read now, off the images, where they are of another network."""
     identity, records = bench.sink.identity(), list(store.records(run.units))
     ends = [min(run.model.unit, run.num - unit * run.model.unit) for unit in run.units]

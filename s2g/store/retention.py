@@ -9,15 +9,16 @@ png       images as files of their own, features beside
 from __future__ import annotations
 
 import tempfile
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 
-from s2g.engine.bench import Bench
+from s2g.engine.bench import MeasuredBench
 
 KEEPS = ("none", "features", "npz", "png")
 IMAGES = ("npz", "png")
@@ -41,17 +42,17 @@ class Sink(Protocol):
         ...
 
 
-class WithSink(Bench, Protocol):
-    """A bench whose numbers come of features that are read as images are made, and are too many to be held at once."""
+class FeatureBench(MeasuredBench):
+    """A bench measured from features that are read as images are made, for sets too large to hold in memory."""
 
     @property
+    @abstractmethod
     def sink(self) -> Sink:
-        """What reads the images."""
-        ...
+        """Return what reads the images."""
 
+    @abstractmethod
     def gather(self, features: Features, num: int) -> dict[str, np.ndarray]:
-        """Per-item arrays [num, ...] that `Metric` works on."""
-        ...
+        """Return per-item arrays [num, ...]; metrics work on these."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,6 @@ class Kept:
     form: str
     sink: str  # the identity of what read them
     features: np.ndarray | None  # float32 [B, D]
-
-
-def with_sink(bench: Bench) -> WithSink | None:
-    """The bench as one with a sink, None if it has none."""
-    return cast(WithSink, bench) if hasattr(bench, "sink") else None
 
 
 def kept_of(sink: Sink, images: np.ndarray, device: str) -> Kept:

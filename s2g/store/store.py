@@ -28,7 +28,7 @@ from s2g.errors import DamageError, UserError
 from s2g.io.atomic import flush_folder, write_bytes, write_json, write_together
 from s2g.store.items import STILL, Content, Film, name_of, own_bytes, packed, value_of
 from s2g.store.locks import guard
-from s2g.store.retention import KEEPS, Kept, serves, with_sink
+from s2g.store.retention import KEEPS, FeatureBench, Kept, serves
 
 
 @dataclass(frozen=True)
@@ -144,17 +144,16 @@ class Store:
     def missing(self, run: Run) -> list[int]:
         """Indices of the units the run still lacks, ascending; those of which less was kept than its bench needs as well."""
         stored = self.stored()
-        if with_sink(run.bench) is not None:
+        if isinstance(run.bench, FeatureBench):
             stored = {unit for unit in run.units if unit in stored and self.serves(run, unit)}
         return sorted(set(run.units) - stored)
 
     def serves(self, run: Run, unit: int) -> bool:
         """Whether a unit is complete, and enough of it was kept for the run's bench."""
-        bench = with_sink(run.bench)
-        if bench is None or not self.has(unit):
+        if not isinstance(run.bench, FeatureBench) or not self.has(unit):
             return self.has(unit)
         with contextlib.suppress(DamageError):  # what is damaged is said when it is read
-            return serves(self.record(unit), bench.sink)
+            return serves(self.record(unit), run.bench.sink)
         return True
 
     def has(self, unit: int) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from s2g.config.registry import BENCHES
 from s2g.config.schema import ModelConfig
-from s2g.engine.bench import Metric
+from s2g.engine.bench import MeasuredBench, Metric
 
 CLASSES = 10
 
@@ -20,7 +20,7 @@ def brightness(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Plain:
+class Plain(MeasuredBench):
     """The least that a bench is."""
 
     num: int = 2

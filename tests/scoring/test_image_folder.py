@@ -36,7 +36,7 @@ def test_a_whole_folder_is_whole_whatever_a_file_manager_left(root: Path) -> Non
     (root / ".DS_Store").write_bytes(b"\0\0")
     (root / "anime" / ".DS_Store").write_bytes(b"\0\0")
     found = look(root, NAMES)
-    assert found.whole and [image.item for image in found.images] == list(range(12))
+    assert found.complete and [image.item for image in found.images] == list(range(12))
     assert found.images[5].path == root / "concept-art" / "00001.jpg"  # PNG bytes under .jpg are read as what they are
 
 

@@ -21,7 +21,7 @@ from s2g.errors import DamageError, UserError
 from s2g.scoring import score as scoring
 from s2g.scoring.score import items_digest, score
 from s2g.store.repair import repair
-from s2g.store.store import Store
+from s2g.store.store import Store, checksum
 from s2g.store.verify import examine
 
 SMALL = (*MODEL, "model.unit=4", "num=10", "bench.score=[is]")
@@ -79,7 +79,7 @@ def test_features_off_kept_images_are_those_read_as_they_were_made(run_of, tmp_p
         record = json.loads(path.read_text())
         del record["check"]
         record["sink"] = "another"
-        path.write_text(json.dumps({**record, "check": scoring.checksum(record)}))
+        path.write_text(json.dumps({**record, "check": checksum(record)}))
     assert np.array_equal(scoring._measure(run, store, None)["is"], first)
 
 

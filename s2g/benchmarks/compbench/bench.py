@@ -21,7 +21,7 @@ from s2g.engine.bench import Arrays, Metric
 from s2g.errors import SeveralError, UserError, gathered, unknown
 from s2g.metrics.subset_mean import subset_mean_items
 from s2g.scoring.comparability import not_comparable
-from s2g.scoring.file_scoring import Image, filled
+from s2g.scoring.file_scoring import FileBench, Image, filled
 from s2g.scoring.scorer import Asked, Inquiry, Question
 from s2g.scoring.scoring_pool import asked_here
 
@@ -34,8 +34,10 @@ PUBLISHED = {"blip": "T2I-CompBench", "qalign": "Q-Align (T2I-CompBench)"}  # wh
 
 
 def _category(name: str, label: str) -> Metric:
-    place = CATEGORIES.index(name)
-    return Metric(name, label, True, 2, items=lambda of: subset_mean_items(100.0 * of["blip"], of["category"] == place))
+    def part(of: Arrays) -> np.ndarray:
+        return of["category"] == CATEGORIES.index(name)
+
+    return Metric(name, label, True, 2, items=lambda of: subset_mean_items(100.0 * of["blip"], part(of)), subset=part)
 
 
 BLIP = (_category("color", "Color"), _category("shape", "Shape"), _category("texture", "Texture"))
@@ -45,7 +47,7 @@ QALIGN = Metric(
 
 
 @dataclass(frozen=True)
-class CompBench:
+class CompBench(FileBench):
     """Item i is image i // P of prompt i mod P, of P prompts of the categories in turn: 900 items are one image of each."""
 
     prompt_list: str = "2025-09"
@@ -61,9 +63,8 @@ class CompBench:
     allow_missing: bool = False
 
     TYPED: ClassVar[Mapping[str, str]] = {"prompts": "prompt_list"}  # `prompts` is what every bench has to answer
-    cycle: ClassVar[int] = 0
-    kept_mb: ClassVar[float] = 1.6  # a PNG of 1024x1024
-    protocol: ClassVar[str] = "Karine-Huang/T2I-CompBench, BLIPvqa_eval (MIT)"
+    layout: ClassVar[str] = "OUT/CATEGORY/samples/PROMPT_NNNNNN.png (Karine-Huang/T2I-CompBench)"
+    files: ClassVar[tuple[str, ...]] = ("path", "blip", "spacy", "qalign")
 
     def __post_init__(self) -> None:
         if self.prompt_list not in LISTS:
@@ -80,7 +81,7 @@ class CompBench:
     # What there is, known without any file where the list is an official one.
 
     @property
-    def num(self) -> int:
+    def num(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return IMAGES * self._count
 
     @property
@@ -91,6 +92,10 @@ class CompBench:
     def metrics(self) -> tuple[Metric, ...]:
         of_blip = [metric for metric in BLIP if metric.name in self.categories]
         return (*(of_blip if "blip" in self.score else ()), *((QALIGN,) if "qalign" in self.score else ()))
+
+    @property
+    def kept_mb(self) -> float:
+        return 1.6  # a PNG of 1024x1024
 
     @property
     def downloads(self) -> tuple[str, ...]:
@@ -128,24 +133,21 @@ class CompBench:
         if errors:
             raise SeveralError.of(errors)
 
-    def lacking(self) -> list[UserError]:
-        """Everything that is not here and will be needed, each with what to do."""
+    def needs(self) -> list[Callable[[], object]]:
         needs: list[Callable[[], object]] = [lambda: self._lists]
         if "blip" in self.score:
             needs += [lambda: blip.weights_folder(self.blip), lambda: phrases.model_place(self.spacy)]
             needs.append(lambda: phrases.environment().check())
         if "qalign" in self.score:
             needs += [lambda: qalign.weights_folder(self.qalign), lambda: qalign.environment().check()]
-        errors: list[UserError] = []
-        for need in needs:
-            with gathered(errors):
-                need()
-        return errors
+        return needs
 
-    def placed(self, typed: Mapping[str, Any]) -> dict[str, Any]:
-        """The bench as it was typed, with its files at their absolute places."""
-        places = {key: Path(getattr(self, key) or "").expanduser() for key in ("path", "blip", "spacy", "qalign")}
-        return {**typed, **{key: str(p.absolute()) for key, p in places.items() if getattr(self, key) and p.exists()}}
+    @classmethod
+    def downloaders(cls, prompts_only: bool) -> list[Callable[[], list[str]]]:
+        from s2g.benchmarks.compbench.fetch import addresses, fetch_file
+
+        names = [name for name in addresses() if name.endswith(".txt") or not prompts_only]
+        return [lambda name=name: [fetch_file(name)] for name in names]
 
     # What the items are.
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial.distance import cdist, pdist
 
 from s2g.config.schema import ModelConfig
-from s2g.engine.bench import Arrays, Metric
+from s2g.engine.bench import Arrays, MeasuredBench, Metric
 from s2g.errors import UserError
 from s2g.worlds.mixtures.mixture import Mixture, quantile
 
@@ -21,7 +21,7 @@ FAR = 3.0  # standard deviations beyond which a point belongs to no mode
 
 
 @dataclass(frozen=True)
-class GMM:
+class GMM(MeasuredBench):
     """Item i is of class i mod C; the mixture is the model's own (configs/bench/gmm.yaml reads it there)."""
 
     num: int = 2048
@@ -74,9 +74,6 @@ class GMM:
             own = label == asked
             from_truth[own] = cdist(points[own], truth(self.place, self.std, self.classes, int(asked))).mean(1)
         return {"points": points, "label": label, "mode": near, "away": mixture.distance(points), "from_truth": from_truth}
-
-    def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
-        return {}, ""
 
 
 def metrics(mixture: Mixture) -> tuple[Metric, ...]:

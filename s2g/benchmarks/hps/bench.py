@@ -20,7 +20,7 @@ from s2g.engine.bench import Arrays, Metric
 from s2g.errors import SeveralError, UserError, gathered, unknown
 from s2g.metrics.subset_mean import subset_mean_items
 from s2g.scoring.comparability import not_comparable
-from s2g.scoring.file_scoring import Image, filled
+from s2g.scoring.file_scoring import FileBench, Image, filled
 from s2g.scoring.scorer import Asked, Inquiry, Question
 from s2g.scoring.scoring_pool import asked_here
 
@@ -32,7 +32,10 @@ USUAL = (10.0, 40.0)  # ours: every mean that is published for v2.1 lies well in
 
 
 def _style(name: str, label: str, style: str) -> Metric:
-    return Metric(name, label, True, 2, items=lambda of: subset_mean_items(of["hps"], of["style"] == STYLES.index(style)))
+    def part(of: Arrays) -> np.ndarray:
+        return of["style"] == STYLES.index(style)
+
+    return Metric(name, label, True, 2, items=lambda of: subset_mean_items(of["hps"], part(of)), subset=part)
 
 
 def _all(of: Arrays, name: str) -> np.ndarray:
@@ -51,7 +54,7 @@ QALIGN = Metric("qalign", "Q-Align (HPS)", True, 2, items=lambda of: _all(of, "q
 
 
 @dataclass(frozen=True)
-class HPS21:
+class HPS21(FileBench):
     """Item i is prompt i // 4 of style i mod 4: any few neighbours are of all styles."""
 
     prompt_list: str = "official"
@@ -67,9 +70,8 @@ class HPS21:
     device: str = "auto"
     allow_missing: bool = False
 
-    cycle: ClassVar[int] = 0
-    kept_mb: ClassVar[float] = 1.6  # a PNG of 1024x1024
-    protocol: ClassVar[str] = "tgxs002/HPSv2, evaluation.py (Apache-2.0); version 2.1 of the weights"
+    layout: ClassVar[str] = "OUT/STYLE/NNNNN.jpg, PNG inside (tgxs002/HPSv2)"
+    files: ClassVar[tuple[str, ...]] = ("path", "weights", "architecture", "qalign")
 
     def __post_init__(self) -> None:
         for key, value, allowed in (("prompt_list", self.prompt_list, LISTS), ("scorer", self.scorer, SCORERS)):
@@ -84,12 +86,16 @@ class HPS21:
             official.check_unread({"antialias": self.antialias, "dtype": self.dtype, "device": device})
 
     @property
-    def num(self) -> int:
+    def num(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return len(self._entries) if self.prompt_list == "own" else COUNT * len(STYLES)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
         return (*(HPS if "hps" in self.score else ()), *((QALIGN,) if "qalign" in self.score else ()))
+
+    @property
+    def kept_mb(self) -> float:
+        return 1.6  # a PNG of 1024x1024
 
     @property
     def downloads(self) -> tuple[str, ...]:
@@ -130,18 +136,13 @@ class HPS21:
         if errors:
             raise SeveralError.of(errors)
 
-    def lacking(self) -> list[UserError]:
-        """Everything that is not here and will be needed, or is not what it has to be, each with what to do."""
+    def needs(self) -> list[Callable[[], object]]:
         needs: list[Callable[[], object]] = [lambda: self._lists]
         if "hps" in self.score:
             needs += [self._check_clip, *([official.environment().check] if self.scorer == "official" else [])]
         if "qalign" in self.score:
             needs += [lambda: qalign.weights_folder(self.qalign), lambda: qalign.environment().check()]
-        errors: list[UserError] = []
-        for need in needs:
-            with gathered(errors):
-                need()
-        return errors
+        return needs
 
     def _check_clip(self) -> None:
         checkpoint.file_of(self.weights)  # before anything that loads torch
@@ -149,10 +150,11 @@ class HPS21:
 
         check(self._clip)
 
-    def placed(self, typed: Mapping[str, Any]) -> dict[str, Any]:
-        """The bench as it was typed, with its files at their absolute places."""
-        places = {key: Path(getattr(self, key)).expanduser() for key in ("path", "weights", "architecture", "qalign")}
-        return {**typed, **{key: str(p.absolute()) for key, p in places.items() if getattr(self, key) and p.exists()}}
+    @classmethod
+    def downloaders(cls, prompts_only: bool) -> list[Callable[[], list[str]]]:
+        from s2g.benchmarks.hps.fetch import fetch_checkpoint, fetch_prompts
+
+        return [fetch_prompts, *([] if prompts_only else [fetch_checkpoint])]
 
     # What the items are.
 

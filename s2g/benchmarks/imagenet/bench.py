@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from s2g.metrics.frechet_influence import frechet_items
 from s2g.metrics.inception_score import inception_score_items, splits
 from s2g.metrics.kernel_distance import kernel_items
 from s2g.metrics.manifold import Manifold
-from s2g.store.retention import IMAGES, KEEPS, Features
+from s2g.store.retention import IMAGES, KEEPS, FeatureBench, Features
 
 SIDE = 256
 NEAREST = 3  # k of precision and recall; openai/guided-diffusion, evaluations
@@ -81,8 +81,8 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class ImageNet:
-    """50,000 items; which class each is of, `labels` says."""
+class ImageNet(FeatureBench):
+    """50,000 items, classes by `labels`; protocol of openai/guided-diffusion, folder evaluations (MIT)."""
 
     num: int = 50_000
     labels: str = "uniform"
@@ -91,8 +91,6 @@ class ImageNet:
     score: tuple[str, ...] = NAMES
     inception: str = inception.OFFICIAL
     reference: str = OFFICIAL
-
-    protocol: ClassVar[str] = "openai/guided-diffusion, folder evaluations (MIT)"
 
     def __post_init__(self) -> None:
         for key, allowed in (("labels", LABELS), ("keep", KEEPS)):
@@ -207,9 +205,6 @@ class ImageNet:
             share = float((Manifold.of(own, NEAREST).balls_of(real) > 0).mean()) if num > NEAREST else float("nan")
             found["recall"] = np.full(num, share)
         return found
-
-    def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
-        return {}, ""
 
     def moments(self, which: str) -> Any:
         """Moments of the reference's "pool" or "spatial" features."""

@@ -13,29 +13,27 @@ import numpy as np
 
 from s2g.config.coerce import at_least, coerce, only
 from s2g.config.schema import ModelConfig, canonical, model_names
-from s2g.engine.bench import Arrays, Metric
+from s2g.engine.bench import MeasuredBench, Metric
 from s2g.errors import UserError
 
 LEAST = 2  # items of a run
 
 
 @dataclass(frozen=True)
-class Prompts:
+class Prompts(MeasuredBench):
     """Item i is prompt i mod their number; beyond it, the same prompts come again with other noise.
 
     path: a text file of one prompt a line, or .jsonl of {"prompt": ..., "seed": ...} lines; text: the prompts themselves.
     seeds: with a seed of its own, a prompt's noise is that of (seed, 0), wherever it stands; then of (seed, 1) and so on.
     """
 
-    num: int | None = None  # as many as there are prompts
+    num: int | None = None  # pyright: ignore  # set to the number of prompts when it is made
     path: str | None = None
     text: tuple[str, ...] | None = None
     seeds: tuple[int, ...] = ()
     examples: tuple[str, ...] = ()  # where neither path nor text is typed: a YAML's prompts are not taken for typed ones
 
-    kept_mb: ClassVar[float] = 1.6  # a PNG of 1024x1024
     listed: ClassVar[tuple[str, ...]] = ()  # the prompts, wherever they are from; set when it is made
-    protocol: ClassVar[str] = "none; the images are for looking"
 
     def __post_init__(self) -> None:
         text = self.examples if self.text is None else self.text
@@ -70,6 +68,10 @@ class Prompts:
     def cycle(self) -> int:
         return len(self.listed)
 
+    @property
+    def kept_mb(self) -> float:
+        return 1.6  # a PNG of 1024x1024
+
     def check(self, model: ModelConfig) -> None:
         if not model.reads_text:
             raise UserError(
@@ -102,9 +104,6 @@ class Prompts:
 
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
         return {}
-
-    def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
-        return {}, ""
 
 
 def read_prompts(path: Path) -> tuple[tuple[str, ...], tuple[int, ...]]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from s2g.config.schema import BUILTIN, ModelConfig
-from s2g.engine.bench import Arrays, Metric
+from s2g.engine.bench import Arrays, MeasuredBench, Metric
 from s2g.errors import UserError
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
@@ -102,7 +102,7 @@ METRICS = (
 
 
 @dataclass(frozen=True)
-class Shapes:
+class Shapes(MeasuredBench):
     """Item i is class 41 i mod 108: every class equally often, and any few neighbours are of different kinds."""
 
     num: int = 256

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from s2g.config.schema import BUILTIN, ModelConfig, model_names
-from s2g.engine.bench import Arrays, Metric
+from s2g.engine.bench import Arrays, MeasuredBench, Metric
 from s2g.errors import UserError
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
@@ -85,7 +85,7 @@ METRICS = (
 
 
 @dataclass(frozen=True)
-class ShapesT2I:
+class ShapesT2I(MeasuredBench):
     """Captions of one and two objects, of classes seen in training and held out.
 
     Item i has caption i mod 256 of s2g/worlds/shapes/prompts.py.

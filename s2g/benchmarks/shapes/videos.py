@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from s2g.config.schema import BUILTIN, ModelConfig, model_names
-from s2g.engine.bench import Arrays, Metric
+from s2g.engine.bench import Arrays, MeasuredBench, Metric
 from s2g.errors import UserError
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
@@ -93,7 +93,7 @@ METRICS = (
 
 
 @dataclass(frozen=True)
-class ShapesT2V:
+class ShapesT2V(MeasuredBench):
     """Item i has kind i mod 180 of s2g/worlds/shapes/video_prompts.py: a sixth of them is held out of training."""
 
     num: int = COUNT

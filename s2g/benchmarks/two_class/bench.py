@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from s2g.config.schema import ModelConfig
-from s2g.engine.bench import Arrays, Metric
+from s2g.engine.bench import Arrays, MeasuredBench, Metric
 from s2g.errors import UserError
 from s2g.metrics.frechet import Moments, frechet_distance
 from s2g.metrics.manifold import Manifold
@@ -21,7 +21,7 @@ VOTERS = 5  # k of separability (ours): odd, so that two classes never tie
 PERCENT = (0.0, 100.0)
 
 
-class PairBench(ABC):
+class PairBench(MeasuredBench):
     """Item i is of class i mod 2. A bench says what its images are, and what reads them."""
 
     name: ClassVar[str]

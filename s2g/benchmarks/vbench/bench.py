@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -18,9 +18,9 @@ from s2g.benchmarks.vbench.remarks import left_out, not_comparable
 from s2g.benchmarks.vbench.videos import Shape, sized
 from s2g.config.schema import ModelConfig
 from s2g.engine.bench import Arrays, Metric
-from s2g.errors import SeveralError, UserError, gathered, unknown
+from s2g.errors import SeveralError, UserError, unknown
 from s2g.io.hashing import content_hash
-from s2g.scoring.file_scoring import Image
+from s2g.scoring.file_scoring import FileBench, Image
 from s2g.scoring.scorer import Asked
 from s2g.scoring.scoring_pool import asked_here
 
@@ -28,10 +28,8 @@ PROMPTS = ("short", "augmented")
 SCORES = ("vbench",)
 SHOWN = ("subject_consistency", "background_consistency", "aesthetic_quality", "imaging_quality", "object_class")
 SHOWN = (*SHOWN, "appearance_style")  # what the paper's Table 3 prints
-NEXT = (
-    "s2g verify RUN --repair makes damaged videos anew; or bench.allow_missing=true (s2g score RUN --allow-missing) scores "
-    "what is there, labelled"
-)
+ALLOW = "bench.allow_missing=true (s2g score RUN --allow-missing) scores what is there, labelled"
+COMPLETE = f"s2g verify RUN --repair makes damaged videos anew; or {ALLOW}"
 
 
 def _dimension(one: Dimension) -> Metric:
@@ -53,7 +51,7 @@ def metrics_of(partial: bool) -> tuple[Metric, ...]:
 
 
 @dataclass(frozen=True)
-class VBench:
+class VBench(FileBench):
     """Items are sample 0 of every prompt in official order, then sample 1 of every prompt, …: 946 are one video of each."""
 
     prompt_list: str = "short"
@@ -63,13 +61,12 @@ class VBench:
     results: tuple[str, ...] = ()
     weights: str = ""
     allow_missing: bool = False
+    video_size: Shape | None = None  # frames, height and width of every video; set by `fitted`, part of no key
 
     TYPED: ClassVar[Mapping[str, str]] = {"prompts": "prompt_list"}  # `prompts` is what every bench has to answer
-    num: ClassVar[int] = VIDEOS
-    cycle: ClassVar[int] = 0
-    kept_mb: ClassVar[float] = 3.0  # H.264 of 81 frames of 480x832, an estimate
-    protocol: ClassVar[str] = "Vchitect/VBench (Apache-2.0), package 0.1.5, sixteen dimensions"
-    shape: ClassVar[Shape | None] = None  # what every video is to be; set where the model is checked, and in no key
+    kind: ClassVar[str] = "videos"
+    layout: ClassVar[str] = "OUT/PROMPT-SAMPLE.mp4, one flat folder, the short prompt (Vchitect/VBench)"
+    files: ClassVar[tuple[str, ...]] = ("path", "augmented", "weights")
 
     def __post_init__(self) -> None:
         if self.prompt_list not in PROMPTS:
@@ -94,6 +91,10 @@ class VBench:
         return metrics_of(self.allow_missing) if self.score else ()
 
     @property
+    def kept_mb(self) -> float:
+        return 3.0  # H.264 of 81 frames of 480x832, an estimate
+
+    @property
     def downloads(self) -> tuple[str, ...]:
         """What scoring fetches, with sizes."""
         return (prompts.SOURCE, *(official.DOWNLOADS if self.score and not self.results else ()))
@@ -111,8 +112,14 @@ class VBench:
     def _long(self) -> tuple[tuple[str, ...], str]:
         return prompts.long_prompts(self.augmented, len(self._suite.entries))
 
+    @property
+    def num(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return VIDEOS
+
+    def fitted(self, model: ModelConfig) -> Self:
+        return replace(self, video_size=model.video if model.makes_videos else None)
+
     def check(self, model: ModelConfig) -> None:
-        object.__setattr__(self, "shape", model.video if model.makes_videos else None)  # the model is known here alone
         errors = self.lacking()
         if not makes_videos(model):
             allowed = "a text model that makes videos: wan_1_3b, wan_14b"
@@ -120,8 +127,7 @@ class VBench:
         if errors:
             raise SeveralError.of(errors)
 
-    def lacking(self) -> list[UserError]:
-        """Everything that is not here and will be needed, each with what to do."""
+    def needs(self) -> list[Callable[[], object]]:
         needs: list[Callable[[], object]] = [lambda: self._suite]
         if self.prompt_list == "augmented":
             needs = [lambda: self._long]  # which needs the official ones as well
@@ -129,20 +135,17 @@ class VBench:
             needs.append(lambda: results.read_files(self.results))
         elif self.score:
             needs.append(lambda: official.check(self.weights))
-        errors: list[UserError] = []
-        for need in needs:
-            with gathered(errors):
-                need()
-        return errors
+        return needs
 
     def placed(self, typed: Mapping[str, Any]) -> dict[str, Any]:
-        """The bench as it was typed, with its files at their absolute places."""
-        found = dict(typed)
-        for key in ("path", "augmented", "weights"):
-            place = Path(getattr(self, key)).expanduser()
-            if getattr(self, key) and place.exists():
-                found[key] = str(place.absolute())
-        return {**found, "results": [str(Path(file).expanduser().absolute()) for file in self.results]}
+        results = [str(Path(file).expanduser().absolute()) for file in self.results]
+        return {**super().placed(typed), "results": results}
+
+    @classmethod
+    def downloaders(cls, prompts_only: bool) -> list[Callable[[], list[str]]]:
+        from s2g.benchmarks.vbench.fetch import FILES, fetch_file
+
+        return [lambda name=name: [fetch_file(name)] for name in FILES]  # weights have ten hosts; errors name the address
 
     # What the items are.
 
@@ -211,8 +214,8 @@ class VBench:
         if not self.score:
             return {}
         names = {item: name for item, name in self.exported().items() if item < num}
-        videos = sized([image for image in images if image.item in names], lambda image: image.path.name, self.shape)
-        whole = videos.check("videos", len(names), self.allow_missing, NEXT)
+        checked = sized([image for image in images if image.item in names], lambda image: image.path.name, self.video_size)
+        whole = checked.check("videos", len(names), self.allow_missing, COMPLETE)
         here = np.zeros(num, bool)
         by_name = {names[image.item]: (image.path, image.sha256) for image in whole}
         for item in range(num):
@@ -224,7 +227,7 @@ class VBench:
         if lacks and num >= len(suite.entries):  # of fewer items a dimension may have none
             lines.insert(0, f"no dimension {', '.join(lacks)}")
         if lines and not self.allow_missing:
-            raise UserError("vbench: its results are not complete\n  " + "\n  ".join(lines), todo=NEXT.partition("; or ")[2])
+            raise UserError("vbench: its results are not complete\n  " + "\n  ".join(lines), todo=ALLOW)
         return {"here": here, **coverage.arrays_of(suite, found, num)}
 
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:

@@ -9,43 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from s2g.benchmarks.vbench.prompts import Suite
-from s2g.errors import UserError
-from s2g.scoring.file_scoring import LISTED, Image
+from s2g.scoring.file_scoring import FileCheck, Image
 from s2g.store.video import check_whole
 
 Shape = tuple[int, int, int]  # frames, height, width
-
-
-@dataclass(frozen=True)
-class Videos:
-    """What a look at videos found."""
-
-    whole: list[Image]
-    missing: list[str] = field(default_factory=list)
-    extra: list[str] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-    other: list[str] = field(default_factory=list)  # of another number of frames or size
-
-    @property
-    def complete(self) -> bool:
-        """Whether it is all that is wanted and nothing else."""
-        return not (self.missing or self.extra or self.unreadable or self.other)
-
-    def told(self) -> str:
-        """What is wrong, in words: counts and names."""
-        kinds = {"missing": self.missing, "not among them": self.extra, "unreadable": self.unreadable}
-        kinds["of another size"] = self.other
-        return "\n".join(f"  {len(names)} {kind}: {_some(names)}" for kind, names in kinds.items() if names)
-
-    def check(self, where: str, num: int, allow_missing: bool, todo: str) -> list[Image]:
-        """The videos that are whole; UserError with the list if they are not all and that is not allowed, or there are none."""
-        if self.whole and (self.complete or allow_missing):
-            return self.whole
-        raise UserError(f"{where}: {len(self.whole):,} of {num:,} videos can be scored\n{self.told()}", todo=todo)
 
 
 def shape_of(path: Path) -> Shape:
@@ -74,7 +44,7 @@ def shape_of(path: Path) -> Shape:
     return shape
 
 
-def sized(images: Iterable[Image], name: Callable[[Image], str], expected: Shape | None = None) -> Videos:
+def sized(images: Iterable[Image], name: Callable[[Image], str], expected: Shape | None = None) -> FileCheck:
     """Images (their files are videos) sorted into whole ones, unreadable ones, and those that are not as most are.
 
     expected: what all are to be, where that is known.
@@ -92,10 +62,11 @@ def sized(images: Iterable[Image], name: Callable[[Image], str], expected: Shape
         for image, shape in shapes.items()
         if shape != usual
     ]
-    return Videos([image for image, shape in shapes.items() if shape == usual], unreadable=unreadable, other=other)
+    whole = [image for image, shape in shapes.items() if shape == usual]
+    return FileCheck(whole, unreadable=unreadable, other=other, kind="videos")
 
 
-def look(root: Path, suite: Suite) -> Videos:
+def look(root: Path, suite: Suite) -> FileCheck:
     """Every file of a flat folder held against the official names; a .DS_Store is one too many, as for the package."""
     wanted: Mapping[str, int] = suite.files
     there = sorted(path.name + "/" * path.is_dir() for path in root.iterdir())
@@ -109,8 +80,9 @@ def look(root: Path, suite: Suite) -> Videos:
     found = sized(images, lambda image: image.path.name)
     seen = set(there)
     missing = [name for name in wanted if name not in seen]
-    whole = sorted(found.whole, key=lambda image: image.item)
-    return Videos(whole, missing, [name for name in there if name not in wanted], [*closed, *found.unreadable], found.other)
+    extra = [name for name in there if name not in wanted]
+    whole = sorted(found.images, key=lambda image: image.item)
+    return FileCheck(whole, missing, [*closed, *found.unreadable], extra, found.other, "videos")
 
 
 def _why(error: Exception) -> str:
@@ -120,8 +92,3 @@ def _why(error: Exception) -> str:
 def _words(shape: Shape) -> str:
     frames, height, width = shape
     return f"{frames} frames of {height}x{width}"
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more

@@ -7,13 +7,14 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 from rich.console import Console
 
 from s2g.benchmarks.imagenet.batch import write_batch
+from s2g.benchmarks.listing import file_benches
 from s2g.benchmarks.vbench.official import tells_case_apart
 from s2g.benchmarks.vbench.prompts import colliding
 from s2g.cli.commands.inventory import find_run
@@ -21,18 +22,13 @@ from s2g.cli.commands.options import FirstImages, Runs, StoredRun
 from s2g.engine.progress import progress
 from s2g.engine.run import RANDOM
 from s2g.errors import UserError, unknown
-from s2g.scoring.file_scoring import Image, look, todo_of
+from s2g.scoring.file_scoring import FileBench, Image, look, repair_todo
 from s2g.scoring.score import CHUNK
 from s2g.store.store import Store
 from s2g.store.stored_run import StoredRun as LoadedRun
 from s2g.store.stored_run import stored_run
 
-LAYOUTS = {
-    "adm": "OUT is one .npz: arr_0, uint8 [N, H, W, 3], in item order (openai/guided-diffusion)",
-    "compbench": "OUT/CATEGORY/samples/PROMPT_NNNNNN.png (Karine-Huang/T2I-CompBench)",
-    "hps": "OUT/STYLE/NNNNN.jpg, PNG inside (tgxs002/HPSv2)",
-    "vbench": "OUT/PROMPT-SAMPLE.mp4, one flat folder, the short prompt (Vchitect/VBench)",
-}
+ADM = "adm"  # one .npz: arr_0, uint8 [N, H, W, 3], in item order (openai/guided-diffusion)
 LONGEST = 255  # bytes of a file's name
 
 
@@ -44,10 +40,11 @@ def export(
     num: FirstImages = None,
 ) -> None:
     """Write a run's images; UserError, before anything is written, if some are missing or belong to another bench."""
-    if to not in LAYOUTS:
-        raise unknown("--to", to, LAYOUTS)
+    layouts = file_benches()
+    if to not in (ADM, *layouts):
+        raise unknown("--to", to, sorted((ADM, *layouts)))
     store = Store(find_run(run, runs).resolve())
-    if to == "adm":
+    if to == ADM:
         _write_adm(store, out, num)
     else:
         _write_named(store, to, out, num)
@@ -91,10 +88,10 @@ def _write_adm(store: Store, file: Path, num: int | None) -> None:
 def _write_named(store: Store, to: str, out: Path, num: int | None) -> None:
     """Copy a run's files into `out` under their official names; UserError as `export`."""
     run = stored_run(store, num=num)
-    bench: Any = run.bench
-    if run.config["bench"]["name"] != to or not hasattr(bench, "official_name"):
-        own = run.config["bench"]["name"]
-        raise UserError(f"--to {to}: {store.shown()} is a run of bench={own}", allowed=f"{LAYOUTS[to]}: runs of bench={to}")
+    bench = run.bench
+    if run.config["bench"]["name"] != to or not isinstance(bench, FileBench):
+        own, layout = run.config["bench"]["name"], file_benches()[to].layout
+        raise UserError(f"--to {to}: {store.shown()} is a run of bench={own}", allowed=f"{layout}: runs of bench={to}")
     images = whole_set(run, store)
     names = names_of(bench, images, to)
     long = [one for one in names.values() if len(Path(one).name.encode()) > LONGEST]
@@ -105,7 +102,6 @@ def _write_named(store: Store, to: str, out: Path, num: int | None) -> None:
     _check_case(out, list(names.values()))
     remarks = bench.remarks(bench.num)  # computed first, so that an error comes before anything is written
     console = Console(highlight=False)
-    what = "images" if to != "vbench" else "videos"
     with _whole(out) as folder, progress(console, len(names), "writing") as bar:
         for image in images:
             if image.item not in names:  # a duplicate prompt shares another item's file
@@ -115,7 +111,7 @@ def _write_named(store: Store, to: str, out: Path, num: int | None) -> None:
             shutil.copyfile(image.path, target)
             bar.advance(1)
     twice = f" ({len(images):,} items: a prompt that is listed twice has one file)" if len(images) > len(names) else ""
-    console.print(f"{out}: {len(names):,} {what}{twice}, {LAYOUTS[to]}", soft_wrap=True)
+    console.print(f"{out}: {len(names):,} {bench.kind}{twice}, {bench.layout}", soft_wrap=True)
     if run.num > bench.num:
         console.print(f"the first {bench.num:,} of the run's {run.num:,} items: the official set", soft_wrap=True)
     for remark in remarks:
@@ -124,14 +120,12 @@ def _write_named(store: Store, to: str, out: Path, num: int | None) -> None:
         console.print(RANDOM, soft_wrap=True)
 
 
-def names_of(bench: Any, images: Sequence[Image], to: str) -> dict[int, str]:
+def names_of(bench: FileBench, images: Sequence[Image], to: str) -> dict[int, str]:
     """Return official names by item, without items that share another's file; UserError if stored files have another type."""
-    if not hasattr(bench, "exported"):
-        return {image.item: bench.official_name(image.item) for image in images}
     names = bench.exported()
     found = {image.item: names[image.item] for image in images if image.item in names}
     endings = {image.path.suffix for image in images if image.path.suffix != Path(names.get(image.item, image.path)).suffix}
-    if endings:
+    if endings and bench.kind == "videos":  # official names of images say .jpg whatever their bytes are
         raise UserError(f"--to {to}: the run's items are {', '.join(sorted(endings))}", allowed="videos, .mp4")
     return found
 
@@ -162,7 +156,7 @@ def whole_set(run: LoadedRun, store: Store) -> list[Image]:
             todo=f"the run's command with num={run.bench.num} makes the rest",
         )
     num = run.bench.num
-    return look(store, num).check(store.shown(), num, False, todo_of(store).partition("; or ")[0])
+    return look(store, num).check(store.shown(), num, False, repair_todo(store))
 
 
 @contextmanager

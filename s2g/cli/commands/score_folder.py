@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 from rich.console import Console
 
-from s2g.benchmarks.compbench.bench import CompBench
-from s2g.benchmarks.compbench.prompts import CATEGORIES
-from s2g.benchmarks.hps.bench import HPS21
+from s2g.benchmarks.listing import file_benches
 from s2g.cli.commands.options import AllowMissing, BenchKeys, ScoringWorkers
 from s2g.cli.commands.score import bench_keys
 from s2g.config.schema import read
@@ -25,10 +22,6 @@ from s2g.scoring.file_scoring import PLACE
 from s2g.scoring.image_folder import look
 from s2g.scoring.scoring_pool import Crew
 
-BENCHES: Mapping[str, Callable[..., Any]] = {"hps": HPS21, "compbench": CompBench}
-PARTS = {"anime": ("style", 0), "concept": ("style", 1), "paintings": ("style", 2), "photo": ("style", 3)}
-PARTS |= {name: ("category", at) for at, name in enumerate(CATEGORIES)}  # by metric; all others average all images
-
 
 def score_folder(
     folder: Annotated[Path, typer.Argument(help="Images in the layout that s2g export writes, e.g. FOLDER/STYLE/NNNNN.jpg.")],
@@ -39,11 +32,12 @@ def score_folder(
 ) -> None:
     """Score a folder and print means; UserError listing missing, extra and unreadable images."""
     console = Console(highlight=False)
-    if bench not in BENCHES:
-        raise unknown("--bench", bench, BENCHES)
+    benches = file_benches("images")
+    if bench not in benches:
+        raise unknown("--bench", bench, benches)
     settings = bench_keys(keys or [])
     settings = {**settings, "allow_missing": allow_missing or settings.get("allow_missing", False)}
-    scorer: Any = read(BENCHES[bench], settings, "bench")  # type: ignore[type-var]
+    scorer = read(benches[bench], settings, "bench")  # type: ignore[type-var]
     errors = scorer.lacking()
     if not folder.is_dir():
         errors.insert(0, UserError(f"{folder}: no such folder", allowed="a folder as s2g export RUN FOLDER writes it"))
@@ -69,7 +63,4 @@ def mean_of(metric: Metric, arrays: dict[str, np.ndarray]) -> str:
 
 def count_of(metric: Metric, arrays: dict[str, np.ndarray]) -> int:
     """Return the number of images a metric averages."""
-    if metric.name not in PARTS:
-        return int(arrays["here"].sum())
-    array, at = PARTS[metric.name]
-    return int((arrays["here"] & (arrays[array] == at)).sum())
+    return int((arrays["here"] if metric.subset is None else arrays["here"] & metric.subset(arrays)).sum())

@@ -158,11 +158,9 @@ def test_videos_that_are_not_the_models_are_refused(fake_runs: Typed, tmp_path: 
         place = tmp_path / f"{item:06d}.mp4"
         images.append(Image(item, place, hashlib.sha256(video(place)).hexdigest()))
     made = replace(run_of(*fake_runs("bench.score=[]")).model, family="wan", weights="folder", frames=9, height=32, width=48)
-    bench.check(made)
     with pytest.raises(UserError, match=r"12 of another size: 000000\.mp4 \(5 frames of 32x48, it is to be 9 frames of 32x48"):
-        bench.judge(images, 13, tmp_path / "judged")
-    bench.check(replace(made, frames=5))
-    assert bench.judge(images, 13, tmp_path / "judged")["here"].all()
+        bench.fitted(made).judge(images, 13, tmp_path / "judged")
+    assert bench.fitted(replace(made, frames=5)).judge(images, 13, tmp_path / "judged")["here"].all()
 
 
 def test_what_is_lacking_is_said_before_anything(run_of, fake_runs: Typed, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811

@@ -116,6 +116,6 @@ def test_videos_that_the_package_leaves_out_stop_it_when_the_results_are_written
 
 
 def test_every_video_is_held_against_what_the_model_makes(folder: Path) -> None:
-    images = look(folder, SUITE).whole
+    images = look(folder, SUITE).images
     found = sized(images, lambda image: image.path.name, (6, 32, 48))
-    assert not found.whole and len(found.other) == FILES and "5 frames of 32x48, it is to be 6 frames" in found.other[0]
+    assert not found.images and len(found.other) == FILES and "5 frames of 32x48, it is to be 6 frames" in found.other[0]
