@@ -185,14 +185,15 @@ def _measure(run: Run, store: Store, crew: Crew | None) -> dict[str, np.ndarray]
 
 
 def _gathered(run: Run, store: Store, bench: FeatureBench) -> dict[str, np.ndarray]:
-    """From features that were kept, a unit at a time; read now, off the images, where they are of another network."""
+    """Return per-item arrays from stored features, or from features read now off the images if another network made those."""
     identity, records = bench.sink.identity(), list(store.records(run.units))
     ends = [min(run.model.unit, run.num - unit * run.model.unit) for unit in run.units]
     if all(record.get("sink") == identity for record in records):
         return bench.gather(lambda: (store.features(unit)[:end] for unit, end in zip(run.units, ends, strict=True)), run.num)
     assert all(record.get("kept", "png") in IMAGES for record in records)  # else the unit would have been made again
-    chunks = (range(start, min(start + CHUNK, run.num)) for start in range(0, run.num, CHUNK))
-    with spooled(bench.sink.read(store.items(chunk), "auto") for chunk in chunks) as features:
+    # Whole units, as when they were sampled: another batch may round differently.
+    units = ((run.unit(unit).items, end) for unit, end in zip(run.units, ends, strict=True))
+    with spooled(bench.sink.read(store.items(items), "auto")[:end] for items, end in units) as features:
         return bench.gather(features, run.num)
 
 

@@ -253,7 +253,7 @@ def test_a_batch_that_is_damaged_or_too_small_is_said_to_be(weights: Path, tmp_p
     with pytest.raises(UserError, match="is damaged near image 0"):
         list(Batch.of(path, "PATH").chunks(64))
     np.savez(path, pictures(1))
-    with pytest.raises(UserError, match="two or more"):
+    with pytest.raises(UserError, match="2 or more, for a covariance"):
         verify_fid.verify_fid(path, str(weights), str(reference), "cpu", other=True)
     np.savez(path, pictures(2))
     with pytest.raises(UserError, match=r"--device = gpu(.|\n)*auto, cpu, cuda"):
