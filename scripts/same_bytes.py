@@ -108,13 +108,13 @@ class Checkout:
         if not any(argument.startswith("executor.workers=") for argument in arguments):
             arguments.append("executor.workers=1")
         code, _ = self.python(name, "run.py", *arguments, f"runs={place}", f"hydra.sweep.dir={self.made / 'hydra'}")
-        return {"exit code": code, **{folder.name: digests_of(folder) for folder in place.glob("*")}}
+        return {"exit code": code, **{folder.name: digests_of(folder, self.root) for folder in place.glob("*")}}
 
     def table(self, arguments: str) -> Digests:
         """Make a table or figure and digest its files."""
         out, runs = (self.made / "tables" / arguments / name for name in ("out", "runs"))
         code, _ = self.s2g(f"table {arguments}", "--workers", "1", "--out", str(out), "--runs", str(runs))
-        return {"exit code": code, **digests_of(out)}
+        return {"exit code": code, **digests_of(out, self.root)}
 
     def text(self, arguments: str) -> Digests:
         """Digest what a command of s2g prints."""
@@ -139,20 +139,20 @@ def names_of(root: Path, group: str) -> list[str]:
     return sorted(path.stem for path in (root / "configs" / group).glob("*.yaml"))
 
 
-def digests_of(folder: Path) -> Digests:
-    """Digest every file below a folder, without what tells of time and machine."""
+def digests_of(folder: Path, root: Path) -> Digests:
+    """Digest every file below a folder, leaving out dates, the machine, and where the checkout at `root` lies."""
     made = [json.loads(path.read_text()).get("made", {}) for path in folder.glob("*-*.json") if path.stem.count(".") == 0]
-    told = [about[name] for about in made for name in ("date", "machine", "torch") if name in about]
+    told = [about[name] for about in made for name in ("date", "machine", "torch") if name in about] + [str(root)]
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in ABOUT_MACHINE)
     return {str(path.relative_to(folder)): digest_of(path, told) for path in files}
 
 
 def digest_of(path: Path, told: list[str]) -> str:
-    """Digest a file: JSON as its values; text without the words of `told`; anything else by its bytes."""
+    """Digest a file: JSON by its values, text by its bytes, both without the words of `told`; anything else by its bytes."""
     content = path.read_bytes()
     if path.suffix == ".json":
         content = json.dumps(lasting(json.loads(content)), sort_keys=True).encode()
-    elif path.suffix in (".md", ".tex"):
+    if path.suffix in (".json", ".md", ".tex"):
         for words in told:
             content = content.replace(words.encode(), b"")
     return sha256(content)

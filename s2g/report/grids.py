@@ -82,7 +82,7 @@ def strip_grid(labels: Sequence[str], blocks: Sequence[Block]) -> Figure:
     block_height = head + len(labels) * (height + row_gap) - row_gap
     shape = (lines * (block_height + block_gap) - block_gap, per_line * (length + block_gap) - block_gap, 3)
     canvas = np.full(shape, 255, np.uint8)
-    figure, axis = _figure_of(canvas, inch, labels, top=0)
+    figure, axis = _figure_of(canvas, inch, labels, top=0.1)
     for index, (block, videos) in enumerate(zip(blocks, strips, strict=True)):
         y, x = index // per_line * (block_height + block_gap), index % per_line * (length + block_gap)
         axis.text(x, y + head - 0.05 / inch, heads[index], ha="left", va="bottom", fontsize=8)
