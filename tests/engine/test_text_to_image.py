@@ -44,7 +44,7 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _forget() -> None:
     worker._load.cache_clear()
-    worker._remember.cache_clear()
+    worker._precompute_text.cache_clear()
 
 
 def typed(model: str, folder: Path, tmp_path: Path, *more: str) -> list[str]:
