@@ -155,7 +155,7 @@ def test_a_sweep_ends_in_one_table_and_shares_equal_runs(tmp_path: Path, capfd: 
     out = capfd.readouterr().out
     table = out[out.rindex("drop_ratio") :]
     assert sum(line.split()[:1] in (["0.1"], ["0.5"]) for line in table.splitlines()) == 6
-    assert len(list(tmp_path.iterdir())) == 4 and "are one run" in table
+    assert len(list(tmp_path.iterdir())) == 4 and "are the same run" in table
 
 
 def test_plan_loads_and_writes_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
