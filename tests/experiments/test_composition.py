@@ -17,6 +17,7 @@ FOLDER = CHECKOUT / "experiments"
 WANT = RunSpec("g", "r", "label", "shapes", {"guidance": "s2", "num": 32})
 
 
+@pytest.mark.slow("composes every row twice")
 def test_every_table_is_composed_as_its_rows_would_be_typed() -> None:
     for name in experiment_names(FOLDER):
         for profile in find_experiment(FOLDER, name).profiles.values():

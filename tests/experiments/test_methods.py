@@ -42,6 +42,7 @@ def small(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow("tunes and compares methods")
 def test_from_choosing_to_the_table(small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     runs, out = str(tmp_path / "runs"), tmp_path / "out"
     with pytest.raises(UserError, match="make tune-methods"):
@@ -109,6 +110,7 @@ def test_rows_that_wait_for_each_other_are_refused(small: Path) -> None:
         stages(read_tuning(small).rows)
 
 
+@pytest.mark.slow("composes every row")
 def test_the_committed_choices_are_the_presets_and_every_row_resolves() -> None:
     """What make methods calls a method's preset is what `guidance=METHOD model=tiny_sit` gives."""
     experiment, chosen = read_tuning(MADE), OmegaConf.to_container(OmegaConf.load(chosen_path(MADE)))["rows"]  # type: ignore[index]

@@ -87,6 +87,7 @@ def timeless(results: Results) -> dict:
     return plain
 
 
+@pytest.mark.slow("makes a table four times")
 def test_a_table_is_written_four_times_and_is_the_same_whatever_the_way_there(folder: Path) -> None:
     silent = Console(quiet=True)
     results = maker(folder).make("table9", "tiny", silent)
@@ -175,6 +176,7 @@ def test_a_result_of_another_version_is_refused(folder: Path) -> None:
         Results.load(path)
 
 
+@pytest.mark.slow("composes every committed result")
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
 def test_committed_results_are_not_stale(path: Path) -> None:
     results = Results.load(path)

@@ -142,6 +142,7 @@ print(before, most())
 """
 
 
+@pytest.mark.slow("50,000 items of 2048 features")
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel says it")
 def test_fifty_thousand_items_of_2048_numbers_take_under_300_mb() -> None:
     """Everything: the interpreter and the workspace of LAPACK too."""

@@ -354,6 +354,7 @@ def test_masked_attention_is_refused() -> None:
         evaluated(network, branch_of(PassValues([1], text=True)))
 
 
+@pytest.mark.slow("torch.compile")
 def test_compiled_blocks_meet_no_new_graph() -> None:
     network, graphs = SMALL["sd3"](passes="batched"), []
     edits = [branch_of(make((2, 4))) for make in EDITS]

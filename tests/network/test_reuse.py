@@ -210,6 +210,7 @@ def test_a_missing_block_is_refused_and_the_slots_are_given_back(reuse: bool) ->
     assert all(block._compiled_call_impl is None for block in network.blocks)
 
 
+@pytest.mark.slow("torch.compile")
 @pytest.mark.parametrize("name", ["toy", "sd3", "flux"])
 def test_compiled_blocks_fork_without_new_graphs(name: str) -> None:
     """Both batch sizes, and with them all graphs, are met in the first evaluation; no mask brings another."""

@@ -98,6 +98,7 @@ def test_two_processes_share_the_work_and_write_nothing_twice(tmp_path: Path) ->
     assert len(lines) == 24
 
 
+@pytest.mark.slow("many processes")
 def test_ctrl_c_ends_the_workers_and_keeps_what_is_known(tmp_path: Path) -> None:
     process = started(tmp_path, 41, 0.2, 2)
     until(60, lambda: len(noted(tmp_path)) >= 4)
@@ -111,6 +112,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_known(tmp_path: Path) -> None
     assert len(noted(tmp_path)) <= 42  # what two workers had in hand
 
 
+@pytest.mark.slow("many processes")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_errors_are_told_whole(tmp_path: Path, workers: int) -> None:
     with pytest.raises(UnitsFailedError) as failed:

@@ -81,6 +81,7 @@ def test_held_out_digits_are_never_learned_from() -> None:
     assert source.held_out()[0].shape == (70, 1, 8, 8) and source.batch(3, 5)[1].max() <= 1
 
 
+@pytest.mark.slow("trains")
 def test_cifar_is_learned_from_where_it_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

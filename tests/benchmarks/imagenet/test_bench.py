@@ -83,6 +83,7 @@ def test_images_of_another_size_are_refused(weights: Path) -> None:
             sink.read(images, "cpu")
 
 
+@pytest.mark.slow("features of many images")
 def test_numbers_from_images_are_those_of_the_formulas(weights: Path, tmp_path: Path) -> None:
     """Four images against a folder of five: read, gathered, and the same from the features by other ways."""
     (tmp_path / "real" / "n01").mkdir(parents=True)

@@ -24,6 +24,7 @@ def test_table_5_as_the_paper_counts() -> None:
     assert cfg["macs"] == pytest.approx(168.406, abs=5e-4) and s2["macs"] == pytest.approx(237.572, abs=5e-4)
 
 
+@pytest.mark.slow("full-size meta model")
 def test_true_flops_of_sd3() -> None:
     """498.6 TFLOP; two blocks of 24 dropped in 23 of 28 steps: 1.376 times without prefix reuse, 1.245 times with it.
 
