@@ -134,6 +134,7 @@ def show_result(console: Console, result: Any, store: Any, made: int) -> None:
     """Print the scores of one run, its cost, and its folder."""
     from s2g.engine.run import RANDOM
     from s2g.report.tables import console_table, cost_line, heading, scale_line, with_interval
+    from s2g.sampling.activity import activity_line
 
     run = result.run
     rows = [[heading(m), with_interval(result.estimates[m.name], m.digits)] for m in run.bench.metrics]
@@ -147,6 +148,8 @@ def show_result(console: Console, result: Any, store: Any, made: int) -> None:
         f"{made} items made now, {run.num if rows else 0} scored: {store.shown()}",
         soft_wrap=True,
     )
+    if activity := activity_line(run.name, run.guidance, run.sampler, run.model.blocks):
+        console.print(activity, soft_wrap=True)
     if run.random:
         console.print(RANDOM, soft_wrap=True)
     for remark in result.remarks:

@@ -18,6 +18,7 @@ from s2g.guidance.assemble import Fit, assemble
 from s2g.guidance.base import Guidance, Requirement
 from s2g.models.resolution import check_resolution
 from s2g.models.video import negative_words
+from s2g.sampling.activity import check_activity
 from s2g.sampling.base import WITHOUT, Sampler
 from s2g.sampling.levels import shift_of_side, shift_of_tokens
 from s2g.sampling.unit import Unit
@@ -187,6 +188,7 @@ def outline(raw: Mapping[str, Any]) -> Outline:
             + "; and ".join(f"{need.value}, but {WITHOUT[need]}" for need in lacking),
             allowed=", ".join(f"{other} (its defaults)" if other == name else other for other in able(guidance, model)),
         )
+    check_activity(raw["guidance"]["name"], guidance, sampler, model.blocks)
     bench: Bench | PlannedBench
     if raw["bench"]["name"] in BENCHES.entries:
         kind = BENCHES.load(raw["bench"]["name"])

@@ -97,6 +97,10 @@ class Guidance(Protocol):
         """A fresh memory, one per unit."""
         ...
 
+    def acts(self, step: Step) -> bool:
+        """Return whether the method changes this step; False where its result is its base's, cond's, or no movement."""
+        ...
+
     def branches(self, step: Step) -> Sequence[Branch]:
         """The evaluations this step needs; none at all means no movement."""
         ...
@@ -125,6 +129,9 @@ class BaseMethod:
     def weaker(self) -> Weak | None:
         return None
 
+    def acts(self, step: Step) -> bool:
+        return True
+
     def start(self) -> State:
         return {}
 
@@ -152,6 +159,9 @@ class Wrapper:
     @property
     def weaker(self) -> Weak | None:
         return self.inside.weaker
+
+    def acts(self, step: Step) -> bool:
+        return self.inside.acts(step)
 
     def start(self) -> State:
         return self.inside.start()

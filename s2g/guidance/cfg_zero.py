@@ -50,8 +50,11 @@ class CFGZero(BaseMethod):
     def needs(self) -> frozenset[Requirement]:
         return frozenset({Requirement.STEPS, Requirement.DETERMINISTIC, Requirement.FLOW})
 
+    def acts(self, step: Step) -> bool:
+        return step.index >= self.zero_init
+
     def branches(self, step: Step) -> Sequence[Branch]:
-        if step.index < self.zero_init:
+        if not self.acts(step):
             return ()
         return (COND,) if self.scale == 1 else (COND, UNCOND)
 

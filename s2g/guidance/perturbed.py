@@ -51,6 +51,9 @@ class Perturbed(Wrapper):
         """The weight of cond - edited."""
         raise NotImplementedError
 
+    def acts(self, step: Step) -> bool:
+        return self.window.active(step) and bool(self.base.branches(step))
+
     def branches(self, step: Step) -> Sequence[Branch]:
         branches = self.base.branches(step)
         if not branches or not self.window.active(step):

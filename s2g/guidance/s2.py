@@ -59,6 +59,9 @@ class S2(Wrapper):
     def needs(self) -> frozenset[Requirement]:
         return self.base.needs | {Requirement.STEPS}
 
+    def acts(self, step: Step) -> bool:
+        return self.window.active(step) and bool(self.base.branches(step))
+
     def branches(self, step: Step) -> Sequence[Branch]:
         branches = self.base.branches(step)
         if not branches or not self.window.active(step):

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+LEVEL_DIGITS = 6  # decimals to which levels and the bounds of a level window are rounded before they are compared
+
+
 @dataclass(frozen=True)
 class Window:
     """By step: floor(start n) <= i < floor(stop n). By level: start < noise level <= stop. Strict: start n < i < stop n.
@@ -43,8 +46,8 @@ class Window:
     def active(self, step: Step) -> bool:
         """Whether this step lies inside; the same at every stage of a step."""
         if self.by == "level":
-            # A level is a float's: 1 - 7/10 is 0.30000000000000004, and a scheduler's 0.3 is fp32's.
-            return self.start < round(step.level, 6) <= self.stop
+            # 1 - 7/10 is 0.30000000000000004 and a scheduler's 0.3 is fp32's; a bound may be typed as 0.6666666666666667.
+            return round(self.start, LEVEL_DIGITS) < round(step.level, LEVEL_DIGITS) <= round(self.stop, LEVEL_DIGITS)
         if self.by == "strict":
             return Fraction(str(self.start)) * step.count < step.index < Fraction(str(self.stop)) * step.count
         return self.first(step.count) <= step.index < self.end(step.count)
@@ -75,6 +78,9 @@ class Windowed(Wrapper):
     @property
     def needs(self) -> frozenset[Requirement]:
         return self.inner.needs | self.window.needs
+
+    def acts(self, step: Step) -> bool:
+        return self.window.active(step) and self.inner.acts(step)
 
     def branches(self, step: Step) -> Sequence[Branch]:
         return self.inner.branches(step) if self.window.active(step) else (COND,)

@@ -1,0 +1,67 @@
+"""The steps at which a guidance method acts, counted before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+from s2g.errors import UserError
+from s2g.guidance.base import Guidance, MaskSampler, Requirement, Step, Wrapper
+from s2g.sampling.base import Sampler
+
+SEARCHED = 100  # numbers of steps above the one given, searched for one at which the method acts
+
+
+def check_activity(name: str, guidance: Guidance, sampler: Sampler, num_blocks: int) -> None:
+    """Raise UserError if the method `name`, or the base method inside it, acts at no step of the sampler."""
+    for method_name, method in _layers(name, guidance):
+        if active_steps(method, sampler, num_blocks):
+            continue
+        raise UserError(
+            f"guidance = {name}: {method_name} acts in none of the {sampler.steps} steps",
+            allowed=_first_allowed(method, sampler, num_blocks),
+            todo="change sampler.steps, or the knob that switches the method off (guidance.window, guidance.zero_init)",
+        )
+
+
+def activity_line(name: str, guidance: Guidance, sampler: Sampler, num_blocks: int) -> str:
+    """Return "s2 is active in 23 of 28 steps" (and its base's steps likewise); "" if nothing is ever switched off."""
+    counts = [(layer, len(active_steps(method, sampler, num_blocks))) for layer, method in _layers(name, guidance)]
+    return "; ".join(f"{layer} is active in {n} of {sampler.steps} steps" for layer, n in counts if n < sampler.steps)
+
+
+def active_steps(guidance: Guidance, sampler: Sampler, num_blocks: int) -> list[int]:
+    """Return the indices of the steps at which a method acts; all of them if it does not need numbered steps."""
+    if Requirement.STEPS not in guidance.needs:
+        return list(range(sampler.steps))
+    return [step.index for step in _steps(sampler, num_blocks) if guidance.acts(step)]
+
+
+def _steps(sampler: Sampler, num_blocks: int) -> Iterator[Step]:
+    levels = sampler.levels()
+    no_latents: Any = None
+    for index, (level, next_level) in enumerate(pairwise(levels)):
+        draws = MaskSampler(0, 0, index, num_blocks)
+        yield Step(index, len(levels) - 1, level, next_level, level, 0, no_latents, draws)
+
+
+def _layers(name: str, guidance: Guidance) -> Iterator[tuple[str, Guidance]]:
+    """Yield the method and, where it stands around a base method, the base; a window and channels belong to their method."""
+    yield name, guidance
+    while isinstance(guidance, Wrapper):
+        base = getattr(guidance, "base", None)
+        guidance = guidance.inside
+        if base is not None:
+            yield "its base method", guidance
+
+
+def _first_allowed(guidance: Guidance, sampler: Sampler, num_blocks: int) -> str:
+    if not is_dataclass(sampler) or "steps" not in {f.name for f in fields(sampler)}:
+        return ""
+    for count in range(sampler.steps + 1, sampler.steps + 1 + SEARCHED):
+        other: Any = replace(sampler, steps=count)  # type: ignore[type-var]
+        if steps := active_steps(guidance, other, num_blocks):
+            return f"e.g. sampler.steps={count}, where it acts in step {steps[0]} (the first is step 0)"
+    return ""
