@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from s2g.config.coerce import at_least
+from s2g.config.own_code import own_code
 from s2g.config.registry import BENCHES, MODELS, SAMPLERS
 from s2g.config.schema import ExecutorConfig, ModelConfig, Settings, WeakConfig, canonical, read
 from s2g.engine.bench import Bench, PlannedBench
@@ -77,6 +78,7 @@ class Run:
         if self.model.vae != "none":
             model["vae_sha256"] = self.model.vae_sha256()
         weak = {} if self.weak is None else {"weak": weak_identity(self.weak)}
+        code = own_code(self.added)
         return {
             "version": SAMPLES_VERSION,
             "model": model | {"weights_sha256": self.model.weights_sha256(), "tf32": False},
@@ -86,7 +88,15 @@ class Run:
             "items": self.bench.items_id(),
             "seed": self.seed,
             "mask_seed": self.mask_seed,
+            **({"code": code} if code else {}),
         }
+
+    @property
+    def added(self) -> list[Any]:
+        """Return what may be a user's own class: the method, the sampler, the bench and the model's adapter."""
+        adapter = self.model.traits.adapter
+        own_adapter = [] if not adapter or adapter.startswith("s2g.") else [self.model.traits.load()]
+        return [self.guidance, self.sampler, self.bench, *own_adapter]
 
     @property
     def random(self) -> bool:

@@ -14,6 +14,7 @@ from s2g.errors import UserError
 from s2g.io.interrupt import uninterrupted
 from s2g.scoring.score import Score, score
 from s2g.scoring.scoring_pool import Crew
+from s2g.store.code_changes import code_changes
 from s2g.store.locks import in_use
 from s2g.store.store import Store
 
@@ -44,6 +45,8 @@ def sampled(runs: Sequence[Run], root: str, pool: Pool, console: Console) -> Ite
     made = 0
     with ExitStack() as used:
         for run in runs:
+            if note := code_changes(run, root):
+                console.print(note, soft_wrap=True, markup=False)
             stores[run.key].begin(run, pool.config.reuse)
         for store in stores.values():
             used.enter_context(in_use(store.folder))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from s2g.config.own_code import own_code
 from s2g.config.schema import canonical
 from s2g.engine.bench import Arrays, Bench, MeasuredBench, Metric
 from s2g.engine.run import Run
@@ -113,8 +114,10 @@ def remembered(
 
 
 def score_name(bench: Bench, num: int) -> str:
-    """12 hex digits of how the first `num` items are measured."""
-    return hashlib.sha256(canonical({**bench.version(), "num": num}).encode()).hexdigest()[:12]
+    """12 hex digits of how the first `num` items are measured, by which code where the bench is a user's own."""
+    code = own_code([bench])
+    protocol = {**bench.version(), "num": num, **({"code": code} if code else {})}
+    return hashlib.sha256(canonical(protocol).encode()).hexdigest()[:12]
 
 
 def estimate(metric: Metric, arrays: Arrays, unit_of: np.ndarray) -> Estimate:

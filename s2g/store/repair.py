@@ -12,6 +12,7 @@ from s2g.engine.execute import execute
 from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.run import restore
 from s2g.errors import DamageError, UserError
+from s2g.store.code_changes import changed_files
 from s2g.store.items import name_of
 from s2g.store.locks import Locks
 from s2g.store.store import Store
@@ -28,9 +29,11 @@ def repair(store: Store, examined: Examined, console: Console, workers: int | No
     about = store.read_run()
     run = restore(about["config"], max(about["num"], 2))
     if run.key != store.folder.name:
+        files = changed_files(about["identity"].get("code", {}), run.identity().get("code", {}))
+        reason = f"{files} changed since" if files else "another version of s2g, or other weights"
         raise UserError(
-            f"{store.shown()}: what it describes is {run.key} by now (another version of s2g, or other weights)",
-            todo="repair it with the version and weights that env.json names",
+            f"{store.shown()}: what it describes is {run.key} by now ({reason})",
+            todo="repair it with the version, the weights and the code that it was made with",
         )
     told = []
     for finding in examined.findings:

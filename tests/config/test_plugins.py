@@ -21,8 +21,9 @@ from s2g.guidance.base import BaseMethod
 TEXT = (CHECKOUT / "docs" / "add-a-method.md").read_text()
 
 
-def fading(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    (tmp_path / "fading.py").write_text(re.search(r"```python\n(.*?)```", TEXT, re.DOTALL)[1])  # type: ignore[index]
+def fading(tmp_path: Path, *arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
+    example = re.search(r"```python\n(.*?)```", TEXT, re.DOTALL)[1]  # type: ignore[index]
+    (tmp_path / "fading.py").write_text(code or example)
     command = [sys.executable, "fading.py", *arguments, "sampler.steps=2", "num=16", f"runs={tmp_path}/runs"]
     return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
@@ -51,6 +52,19 @@ def test_the_example_can_be_the_base_of_s2_and_is_checked(tmp_path: Path) -> Non
     assert wrong.returncode == 2 and wrong.stderr.startswith("error: guidance.scale = 0.5") and "1 or more" in wrong.stderr
     typo = fading(tmp_path, "guidance=fading", "guidance.scael=3")
     assert typo.returncode == 2 and "Did you mean 'scale'?" in typo.stderr
+
+
+def test_edited_code_is_another_run_and_the_console_says_which_file_changed(tmp_path: Path) -> None:
+    first = fading(tmp_path, "guidance=fading")
+    assert "16 items made now" in first.stdout and "changed since" not in first.stdout
+    again = fading(tmp_path, "guidance=fading")
+    assert "0 items made now" in again.stdout
+    edited = (tmp_path / "fading.py").read_text().replace("(scale - 1) * level", "(scale - 1) * level**2")
+    other = fading(tmp_path, "guidance=fading", code=edited)
+    (key,) = re.findall(r"runs/(\S+)", first.stdout)
+    assert f"fading.py changed since run {key}: this is another run" in other.stdout
+    assert "16 items made now" in other.stdout and key not in other.stdout.splitlines()[-1]
+    assert "0 items made now" in fading(tmp_path, "guidance=fading").stdout  # the first code again is the first run again
 
 
 def test_a_name_that_is_taken_and_a_class_that_is_no_frozen_dataclass_are_refused() -> None:
