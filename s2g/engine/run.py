@@ -43,7 +43,7 @@ ABOUT_MODEL = (
 BY_SIDE = "by_side"  # a shift of videos that are small or large
 BY_TOKENS, TOKEN = "by_tokens", 16  # a shift that grows with the image; pixels of a token's side
 RANDOM = "random weights: no number and no image of this run means anything"
-SAMPLES_VERSION = 1  # raised whenever the mathematics of sampling changes
+SAMPLES_VERSION = 1  # raised whenever the mathematics of sampling changes (tests/engine/test_samples_version.py)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ Importer = Callable[..., Any]
 
 
 @pytest.fixture
-def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Importer:
+def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Importer]:
     """imported(name, {file: text}): the module, from files written to a folder of its own."""
     monkeypatch.syspath_prepend(str(tmp_path))
     names: list[str] = []
@@ -45,7 +45,7 @@ def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Importer:
         names.extend(set(sys.modules) - before)
         return module
 
-    yield do  # type: ignore[misc]
+    yield do
     for name in names:
         sys.modules.pop(name, None)
 
