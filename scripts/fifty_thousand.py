@@ -40,6 +40,7 @@ def run_of(*overrides: str) -> Run:
 
 def made(run: Run, root: Path) -> int:
     """Items made of what the run lacks."""
+    Store.of(run, root).begin(run, True)
     with LocalExecutor(ExecutorConfig(workers=1, device="cpu")) as executor:
         done = execute([run], str(root), executor, True, Console(quiet=True))
     done.check(run)

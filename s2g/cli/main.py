@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from s2g import __version__
 from s2g.errors import KNOWN
-from s2g.io.interrupt import STOPPED, uninterrupted
+from s2g.io.interrupt import INTERRUPTED, uninterrupted
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Commands(TyperGroup):
         try:
             code = super().invoke(ctx)
         except KeyboardInterrupt:
-            print(STOPPED, file=sys.stderr)
+            print(INTERRUPTED, file=sys.stderr)
             raise typer.Exit(130) from None
         if code:
             raise typer.Exit(code)

@@ -23,7 +23,7 @@ from s2g.config.plugins import store_registered_methods
 from s2g.config.schema import ExecutorConfig, config_dir
 from s2g.engine.pool import Pool
 from s2g.errors import KNOWN, DamageError, IsolatedError, UnitsFailedError, UserError
-from s2g.io.interrupt import STOPPED, uninterrupted
+from s2g.io.interrupt import INTERRUPTED, uninterrupted
 
 
 @dataclass
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         todo = "s2g ls lists names; no guidance at all is guidance=none"
         session.errors.append(UserError("a group was set to null: it is needed, by name", todo=todo))
     except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         return 130
     finally:
         sys.argv = before

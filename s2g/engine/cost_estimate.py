@@ -14,6 +14,7 @@ import torch
 from s2g.config.schema import ModelConfig, canonical
 from s2g.engine.cost import PassCost, measure
 from s2g.engine.run import Outline, describe
+from s2g.io.one_thread import one_thread
 from s2g.models.base import Denoiser
 from s2g.models.convention import VP
 from s2g.models.meta_models import meta_model
@@ -61,17 +62,13 @@ def rehearse(run: Outline, cost: PassCost, reuse: bool = True) -> Expected:
     depends_on = [_stands_for(run.model), describe(run.guidance), describe(run.sampler), run.settings.mask_seed, reuse]
     key = canonical(depends_on)
     if key not in _COUNTED:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # of thousands of tiny products; on a machine that is busy, threads wait for each other
-        try:
-            _COUNTED[key] = _rehearsed(run, reuse)
-        finally:
-            torch.set_num_threads(threads)
+        _COUNTED[key] = _rehearsed(run, reuse)
     counted = _COUNTED[key]
     account, units = counted.account, counted.units
     return Expected(account.evaluations / units, cost.of(account) / units, counted.weak / units)
 
 
+@one_thread()  # thousands of tiny products
 def _rehearsed(run: Outline, reuse: bool) -> _Counted:
     stand_in, account, weak = _stand_in(run.model), Account(), Account()
     other = Evaluator(_stand_in(run.model), account=weak) if run.guidance.weaker is not None else None

@@ -71,7 +71,7 @@ def execute(
     console: Console,
     again: Mapping[int, Mapping[str, str]] | None = None,
 ) -> Made:
-    """Make what the runs still lack below `root`.
+    """Sample what the runs still lack below `root`; the folder of each has been opened by Store.begin.
 
     again: make these units instead, whether or not they are stored; for each, the sha256 of the items to be kept.
 
@@ -79,10 +79,9 @@ def execute(
     OSError as soon as one says that no unit will go better; what is stored stays.
     """
     works: dict[str, Work] = {}
-    for run in runs:
-        store = Store.of(run, root)
-        store.begin(run, reuse)
+    for run in sorted(runs, key=lambda run: -run.num):  # of runs with one key, the longest holds the others
         if run.key not in works:
+            store = Store.of(run, root)
             missing = store.missing(run) if again is None else list(again)
             name = store.add_environment(environment(run, executor.device, executor.workers)) if missing else ""
             locks, journal = Locks(store.folder), Journal(store.folder)

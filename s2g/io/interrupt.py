@@ -1,4 +1,4 @@
-"""Ctrl-C at moments that cannot bear it, and what is said when it has stopped something."""
+"""Delay Ctrl-C while an import must not be interrupted, and the message after an interruption."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import current_thread, main_thread
 
-STOPPED = "\nstopped; the units that were finished are stored, and the same command goes on from there"
+INTERRUPTED = "\nInterrupted. Finished units are stored; run the same command to resume."
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait until the end, then raise KeyboardInterrupt: in the middle of loading torch they abort."""
+    """Delay Ctrl-C and SIGTERM until the block ends, then raise KeyboardInterrupt; while torch loads they would abort it."""
     if current_thread() is not main_thread():
         yield
         return
-    asked: list[int] = []
-    before = {number: signal.signal(number, lambda n, _: asked.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
+    received: list[int] = []
+    before = {number: signal.signal(number, lambda n, _: received.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if asked:
+    if received:
         raise KeyboardInterrupt

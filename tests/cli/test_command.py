@@ -189,7 +189,7 @@ def test_ctrl_c_ends_a_command_with_one_line(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("s2g.cli.commands.inventory.ls", stopped)
     shown = CliRunner().invoke(app, ["ls"])
-    assert shown.exit_code == 130 and "the same command goes on" in shown.stderr
+    assert shown.exit_code == 130 and "run the same command to resume" in shown.stderr
 
 
 def test_a_mistake_in_a_fresh_process_has_no_traceback(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ QUICK = ("guidance=none", "sampler.steps=1")
 
 
 def make(run: Run, root: Path, workers: int = 1) -> Made:
+    Store.of(run, root).begin(run, True)
     with LocalExecutor(ExecutorConfig(workers=workers)) as executor:
         return execute([run], str(root), executor, True, Console(quiet=True))
 
@@ -283,6 +284,14 @@ def test_two_processes_started_at_once_make_each_unit_once(tmp_path: Path) -> No
     assert len(scores) == 2 and scores[0] == scores[1] and said[0][1] == said[1][1] == ""
 
 
+def test_of_two_runs_with_one_key_the_longer_one_is_sampled_whole(tmp_path: Path, run_of: RunOf) -> None:
+    short, long = run_of(*QUICK, "num=16"), run_of(*QUICK, "num=48")
+    Store.of(short, tmp_path).begin(short, True)
+    with LocalExecutor(ExecutorConfig(workers=1)) as executor:
+        made = execute([short, long], str(tmp_path), executor, True, Console(quiet=True))
+    assert made.items == 48 and Store.of(long, tmp_path).stored() == {0, 1, 2}
+
+
 def test_units_of_a_process_elsewhere_are_waited_for(tmp_path: Path, run_of: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another machine has one of three units and stores it while we work."""
     run = run_of(*QUICK, "num=48")
@@ -339,7 +348,7 @@ def test_a_command_that_is_told_to_stop_says_so_and_leaves_no_lock(tmp_path: Pat
     os.kill(process.pid, number) if number == signal.SIGTERM else os.killpg(process.pid, number)
     said = process.communicate(timeout=60)[1]
     (folder,) = tmp_path.iterdir()
-    assert process.returncode == 130 and said.startswith("\nstopped; the units that were finished are stored"), said
+    assert process.returncode == 130 and said.startswith("\nInterrupted. Finished units are stored; run the same command"), said
     assert nothing_temporary(Store(folder)) and "Traceback" not in said
     assert number == signal.SIGINT or Store(folder).stored()
 

@@ -20,6 +20,7 @@ def test_a_gpu_makes_the_same_images(tmp_path: Path, run_of, reuse: bool) -> Non
     run = run_of("num=16", "sampler.steps=4", "guidance.window=[0,1]")
     found = []
     for device in ("cpu", "cuda"):
+        Store.of(run, tmp_path / device).begin(run, reuse)
         with LocalExecutor(ExecutorConfig(workers=1, device=device)) as executor:
             execute([run], str(tmp_path / device), executor, reuse, Console(quiet=True))
         found.append(Store.of(run, tmp_path / device).items(range(16)).astype(int))

@@ -24,6 +24,7 @@ EXACT = ("model=exact_2d", "bench=gmm", "guidance=cfg", "sampler.steps=4", "mode
 
 
 def made(run: Run, root: Path, workers: int = 1) -> Store:
+    Store.of(run, root).begin(run, True)
     with LocalExecutor(ExecutorConfig(workers=workers)) as executor:
         execute([run], str(root), executor, True, Console(quiet=True)).check(run)
     return Store.of(run, root)

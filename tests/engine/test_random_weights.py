@@ -90,6 +90,7 @@ def test_a_run_is_made_and_says_what_it_is(
     run = small(name, "guidance=s2")
     assert run.random and run.identity()["model"]["weights_sha256"] == run.identity()["model"]["vae_sha256"] == "random:0"
     assert run.key != small(name, "guidance=s2", "model.weights=random:1").key
+    Store.of(run, tmp_path).begin(run, True)
     with LocalExecutor(ExecutorConfig(workers=1)) as executor:
         execute([run], str(tmp_path), executor, True, Console(quiet=True)).check(run)
     store = Store.of(run, tmp_path)

@@ -35,6 +35,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def make(run: Run, root: Path, workers: int = 1, reuse: bool = True) -> Store:
+    Store.of(run, root).begin(run, reuse)
     with LocalExecutor(ExecutorConfig(workers=workers)) as executor:
         execute([run], str(root), executor, reuse, Console(quiet=True))
     return Store.of(run, root)

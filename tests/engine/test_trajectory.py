@@ -22,6 +22,7 @@ from s2g.worlds.mixtures.quasi_random import quasi_random_normal
 @pytest.mark.parametrize("method", ["s2_naive", "autoguidance"])
 def test_it_ends_where_the_store_says(run_of: Callable[..., Run], tmp_path: Path, method: str) -> None:
     run = run_of("model=toy_1d", "bench=gmm", f"guidance={method}", "sampler.steps=6", "num=70", "model.noise=even")
+    Store.of(run, tmp_path).begin(run, True)
     with LocalExecutor(ExecutorConfig(workers=1)) as executor:
         execute([run], str(tmp_path), executor, True, Console(quiet=True)).check(run)
     states = trajectories(run, 70)

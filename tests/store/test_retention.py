@@ -35,6 +35,7 @@ def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make(run: Run, root: Path) -> tuple[Store, int]:
+    Store.of(run, root).begin(run, True)
     with LocalExecutor(ExecutorConfig(workers=1, device="cpu")) as executor:
         made = execute([run], str(root), executor, True, Console(quiet=True))
     made.check(run)

@@ -18,6 +18,7 @@ from s2g.errors import UserError
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
 from s2g.io.library_versions import versions
+from s2g.io.one_thread import one_thread
 from s2g.scoring.file_scoring import read_pixels
 from s2g.scoring.scorer import OneByOne, Question, chosen
 
@@ -60,21 +61,16 @@ class Clip:
         import torch
 
         network, tokens, side = _loaded(self, _device(device))
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            found: list[float] = []
-            with torch.inference_mode():
-                for image, prompt in pairs:
-                    images = self.prepared(image, side)[None].to(_device(device))
-                    words = tokens([prompt]).to(_device(device))
-                    half = self.dtype == "fp16"
-                    with torch.autocast(_device(device).partition(":")[0], dtype=torch.float16, enabled=half):
-                        seen, read = network.encode_image(images), network.encode_text(words)
-                    seen, read = (torch.nn.functional.normalize(values.float(), dim=-1) for values in (seen, read))
-                    found += (100.0 * (seen * read).sum(-1)).tolist()
-        finally:
-            torch.set_num_threads(threads)
+        found: list[float] = []
+        with one_thread(), torch.inference_mode():
+            for image, prompt in pairs:
+                images = self.prepared(image, side)[None].to(_device(device))
+                words = tokens([prompt]).to(_device(device))
+                half = self.dtype == "fp16"
+                with torch.autocast(_device(device).partition(":")[0], dtype=torch.float16, enabled=half):
+                    seen, read = network.encode_image(images), network.encode_text(words)
+                seen, read = (torch.nn.functional.normalize(values.float(), dim=-1) for values in (seen, read))
+                found += (100.0 * (seen * read).sum(-1)).tolist()
         if not all(abs(value) <= 100.001 for value in found):
             raise ValueError(f"{checkpoint.KEY} = {self.weights}: a score is {found}")
         return found

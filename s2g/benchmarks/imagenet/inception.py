@@ -15,6 +15,7 @@ import numpy as np
 from s2g.errors import MissingError, UserError
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
+from s2g.io.one_thread import one_thread
 
 KEY = "bench.inception"
 OFFICIAL = "weights-inception-2015-12-05-6726825d.pth"
@@ -57,14 +58,9 @@ def read(weights: str, images: np.ndarray, device: str = "cpu") -> np.ndarray:
     if place.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"device = {device}: torch sees no CUDA GPU on this machine", allowed="auto, cpu")
     network = _network(str(weights_file(weights).absolute()), identity(weights), place)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            batches = torch.from_numpy(np.array(images)).movedim(-1, 1).split(BATCH)
-            return np.concatenate([_rows(network, batch.contiguous().to(place)) for batch in batches])
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), torch.inference_mode():
+        batches = torch.from_numpy(np.array(images)).movedim(-1, 1).split(BATCH)
+        return np.concatenate([_rows(network, batch.contiguous().to(place)) for batch in batches])
 
 
 def _rows(network: Any, images: Any) -> np.ndarray:

@@ -13,6 +13,7 @@ from PIL import Image
 from s2g.errors import MissingError, UserError, unknown
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
+from s2g.io.one_thread import one_thread
 
 KEY = "bench.clip"
 FILES = (".pt", ".bin", ".safetensors")
@@ -88,10 +89,5 @@ def features_of(architecture: str, weights: str, images: np.ndarray, download: b
     import torch
 
     model, prepare = _network(architecture, weights, download)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.no_grad():
-            return model.encode_image(torch.stack([prepare(Image.fromarray(image)) for image in images])).float().numpy()
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), torch.no_grad():
+        return model.encode_image(torch.stack([prepare(Image.fromarray(image)) for image in images])).float().numpy()

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from s2g.config.schema import BUILTIN
+from s2g.io.one_thread import one_thread
 from s2g.worlds.shapes.world import ATTRIBUTES
 
 FEATURES = 64
@@ -69,11 +70,7 @@ def read_images(images: np.ndarray) -> Reading:
 
 
 @torch.no_grad()
+@one_thread()
 def look(network: nn.Module, images: np.ndarray) -> Any:
     """What a network says of uint8 images [B, H, W, 3], videos [B, F, H, W, 3]; one thread, as sums depend on their split."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return network(torch.from_numpy(images).movedim(-1, 1).float() / 127.5 - 1)
-    finally:
-        torch.set_num_threads(threads)
+    return network(torch.from_numpy(images).movedim(-1, 1).float() / 127.5 - 1)

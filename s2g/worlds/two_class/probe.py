@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from s2g.config.schema import PAIRS
+from s2g.io.one_thread import one_thread
 from s2g.worlds.two_class.images import as_floats
 
 FEATURES = 64
@@ -44,12 +45,8 @@ def shipped_probe() -> DigitsProbe:
 
 
 @torch.no_grad()
+@one_thread()
 def read_digits(pixels: np.ndarray, probe: DigitsProbe | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Digits [B] and features [B, 64] of grey uint8 images [B, 8, 8, 1 or 3]; one thread: a sum depends on its parts."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        logp, features = (probe or shipped_probe())(torch.from_numpy(as_floats(pixels[..., :1])))
-    finally:
-        torch.set_num_threads(threads)
+    logp, features = (probe or shipped_probe())(torch.from_numpy(as_floats(pixels[..., :1])))
     return logp.argmax(-1).numpy(), features.numpy()

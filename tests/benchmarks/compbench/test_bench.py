@@ -34,6 +34,7 @@ Typed = Callable[..., tuple[str, ...]]
 
 
 def make(run: Run, root: Path) -> Store:
+    Store.of(run, root).begin(run, True)
     with LocalExecutor(ExecutorConfig(workers=1, device="cpu")) as executor:
         execute([run], str(root), executor, True, Console(quiet=True)).check(run)
     return Store.of(run, root)

@@ -45,6 +45,7 @@ LIKE = pytest.approx
 
 
 def make(run: Run, root: Path, scratch: Path) -> Store:
+    Store.of(run, root).begin(run, True)
     with LocalExecutor(ExecutorConfig(workers=1, device="cpu")) as executor:
         execute([run], str(root), executor, True, Console(quiet=True)).check(run)
     store = Store.of(run, root)
