@@ -26,22 +26,22 @@ class SeveralError(UserError):
 
     def __init__(self, errors: Sequence[UserError]) -> None:
         self.errors = tuple(errors)
-        said = [str(error).replace("\n", "\n  ") for error in self.errors]
-        super().__init__(f"{len(said)} things are missing or wrong:\n" + "\n".join(f"- {words}" for words in said))
+        messages = [str(error).replace("\n", "\n  ") for error in self.errors]
+        super().__init__(f"{len(messages)} things are missing or wrong:\n" + "\n".join(f"- {words}" for words in messages))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SeveralError, (self.errors,)
 
     @staticmethod
     def of(errors: Iterable[UserError]) -> UserError:
-        """One error for all: the only one as it is; those of several are taken apart first."""
+        """Join errors into one: a single error as it is, several as one flat list."""
         flat = [one for error in errors for one in (error.errors if isinstance(error, SeveralError) else (error,))]
         return flat[0] if len(flat) == 1 else SeveralError(flat)
 
 
 @contextmanager
 def gathered(errors: list[UserError]) -> Iterator[None]:
-    """A mistake is kept in `errors`, so that what else is wrong is found as well; `SeveralError.of` makes one of them."""
+    """Collect a UserError in `errors` and go on, so that later ones are found too; `SeveralError.of` joins them."""
     try:
         yield
     except UserError as error:
@@ -49,11 +49,11 @@ def gathered(errors: list[UserError]) -> Iterator[None]:
 
 
 class MissingError(UserError):
-    """Something that is needed is not on this machine: a file, a folder, an environment; nothing of what was asked is wrong."""
+    """Something that is needed is not on this machine: a file, a folder, an environment; the request itself is fine."""
 
 
 def lacks(error: Exception) -> bool:
-    """Whether an error says nothing but that something is not there."""
+    """Whether an error only reports missing things."""
     return all(map(lacks, error.errors)) if isinstance(error, SeveralError) else isinstance(error, MissingError)
 
 
@@ -67,7 +67,7 @@ class DamageError(UserError):
     def __init__(self, path: Path, problem: str, todo: str = "") -> None:
         self.path, self.problem, self.todo = path, problem, todo
         run = path.parent if path.name == "run.json" else path.parent.parent
-        super().__init__(f"{path} {problem}", todo=todo or f"s2g verify {run} --repair makes it anew")
+        super().__init__(f"{path} {problem}", todo=todo or f"s2g verify {run} --repair recomputes it")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return DamageError, (self.path, self.problem, self.todo)
@@ -78,25 +78,25 @@ class UnitsFailedError(Exception):
 
 
 class IsolatedError(Exception):
-    """A scorer in an environment of its own that could not be built, failed or hung; with all it said."""
+    """A scorer in an environment of its own that could not be built, failed or hung; with its output."""
 
 
 class NotFiniteError(ArithmeticError):
     """NaN or infinity while sampling, with the step, branch and item at fault."""
 
 
-# What a user can do something about: said in one message, never as a traceback.
+# What a user can do something about: shown as one message, never as a traceback.
 KNOWN = (UserError, UnitsFailedError, IsolatedError, OSError)
 
 
 def unknown(key: str, value: str, known: Iterable[str], todo: str = "") -> UserError:
-    """The error for a value that is not among `known`, with the nearest one suggested."""
+    """Return the error for a value that is not among `known`, suggesting the nearest one."""
     names = sorted(known)
     return UserError(f"{key} = {value}: there is no '{value}'.{_near(value, names)}", allowed=", ".join(names), todo=todo)
 
 
 def no_such_key(key: str, known: Iterable[str]) -> UserError:
-    """The error for a key (with its dots) whose last part is not among `known`, with the nearest one suggested."""
+    """Return the error for a dotted key whose last part is not among `known`, suggesting the nearest one."""
     names = sorted(known)
     near = _near(key.rpartition(".")[2], names)
     return UserError(f"{key}: there is no such key.{near}", allowed=", ".join(names) or "no key at all here")

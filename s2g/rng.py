@@ -27,16 +27,16 @@ class Purpose(IntEnum):
 
 
 def philox(purpose: Purpose, seed: int, item: int = 0, step: int = 0, draw: int = 0) -> np.random.Philox:
-    """The stream of one draw; all coordinates are non-negative integers below 2^64."""
+    """Return the stream of one draw; all coordinates are non-negative integers below 2^64."""
     return np.random.Philox(key=[seed, int(purpose)], counter=[0, draw, step, item])
 
 
 def normal(purpose: Purpose, seed: int, item: int, shape: tuple[int, ...], step: int = 0) -> np.ndarray:
-    """Standard normal float32 of `shape` for one item (and step)."""
+    """Draw standard normal float32 of `shape` for one item (and step)."""
     return np.random.Generator(philox(purpose, seed, item, step)).standard_normal(shape, dtype=np.float32)
 
 
 def uniform(purpose: Purpose, seed: int, items: np.ndarray, count: int) -> np.ndarray:
-    """Uniform doubles in [0, 1) of shape [len(items), count], row by row from each item's own stream."""
+    """Draw uniform doubles in [0, 1) of shape [len(items), count], row by row from each item's own stream."""
     words = np.stack([philox(purpose, seed, int(item)).random_raw(count) for item in items])
     return (words >> np.uint64(11)) * 2.0**-53

@@ -63,7 +63,7 @@ KNOWN = {
 
 
 def expected_sub(cost: PassCost, drop: int, protect: Sequence[int], reuse: bool) -> Fraction:
-    """FLOPs of the pass with `drop` random blocks left out, in expectation over all masks; exact.
+    """Return the FLOPs of the pass with `drop` random blocks left out, exact expectation over all masks.
 
     With reuse the pass begins after its first dropped block f. Given f, the other drop - 1 are any of the eligible
     blocks after it.
@@ -82,12 +82,12 @@ def expected_sub(cost: PassCost, drop: int, protect: Sequence[int], reuse: bool)
 
 
 def expected_ratios(cost: PassCost, drop: int, protect: Sequence[int]) -> Ratios:
-    """S2 over CFG: three evaluations over two."""
+    """Return the cost ratio of S2 to CFG: three evaluations over two."""
     return Ratios(*(float(1 + expected_sub(cost, drop, protect, reuse) / (2 * cost.total)) for reuse in (False, True)))
 
 
 def small_sit(depth: int, device: str = "cpu") -> SiTDenoiser:
-    """A SiT of modest width, with whatever weights it is born with: its arithmetic is the same."""
+    """Build a SiT of modest width with untrained weights: its arithmetic is the same."""
     with torch.device(device):
         network = SiT(size=16, patch=2, channels=4, width=128, depth=depth, heads=4, num_classes=10).eval()
     return SiTDenoiser(network, size=16, channels=4, passes="batched")
@@ -129,7 +129,7 @@ def measured(network: SiTDenoiser, cost: PassCost, drop: int) -> Measured:
 
 
 def small_table() -> Table:
-    """Measured on this machine."""
+    """Measure on this machine."""
     rows = []
     for depth in DEPTHS:
         network, cost = small_sit(depth), cost_of(small_sit(depth, "meta"))
@@ -151,7 +151,7 @@ def small_table() -> Table:
 
 
 def full_size_table() -> Table:
-    """Counted on the meta device."""
+    """Count on the meta device."""
     rows = []
     for name, build in FULL_SIZE.items():
         cost, known = cost_of_full_size(build()), KNOWN[name]

@@ -48,31 +48,31 @@ class Case:
 
 
 def latent(rng: np.random.Generator, units: int, share: float, *shape: int) -> np.ndarray:
-    """Standard normals [units, ITEMS, *shape] of which a unit shares a part of variance `share`."""
+    """Draw standard normals [units, ITEMS, *shape] of which a unit shares a part of variance `share`."""
     unit, item = rng.normal(size=(units, 1, *shape)), rng.normal(size=(units, ITEMS, *shape))
     return np.sqrt(share) * unit + np.sqrt(1 - share) * item
 
 
 def accuracy(rate: float) -> Draw:
-    """100 where right, 0 where wrong, `rate` of all on average whatever is shared."""
+    """Return 100 where right, 0 where wrong, `rate` of all on average whatever is shared."""
     return lambda rng, units, share: 100.0 * (latent(rng, units, share) < norm.ppf(rate))
 
 
 def paired_accuracies(rng: np.random.Generator, units: int, share: float) -> np.ndarray:
-    """85 % against 80 % on the same items, half of each latent variable in common; masks belong to one method each."""
+    """Draw 85 % against 80 % on the same items, half of each latent variable in common; masks belong to one method each."""
     common = rng.normal(size=(units, ITEMS))
     one, other = (np.sqrt(0.5) * common + np.sqrt(0.5) * latent(rng, units, share) for _ in range(2))
     return 100.0 * (one < norm.ppf(0.85)) - 100.0 * (other < norm.ppf(0.80))
 
 
 def features(rng: np.random.Generator, units: int, share: float) -> np.ndarray:
-    """Features [units, ITEMS, D] that differ from the reference's in mean and in spread."""
+    """Draw features [units, ITEMS, D] that differ from the reference's in mean and in spread."""
     return latent(rng, units, share, FEATURES) * np.linspace(1.3, 0.7, FEATURES) + 0.3
 
 
 @cache
 def reference() -> Moments:
-    """A standard normal."""
+    """Return a standard normal."""
     return Moments.stored(np.zeros(FEATURES), np.eye(FEATURES), 10_000)
 
 
@@ -82,12 +82,12 @@ def distance(moments: Moments) -> float:
 
 @cache
 def manifold() -> Manifold:
-    """The manifold of 200 points of a standard normal in 4 dimensions."""
+    """Return the manifold of 200 points of a standard normal in 4 dimensions."""
     return Manifold.of(np.random.default_rng(7).normal(size=(200, 4)), 5)
 
 
 def reached(rng: np.random.Generator, units: int, share: float) -> np.ndarray:
-    """Which of the 200 balls each item of half the spread reaches, [units, ITEMS, 200]."""
+    """Return which of the 200 balls each item of half the spread reaches, [units, ITEMS, 200]."""
     items, real = 0.5 * latent(rng, units, share, 4), manifold()
     squared = (items**2).sum(-1)[..., None] + (real.points**2).sum(-1) - 2 * items @ real.points.T
     return squared <= real.squared_radii
@@ -98,7 +98,7 @@ def unit_of(values: np.ndarray) -> np.ndarray:
 
 
 def mean_case(name: str, draw: Draw, truth: float, bounds: tuple[float, float] | None) -> Case:
-    """A mean of items."""
+    """Return a mean of items."""
     return Case(name, draw, lambda v: of_mean(v.ravel(), unit_of(v), bounds), lambda items: float(items.mean()), truth)
 
 
@@ -126,7 +126,7 @@ CASES = (
 
 
 def truth_of(case: Case, units: int, share: float, draws: int = 2000) -> float:
-    """What the metric is on average over draws of that many items."""
+    """Return the metric's average over draws of that many items."""
     if case.truth is not None:
         return case.truth
     rng = np.random.default_rng([1, units])
@@ -138,7 +138,7 @@ def flat(values: np.ndarray) -> np.ndarray:
 
 
 def bootstrap_of_items(case: Case, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The statistic of items drawn with repetition, [resamples]."""
+    """Return the statistic of items drawn with replacement, [resamples]."""
     items = flat(values)
     if case.truth is not None:  # a mean: all resamples at once
         return items[rng.integers(0, len(items), (case.resamples, len(items)), np.int32)].mean(1)
@@ -146,15 +146,15 @@ def bootstrap_of_items(case: Case, values: np.ndarray, rng: np.random.Generator)
 
 
 def coverage(case: Case, units: int, share: float, scale: float = 1.0) -> tuple[float, float]:
-    """Percent of replicates (times `scale`) whose interval holds the truth: ours, the item-wise bootstrap's."""
+    """Return the percent of replicates (times `scale`) with the truth inside: our interval, and the item-wise bootstrap's."""
     truth = truth_of(case, units, share)
     rng, picks = np.random.default_rng([2, units]), np.random.default_rng([4, units])
     ours, items = [], []
     limit = scale * case.replicates_of_items
     for replicate in range(int(scale * case.replicates)):
         values = case.draw(rng, units, share)
-        found = case.ours(values)
-        ours.append(found.low is not None and found.high is not None and found.low <= truth <= found.high)
+        intervals = case.ours(values)
+        ours.append(intervals.low is not None and intervals.high is not None and intervals.low <= truth <= intervals.high)
         if replicate < limit:
             low, high = np.quantile(bootstrap_of_items(case, values, picks), [0.025, 0.975])
             items.append(low <= truth <= high)
@@ -162,7 +162,7 @@ def coverage(case: Case, units: int, share: float, scale: float = 1.0) -> tuple[
 
 
 def bias(units: int, share: float, draws: int = 100) -> tuple[float, float, float]:
-    """Mean Fréchet distance: as drawn (what is reported), of resampled units, of resampled items."""
+    """Return the mean Fréchet distance: as drawn (what is reported), of resampled units, of resampled items."""
     case, rng = next(case for case in CASES if case.name == "Fréchet distance"), np.random.default_rng([3, units])
     found = []
     for _ in range(draws):

@@ -14,19 +14,19 @@ BLOCKS, DROPPED = 12, 5
 
 
 def row(axes: Axes, y: float, label: str, states: list[str]) -> None:
-    """One pass: embeddings, blocks, head; a state is run, drop or skip."""
+    """Draw one pass: embeddings, blocks, head; a state is run, drop or skip."""
     axes.text(-0.35, y + 0.3, label, ha="right", va="center", color=INK)
-    for place, state in enumerate(["run", *states, "run"]):
-        small = place in (0, BLOCKS + 1)
+    for block, state in enumerate(["run", *states, "run"]):
+        small = block in (0, BLOCKS + 1)
         face = {"run": RUN, "drop": "white", "skip": SKIP}[state]
         edge = {"run": RUN, "drop": DROP, "skip": SKIP}[state]
         box = FancyBboxPatch(
-            (place, y), 0.62, 0.6, "round,pad=0.06", facecolor=face, edgecolor=edge, linewidth=1.6, alpha=0.6 if small else 1
+            (block, y), 0.62, 0.6, "round,pad=0.06", facecolor=face, edgecolor=edge, linewidth=1.6, alpha=0.6 if small else 1
         )
         axes.add_patch(box)
-        name = {0: "embed", BLOCKS + 1: "head"}.get(place, str(place - 1))
+        name = {0: "embed", BLOCKS + 1: "head"}.get(block, str(block - 1))
         color = {"run": "white", "drop": DROP, "skip": "#8A929C"}[state]
-        axes.text(place + 0.31, y + 0.3, name, ha="center", va="center", color=color, fontsize=6.5 if small else 9)
+        axes.text(block + 0.31, y + 0.3, name, ha="center", va="center", color=color, fontsize=6.5 if small else 9)
 
 
 def main() -> None:

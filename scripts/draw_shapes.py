@@ -19,7 +19,7 @@ ZOOM = 2
 
 
 def draw_world() -> None:
-    """One scene of each class, a row a shape."""
+    """Draw one scene of each class, one row per shape."""
     images = render(scenes(0, np.arange(NUM_CLASSES), np.arange(NUM_CLASSES)))
     grid = images.reshape(6, 18, 3, 32, 32).transpose(0, 3, 1, 4, 2).reshape(6 * 32, 18 * 32, 3)
     picture = Image.fromarray((grid * 255 + 0.5).astype(np.uint8))
@@ -27,7 +27,7 @@ def draw_world() -> None:
 
 
 def draw_captioned(columns: int = 16) -> None:
-    """True scenes of the first captions of bench=shapes_t2i, in order, row by row."""
+    """Draw true scenes of the first captions of bench=shapes_t2i, in order, row by row."""
     rows = prompt_classes()[: 4 * columns]
     images = captions.render(captions.Captioned(*rows.T), 0, np.arange(len(rows)))
     framed = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=1)
@@ -39,7 +39,7 @@ def draw_captioned(columns: int = 16) -> None:
 
 
 def draw_moving(count: int = 12, columns: int = 2) -> None:
-    """True videos of the first captions of bench=shapes_t2v, their frames side by side, row by row."""
+    """Draw true videos of the first captions of bench=shapes_t2v, their frames side by side, row by row."""
     videos = motion.render(video_prompts.prompt_kinds()[:count], 0, np.arange(count))
     strips = np.concatenate(
         list(np.pad(videos, ((0, 0), (0, 0), (0, 0), (1, 1), (1, 1)), constant_values=1).swapaxes(0, 2)), axis=-1
@@ -52,7 +52,7 @@ def draw_moving(count: int = 12, columns: int = 2) -> None:
 
 
 def draw_loss(name: str) -> None:
-    """Training and held-out loss against the step."""
+    """Plot training and held-out loss against the step."""
     columns = np.genfromtxt(DOCS / "data" / f"{name}_loss.csv", delimiter=",", names=True)
     with matplotlib.rc_context({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": name}):
         figure = Figure(figsize=(6, 3), layout="constrained")

@@ -34,12 +34,12 @@ from s2g.store.verify import examine
 
 
 def run_of(*overrides: str) -> Run:
-    """The run a command line means."""
+    """Return the run of a command line."""
     return resolve(compose_config(*overrides))[0]
 
 
 def made(run: Run, root: Path) -> int:
-    """Items made of what the run lacks."""
+    """Make the items that the run lacks; return how many."""
     Store.of(run, root).begin(run, True)
     with LocalExecutor(ExecutorConfig(workers=1, device="cpu")) as executor:
         done = execute([run], str(root), executor, True, Console(quiet=True))

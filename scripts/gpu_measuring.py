@@ -59,7 +59,7 @@ class Asked:
 def asked(
     script: str, about: str, typed: Sequence[str], full: tuple[int, int, int], tiny: tuple[int, int, int], frames: int = 1
 ) -> Asked | None:
-    """Options of a script; None, and a line on stderr, where there is no CUDA GPU. full, tiny: batch, steps, repeats.
+    """Parse a script's options; None, and a line on stderr, without a CUDA GPU. full, tiny: batch, steps, repeats.
 
     frames: of a script that makes videos, how many; a rehearsal makes five.
 
@@ -92,12 +92,12 @@ def asked(
 
 
 def run_of(*typed: str) -> Outline:
-    """A run's model, sampler and guidance, as a user would type it."""
+    """Compose a run's model, sampler and guidance, as a user would type it."""
     return outline(compose_config(*typed))
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds of `work`, what it left on the GPU included."""
+    """Time `work` in seconds, including what it queued on the GPU."""
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     wait()
     began = time.perf_counter()
@@ -107,7 +107,7 @@ def timed(work: Callable[[], object], device: torch.device) -> float:
 
 
 def matrix_peak(side: int, dtype: torch.dtype, device: torch.device) -> float:
-    """TFLOP/s of the best of ten square matrix products: what this GPU does, not what its data sheet says."""
+    """Measure the TFLOP/s of the best of ten square matrix products: what this GPU does, not what its data sheet says."""
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     return 2 * side**3 / min(timed(lambda: a @ b, device) for _ in range(10)) / 1e12
 
@@ -120,25 +120,25 @@ class Turns:
     gigabytes: tuple[Mapping[str, float], ...]
 
     def median(self, way: str) -> float:
-        """Seconds."""
+        """Return the median in seconds."""
         return median(each[way] for each in self.seconds)
 
     def ratio(self, way: str, to: str) -> float:
-        """Median of the seconds over those of `to` in the same round: a machine that slows down slows both."""
+        """Return the median of the seconds over those of `to` in the same round, since a slow moment slows both."""
         return median(each[way] / each[to] for each in self.seconds)
 
     def peak(self, way: str) -> float:
-        """The most GB of any round."""
+        """Return the most GB of any round."""
         return max(each[way] for each in self.gigabytes)
 
 
 def in_turn(ways: Mapping[str, Callable[[], object]], sizes: Sizes) -> Turns:
-    """All ways, round after round, those to warm up apart; in each round another one goes first."""
+    """Time all ways round by round, warm-up rounds apart; each round starts with another one."""
     names, device, seconds, gigabytes = list(ways), sizes.device, [], []
-    for at in range(-sizes.warm, sizes.repeats):
+    for round_number in range(-sizes.warm, sizes.repeats):
         took, held = {}, {}
         for shift in range(len(names)):
-            name = names[(at + shift) % len(names)]
+            name = names[(round_number + shift) % len(names)]
             begin_peak(device.type)
             took[name] = timed(ways[name], device)
             held[name] = peak(device.type) / 1e9
@@ -148,7 +148,7 @@ def in_turn(ways: Mapping[str, Callable[[], object]], sizes: Sizes) -> Turns:
 
 
 def result_of(ask: Asked, title: str, **values: Any) -> dict[str, Any]:
-    """A result with where it comes from: command, date, machine, torch and sizes."""
+    """Add the provenance to a result: command, date, machine, torch and sizes."""
     return {
         "title": "REHEARSAL on a tiny network: no number means anything" if ask.rehearse else title,
         "command": ask.command,
@@ -161,7 +161,7 @@ def result_of(ask: Asked, title: str, **values: Any) -> dict[str, Any]:
 
 
 def page(result: Mapping[str, Any], head: Sequence[str], rows: Sequence[Sequence[str]], remarks: Sequence[str]) -> str:
-    """A result as Markdown: where it comes from, its table, and remarks, each a paragraph."""
+    """Render a result as Markdown: its provenance, its table, and remarks, one paragraph each."""
     lines = [f"# {result['title']}", ""]
     lines += [f"`{result['command']}`, {result['date']}, {result['machine']}, torch {result['torch']}"]
     lines += ["", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]

@@ -42,7 +42,7 @@ class Row:
 def measured(
     runs: Mapping[str, Outline], denoiser: Denoiser, cost: PassCost, stock: Stock, sizes: Sizes
 ) -> tuple[list[Row], float, dict[str, float]]:
-    """Rows of one model; the peak in TFLOP/s; how far apart latents are, of their norm. runs: of "cfg" and "s2"."""
+    """Return one model's rows, the peak in TFLOP/s, and the relative distances of latents. runs: of "cfg" and "s2"."""
     config, sampler, device = runs["cfg"].model, runs["cfg"].sampler, sizes.device
     items = tuple(range(sizes.batch))
     conditions = denoiser.encode([f"prompt {item}" for item in items])
@@ -78,7 +78,7 @@ def measured(
 
 
 def markdown(result: dict[str, Any], item: str) -> str:
-    """The result as a page; item: what is made."""
+    """Render the result as a page; item: what is made."""
     head = ["model", "precision", "", "seconds", "seconds / diffusers", "peak GB"]
     head += [f"TFLOP / {item}", "TFLOP/s", "of the matrix peak", "third passes"]
     rows = []
@@ -90,5 +90,5 @@ def markdown(result: dict[str, Any], item: str) -> str:
     apart = [
         f"{name}: {', '.join(f'{ways} {value:.1e}' for ways, value in of.items())}" for name, of in result["apart"].items()
     ]
-    said = f"How far latents are apart, of their norm: {'; '.join(apart)}. Matrix peak, measured, TFLOP/s: {peaks}."
-    return page(result, head, rows, [said, result["remark"]])
+    summary = f"How far latents are apart, of their norm: {'; '.join(apart)}. Matrix peak, measured, TFLOP/s: {peaks}."
+    return page(result, head, rows, [summary, result["remark"]])

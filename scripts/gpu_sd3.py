@@ -44,7 +44,7 @@ PRECISIONS = {"sd3": ("fp32",), "sd35": ("bf16", "fp32")}
 
 
 def stock_of(denoiser: SD3Denoiser, sampler: FlowMatchEuler) -> Any:
-    """diffusers' pipeline around the engine's own network; it is given embeddings and asked for latents."""
+    """Build diffusers' pipeline around the engine's own network; it is given embeddings and asked for latents."""
     parts: dict[str, Any] = dict.fromkeys(
         ("vae", "text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2", "tokenizer_3")
     )
@@ -54,7 +54,7 @@ def stock_of(denoiser: SD3Denoiser, sampler: FlowMatchEuler) -> Any:
 
 
 def by_stock(pipeline: Any, conditions: Mapping[str, Conditioning], noise: Tensor, steps: int) -> Tensor:
-    """Latents [B, C, S, S] of the pipeline's own __call__, from noise [B, C, S, S]."""
+    """Return latents [B, C, S, S] of the pipeline's own __call__, from noise [B, C, S, S]."""
     cond, uncond = (conditions[name].tensors for name in ("cond", "uncond"))
     return pipeline(
         prompt_embeds=cond["tokens"],
@@ -71,7 +71,7 @@ def by_stock(pipeline: Any, conditions: Mapping[str, Conditioning], noise: Tenso
 
 
 def measured_of(model: str, precision: str, sizes: Sizes, more: Sequence[str]) -> tuple[list[Row], float, dict[str, float]]:
-    """What `measured` gives of one model. more: makes it another network."""
+    """Measure one model as `measured` does. more: further overrides."""
     typed = [f"model={model}", "model.weights=random", f"model.dtype={precision}", "bench=prompts", *more]
     typed += ["sampler=flow_match_euler", f"sampler.steps={sizes.steps}", f"guidance.scale={SCALE}"]
     runs: dict[str, Outline] = {name: run_of(*typed, f"guidance={name}") for name in ("cfg", "s2")}

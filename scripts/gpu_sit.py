@@ -50,7 +50,7 @@ class Row:
 
 
 def official(network: SiT, x: Tensor, labels: Tensor, steps: int, scale: float) -> Tensor:
-    """SiT's sample_ddp.py by Euler with its forward_with_cfg: z [B, 4, S, S], t from 0, noise, to 1; three channels guided.
+    """Run SiT's sample_ddp.py by Euler with its forward_with_cfg: z [B, 4, S, S], t from 0, noise, to 1; 3 channels guided.
 
     Both halves of the batch are carried, and the first is what counts, as there.
     """
@@ -69,7 +69,7 @@ def official(network: SiT, x: Tensor, labels: Tensor, steps: int, scale: float) 
 
 
 def measured(precision: str, sizes: Sizes, more: Sequence[str]) -> tuple[list[Row], float, float]:
-    """Rows of one precision; the peak in TFLOP/s; how far CFG's latents are from the official loop's, of their norm.
+    """Return one precision's rows, the peak in TFLOP/s, and how far CFG's latents are from the official loop's, of their norm.
 
     more: what makes the network another one.
     """
@@ -114,7 +114,7 @@ def measured(precision: str, sizes: Sizes, more: Sequence[str]) -> tuple[list[Ro
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """The result as a page."""
+    """Render the result as a page."""
     head = ["precision", "", "images/s", "TFLOP/s", "of the matrix peak", "seconds / official", "TFLOP / image"]
     rows = []
     for row in result["rows"]:
@@ -128,8 +128,8 @@ def markdown(result: dict[str, Any]) -> str:
         rows.append([row["precision"], row["way"], *numbers])
     peaks = ", ".join(f"{name} {value:.3g}" for name, value in result["peak"].items())
     apart = ", ".join(f"{name} {value:.1e}" for name, value in result["apart"].items())
-    said = f"Matrix peak, measured, TFLOP/s: {peaks}. CFG's latents from the official loop's: {apart} of their norm."
-    return page(result, head, rows, [said, result["remark"]])
+    summary = f"Matrix peak, measured, TFLOP/s: {peaks}. CFG's latents from the official loop's: {apart} of their norm."
+    return page(result, head, rows, [summary, result["remark"]])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

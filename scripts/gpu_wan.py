@@ -39,7 +39,7 @@ TINY = (
 
 
 def stock_of(denoiser: WanDenoiser, sampler: UniPC) -> Any:
-    """diffusers' pipeline around the engine's own network; it is given embeddings and asked for latents."""
+    """Build diffusers' pipeline around the engine's own network; it is given embeddings and asked for latents."""
     parts: dict[str, Any] = dict.fromkeys(("vae", "text_encoder", "tokenizer"))
     pipeline = WanPipeline(transformer=denoiser.network, scheduler=sampler.scheduler(), **parts)
     pipeline.set_progress_bar_config(disable=True)
@@ -47,7 +47,7 @@ def stock_of(denoiser: WanDenoiser, sampler: UniPC) -> Any:
 
 
 def by_stock(pipeline: Any, conditions: Mapping[str, Conditioning], noise: Tensor, steps: int) -> Tensor:
-    """Latents [B, C, F, h, w] of the pipeline's own __call__, from noise of that shape."""
+    """Return latents [B, C, F, h, w] of the pipeline's own __call__, from noise of that shape."""
     frames, height, width = noise.shape[-3:]
     return pipeline(
         prompt_embeds=conditions["cond"].tensors["tokens"],
@@ -63,7 +63,7 @@ def by_stock(pipeline: Any, conditions: Mapping[str, Conditioning], noise: Tenso
 
 
 def measured_of(precision: str, frames: int, sizes: Sizes, more: Sequence[str]) -> tuple[list[Row], float, dict[str, float]]:
-    """What `measured` gives of the model in one precision. more: makes it another network."""
+    """Measure the model in one precision as `measured` does. more: further overrides."""
     typed = [
         "model=wan_1_3b",
         "model.weights=random",

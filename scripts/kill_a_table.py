@@ -41,7 +41,7 @@ class Settings:
 
 
 def start(settings: Settings, place: Path) -> subprocess.Popen[bytes]:
-    """The command of `make table2 NUM=...`, in a process group of its own."""
+    """Start `make table2 NUM=...` in a process group of its own."""
     arguments = [settings.table, "--num", str(settings.num), "--runs", str(place / "runs"), "--out", str(place / "out")]
     command = [
         sys.executable,
@@ -59,14 +59,14 @@ def finish(settings: Settings, place: Path) -> float:
     """Run to the end; seconds. RuntimeError if it does not get there."""
     began = time.monotonic()
     process = start(settings, place)
-    said, _ = process.communicate()
+    output, _ = process.communicate()
     if process.returncode:
-        raise RuntimeError(f"{settings.table} in {place} ended with {process.returncode}:\n{said.decode()}")
+        raise RuntimeError(f"{settings.table} in {place} ended with {process.returncode}:\n{output.decode()}")
     return time.monotonic() - began
 
 
 def disturbed(settings: Settings, place: Path, seconds: float) -> Counter[str]:
-    """The table with `settings.kills` interruptions, brought to its end; how often which was killed.
+    """Run the table to its end with `settings.kills` interruptions; return how often each kind of process was killed.
 
     seconds: how long it takes in one go: kills are spread so that they meet every part of it.
     """
@@ -96,7 +96,7 @@ def disturbed(settings: Settings, place: Path, seconds: float) -> Counter[str]:
 
 
 def timeless(path: Path) -> Any:
-    """A result without what may differ: the date and the seconds."""
+    """Return a result without what may differ: the date and the seconds."""
     content = json.loads(path.read_text())
     content["made"].pop("date")
     for row in content["rows"]:
@@ -105,8 +105,8 @@ def timeless(path: Path) -> Any:
 
 
 def differing(one: Path, other: Path) -> list[str]:
-    """Names of files that differ, or that only one has; temporary ones that were left."""
-    names = sorted({path.name for place in (one, other) for path in place.iterdir()})
+    """Name files that differ or that only one side has, and temporary ones that were left."""
+    names = sorted({path.name for folder in (one, other) for path in folder.iterdir()})
     return [
         name for name in names if not (one / name).exists() or not (other / name).exists() or _differs(one / name, other / name)
     ]
@@ -124,7 +124,7 @@ def json_of_results(path: Path) -> bool:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Both ways; 1 if they do not come to the same."""
+    """Run both ways; 1 if their results differ."""
     kinds = {field.name: type(getattr(Settings(), field.name)) for field in fields(Settings)}
     typed = dict(text.split("=", 1) for text in arguments)
     settings = Settings(**{name: kinds[name](value) for name, value in typed.items()})

@@ -21,7 +21,7 @@ from s2g.store.store import checksum
 
 
 def build(folder: Path, items: int, unit: int) -> None:
-    """A run's folder with the record of every unit but the last hundred, and a thousand lines of journal."""
+    """Write a run's folder with the record of every unit but the last hundred, and a thousand lines of journal."""
     (folder / "units").mkdir(parents=True)
     about = {"key": folder.name, "identity": {"model": {"unit": unit}}, "fixed": {"reuse": True}, "num": items, "config": {}}
     (folder / "run.json").write_text(json.dumps({**about, "check": checksum(about)}))

@@ -13,14 +13,14 @@ from s2g.models.meta_models import MetaModel, meta_model
 
 
 def full_size(name: str) -> MetaModel:
-    """The network that configs/model/NAME.yaml describes."""
+    """Build the network that configs/model/NAME.yaml describes."""
     raw = OmegaConf.to_container(OmegaConf.load(config_dir() / "model" / f"{name}.yaml"), resolve=True)
     assert isinstance(raw, dict)
     return meta_model(read(ModelConfig, {str(key): value for key, value in raw.items()}, "model"))
 
 
 def cost_of_full_size(model: MetaModel) -> PassCost:
-    """FLOPs of one forward pass, by block."""
+    """Count the FLOPs of one forward pass, by block."""
     with torch.no_grad():
         return measure(model.network, model.blocks, model.call)
 

@@ -101,7 +101,7 @@ def composed(typed: Typed) -> dict[str, Any]:
 
 @cache
 def chosen(groups: tuple[str, ...]) -> Any:
-    """Compose a choice of groups: once, since Hydra takes a tenth of a second for each."""
+    """Compose a choice of groups, cached: Hydra takes a tenth of a second for each."""
     return compose("run", overrides=list(groups))
 
 

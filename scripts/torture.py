@@ -55,7 +55,7 @@ class Kills:
 
 
 def child(arguments: Sequence[str]) -> int:
-    """`python run.py` with the momentum method known."""
+    """Run `python run.py` with the momentum method registered."""
     from s2g.cli.run import main
     from s2g.config.registry import GUIDANCE
 
@@ -64,13 +64,13 @@ def child(arguments: Sequence[str]) -> int:
 
 
 def command(settings: Settings, method: str, root: Path, workers: int) -> list[str]:
-    """The run's command line."""
+    """Return the run's command line."""
     knobs = [f"sampler.steps={settings.steps}", f"num={settings.items}", f"executor.workers={workers}", f"runs={root}"]
     return [sys.executable, str(Path(__file__).resolve()), "child", *METHODS[method], *knobs]
 
 
 def start(settings: Settings, method: str, root: Path, workers: int) -> subprocess.Popen[bytes]:
-    """The run's command in a process group of its own."""
+    """Start the run's command in a process group of its own."""
     return subprocess.Popen(
         command(settings, method, root, workers),
         start_new_session=True,
@@ -90,7 +90,7 @@ def finish(settings: Settings, method: str, root: Path, workers: int) -> Store:
 
 
 def at_work(store: Store | None) -> int:
-    """Units that were begun and are neither stored nor failed."""
+    """List units that were begun and are neither stored nor failed."""
     if store is None:
         return 0
     counts = Counter(event["event"] for event in Journal(store.folder).events())
@@ -98,18 +98,18 @@ def at_work(store: Store | None) -> int:
 
 
 def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
-    """Numbers of the processes a command has started and that sample."""
-    found = []
+    """List the process ids of a command's sampling workers."""
+    workers = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             ours = path.read_text().rpartition(")")[2].split()[1] == str(process.pid)
             if ours and b"spawn_main" in (path.parent / "cmdline").read_bytes():
-                found.append(int(path.parent.name))
-    return found
+                workers.append(int(path.parent.name))
+    return workers
 
 
 def torture(settings: Settings, method: str, root: Path) -> tuple[Store, Kills]:
-    """A run with `settings.kills` interruptions, brought to its end."""
+    """Run to the end with `settings.kills` interruptions."""
     chance = random.Random(f"{settings.seed} {method}")
     kills = Kills(Counter(), Counter())
     pace = 0.1  # seconds a unit takes one worker, learnt on the way
@@ -152,36 +152,36 @@ def torture(settings: Settings, method: str, root: Path) -> tuple[Store, Kills]:
 
 
 def store_of(root: Path) -> Store | None:
-    """The store of the run below `root`, once it has begun."""
+    """Return the store of the run below `root`, once it has begun."""
     return next((Store(path.parent) for path in root.glob("*/run.json")), None)
 
 
 def wait_for_work(process: subprocess.Popen[bytes], root: Path, lost: int) -> None:
-    """Until a unit is being made by the process that runs now."""
+    """Wait until the current process is making a unit."""
     while process.poll() is None and at_work(store_of(root)) <= lost:
         time.sleep(0.05)
 
 
 def content(store: Store) -> dict[str, str]:
-    """sha256 of everything that must not depend on what happened: items, scores, and what records say of masks and items."""
-    files = [path for place in ("items", "scores") for path in sorted((store.folder / place).iterdir())]
-    found = {str(path.relative_to(store.folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    """Hash everything that must not depend on interruptions: items, scores, and the records' masks and item hashes."""
+    files = [path for folder in ("items", "scores") for path in sorted((store.folder / folder).iterdir())]
+    hashes = {str(path.relative_to(store.folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     for unit in sorted(store.stored()):
         record = store.record(unit)
-        kept = {name: record[name] for name in ("items", "masks", "evaluations", "flops", "block_runs")}
-        found[f"units/{unit}"] = json.dumps(kept, sort_keys=True)
-    return found
+        lasting = {name: record[name] for name in ("items", "masks", "evaluations", "flops", "block_runs")}
+        hashes[f"units/{unit}"] = json.dumps(lasting, sort_keys=True)
+    return hashes
 
 
 def temporary(store: Store) -> list[str]:
-    """Files that should be gone when nobody works."""
-    known = {"run.json", "env.json", "journal.jsonl", "items", "units", "scores"}
-    strangers = [path.name for path in store.folder.iterdir() if path.name not in known]
+    """List files that should be gone when nothing runs."""
+    expected = {"run.json", "env.json", "journal.jsonl", "items", "units", "scores"}
+    strangers = [path.name for path in store.folder.iterdir() if path.name not in expected]
     return strangers + [path.name for path in store.folder.rglob("*") if path.name.endswith(".tmp") or path.name[0] == "."]
 
 
 def check(method: str, straight: Store, tortured: Store, kills: Kills) -> list[str]:
-    """One row of the table; the last cell says whether all is as it should be."""
+    """Return one row of the table; its last cell says whether everything is right."""
     one, other = content(straight), content(tortured)
     events = list(Journal(tortured.folder).events())
     begun, stored = ([event["unit"] for event in events if event["event"] == name] for name in ("begun", "stored"))
@@ -203,7 +203,7 @@ def check(method: str, straight: Store, tortured: Store, kills: Kills) -> list[s
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Torture both methods; 1 if one does not come out as it went in."""
+    """Torture both methods; 1 if a run was changed by it."""
     kinds = {field.name: type(getattr(Settings(), field.name)) for field in fields(Settings)}
     typed = dict(text.split("=", 1) for text in arguments)
     settings = Settings(**{name: kinds[name](value) for name, value in typed.items()})

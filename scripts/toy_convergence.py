@@ -20,25 +20,25 @@ STEPS = (10, 20, 40, 80, 160)
 
 
 def run_of(*overrides: str) -> Run:
-    """The run that a command line means."""
+    """Return the run of a command line."""
     return resolve(compose_config(*overrides))[0]
 
 
 def ends(model: str, sampler: str, steps: int, count: int = 128) -> np.ndarray:
-    """Where the first `count` points [count, D] end without guidance, and even noise."""
+    """Return where the first `count` points [count, D] end, without guidance and from low-discrepancy noise."""
     method = ("bench=gmm", "guidance=none", "model.noise=even")
     run = run_of(f"model={model}", *method, f"sampler={sampler}", f"sampler.steps={steps}")
     return trajectories(run, count)[:, -1].astype(np.float64)
 
 
 def errors(sampler: str) -> list[float]:
-    """Mean distance from the truth for each number of steps."""
+    """Return mean distance from the truth for each number of steps."""
     truth = ends("exact_1d", "heun", 800)
     return [float(abs(ends("exact_1d", sampler, steps) - truth).mean()) for steps in STEPS]
 
 
 def orders(found: list[float]) -> list[float]:
-    """Order of convergence between one number of steps and its double."""
+    """Return order of convergence between one number of steps and its double."""
     return np.log2(np.array(found[:-1]) / np.array(found[1:])).tolist()
 
 
@@ -47,9 +47,9 @@ def main() -> None:
     torch.set_num_threads(1)
     rows = []
     for sampler in ("euler", "heun"):
-        found = errors(sampler)
-        rows.append([sampler, *(f"{error:.1e}" for error in found)])
-        rows.append(["  order", "", *(f"{order:.2f}" for order in orders(found))])
+        errors_by_steps = errors(sampler)
+        rows.append([sampler, *(f"{error:.1e}" for error in errors_by_steps)])
+        rows.append(["  order", "", *(f"{order:.2f}" for order in orders(errors_by_steps))])
     Console(highlight=False).print(console_table(["steps", *map(str, STEPS)], rows))
 
 

@@ -98,7 +98,7 @@ LABEL_DROPOUT = 0.1
 
 
 def build(name: str) -> nn.Module:
-    """A freshly initialised network; the same numbers each time."""
+    """Build a freshly initialised network; the same numbers each time."""
     torch.manual_seed(0)
     if name in PROBES:
         return PROBES[name]()
@@ -117,7 +117,7 @@ def build(name: str) -> nn.Module:
 
 
 def source_of(settings: Settings) -> Source:
-    """What a model learns from; UserError where its data is not there."""
+    """Return a model's training source; UserError where its data is missing."""
     if settings.model == "cifar_sit":
         return of_cifar(settings.device, settings.data, settings.download)
     if settings.model in ("digits_probe", "digits_sit"):
@@ -131,7 +131,7 @@ def source_of(settings: Settings) -> Source:
 
 
 def noisy(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Images with a little noise: samples are never as clean as scenes."""
+    """Add a little noise to images: samples are never as clean as scenes."""
     noise = (
         torch.randn(images.shape, generator=generator)
         * torch.rand(len(images), *(1,) * (images.ndim - 1), generator=generator)
@@ -141,14 +141,14 @@ def noisy(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def probe_loss(model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Cross entropy of the three heads."""
+    """Compute the cross entropy of the three heads."""
     reading = model(noisy(images, generator))
     truth = attributes_of(labels)
     return sum(nn.functional.nll_loss(reading.logp[name], truth[name]) for name in ATTRIBUTES)
 
 
 def reader_loss(model: Reader, images: Tensor, asked: Tensor, generator: torch.Generator) -> Tensor:
-    """Cross entropy of the layout and of the attributes of the objects that are there; asked: Captioned's columns [B, 3]."""
+    """Compute the cross entropy of the layout and of the present objects' attributes; asked: Captioned's columns [B, 3]."""
     reading = model(noisy(images, generator))
     loss = nn.functional.nll_loss(reading.layout, asked[:, 2] + 1)
     for objects, label in zip(reading.objects, asked.T, strict=False):
@@ -159,42 +159,42 @@ def reader_loss(model: Reader, images: Tensor, asked: Tensor, generator: torch.G
 
 
 def video_reader_loss(model: VideoReader, videos: Tensor, kinds: Tensor, generator: torch.Generator) -> Tensor:
-    """Cross entropy of shape, color and motion."""
+    """Compute the cross entropy of shape, color and motion."""
     reading, truth = model(noisy(videos, generator)), motion.attributes_of(kinds)
     return sum((nn.functional.nll_loss(reading.logp[name], truth[name]) for name in truth), torch.zeros(()))
 
 
 def digits_loss(model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Cross entropy of the ten digits."""
+    """Compute the cross entropy of the ten digits."""
     return nn.functional.nll_loss(model(noisy(images, generator))[0], labels)
 
 
 def velocity_loss(model: SiT, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Flow matching at logit-normal times (arXiv 2403.03206); a tenth of the labels becomes "no class"."""
+    """Compute flow matching at logit-normal times (arXiv 2403.03206); a tenth of the labels becomes "no class"."""
     noise = torch.randn(images.shape, generator=generator).to(images.device)
     t = torch.randn(len(images), generator=generator).sigmoid().to(images.device)
     dropped = (torch.rand(len(images), generator=generator) < LABEL_DROPOUT).to(images.device)
-    at = t[:, None, None, None]
-    prediction = model(at * images + (1 - at) * noise, t, torch.where(dropped, model.num_classes, labels))
+    t_image = t[:, None, None, None]
+    prediction = model(t_image * images + (1 - t_image) * noise, t, torch.where(dropped, model.num_classes, labels))
     return (prediction - (images - noise)).square().mean()
 
 
 def caption_loss(
     model: TinySD3 | TinyWan, images: Tensor, tokens: Tensor, generator: torch.Generator, shift: float = 1.0
 ) -> Tensor:
-    """As `velocity_loss`, of captions of images or videos, in SD3's and Wan's own direction: noise - data at level s."""
+    """Compute `velocity_loss` for captions of images or videos, in SD3's and Wan's own direction: noise - data at level s."""
     noise = torch.randn(images.shape, generator=generator).to(images.device)
     level = torch.randn(len(images), generator=generator).sigmoid().to(images.device)
     dropped = (torch.rand(len(images), generator=generator) < LABEL_DROPOUT).to(images.device)
     level = shift * level / (1 + (shift - 1) * level)  # flow shift, as in sampling
-    at = level.view(-1, *(1,) * (images.ndim - 1))
+    level_image = level.view(-1, *(1,) * (images.ndim - 1))
     nothing = torch.tensor(model.text.vocabulary.tokens(""), device=tokens.device)
     given = torch.where(dropped[:, None], nothing, tokens)
-    return (model((1 - at) * images + at * noise, level, given) - (noise - images)).square().mean()
+    return (model((1 - level_image) * images + level_image * noise, level, given) - (noise - images)).square().mean()
 
 
 def optimisers(model: nn.Module, lr: float, muon: bool) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the blocks (the probe has none), AdamW for everything else."""
+    """Build Muon for the matrices of the blocks (the probe has none), AdamW for everything else."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     matrices = [p for name, p in named if muon and name.startswith(BLOCKS) and p.ndim == 2]
     chosen = {id(p) for p in matrices}
@@ -293,12 +293,12 @@ def train(settings: Settings) -> None:
 
 
 def _shift(recipe: Recipe, step: int) -> dict[str, float]:
-    """What a step's loss is told besides."""
+    """Return the further arguments of a step's loss."""
     return {} if recipe.noisier_at is None or step < recipe.noisier_at else {"shift": 2.0}
 
 
 def report_probe(probe: nn.Module, device: str, count: int = 10_000) -> None:
-    """Accuracy on held-out clean images, per attribute and joint."""
+    """Report the accuracy on held-out clean images, per attribute and joint."""
     images, labels = images_and_labels(HELD_OUT_SEED, 100_000, count, device)
     truth = attributes_of(labels)
     with torch.no_grad():
@@ -314,20 +314,20 @@ def report_probe(probe: nn.Module, device: str, count: int = 10_000) -> None:
 
 
 def report_reader(reader: nn.Module, device: str, count: int = 10_000) -> None:
-    """Share of held-out clean scenes of every class read without an error: of one object, and of two."""
-    images, asked = Objects(device).clean(HELD_OUT_SEED, 100_000, count)
+    """Report the share of held-out clean scenes of every class read without an error: of one object, and of two."""
+    images, captioned = Objects(device).clean(HELD_OUT_SEED, 100_000, count)
     with torch.no_grad():
         readings = [reader(chunk) for chunk in images.split(500)]
-    right = torch.cat([r.layout for r in readings]).argmax(-1) == asked[:, 2] + 1
-    for number, label in enumerate(asked.T[:2]):
+    right = torch.cat([r.layout for r in readings]).argmax(-1) == captioned[:, 2] + 1
+    for number, label in enumerate(captioned.T[:2]):
         for name, truth in attributes_of(label).items():
             right &= (torch.cat([r.objects[number][name] for r in readings]).argmax(-1) == truth) | (label < 0)
-    for words, chosen in (("one object", asked[:, 1] < 0), ("two objects", asked[:, 1] >= 0)):
+    for words, chosen in (("one object", captioned[:, 1] < 0), ("two objects", captioned[:, 1] >= 0)):
         print(f"held out, {words}: {int(right[chosen].sum())} of {int(chosen.sum())} read without an error")
 
 
 def report_video_reader(reader: nn.Module, device: str, count: int = 10_000) -> None:
-    """Share of held-out clean videos of every kind read without an error."""
+    """Report the share of held-out clean videos of every kind read without an error."""
     videos, kinds = Motions(device).clean(HELD_OUT_SEED, 100_000, count)
     with torch.no_grad():
         read = np.concatenate([reader(chunk).kinds() for chunk in videos.split(500)])

@@ -50,28 +50,28 @@ class Settings:
 
 
 def of_model(settings: Settings) -> dict[str, Any]:
-    """The network of the model's YAML with what was typed over it."""
+    """Return the network of the model's YAML, updated with the command line's settings."""
     own: Any = OmegaConf.to_container(OmegaConf.load(config_dir() / "model" / f"{settings.model}.yaml"))
     return {**own["network"], **settings.network}
 
 
 def small(network: dict[str, Any]) -> dict[str, Any]:
-    """A network of a third of the depth and half the width."""
+    """Return a network of a third of the depth and half the width."""
     return {**network, "width": network["width"] // 2, "depth": network["depth"] // 3}
 
 
 def build(network: dict[str, Any]) -> tuple[ToyNetwork, Mixture]:
-    """A freshly initialised network and its data; the same numbers each time."""
-    own = {key: value for key, value in network.items() if key not in (*DATA, SEED)}
+    """Build a freshly initialised network and its data; the same numbers each time."""
+    settings = {key: value for key, value in network.items() if key not in (*DATA, SEED)}
     mixture = Mixture.named(network["place"], float(network["std"]), network["classes"])
     torch.manual_seed(network[SEED])
-    made = ToyNetwork(mixture.dimensions, num_classes=mixture.num_classes, **own)
+    made = ToyNetwork(mixture.dimensions, num_classes=mixture.num_classes, **settings)
     initialise(made)
     return made, mixture
 
 
 def batches(mixture: Mixture, seed: int, size: int, steps: int) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Noisy points, times, labels (a fifth of them "none") and velocities data - noise, a batch a step."""
+    """Yield noisy points, times, labels (a fifth of them "none") and velocities data - noise, one batch per step."""
     for step in range(steps):
         rng = np.random.Generator(philox(Purpose.TRAINING, seed, step=step))
         mode = rng.integers(len(mixture.means), size=size)
@@ -83,7 +83,7 @@ def batches(mixture: Mixture, seed: int, size: int, steps: int) -> Iterator[tupl
 
 
 def train(network: dict[str, Any], settings: Settings) -> tuple[nn.Module, nn.Module, float]:
-    """The EMA at the end and after an eighth of the steps, and the seconds it took."""
+    """Train; return the EMA at the end and after an eighth of the steps, and the seconds it took."""
     began = time.perf_counter()
     model, mixture = build(network)
     ema = copy.deepcopy(model).requires_grad_(False)
@@ -105,7 +105,7 @@ def train(network: dict[str, Any], settings: Settings) -> tuple[nn.Module, nn.Mo
 
 
 def write(path: Path, network: nn.Module) -> None:
-    """Weights in half precision: kilobytes."""
+    """Write weights in half precision: kilobytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({key: value.half().contiguous() for key, value in network.state_dict().items()}, path)
     print("wrote", path, flush=True)

@@ -23,11 +23,11 @@ class Source(Protocol):
     """Images [B, C, H, W] in [-1, 1] and classes [B]."""
 
     def batch(self, step: int, count: int) -> tuple[Tensor, Tensor]:
-        """What step `step` learns from."""
+        """Return the training data of step `step`."""
         ...
 
     def held_out(self) -> tuple[Tensor, Tensor]:
-        """What is never learned from."""
+        """Return what is never trained on."""
         ...
 
 
@@ -60,9 +60,9 @@ class Captions:
 
     def _drawn(self, seed: int, first: int, count: int, places: captions.Places) -> tuple[Tensor, Tensor]:
         indices = np.arange(first, first + count)
-        of = captions.draw_classes(seed, indices)
-        images = torch.from_numpy(captions.render(of, seed, indices, places) * 2 - 1)
-        numbers = torch.tensor([STILLS.tokens(caption) for caption in of.captions()])
+        scenes = captions.draw_classes(seed, indices)
+        images = torch.from_numpy(captions.render(scenes, seed, indices, places) * 2 - 1)
+        numbers = torch.tensor([STILLS.tokens(caption) for caption in scenes.captions()])
         return images.to(self.device), numbers.to(self.device)
 
 
@@ -79,11 +79,11 @@ class Objects:
         return self.clean(HELD_OUT_SEED, 0, 256)
 
     def clean(self, seed: int, first: int, count: int) -> tuple[Tensor, Tensor]:
-        """Scenes first .. first + count - 1."""
+        """Render the items first .. first + count - 1 without noise."""
         indices = np.arange(first, first + count)
-        of = captions.draw_classes(seed, indices, one=0.3, classes=np.arange(NUM_CLASSES))
-        images = torch.from_numpy(captions.render(of, seed, indices) * 2 - 1)
-        asked = torch.from_numpy(np.stack([of.first, of.second, of.relation], axis=1))
+        scenes = captions.draw_classes(seed, indices, one=0.3, classes=np.arange(NUM_CLASSES))
+        images = torch.from_numpy(captions.render(scenes, seed, indices) * 2 - 1)
+        asked = torch.from_numpy(np.stack([scenes.first, scenes.second, scenes.relation], axis=1))
         return images.to(self.device), asked.to(self.device)
 
 
@@ -121,7 +121,7 @@ class Motions:
         return self.clean(HELD_OUT_SEED, 0, 256)
 
     def clean(self, seed: int, first: int, count: int) -> tuple[Tensor, Tensor]:
-        """Videos first .. first + count - 1."""
+        """Render the items first .. first + count - 1 without noise."""
         indices = np.arange(first, first + count)
         kinds = motion.draw_kinds(seed, indices, np.arange(motion.NUM_KINDS))
         videos = torch.from_numpy(motion.render(kinds, seed, indices) * 2 - 1)
@@ -148,18 +148,18 @@ class Pictures:
 
 
 def images_and_labels(seed: int, first: int, count: int, device: str, ranges: Ranges = FULL) -> tuple[Tensor, Tensor]:
-    """Images [B, 3, 32, 32] in [-1, 1] and classes [B] of scenes first .. first + count - 1."""
+    """Render images [B, 3, 32, 32] in [-1, 1] and classes [B] of scenes first .. first + count - 1."""
     drawn = scenes(seed, np.arange(first, first + count), ranges=ranges)
     return torch.from_numpy(render(drawn) * 2 - 1).to(device), torch.from_numpy(drawn.label).to(device)
 
 
 def of_digits(device: str, images: Images) -> Pictures:
-    """scikit-learn's digits, every fifth of a class held out."""
+    """Return scikit-learn's digits, every fifth of a class held out."""
     kept = digits.held_out(images)
     return Pictures(device, images.where(~kept), images.where(kept), digits.WOBBLE)
 
 
 def of_cifar(device: str, data: str, download: bool) -> Pictures:
-    """CIFAR-10's horses and automobiles: its training set, and its test set held out; UserError if it is not there."""
+    """Return CIFAR-10's horses and automobiles, test set held out; UserError if the data is missing."""
     seen, kept = (cifar.pair(data, "data", download, train) for train in (True, False))
     return Pictures(device, seen, kept, cifar.WOBBLE)

@@ -1,7 +1,7 @@
 """Pipelines of images and videos from text, in diffusers' layout: which folders make one, where they are, what they hash to.
 
 `model.weights` is a folder, or a repository of the hub that its cache holds. Either is a whole pipeline, or a transformer
-alone whose other parts are those of `model.base`. Nothing heavy is loaded.
+alone, with the other parts from `model.base`. Nothing heavy is loaded.
 """
 
 from __future__ import annotations
@@ -64,31 +64,31 @@ class Located:
     @cached_property
     def network_config(self) -> dict[str, Any]:
         """What the transformer's own config.json says of it."""
-        known = json.loads((self.folders[NETWORK] / "config.json").read_text())
-        return {name: value for name, value in known.items() if not name.startswith("_")}
+        settings = json.loads((self.folders[NETWORK] / "config.json").read_text())
+        return {name: value for name, value in settings.items() if not name.startswith("_")}
 
     def revision(self, part: str) -> str:
-        """The hub's commit of a part, or the sha256 over the files of its folder."""
+        """Return the hub's commit of a part, or the sha256 over the files of its folder."""
         folder = self.folders[part]
         commit = hub.commit_of(folder) or hub.commit_of(folder.parent)
         return commit or _digest(f"{file.name}:{content_hash(file)}" for file in _files(folder))
 
     def revisions(self) -> dict[str, str]:
-        """The revision of every part there is."""
+        """Return the revision of every part there is."""
         return {part: self.revision(part) for part in sorted(self.folders)}
 
     def sha256(self, parts: Iterable[str] | None = None) -> str:
-        """A hash of the revisions of some parts, or of all."""
+        """Return a hash of the revisions of some parts, or of all."""
         chosen = sorted(self.folders) if parts is None else sorted(set(parts) & set(self.folders))
         return _digest(f"{part}:{self.revision(part)}" for part in chosen)
 
     def text_sha256(self) -> str:
-        """A hash of what turns prompts into numbers."""
+        """Return a hash of what turns prompts into numbers."""
         return self.sha256(self.layout.text)
 
 
 def locate(model: PipelineSource, fetching: bool = False) -> Located:
-    """Where the parts of a model's pipeline are; UserError that names what is missing or belongs to another pipeline.
+    """Find the parts of a model's pipeline; UserError names what is missing or belongs to another pipeline.
 
     fetching: what the hub's cache lacks is downloaded first.
     """
@@ -121,13 +121,13 @@ def locate(model: PipelineSource, fetching: bool = False) -> Located:
             allowed=f"a pipeline of {', '.join(layout.needed)}, and where wanted {', '.join(layout.optional)}"
             if layout.optional
             else f"a pipeline of {', '.join(layout.needed)}",
-            todo=f"hf download {named[1]}" if of_hub else f"fetch the folder anew: {named[0]}=FOLDER, in diffusers' layout",
+            todo=f"hf download {named[1]}" if of_hub else f"fetch the folder again: {named[0]}=FOLDER, in diffusers' layout",
         )
     return Located(layout, there, others)
 
 
 def _place(model: PipelineSource, key: str, typed: str, patterns: tuple[str, ...], fetching: bool) -> Path:
-    """The folder that was typed, or the hub's of that name."""
+    """Return the folder that was typed, or the hub's of that name."""
     folder = Path(typed).expanduser()
     if folder.is_dir():
         return folder
@@ -166,7 +166,7 @@ def _complete(root: Path, model: PipelineSource) -> bool:
 
 
 def _check_kind(file: Path, wanted: str, named: tuple[str, str], model: PipelineSource) -> None:
-    """UserError if a folder does not say that it holds what is wanted."""
+    """Raise UserError if a folder does not say that it holds what is wanted."""
     said = f"{named[0]} = {named[1]}"
     if not file.is_file():
         raise MissingError(
@@ -178,7 +178,7 @@ def _check_kind(file: Path, wanted: str, named: tuple[str, str], model: Pipeline
         about = json.loads(file.read_text())
         found = about.get("_class_name")
     except (ValueError, AttributeError) as error:
-        raise UserError(f"{said}: {file} is not what diffusers writes ({error})", todo="fetch the folder anew") from error
+        raise UserError(f"{said}: {file} is not what diffusers writes ({error})", todo="fetch the folder again") from error
     if found != wanted:
         families = MODELS.names(
             lambda other: other.layout is not None and found in (other.layout.pipeline, other.layout.network)
@@ -194,7 +194,7 @@ def _check_kind(file: Path, wanted: str, named: tuple[str, str], model: Pipeline
 
 
 def _lacking(part: str, folder: Path) -> str:
-    """The first file that a part needs and its folder does not have; "" if it has them."""
+    """Return the first file that a part needs and its folder does not have; "" if it has them."""
     if part.startswith("tokenizer"):
         return "" if (folder / "tokenizer_config.json").is_file() else "tokenizer_config.json"
     if not (folder / "config.json").is_file():
@@ -207,7 +207,7 @@ def _lacking(part: str, folder: Path) -> str:
 
 
 def shards(folder: Path, name: str = "diffusion_pytorch_model") -> list[str]:
-    """Names of the files that hold a network's weights."""
+    """Return names of the files that hold a network's weights."""
     index = folder / f"{name}.safetensors.index.json"
     if not index.is_file():
         return [f"{name}.safetensors"]

@@ -36,7 +36,7 @@ def store_registered_methods() -> None:
 
 def store_knobs(name: str) -> None:
     """Store the configuration `guidance=NAME` with every knob null, so that what a user types can be told from defaults."""
-    own = [knob for f in fields(GUIDANCE.load(name)) for knob in TYPED_AS.get(f.name, (f.name,))]
-    of_base = ("scale", "base_args") if "base" in own else ()
-    knobs = dict.fromkeys((*own, *of_base, *COMMON_KNOBS))
+    knob_names = [knob for f in fields(GUIDANCE.load(name)) for knob in TYPED_AS.get(f.name, (f.name,))]
+    of_base = ("scale", "base_args") if "base" in knob_names else ()
+    knobs = dict.fromkeys((*knob_names, *of_base, *COMMON_KNOBS))
     ConfigStore.instance().store(group="guidance", name=name, node={"name": name, **knobs})

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def config_dir() -> Path:
-    """The checkout's configs/ if there is one beside the package, else the copy inside the installed package."""
+    """Return the checkout's configs/ if it is beside the package, else the copy inside the installed package."""
     beside = CHECKOUT / "configs"
     return beside if (beside / "run.yaml").exists() else PACKAGE / "configs"
 
@@ -176,7 +176,7 @@ class ModelConfig:
         return self.traits.layout
 
     def pipeline(self, fetching: bool = False) -> Located:
-        """Where its pipeline's parts are; UserError if they are not here, or not of this model. fetching: get them first."""
+        """Find its pipeline's parts; UserError if they are missing or of another model. fetching: download them first."""
         return locate(self, fetching)
 
     def as_found(self) -> Self:
@@ -194,7 +194,7 @@ class ModelConfig:
         return self.weights == EARLY
 
     def weights_file(self) -> Path:
-        """Where the weights lie; UserError if nothing is there. Random weights lie nowhere."""
+        """Return the path of the weights; UserError if no file is there, ValueError for random weights."""
         todo = "give a .safetensors or .pt file, or builtin for the built-in models"
         if self.source:
             todo = f"get {self.source}; then {self.key}=FILE. {self.key}=random only shows that the code runs"
@@ -215,7 +215,7 @@ class ModelConfig:
         return path
 
     def weights_sha256(self) -> str:
-        """The hash of the weights' bytes, "none" where there are none, "random:SEED"; UserError if they are not there."""
+        """Return the hash of the weights' bytes, "none" without weights, or "random:SEED"; UserError if the file is missing."""
         if self.weights_seed is not None:
             return f"random:{self.weights_seed}"
         if self.piped:
@@ -223,7 +223,7 @@ class ModelConfig:
         return "none" if self.weights == "none" else content_hash(self.weights_file())
 
     def vae_sha256(self) -> str:
-        """As `weights_sha256`, of what makes images of latents."""
+        """Return the hash of the decoder's files, "none" or "random:SEED", as `weights_sha256` does."""
         if (seed := random_seed(self.decoder)) is not None:
             return f"random:{seed}"
         return "none" if self.decoder == "none" else decoder_sha256(decoder_folder(self.decoder, "model.vae"))
@@ -240,13 +240,13 @@ class WeakConfig(ModelConfig):
 
     @staticmethod
     def of(model: ModelConfig, weights: str, network: Mapping[str, Any]) -> WeakConfig:
-        """The model's weaker partner; UserError if its weights or what is said of its network make no sense."""
+        """Return the model's weaker partner; UserError if its weights or network settings make no sense."""
         only(model.network, network, "guidance.weak_network")
         inherited = {f.name: getattr(model, f.name) for f in fields(model)}
         # Its blocks are never dropped, so their number need not be stated.
-        own = {"name": f"{model.name}_weak", "weights": weights, "network": {**model.network, **network}, "blocks": 0}
-        own |= {"smaller": bool(network), "vae": "none", "source": ""}  # its latents are never decoded
-        weak = WeakConfig(**(inherited | own))
+        overrides = {"name": f"{model.name}_weak", "weights": weights, "network": {**model.network, **network}, "blocks": 0}
+        overrides |= {"smaller": bool(network), "vae": "none", "source": ""}  # its latents are never decoded
+        weak = WeakConfig(**(inherited | overrides))
         if weak.piped:
             weak.pipeline()
         elif weak.weights_seed is None:
@@ -302,7 +302,7 @@ class Settings:
 
 
 def read(cls: type[T], values: Mapping[str, Any], key: str) -> T:
-    """A dataclass from a mapping: types coerced, unknown keys named, missing ones left to their defaults.
+    """Read a dataclass from a mapping: coerce types, name unknown keys, leave missing ones to their defaults.
 
     A class may have `settled`, which is given the values first. A class whose TYPED says so has fields under other names
     than users type: {typed: field}.
@@ -326,5 +326,5 @@ def read(cls: type[T], values: Mapping[str, Any], key: str) -> T:
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and shortest floats: equal values give equal text."""
+    """Return JSON with sorted keys and shortest floats: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -17,8 +17,8 @@ DECODER_FILES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model
 
 def random_seed(typed: str) -> int | None:
     """Return the seed of "random" or "random:SEED"; None for anything else."""
-    found = RANDOM.fullmatch(typed)
-    return None if found is None else int(found[1] or 0)
+    match = RANDOM.fullmatch(typed)
+    return None if match is None else int(match[1] or 0)
 
 
 def decoder_folder(typed: str, key: str) -> Path:
@@ -29,13 +29,13 @@ def decoder_folder(typed: str, key: str) -> Path:
     folder, repository = Path(typed).expanduser(), REPOSITORY.fullmatch(typed) is not None
     cached = None if folder.is_dir() or not repository else hub.snapshot(typed)
     folder = cached or folder
-    lacking = [] if (folder / "config.json").is_file() else ["config.json"]
+    missing = [] if (folder / "config.json").is_file() else ["config.json"]
     if not any((folder / name).is_file() for name in DECODER_FILES):
-        lacking.append(DECODER_FILES[0])
-    if lacking:
+        missing.append(DECODER_FILES[0])
+    if missing:
         where = f"in {folder}" if folder.is_dir() or not repository else "in the cache of the hub"
         raise MissingError(
-            f"{key} = {typed}: no file {lacking[0]} {where}",
+            f"{key} = {typed}: no file {missing[0]} {where}",
             allowed="a folder with config.json and weights in diffusers' layout, a repository of the hub, random, none",
             todo=f"hf download {typed}" if repository else f"give the folder of an AutoencoderKL: {key}=FOLDER",
         )
@@ -45,8 +45,8 @@ def decoder_folder(typed: str, key: str) -> Path:
 def decoder_sha256(folder: Path) -> str:
     """Return a hash of a decoder's config.json and weights."""
     weights = next(folder / name for name in DECODER_FILES if (folder / name).is_file())
-    both = "".join(content_hash(path) for path in (folder / "config.json", weights))
-    return hashlib.sha256(both.encode()).hexdigest()
+    hashes = "".join(content_hash(path) for path in (folder / "config.json", weights))
+    return hashlib.sha256(hashes.encode()).hexdigest()
 
 
 def folder_of(typed: str) -> Path | None:

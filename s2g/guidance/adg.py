@@ -1,4 +1,4 @@
-"""Angle-domain guidance (arXiv 2506.11039): the denoised prediction is turned away from uncond's, not stretched."""
+"""Angle-domain guidance (arXiv 2506.11039): rotate the denoised prediction away from uncond's instead of stretching it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SMALL = 1e-3  # of the sine below which turning is a straight move: the official
 
 
 def adg(cond: Tensor, uncond: Tensor, scale: float, cap: float) -> Tensor:
-    """cos(t') cond + sin(t') / sin(t) p: t the angle between the two, t' = min((scale - 1) t, cap) radians, p cond's part
-    orthogonal to uncond. All of each item's entries are one vector; on denoised predictions.
+    """Return cos(t') cond + sin(t') / sin(t) p: t the angle between the two, t' = min((scale - 1) t, cap) radians, p the part
+    of cond orthogonal to uncond. All of each item's entries are one vector; on denoised predictions.
 
     The official code adds 1e-3 to scale - 1 and cuts pi off at 3.14; this does not.
     """
@@ -32,8 +32,8 @@ def adg(cond: Tensor, uncond: Tensor, scale: float, cap: float) -> Tensor:
     length = norm(uncond)
     along = (inner(cond, uncond) / length).where(length > 0, 0.0)
     angle = torch.atan2(norm(across), along)  # exact where arccos of a rounded cosine is not
-    whole = norm(cond)
-    sine = (norm(across) / whole).where(whole > 0, 0.0)
+    cond_norm = norm(cond)
+    sine = (norm(across) / cond_norm).where(cond_norm > 0, 0.0)
     turn = (more * angle).clamp(max=cap)
     sideways = (turn.sin() / sine.clamp(min=SMALL)).where(sine > SMALL, more)
     return (turn.cos() * cond.double() + sideways * across).to(cond.dtype)

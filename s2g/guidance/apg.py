@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def projected(difference: Tensor, cond: Tensor, eta: float, cap: float) -> Tensor:
-    """The update of Algorithm 1: difference [B, ...] shortened to L2 norm `cap` (0: no cap), eta of its part along cond."""
+    """Apply Algorithm 1: shorten difference [B, ...] to L2 norm `cap` (0: no cap), keep eta of its part along cond."""
     update = difference.double()
     if cap:
         length = norm(update)

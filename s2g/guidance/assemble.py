@@ -30,7 +30,7 @@ class Fit:
 
 
 def assemble(name: str, typed: Mapping[str, Any], fit: Fit) -> Guidance:
-    """The method `name` with its knobs resolved; UserError names what is out of range, unknown or contradictory."""
+    """Build the method `name` with its knobs resolved; UserError names what is out of range, unknown or contradictory."""
     given = {key: value for key, value in typed.items() if value is not None and key not in ("name", "channels")}
     channels = typed.get("channels")
     method = _method(name, given, fit)
@@ -48,22 +48,22 @@ def assemble(name: str, typed: Mapping[str, Any], fit: Fit) -> Guidance:
 def _method(name: str, given: Mapping[str, Any], fit: Fit, key: str = "guidance") -> Guidance:
     cls = GUIDANCE.load(name)
     kinds = get_type_hints(cls)
-    own = {f.name for f in fields(cls)}
+    knob_names = {f.name for f in fields(cls)}
     preset = dict(fit.presets.get(name, {}))
     for pair in EITHER_OR:
-        if pair[0] in own and pair[1] in own and all(knob in given for knob in pair):
+        if pair[0] in knob_names and pair[1] in knob_names and all(knob in given for knob in pair):
             raise UserError(
                 f"{key}.{pair[0]} = {given[pair[0]]} and {key}.{pair[1]} = {given[pair[1]]}: both were given",
                 todo="keep one of them",
             )
         if any(knob in given for knob in pair):
             preset = {knob: value for knob, value in preset.items() if knob not in pair}
-    if "form" in own and given.get("form") not in (None, preset.get("form", cls.form)):  # the preset is of another form
+    if "form" in knob_names and given.get("form") not in (None, preset.get("form", cls.form)):  # the preset is of another form
         preset = {knob: value for knob, value in preset.items() if knob not in OF_A_FORM}
     knobs = {**preset, **given}
     values: dict[str, Any] = {}
 
-    if "base" in own:
+    if "base" in knob_names:
         base = coerce(str, knobs.pop("base", "cfg"), "guidance.base")
         scale = {"scale": knobs.pop("scale")} if "scale" in knobs else {}
         if base not in bases():
@@ -85,7 +85,7 @@ def _method(name: str, given: Mapping[str, Any], fit: Fit, key: str = "guidance"
                 )
             scale = {}
         values["base"] = _method(base, {**arguments, **scale}, fit, "guidance.base_args")
-    if "drop" in own:
+    if "drop" in knob_names:
         protect = coerce(tuple[int, ...], knobs.pop("protect", (0,)), "guidance.protect")
         values["protect"] = indices(protect, fit.num_blocks, "guidance.protect")
         blocks = coerce(int | None, knobs.pop("drop_blocks", None), "guidance.drop_blocks")
@@ -93,25 +93,25 @@ def _method(name: str, given: Mapping[str, Any], fit: Fit, key: str = "guidance"
         values["drop"] = drop_count(blocks, ratio, fit.num_blocks)
         typed = f"drop_ratio = {ratio} ({values['drop']} blocks)" if blocks is None else f"drop_blocks = {blocks}"
         check_drop(values["drop"], values["protect"], fit.num_blocks, f"guidance.{typed}")
-    if "layers" in own:
+    if "layers" in knob_names:
         layers = coerce(tuple[int, ...], knobs.pop("layers", (fit.num_blocks // 2,)), "guidance.layers")
         values["layers"] = indices(layers, fit.num_blocks, "guidance.layers")
     window = read_window(knobs.pop("window")) if "window" in knobs else None
-    if window is not None and "window" in own:
+    if window is not None and "window" in knob_names:
         values["window"] = window
-    only((own - {"base", "drop", "layers"}) | {"window"}, knobs, key)
+    only((knob_names - {"base", "drop", "layers"}) | {"window"}, knobs, key)
     values.update({knob: coerce(kinds[knob], value, f"{key}.{knob}") for knob, value in knobs.items()})
     method = cls(**values)
-    return Windowed(method, window) if window is not None and "window" not in own else method
+    return Windowed(method, window) if window is not None and "window" not in knob_names else method
 
 
 def bases() -> list[str]:
-    """Names of methods that stand on their own."""
+    """List the methods that stand on their own."""
     return [name for name in GUIDANCE if "base" not in {f.name for f in fields(GUIDANCE.load(name))}]
 
 
 def read_window(value: Any) -> Window:
-    """A window from [start, stop] or {start, stop, by}."""
+    """Read a window from [start, stop] or {start, stop, by}."""
     if isinstance(value, Mapping):
         only({"start", "stop", "by"}, value, "guidance.window")
         start, stop = (coerce(float, value.get(k, d), f"guidance.window.{k}") for k, d in (("start", 0.0), ("stop", 1.0)))

@@ -17,7 +17,7 @@ WEAK = Branch("cond", WeakModel())
 
 
 def autoguidance(cond: Tensor, weak: Tensor, scale: float) -> Tensor:
-    """Eq. 3 of the source: D_weak + scale (D_cond - D_weak), both conditional; any space will do."""
+    """Apply Eq. 3 of the source: D_weak + scale (D_cond - D_weak), both conditional; any space will do."""
     return weak + scale * (cond - weak)
 
 

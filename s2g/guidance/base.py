@@ -37,7 +37,7 @@ class MaskSampler:
     drawn: dict[int, tuple[int, ...]] = field(default_factory=dict)  # what was asked for, to be stored with the samples
 
     def mask(self, i: int, drop: int, protect: Sequence[int]) -> tuple[int, ...]:
-        """Indices of the `drop` blocks of mask i: without replacement from the unprotected ones, ascending."""
+        """Return indices of the `drop` blocks of mask i: without replacement from the unprotected ones, ascending."""
         eligible = [block for block in range(self.num_blocks) if block not in protect]
         if not 1 <= drop <= len(eligible):
             raise ValueError(f"{drop} blocks to drop, {len(eligible)} of {self.num_blocks} are not protected")
@@ -94,7 +94,7 @@ class Guidance(Protocol):
         ...
 
     def start(self) -> State:
-        """A fresh memory, one per unit."""
+        """Return a fresh memory, one per unit."""
         ...
 
     def acts(self, step: Step) -> bool:
@@ -102,11 +102,11 @@ class Guidance(Protocol):
         ...
 
     def branches(self, step: Step) -> Sequence[Branch]:
-        """The evaluations this step needs; none at all means no movement."""
+        """Return the evaluations this step needs; none at all means no movement."""
         ...
 
     def combine(self, preds: Mapping[Branch, Tensor], step: Step, state: State) -> Tensor:
-        """The guided prediction [B, ...] from the branches' predictions, in `space`, fp32."""
+        """Return the guided prediction [B, ...] from the branches' predictions, in `space`, fp32."""
         ...
 
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def cfg(cond: Tensor, uncond: Tensor, scale: float) -> Tensor:
-    """Paper Eq. 1: D_uncond + lambda (D_cond - D_uncond); the weights sum to 1, so any space will do."""
+    """Apply paper Eq. 1: D_uncond + lambda (D_cond - D_uncond); the weights sum to 1, so any space will do."""
     return uncond + scale * (cond - uncond)
 
 
 def rescaled(guided: Tensor, cond: Tensor, rescale: float) -> Tensor:
-    """arXiv 2305.08891 Eq. 15-16: guided brought to cond's standard deviation per item, mixed in with weight `rescale`.
+    """Apply arXiv 2305.08891 Eq. 15-16: match cond's standard deviation per item, mixed in with weight `rescale`.
 
     It depends on the space: this is the network's raw output, as in diffusers.
     """

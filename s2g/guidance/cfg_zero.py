@@ -20,18 +20,18 @@ EPSILON = 1e-8  # official
 
 
 def optimised_scale(cond: Tensor, uncond: Tensor) -> Tensor:
-    """s* of Algorithm 1, <cond, uncond> / |uncond|^2 of each item, float64 [B, 1, ...]: where s* uncond is nearest to cond."""
+    """Return s* = <cond, uncond> / |uncond|^2 per item (Algorithm 1), float64 [B, 1, ...]: s* uncond is nearest to cond."""
     return inner(cond, uncond) / (inner(uncond, uncond) + EPSILON)
 
 
 def cfg_zero(cond: Tensor, uncond: Tensor, scale: float) -> Tensor:
-    """s* v_uncond + scale (v_cond - s* v_uncond), on velocities; unchanged when v_uncond is stretched."""
+    """Return s* v_uncond + scale (v_cond - s* v_uncond), on velocities; scaling v_uncond does not change it."""
     return cfg(cond, (optimised_scale(cond, uncond) * uncond).to(cond.dtype), scale)
 
 
 @dataclass(frozen=True)
 class CFGZero(BaseMethod):
-    """Two evaluations a step, none in the first `zero_init`: they are no movement, for whatever stands around it too."""
+    """Two evaluations a step, none in the first `zero_init`: x stands still there, also for a method around it."""
 
     scale: float = 7.5  # as CFG's; the official SD3 script uses 3.5
     zero_init: int = (

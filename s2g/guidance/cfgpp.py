@@ -18,7 +18,7 @@ MOST = 12.5  # the CFG scale that lam = 1 stands for (the README of the official
 
 
 def effective_weight(lam: float, level: float, next_level: float, renoise: str) -> float:
-    """The CFG weight whose Euler step from `level` s to `next_level` s' is CFG++'s step.
+    """Return the CFG weight whose Euler step from `level` s to `next_level` s' is CFG++'s step.
 
     noise: x' = (1-s') x0_lam + s' n_uncond, the paper's Algorithm 2 (DDIM) in flow coordinates: lam s (1-s') / (s-s').
     velocity: x' = x0_lam + s' v_uncond, as ports to flow models write it: lam s / (s-s').

@@ -1,7 +1,7 @@
 """Effective guidance scale: how far a method goes along the direction of CFG, whatever it calls its knobs.
 
-A method whose gain is only a stronger scale is told from one that goes somewhere else by this number
-(the criticism of arXiv 2602.22570).
+It tells a method that only amounts to a stronger scale from one that moves in another direction (the criticism of
+arXiv 2602.22570).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def effective_scale(guided: Tensor, cond: Tensor, uncond: Tensor) -> Tensor:
-    """<guided - uncond, cond - uncond> / |cond - uncond|^2 of each item, float64 [B]; nan where cond equals uncond.
+    """Return <guided - uncond, cond - uncond> / |cond - uncond|^2 per item, float64 [B]; nan where cond equals uncond.
 
     CFG's is its scale. The same in raw, velocity and denoised space, since one is an affine map of the other.
     """
@@ -33,10 +33,10 @@ class EffectiveScale:
     counts: list[int] = field(default_factory=list)  # items; 0 where there was no uncond branch
 
     def add(self, scales: Tensor | None) -> None:
-        """One evaluation's effective scales [B]; None where there was no uncond branch, or no movement at all."""
-        known = [] if scales is None else [value for value in scales.tolist() if value == value]
-        self.sums.append(sum(known))
-        self.counts.append(len(known))
+        """Add one evaluation's effective scales [B]; None where there was no uncond branch, or no movement at all."""
+        finite = [] if scales is None else [value for value in scales.tolist() if value == value]
+        self.sums.append(sum(finite))
+        self.counts.append(len(finite))
 
     def merge(self, other: EffectiveScale) -> None:
         """Take in other items of the same unit; an adaptive solver may have evaluated them more or less often."""
@@ -44,7 +44,7 @@ class EffectiveScale:
         self.counts = [a + b for a, b in zip_longest(self.counts, other.counts, fillvalue=0)]
 
     def facts(self) -> dict[str, object]:
-        """For the unit's record: the mean over items and evaluations, how many evaluations, how many are left out, each."""
+        """Return the unit's record: overall mean, number of evaluations, how many are left out, mean of each."""
         by = [round(total / count, 6) if count else None for total, count in zip(self.sums, self.counts, strict=True)]
         mean = round(sum(self.sums) / sum(self.counts), 6) if any(self.counts) else None
         return {"mean": mean, "evaluations": len(by), "left_out": by.count(None), "by_evaluation": by}

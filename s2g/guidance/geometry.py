@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:
-    """<a, b> of each item: [B, ...] to float64 [B, 1, ...], ready to be multiplied back."""
+    """Return <a, b> of each item: [B, ...] to float64 [B, 1, ...], ready to be multiplied back."""
     return (a.double() * b.double()).sum(dim=tuple(range(1, a.ndim)), keepdim=True)
 
 
 def norm(a: Tensor) -> Tensor:
-    """|a| of each item, float64 [B, 1, ...]."""
+    """Return |a| of each item, float64 [B, 1, ...]."""
     return inner(a, a).sqrt()
 
 
 def part_along(a: Tensor, axis: Tensor) -> Tensor:
-    """The part of each `a` along `axis` [B, ...], float64; none along an axis of length 0."""
+    """Return the part of each `a` along `axis` [B, ...], float64; none along an axis of length 0."""
     length = inner(axis, axis)
     return (inner(a, axis) / length).where(length > 0, 0.0) * axis.double()
 
 
 def spread(a: Tensor) -> Tensor:
-    """Standard deviation of each item's entries, unbiased, float64 [B, 1, ...]."""
+    """Return standard deviation of each item's entries, unbiased, float64 [B, 1, ...]."""
     return a.double().std(dim=tuple(range(1, a.ndim)), keepdim=True)

@@ -9,12 +9,12 @@ from s2g.errors import UserError
 
 
 def count_from_ratio(ratio: float, num_blocks: int) -> int:
-    """k = max(1, floor(r N + 1/2)) with N all blocks: 10 % of 12, 24, 28, 38, 57 blocks is 1, 2, 3, 4, 6 (ours)."""
+    """Return k = max(1, floor(r N + 1/2)) with N all blocks: 10 % of 12, 24, 28, 38, 57 blocks is 1, 2, 3, 4, 6 (ours)."""
     return max(1, math.floor(ratio * num_blocks + 0.5))
 
 
 def drop_count(drop_blocks: int | None, drop_ratio: float | None, num_blocks: int) -> int:
-    """The number of dropped blocks from whichever of the two knobs is given."""
+    """Return the number of dropped blocks from whichever of the two knobs is given."""
     if drop_blocks is not None and drop_ratio is not None:
         raise UserError(
             f"guidance.drop_blocks = {drop_blocks} and guidance.drop_ratio = {drop_ratio}: both were given",
@@ -28,7 +28,7 @@ def drop_count(drop_blocks: int | None, drop_ratio: float | None, num_blocks: in
 
 
 def indices(blocks: Sequence[int], num_blocks: int, key: str) -> tuple[int, ...]:
-    """Indices of blocks with negative ones counted from the end, ascending; UserError for a block that is not there."""
+    """Return ascending block indices, negative ones counted from the end; UserError for a block that does not exist."""
     outside = [index for index in blocks if not -num_blocks <= index < num_blocks]
     if outside:
         raise UserError(
@@ -38,7 +38,7 @@ def indices(blocks: Sequence[int], num_blocks: int, key: str) -> tuple[int, ...]
 
 
 def check_drop(drop: int, protect: Sequence[int], num_blocks: int, typed: str) -> None:
-    """UserError, beginning with what was typed, unless 1 <= drop <= eligible blocks."""
+    """Raise UserError, beginning with what was typed, unless 1 <= drop <= eligible blocks."""
     eligible = num_blocks - len(protect)
     if not 1 <= drop <= eligible:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Perturbed-attention guidance (arXiv 2403.17377): away from the network whose image tokens see only themselves."""
+"""Perturbed-attention guidance (arXiv 2403.17377): away from the network with image tokens that see only themselves."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def away_from(guided: Tensor, cond: Tensor, perturbed: Tensor, scale: float) -> Tensor:
-    """guided + scale (D_cond - D_edited): S2's Eq. 4 with a chosen edit in the place of a drawn one; any space will do."""
+    """Return guided + scale (D_cond - D_edited): S2's Eq. 4 with a chosen edit instead of a random one; any space will do."""
     return guided + scale * (cond - perturbed)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pruned(Wrapper):
-    """A base method whose every plain evaluation is made without the chosen blocks."""
+    """A base method with the chosen blocks left out of every plain evaluation."""
 
     base: Guidance = field(default_factory=CFG)
     layers: tuple[int, ...] = (0,)  # blocks left out; a model without a preset has its middle block

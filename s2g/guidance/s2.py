@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def s2(guided: Tensor, cond: Tensor, sub: Tensor, omega: float) -> Tensor:
-    """Paper Eq. 4 and Algorithm 1: guided - omega (D_sub - D_cond), with `guided` the base method's result.
+    """Apply paper Eq. 4 and Algorithm 1: guided - omega (D_sub - D_cond), with `guided` the base method's result.
 
     Naive S2 (Eq. 3) is the same with the mean of N sub-network predictions for `sub`.
     """
@@ -25,7 +25,7 @@ def s2(guided: Tensor, cond: Tensor, sub: Tensor, omega: float) -> Tensor:
 
 
 def s2_eq20(guided: Tensor, sub: Tensor, omega: float) -> Tensor:
-    """The appendix's literal Eq. 20: guided - omega D_sub.
+    """Apply the appendix's literal Eq. 20: guided - omega D_sub.
 
     Inconsistent with Eq. 3, Eq. 4 and Algorithm 1: its weights sum to 1 - omega, so the result depends on the space
     it is taken in, and where all predictions agree it still shrinks them. Kept to show just that.
@@ -77,9 +77,9 @@ class S2(Wrapper):
         return s2(guided, preds[COND], sub, self.omega) if self.form == "eq4" else s2_eq20(guided, sub, self.omega)
 
     def subs(self, step: Step) -> tuple[Branch, ...]:
-        """The edited branches of this step: one."""
+        """Return the edited branches of this step: one."""
         return (self.sub(step, 0),)
 
     def sub(self, step: Step, i: int) -> Branch:
-        """The conditional branch under mask i of this step."""
+        """Return the conditional branch under mask i of this step."""
         return Branch("cond", DropBlocks(step.draws.mask(i, self.drop, self.protect)))

@@ -53,11 +53,11 @@ class Window:
         return self.first(step.count) <= step.index < self.end(step.count)
 
     def first(self, count: int) -> int:
-        """The first active of `count` steps."""
+        """Return the first active of `count` steps."""
         return math.floor(Fraction(str(self.start)) * count)
 
     def end(self, count: int) -> int:
-        """One past the last active of `count` steps."""
+        """Return one past the last active of `count` steps."""
         return math.floor(Fraction(str(self.stop)) * count)
 
 

@@ -20,7 +20,7 @@ class Conditioning:
 
     @staticmethod
     def cat(parts: Sequence[Conditioning]) -> Conditioning:
-        """Several conditions as one batch, in the given order."""
+        """Join several conditions into one batch, in the given order."""
         if len(parts) == 1:
             return parts[0]
         return Conditioning({name: torch.cat([part.tensors[name] for part in parts]) for name in parts[0].tensors})
@@ -37,7 +37,7 @@ class Output:
 class Denoiser(Protocol):
     """A network behind its adapter."""
 
-    # All are asked and none is set: as properties, so that an adapter may have a more special network, or fixed values.
+    # Properties, since they are only read: an adapter may have a more specific type of network, or fixed values.
     @property
     def network(self) -> nn.Module: ...
 
@@ -70,13 +70,13 @@ class Denoiser(Protocol):
         ...
 
     def encode(self, prompts: Sequence[Any]) -> Mapping[str, Conditioning]:
-        """Conditionings "cond" and "uncond" of B prompts (labels, for class-conditional models)."""
+        """Return the conditionings "cond" and "uncond" of B prompts (labels, for class-conditional models)."""
         ...
 
     def forward(self, x: Tensor, level: float, conditioning: Conditioning, timestep: Tensor | None = None) -> Output:
-        """Raw prediction at x [B, *latent_shape] and noise level; `timestep` is the scheduler's own, where one drives."""
+        """Predict at x [B, *latent_shape] and noise level; `timestep` is the scheduler's own, where one drives."""
         ...
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Items from latents [B, *latent_shape]: uint8 pixels [B, 3, H, W], or float32 points [B, D]."""
+        """Decode latents [B, *latent_shape] to uint8 pixels [B, 3, H, W], or float32 points [B, D]."""
         ...

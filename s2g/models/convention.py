@@ -20,19 +20,19 @@ class Convention(Protocol):
     """Conversions between spaces at x [B, ...] and noise level `level`; pure, any dtype."""
 
     def coefficients(self, level: float) -> tuple[float, float]:
-        """(alpha, sigma) of x = alpha data + sigma noise."""
+        """Return (alpha, sigma) of x = alpha data + sigma noise."""
         ...
 
     def to(self, space: Space, raw: Tensor, x: Tensor, level: float) -> Tensor:
-        """Raw output to `space`; ZeroDivisionError where x holds no data to estimate."""
+        """Convert raw output to `space`; ZeroDivisionError where x holds no data to estimate."""
         ...
 
     def back(self, space: Space, value: Tensor, x: Tensor, level: float) -> Tensor:
-        """`space` to raw output; ZeroDivisionError for DENOISED at level 0, where it says nothing of the velocity."""
+        """Convert `space` to raw output; ZeroDivisionError for DENOISED at level 0, where the velocity is undetermined."""
         ...
 
     def noise(self, raw: Tensor, x: Tensor, level: float) -> Tensor:
-        """Raw output to the estimate of the noise in x."""
+        """Convert raw output to the estimate of the noise in x."""
         ...
 
 

@@ -21,7 +21,7 @@ class DiTDenoiser(SiTDenoiser):
     convention: Convention = VP()
 
     def forward(self, x: Tensor, level: float, conditioning: Conditioning, timestep: Tensor | None = None) -> Output:
-        """Noise [B, C, S, S], and the variance channels v [B, C, S, S] where the weights have them (arXiv 2102.09672)."""
+        """Predict noise [B, C, S, S] and, where the weights have them, variance channels v [B, C, S, S] (arXiv 2102.09672)."""
         if timestep is None:
             raise UserError(
                 "model.sampler.grid: a DiT is told a timestep, 0 to 999, and the grid of a flow has none", allowed="linear"

@@ -22,7 +22,7 @@ from s2g.models.shared.pipeline_text import truncation
 from s2g.models.shared.prompt_cache import Embedded
 
 CLIP_TOKENS, T5_TOKENS = 77, FLUX.text_tokens  # the stock pipeline's, with its default max_sequence_length
-PACK = 2  # latents along a token's side
+PATCH = 2  # latents along a token's side
 DISTILLED = 3.5  # given to a guidance-distilled network (the stock pipeline's default); a de-distilled one has no such input
 
 
@@ -35,7 +35,7 @@ class FluxDenoiser(PipelineDenoiser):
     @classmethod
     def latent_size(cls, config: ModelConfig) -> int:
         """Return the tokens along the image's side."""
-        return config.resolution // (cls.family.stride * PACK)
+        return config.resolution // (cls.family.stride * PATCH)
 
     @classmethod
     def shapes(cls, network: Mapping[str, Any], size: int) -> tuple[Shape, Shape]:
@@ -43,10 +43,10 @@ class FluxDenoiser(PipelineDenoiser):
 
     @classmethod
     def latent_channels(cls, network: Mapping[str, Any]) -> int:
-        return int(network["in_channels"]) // PACK**2
+        return int(network["in_channels"]) // PATCH**2
 
     def forward(self, x: Tensor, level: float, conditioning: Conditioning, timestep: Tensor | None = None) -> Output:
-        """Velocity [B, N, 64]; the network is given the level, as a timestep of the network's dtype over 1000."""
+        """Predict the velocity [B, N, 64]; the network is given the level, as a timestep of the network's dtype over 1000."""
         network: Any = self.offload.use(self.network)
         dtype = next(self.network.parameters()).dtype
         t = torch.tensor(1000 * level, dtype=torch.float32, device=x.device) if timestep is None else timestep
@@ -89,5 +89,5 @@ def token_positions(height: int, width: int) -> Tensor:
 
 def unpacked(tokens: Tensor, height: int, width: int) -> Tensor:
     """Return latents [B, C, 2 h, 2 w] of tokens [B, h w, 4 C]: a token holds, by channel, the four latents of its square."""
-    grid = tokens.unflatten(1, (height, width)).unflatten(-1, (-1, PACK, PACK))
+    grid = tokens.unflatten(1, (height, width)).unflatten(-1, (-1, PATCH, PATCH))
     return torch.einsum("bhwcpq->bchpwq", grid).flatten(4, 5).flatten(2, 3)

@@ -49,7 +49,7 @@ class SD3Denoiser(PipelineDenoiser):
         return {"pos_embed.pos_embed": layer.pos_embed.to(dtype)}  # type: ignore[union-attr]
 
     def forward(self, x: Tensor, level: float, conditioning: Conditioning, timestep: Tensor | None = None) -> Output:
-        """Velocity [B, C, S, S]; the network is given the scheduler's timestep, or 1000 times the level, in float32."""
+        """Predict the velocity [B, C, S, S]; the network is given the scheduler's timestep, or 1000 level, in float32."""
         network: Any = self.offload.use(self.network)
         t = torch.tensor(1000 * level, dtype=torch.float32, device=x.device) if timestep is None else timestep
         out = network(

@@ -1,7 +1,7 @@
 """SiT, the scalable interpolant transformer (arXiv 2401.08740): the network, in the layout of the official checkpoints.
 
 Module and parameter names are those of willisma/SiT, so that its files load with strict=True. The network speaks the
-official language (time t from 0, noise, to 1, data; output data - noise); the adapter flips both at its door.
+official language (time t from 0, noise, to 1, data; output data - noise); the adapter flips both.
 Shapes: B batch, C channels, H W pixels or latents, N tokens, D width.
 """
 
@@ -28,7 +28,7 @@ from s2g.models.shared.weights import check_state, read_weights
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """Adaptive layer norm: x [B, N, D] shifted and scaled by vectors [B, D]."""
+    """Apply adaptive layer norm: x [B, N, D] shifted and scaled by vectors [B, D]."""
     return x * (1 + scale.unsqueeze(1)) + shift.unsqueeze(1)
 
 
@@ -121,14 +121,14 @@ class SiT(nn.Module):
         return self.unpatchify(self.final_layer(x, c))
 
     def unpatchify(self, tokens: Tensor) -> Tensor:
-        """Tokens [B, N, patch * patch * C] to images [B, C, S, S]."""
+        """Reorder tokens [B, N, patch * patch * C] to images [B, C, S, S]."""
         side, p = math.isqrt(tokens.shape[1]), self.patch
         grid = tokens.reshape(tokens.shape[0], side, side, p, p, self.out_channels)
         return torch.einsum("bhwpqc->bchpwq", grid).reshape(tokens.shape[0], self.out_channels, side * p, side * p)
 
 
 def position_table(width: int, side: int) -> Tensor:
-    """Fixed sine-cosine positions [side * side, width]: first half of the channels for columns, second for rows."""
+    """Return fixed sine-cosine positions [side * side, width]: first half of the channels for columns, second for rows."""
     rates = 10000 ** (-torch.arange(width // 4, dtype=torch.float64) / (width / 4))
     angles = torch.arange(side, dtype=torch.float64)[:, None] * rates
     line = torch.cat([angles.sin(), angles.cos()], dim=1)  # [side, width / 2]
@@ -137,7 +137,7 @@ def position_table(width: int, side: int) -> Tensor:
 
 
 def initialise(model: SiT) -> None:
-    """The official initialisation: Xavier for matrices, zero for every gate and the head."""
+    """Initialise as the official code: Xavier for matrices, zero for every gate and the head."""
     for name, parameter in model.named_parameters():
         if name == "pos_embed":
             continue
@@ -150,7 +150,7 @@ def initialise(model: SiT) -> None:
 
 
 def made(network: Mapping[str, Any]) -> SiT:
-    """The network without numbers, on the meta device; UserError for sizes that make none."""
+    """Build the network without numbers, on the meta device; UserError for sizes that make none."""
     try:
         with torch.device("meta"):
             return SiT(**network)
@@ -159,7 +159,7 @@ def made(network: Mapping[str, Any]) -> SiT:
 
 
 def fitting(network: Mapping[str, Any], state: Mapping[str, Tensor]) -> SiT:
-    """As `made`, with sigma channels if the head in `state` has rows for them, whatever `network` says.
+    """Build the network with sigma channels if the head in `state` has rows for them, whatever `network` says.
 
     Published SiT weights have them, although SiT does not use them, and its training script can be told to leave them out.
     """
@@ -185,7 +185,7 @@ class SiTDenoiser:
 
     @classmethod
     def load(cls, config: ModelConfig, device: torch.device, dtype: torch.dtype) -> Self:
-        """The network of `config` with its weights on `device`; UserError for a file that does not fit."""
+        """Load the network of `config` with its weights on `device`; UserError for a file that does not fit."""
         if config.weights_seed is not None:
             network = made(config.network)
             positions = position_table(network.pos_embed.shape[2], config.network["size"] // network.patch)[None]
@@ -200,7 +200,7 @@ class SiTDenoiser:
 
     @classmethod
     def meta_model(cls, config: ModelConfig) -> Self:
-        """The same network without numbers, on the meta device: for counting FLOPs."""
+        """Build the same network without numbers, on the meta device: for counting FLOPs."""
         return cls(made(config.network).eval(), config.network["size"], config.network["channels"], config.passes)
 
     @property
@@ -227,5 +227,5 @@ class SiTDenoiser:
 
 
 def pixels_of(images: Tensor) -> Tensor:
-    """uint8 from values in [-1, 1]: cut, never rounded up, as the official sample_ddp.py and ADM's evaluation have it."""
+    """Return uint8 from values in [-1, 1]: truncated, as the official sample_ddp.py and ADM's evaluation do."""
     return (127.5 * images.float() + 128).clamp(0, 255).to(torch.uint8)

@@ -1,7 +1,7 @@
 """Small residual networks on points of one or two dimensions, and the exact denoiser of any mixture in closed form.
 
 Shapes: B batch, D dimensions of a point, W width, K modes. Time runs from 0 (noise) to 1 (data) inside the network, as in SiT;
-the adapter flips time and sign at its door.
+the adapter flips time and sign.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from s2g.worlds.mixtures.weights_index import DATA, SEED
 
 
 def mixture_of(config: ModelConfig) -> Mixture:
-    """The data a toy model is of; UserError for one that does not say."""
-    lacking = [name for name in DATA if name not in config.network]
-    if lacking:
-        raise UserError(f"model.network.{lacking[0]}: missing", todo="name place, std and classes of the mixture")
+    """Return the data of a toy model; UserError if its network settings do not name one."""
+    missing = [name for name in DATA if name not in config.network]
+    if missing:
+        raise UserError(f"model.network.{missing[0]}: missing", todo="name place, std and classes of the mixture")
     place, std, classes = (config.network[name] for name in DATA)
     return Mixture.named(place, float(std), classes)
 
@@ -69,7 +69,7 @@ class ToyNetwork(nn.Module):
 
 
 def initialise(network: ToyNetwork) -> None:
-    """torch's own initialisation, but every block begins as the identity, and labels small."""
+    """Initialise as torch does, but with every block the identity and small label embeddings."""
     for name, parameter in network.named_parameters():
         if ".mlp.2." in name:
             nn.init.zeros_(parameter)
@@ -89,7 +89,7 @@ class ToyDenoiser:
 
     @staticmethod
     def load(config: ModelConfig, device: torch.device, dtype: torch.dtype) -> ToyDenoiser:
-        """The network of `config` with its weights on `device`; UserError for a file that does not fit."""
+        """Load the network of `config` with its weights on `device`; UserError for a file that does not fit."""
         made = ToyDenoiser._made(config)
         state = read_weights(config.weights_file(), config.key)
         check_state(made.network, state, config)
@@ -99,15 +99,18 @@ class ToyDenoiser:
 
     @classmethod
     def meta_model(cls, config: ModelConfig) -> ToyDenoiser:
-        """The same network without numbers, on the meta device: for counting FLOPs."""
+        """Build the same network without numbers, on the meta device: for counting FLOPs."""
         with torch.device("meta"):
             return cls._made(config)
 
     @staticmethod
     def _made(config: ModelConfig) -> ToyDenoiser:
-        mixture, own = mixture_of(config), {key: value for key, value in config.network.items() if key not in (*DATA, SEED)}
+        mixture, settings = (
+            mixture_of(config),
+            {key: value for key, value in config.network.items() if key not in (*DATA, SEED)},
+        )
         try:
-            network = ToyNetwork(mixture.dimensions, num_classes=mixture.num_classes, **own)
+            network = ToyNetwork(mixture.dimensions, num_classes=mixture.num_classes, **settings)
         except TypeError as error:
             raise UserError(f"model.network = {dict(config.network)}: no such toy network ({error})") from error
         return ToyDenoiser(network, list(network.blocks), mixture, config.passes)
@@ -143,8 +146,10 @@ class Posterior(nn.Module):
     def __init__(self, mixture: Mixture) -> None:
         super().__init__()
         self.std = mixture.std
-        of = torch.tensor(mixture.labels)
-        member = torch.stack([*(of == label for label in range(mixture.num_classes)), torch.ones_like(of, dtype=torch.bool)])
+        mode_labels = torch.tensor(mixture.labels)
+        member = torch.stack(
+            [*(mode_labels == label for label in range(mixture.num_classes)), torch.ones_like(mode_labels, dtype=torch.bool)]
+        )
         self.register_buffer("means", torch.tensor(mixture.means))
         self.register_buffer("member", member)
 
@@ -174,13 +179,13 @@ class ExactDenoiser(ToyDenoiser):
 
     @staticmethod
     def of(mixture: Mixture) -> ExactDenoiser:
-        """The closed form of a mixture, on the CPU."""
+        """Return the closed form of a mixture, on the CPU."""
         network = ExactNetwork(mixture)
         return ExactDenoiser(network, [network.posterior], mixture, "batched")
 
     @staticmethod
     def load(config: ModelConfig, device: torch.device, dtype: torch.dtype) -> ExactDenoiser:
-        """The closed form of `config`'s mixture on `device`; `dtype` is that of x."""
+        """Load the network of `config` with its weights on `device`; UserError for a file that does not fit."""
         made = ExactDenoiser._made(config)
         made.network.to(device)
         return made

@@ -22,7 +22,7 @@ NEGATIVES = {
 
 
 def negative_words(negative: str) -> str:
-    """The negative prompt that is meant: a preset's, by its name, or the words themselves. "" is the empty prompt.
+    """Return the negative prompt: a preset's text by its name, or the words themselves. "" is the empty prompt.
 
     UserError for what looks like a name and is no preset's: one that is misspelt would be a prompt.
     """
@@ -36,7 +36,7 @@ def negative_words(negative: str) -> str:
 
 
 def check_video(model: ModelConfig) -> None:
-    """UserError for a size of video that the network cannot make, or a negative prompt that is none."""
+    """Raise UserError for a video size that the network cannot make, or a misspelt negative prompt."""
     for name in ("frames", "height", "width", "fps"):
         value = getattr(model, name)
         if value is None:

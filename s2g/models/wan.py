@@ -55,7 +55,7 @@ class WanDenoiser(PipelineDenoiser):
         network.rope = WanRotaryPosEmbed(settings["attention_head_dim"], settings["patch_size"], settings["rope_max_seq_len"])
 
     def forward(self, x: Tensor, level: float, conditioning: Conditioning, timestep: Tensor | None = None) -> Output:
-        """Velocity [B, C, F, h, w]; the network is given the scheduler's timestep, or 1000 times the level."""
+        """Predict the velocity [B, C, F, h, w]; the network is given the scheduler's timestep, or 1000 times the level."""
         network: Any = self.offload.use(self.network)
         t = torch.tensor(1000 * level, dtype=torch.float32, device=x.device) if timestep is None else timestep
         out = network(
@@ -81,5 +81,5 @@ class WanDenoiser(PipelineDenoiser):
 
     @classmethod
     def embedding_facts(cls) -> dict[str, str]:
-        """Without ftfy the stock pipeline leaves broken characters of a prompt as they are."""
+        """Return whether ftfy is there: without it the stock pipeline leaves broken characters of a prompt as they are."""
         return {"ftfy": str(is_ftfy_available())}

@@ -3,7 +3,7 @@
 No forward and no attention processor is copied. While the attention module of an edited block runs, its call of
 `scaled_dot_product_attention` is taken over; queries are changed where the norm (or the projection) puts them out, so
 after qk-norm and before rotary positions. One way for SiT, DiT, SD3, Flux and Wan. An edit that is not reached exactly as
-often as it should be is an error: an attention kernel that passes it by would make it do nothing, without a word.
+often as it should be is an error: an attention kernel that bypasses it would silently make it do nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ INFINITE = 9999.0  # tokens; the official SEG code's bound
 
 
 def values_alone(query: Tensor, key: Tensor, value: Tensor, text: slice | None, scale: float | None = None) -> Tensor:
-    """Attention [B, H, N, D] in which each token sees itself alone: its value.
+    """Compute attention [B, H, N, D] in which each token sees only itself: its value.
 
     text: the text's tokens, if the image's see them too: softmax over (text, itself), fp32; the text sees everything.
     """
@@ -35,8 +35,8 @@ def values_alone(query: Tensor, key: Tensor, value: Tensor, text: slice | None, 
         return value
     own_text, own_image = _split(query.shape[2], text)
     factor: float = query.shape[-1] ** -0.5 if scale is None else scale
-    q, k, v = (of[:, :, own_image].float() for of in (query, key, value))
-    text_k, text_v = (of[:, :, own_text].float() for of in (key, value))
+    q, k, v = (tensor[:, :, own_image].float() for tensor in (query, key, value))
+    text_k, text_v = (tensor[:, :, own_text].float() for tensor in (key, value))
     # One logit a text token and one for itself: no [N, N] matrix.
     logits = torch.cat([q @ text_k.transpose(-2, -1), (q * k).sum(-1, keepdim=True)], dim=-1) * factor
     weights = logits.softmax(dim=-1)
@@ -48,13 +48,13 @@ def values_alone(query: Tensor, key: Tensor, value: Tensor, text: slice | None, 
 
 
 def _split(tokens: int, text: slice) -> tuple[slice, slice]:
-    """Where text and image lie among the tokens."""
+    """Return the slices of text and image tokens."""
     start, stop, _ = text.indices(tokens)
     return slice(start, stop), (slice(stop, tokens) if start == 0 else slice(0, start))
 
 
 def blur_matrix(size: int, sigma: float) -> Tensor:
-    """[size, size] float64: a Gaussian blur of a line of tokens with reflected ends (the end itself is not repeated).
+    """Return [size, size] float64: a Gaussian blur of a line of tokens with reflected ends (the end itself is not repeated).
 
     The official SEG kernel: odd, at least 6 sigma wide, no wider than the reflection allows, sums to 1. Per axis, so that
     a grid need not be square (ours). Above INFINITE the mean.
@@ -75,7 +75,7 @@ def blur_matrix(size: int, sigma: float) -> Tensor:
 
 
 def smoothed(queries: Tensor, axis: int, grid: Sequence[int], sigma: float) -> Tensor:
-    """Queries with the tokens of `grid`, (H, W) or (F, H, W), along `axis`, blurred over H and W; fp32 inside."""
+    """Blur queries over H and W; along `axis` they hold the tokens of `grid`, (H, W) or (F, H, W). fp32 inside."""
     across = [blur_matrix(size, sigma) for size in grid[-2:]]
     if all(matrix.diagonal().min() == 1 for matrix in across):  # narrower than a token: nothing is blurred, to the bit
         return queries
@@ -89,12 +89,12 @@ def smoothed(queries: Tensor, axis: int, grid: Sequence[int], sigma: float) -> T
 def perturbed(
     block: nn.Module, index: int, rule: BlockRule, edit: AttentionEdit, text: int, grid: tuple[int, ...]
 ) -> Iterator[None]:
-    """The block's self-attention under `edit`; given back on exit. UserError where it cannot be, or was not reached.
+    """Put the block's self-attention under `edit` until exit. UserError where it cannot be edited or was not reached.
 
     text: tokens of text in the block's state; grid: (H, W) or (F, H, W) of the image's tokens.
     """
-    found = [(about, getattr(block, about.name, None)) for about in rule.attention]
-    present = [(about, attention) for about, attention in found if isinstance(attention, nn.Module)]
+    candidates = [(spec, getattr(block, spec.name, None)) for spec in rule.attention]
+    present = [(spec, attention) for spec, attention in candidates if isinstance(attention, nn.Module)]
     if not present:
         raise UserError(
             f"block {index}, {type(block).__name__}: where its self-attention is, is not known",
@@ -102,14 +102,14 @@ def perturbed(
         )
     with ExitStack() as stack:
         reached = [
-            stack.enter_context(_perturbed_attention(attention, about, edit, text if about.text != "none" else 0, grid))
-            for about, attention in present
+            stack.enter_context(_perturbed_attention(attention, spec, edit, text if spec.text != "none" else 0, grid))
+            for spec, attention in present
         ]
         yield
-    for (about, _), times in zip(present, reached, strict=True):
+    for (spec, _), times in zip(present, reached, strict=True):
         if times != [1]:
             raise UserError(
-                f"block {index}: {edit} was to reach {about.name} once, and did {sum(times)} times: another attention kernel",
+                f"block {index}: {edit} was to reach {spec.name} once, and did {sum(times)} times: another attention kernel",
                 todo="use torch's own: no set_attention_backend, no fused projections, TIMM_FUSED_ATTN=1",
             )
 
@@ -118,7 +118,7 @@ def perturbed(
 def _perturbed_attention(
     attention: nn.Module, about: SelfAttention, edit: AttentionEdit, text: int, grid: tuple[int, ...]
 ) -> Iterator[list[int]]:
-    """One attention module under the edit; gives a list that in the end holds how often it was reached."""
+    """Edit one attention module; yields a list that in the end holds how often it was reached."""
     reached = [0]
     if isinstance(edit, PassValues):
         where = None if not text or not edit.text else slice(0, text) if about.text == "first" else slice(-text, None)
@@ -169,7 +169,7 @@ def _perturbed_attention(
 
 @contextmanager
 def _replaced_call(module: nn.Module, call: Callable[..., Any]) -> Iterator[None]:
-    """Let `call(inner, ...)` stand in for the module's call."""
+    """Replace the module's call by `call(inner, ...)`."""
     before = getattr(module, SLOT)
     inner = before or module._call_impl
     setattr(module, SLOT, lambda *args, **kwargs: call(inner, *args, **kwargs))

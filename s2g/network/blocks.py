@@ -99,16 +99,16 @@ class BlockPort:
         self.rule = rule
 
     def read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State:
-        """The state a call brings in."""
+        """Return the state a call brings in."""
         return tuple(kwargs[name] if name in kwargs else args[place] for name, place in self.places)
 
     def text_tokens(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-        """How many tokens of text the state holds beside the image's."""
+        """Return how many text tokens the state holds beside the image's."""
         state = dict(zip(self.rule.state, self.read(args, kwargs), strict=True))
         return state["encoder_hidden_states"].shape[1] if "encoder_hidden_states" in state else 0
 
     def write(self, state: State, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments of a call with its state replaced."""
+        """Return the arguments of a call with its state replaced."""
         positional, named = list(args), dict(kwargs)
         for (name, place), tensor in zip(self.places, state, strict=True):
             if name in named:
@@ -118,5 +118,5 @@ class BlockPort:
         return tuple(positional), named
 
     def output(self, state: State) -> Any:
-        """What the block would return if it did nothing."""
+        """Return what the block would return if it did nothing."""
         return state[0] if len(state) == 1 else tuple(state[i] for i in self.order)

@@ -12,12 +12,12 @@ class Edit(Protocol):
 
     @property
     def touched(self) -> frozenset[int]:
-        """Blocks whose work is changed: up to the first of them the edited pass is the plain pass."""
+        """Blocks that the edit changes: up to the first of them the edited pass equals the plain pass."""
         ...
 
     @property
     def dropped(self) -> frozenset[int]:
-        """Blocks that are left out: they hand on what they were given."""
+        """Blocks that are skipped: they return their input."""
         ...
 
 
@@ -46,7 +46,7 @@ class DropBlocks:
 
 @dataclass(frozen=True)
 class AttentionEdit:
-    """What edits of self-attention share: the blocks they are made in; the work of these blocks is otherwise as ever."""
+    """What edits of self-attention share: the blocks they are made in; the rest of these blocks is unchanged."""
 
     blocks: frozenset[int]
 
@@ -97,7 +97,7 @@ class SmoothQueries(AttentionEdit):
         object.__setattr__(self, "sigma", sigma)
         self.__post_init__()
         if not sigma > 0:
-            raise ValueError(f"a blur of sigma {sigma} is none")
+            raise ValueError(f"sigma {sigma} is no blur")
 
     def __repr__(self) -> str:
         return f"SmoothQueries({sorted(self.blocks)}, sigma={self.sigma:g})"
@@ -105,7 +105,7 @@ class SmoothQueries(AttentionEdit):
 
 @dataclass(frozen=True)
 class WeakModel:
-    """Another, weaker network in the place of the model's own; it shares no work with it."""
+    """Another, weaker network instead of the model's own; it shares no work with it."""
 
     name: str = "weak"
 

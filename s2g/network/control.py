@@ -76,11 +76,11 @@ class BlockControl:
 
     @contextmanager
     def during(self, work: Pass) -> Iterator[Pass]:
-        """Let `work` govern the calls made inside; afterwards the blocks run as they always did."""
+        """Apply `work` to the calls made inside; afterwards the blocks run as usual."""
         if self._before is None:
             raise RuntimeError("enter the BlockControl before a pass: with BlockControl(blocks) as control: ...")
         self.check(work.dropped, also=work.record | (work.inside.touched if work.inside else frozenset()))
-        # block.compile() writes into the same slot, and what it puts there would run every block without a word.
+        # block.compile() writes into the same slot, and what it puts there would silently run every block.
         lost = [index for index, block in enumerate(self.blocks) if getattr(block, SLOT) is not self._ours[index]]
         if lost:
             raise RuntimeError(f"the calls of blocks {lost} were replaced meanwhile: compile blocks before control is entered")
@@ -91,7 +91,7 @@ class BlockControl:
             self.current = None
 
     def check(self, dropped: frozenset[int], also: frozenset[int] = frozenset()) -> None:
-        """UserError if a mask names a block that the network does not have, or one that is protected."""
+        """Raise UserError if a mask names a block that the network does not have, or a protected one."""
         named = dropped | also
         missing = sorted(i for i in named if not 0 <= i < len(self.blocks))
         if missing:
@@ -128,7 +128,7 @@ class BlockControl:
             work.ran.append(index)
             if work.inside is not None and index in work.inside.touched:
                 block = self.blocks[index]
-                # Its compiled call would be traced anew with the edit in it; the others stay compiled.
+                # Its compiled call would be retraced with the edit in it; the others stay compiled.
                 with perturbed(block, index, port.rule, work.inside, port.text_tokens(args, kwargs), self.grid):
                     return block._call_impl(*args, **kwargs)
             return inner(*args, **kwargs)

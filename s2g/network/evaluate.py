@@ -29,7 +29,7 @@ WEAK = "weak/"  # before the conditions of the weaker network
 class Account:
     """What was asked of the network: evaluations and runs of each block per item, calls, and the time they took.
 
-    A block whose attention is edited counts as one run, although looking at oneself alone would need less.
+    A block whose attention is edited counts as one run, although attending only to oneself would need less.
     """
 
     evaluations: int = 0
@@ -39,7 +39,7 @@ class Account:
     _events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = field(default_factory=list)
 
     def add(self, ran: Iterable[int], branches: int) -> None:
-        """One network call that served `branches` branches and ran these blocks."""
+        """Add one network call that served `branches` branches and ran these blocks."""
         self.evaluations += branches
         self.calls += 1
         for index in ran:
@@ -47,7 +47,7 @@ class Account:
 
     @contextmanager
     def timed(self, device: torch.device) -> Iterator[None]:
-        """Around a network call. A GPU is asked at the end, so that nothing waits for it in between."""
+        """Time a network call. A GPU is queried at the end only, so that nothing waits for it in between."""
         if device.type == "cuda":
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             begin.record()
@@ -60,7 +60,7 @@ class Account:
             self._seconds += time.perf_counter() - began
 
     def network_seconds(self) -> float:
-        """Seconds spent inside the network."""
+        """Return the seconds spent inside the network."""
         if self._events:
             torch.cuda.synchronize()
         return self._seconds + sum(begin.elapsed_time(end) for begin, end in self._events) / 1000
@@ -98,7 +98,7 @@ class Evaluator:
         self.control.__exit__(kind, error, trace)
 
     def encode(self, prompts: Sequence[Any]) -> dict[str, Conditioning]:
-        """Conditionings of B prompts by condition; those of the weaker network under "weak/"."""
+        """Return conditionings of B prompts by condition; those of the weaker network under "weak/"."""
         weak = {} if self.weak is None else self.weak.network.encode(prompts)
         return {**self.network.encode(prompts), **{WEAK + name: conditioning for name, conditioning in weak.items()}}
 
@@ -111,14 +111,14 @@ class Evaluator:
         conditioning: Mapping[str, Conditioning],
         timestep: Tensor | None = None,
     ) -> Predictions:
-        """Predictions [B, ...] of each distinct branch at x [B, ...] and noise level `level`."""
+        """Evaluate each distinct branch at x [B, ...] and noise level `level`: predictions [B, ...]."""
         wanted = [branch for branch in dict.fromkeys(branches) if not isinstance(branch.edit, WeakModel)]
         plain = [branch for branch in wanted if branch.edit is None]
         edited = [branch for branch in wanted if branch.edit is not None]
         # Where edited passes fork off: the state entering these blocks is kept, by condition.
         forks = {(b.condition, min(b.edit.touched)) for b in edited if b.edit is not None} if self.reuse else set()
         recorded: dict[tuple[str, int], State] = {}
-        found = Predictions({}, {})
+        predictions = Predictions({}, {})
 
         for group in self._calls(plain):
             conditions = [branch.condition for branch in group]
@@ -126,9 +126,9 @@ class Evaluator:
             inputs = Conditioning.cat([conditioning[name] for name in conditions])
             output = self._call(work, len(group), torch.cat([x] * len(group)), level, inputs, timestep)
             for branch, prediction in zip(group, output.prediction.float().chunk(len(group)), strict=True):
-                found.raw[branch] = prediction
+                predictions.raw[branch] = prediction
             if output.variance is not None:
-                found.variance.update(zip(group, output.variance.float().chunk(len(group)), strict=True))
+                predictions.variance.update(zip(group, output.variance.float().chunk(len(group)), strict=True))
             for start, state in work.kept.items():
                 halves = zip(*(tensor.chunk(len(group)) for tensor in state), strict=True)
                 recorded.update({(name, start): half for name, half in zip(conditions, halves, strict=True)})
@@ -140,27 +140,27 @@ class Evaluator:
             inside = branch.edit if isinstance(branch.edit, AttentionEdit) else None
             work = Pass(branch.edit.dropped, inside, resume=None if state is None else (start, state))
             output = self._call(work, 1, x, level, conditioning[branch.condition], timestep)
-            found.raw[branch] = output.prediction.float()
+            predictions.raw[branch] = output.prediction.float()
 
         away = [branch for branch in dict.fromkeys(branches) if isinstance(branch.edit, WeakModel)]
         if away:
-            found.raw.update(self._weak(away, x, level, conditioning, timestep))
-        return found
+            predictions.raw.update(self._weak(away, x, level, conditioning, timestep))
+        return predictions
 
     def _weak(
         self, away: list[Branch], x: Tensor, level: float, conditioning: Mapping[str, Conditioning], timestep: Tensor | None
     ) -> dict[Branch, Tensor]:
-        """Predictions of the weaker network, as plain branches of its own."""
+        """Evaluate the weaker network's branches, as plain branches of its own."""
         if self.weak is None:
             raise RuntimeError(
                 f"{away[0]}: there is no weaker network here; give one: Evaluator(network, weak=Evaluator(other))"
             )
-        own = {name.removeprefix(WEAK): value for name, value in conditioning.items() if name.startswith(WEAK)}
-        found = self.weak([Branch(branch.condition) for branch in away], x, level, own, timestep).raw
-        return {branch: found[Branch(branch.condition)] for branch in away}
+        weak_conditioning = {name.removeprefix(WEAK): value for name, value in conditioning.items() if name.startswith(WEAK)}
+        raw = self.weak([Branch(branch.condition) for branch in away], x, level, weak_conditioning, timestep).raw
+        return {branch: raw[Branch(branch.condition)] for branch in away}
 
     def _calls(self, plain: list[Branch]) -> list[list[Branch]]:
-        """Plain branches grouped as the stock pipeline groups them: one batch in its order, or one call each."""
+        """Group plain branches as the stock pipeline does: one batch in its order, or one call each."""
         ordered = sorted(plain, key=lambda branch: self.network.order.index(branch.condition))
         return [ordered] if ordered and self.network.passes == "batched" else [[branch] for branch in ordered]
 

@@ -17,7 +17,7 @@ State = dict[str, Any]  # a solver's memory during one unit
 
 # Why a method that needs it cannot be run with a sampler that lacks it.
 WITHOUT: Mapping[Requirement, str] = {
-    Requirement.STEPS: "an adaptive solver has no step index, and masks drawn anew at each evaluation would make its"
+    Requirement.STEPS: "an adaptive solver has no step index, and fresh masks at each evaluation would make its"
     " error control see noise",
     Requirement.EULER_LIKE: "its formula is for a step from one prediction without fresh noise, and this sampler weighs several"
     " predictions or adds noise",
@@ -90,13 +90,13 @@ class Sampler(Protocol):
         ...
 
     def levels(self) -> tuple[float, ...]:
-        """Falling noise levels, the first at or near 1, the last 0; one more than there are steps."""
+        """Return falling noise levels, the first at or near 1, the last 0; one more than there are steps."""
         ...
 
     def start(self) -> State:
-        """A fresh memory, one per unit."""
+        """Return a fresh memory, one per unit."""
         ...
 
     def step(self, x: Tensor, ends: StepEnds, predict: Predict, noise: Callable[[], Tensor], state: State) -> Tensor:
-        """x [B, ...] at ends.level to x at ends.next_level; `noise()` is this step's fresh noise, for stochastic ones."""
+        """Move x [B, ...] from ends.level to ends.next_level; `noise()` is this step's fresh noise, for stochastic ones."""
         ...

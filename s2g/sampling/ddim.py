@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def fresh(bar: float, next_bar: float, eta: float) -> float:
-    """Eq. 16: standard deviation of the fresh noise, eta sqrt((1 - a') / (1 - a)) sqrt(1 - a / a'), at alpha_bar a to a'."""
+    """Compute Eq. 16, the fresh noise's standard deviation eta sqrt((1 - a') / (1 - a)) sqrt(1 - a / a'), alpha_bar a to a'."""
     return eta * math.sqrt((1 - next_bar) / (1 - bar)) * math.sqrt(1 - bar / next_bar)
 
 

@@ -1,4 +1,4 @@
-"""DDPM (arXiv 2006.11239): ancestral steps through the posterior, whose variance may be learned (arXiv 2102.09672)."""
+"""DDPM (arXiv 2006.11239): ancestral steps through the posterior, with fixed or learned variance (arXiv 2102.09672)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Posterior:
 
     @staticmethod
     def between(bar: float, next_bar: float) -> Posterior:
-        """Respaced as in ADM: beta = 1 - a / a'."""
+        """Compute the respaced posterior as ADM does: beta = 1 - a / a'."""
         beta = 1 - bar / next_bar
         data_weight = math.sqrt(next_bar) * beta / (1 - bar)
         y_weight = math.sqrt(bar / next_bar) * (1 - next_bar) / (1 - bar)
@@ -38,9 +38,9 @@ class Posterior:
 
 
 def learned_deviation(v: Tensor, small: float, large: float) -> Tensor:
-    """sqrt(exp(f log beta + (1 - f) log posterior)), f = (v + 1) / 2: Eq. 15 of arXiv 2102.09672 as DiT has it (LEARNED_RANGE).
+    """Return sqrt(exp(f log beta + (1 - f) log posterior)), f = (v + 1) / 2: arXiv 2102.09672 Eq. 15, as DiT (LEARNED_RANGE).
 
-    The source clips the posterior's log at the last step, where it is log 0; no noise is added there, so none is asked for.
+    The source clips the posterior's log at the last step, where it is log 0; no noise is added there, so this is not called.
     """
     share = (v + 1) / 2
     return (0.5 * (share * math.log(large) + (1 - share) * math.log(small))).exp()
@@ -81,7 +81,7 @@ class DDPM(AnyGrid):
         return next_length * (mean if deviation is None else mean + deviation * noise())
 
     def _deviation(self, guided: Guided, posterior: Posterior, last: bool) -> Tensor | float | None:
-        """Of the fresh noise; None at the last step, which has none."""
+        """Return the fresh noise's standard deviation; None at the last step, which has none."""
         if self.variance == "learned" and guided.variance is None:
             raise UserError(
                 "sampler.variance = learned: this model predicts no variance",

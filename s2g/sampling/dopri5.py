@@ -60,7 +60,7 @@ class Dopri5:
             return torch.zeros_like(at) if guided is None else guided.velocity
 
         times = torch.tensor([ends.level, end], dtype=torch.float64, device=x.device)
-        found = odeint(velocity, x, times, atol=self.atol, rtol=self.rtol, method="dopri5", options={"step_t": times[1:]})
-        assert isinstance(found, torch.Tensor)
-        x = found[-1]
+        trajectory = odeint(velocity, x, times, atol=self.atol, rtol=self.rtol, method="dopri5", options={"step_t": times[1:]})
+        assert isinstance(trajectory, torch.Tensor)
+        x = trajectory[-1]
         return x if end == ends.next_level else x + (ends.next_level - end) * velocity(times[1], x)

@@ -32,14 +32,14 @@ class Sampled:
 
 
 def initial_noise(seed: int, items: Sequence[int], shape: tuple[int, ...], cycle: int = 0) -> Tensor:
-    """Starting points [B, *shape], each item's own; with a cycle, those of items i, i + cycle, ... are an even sequence."""
+    """Draw starting points [B, *shape] per item; with a cycle, items i, i + cycle, ... form a low-discrepancy sequence."""
     if cycle:
         return torch.stack([torch.from_numpy(quasi_random_normal(seed, item, cycle, shape)) for item in items])
     return torch.stack([torch.from_numpy(normal(Purpose.INITIAL_NOISE, seed, item, shape)) for item in items])
 
 
 def noise_of(unit: Unit, shape: tuple[int, ...]) -> Tensor:
-    """Starting points [B, *shape] of a unit's items."""
+    """Draw the starting points [B, *shape] of a unit's items."""
     if unit.streams:
         return torch.cat([initial_noise(seed, [item], shape) for seed, item in map(unit.stream, unit.items)])
     return initial_noise(unit.seed, unit.items, shape, unit.cycle)
@@ -54,7 +54,7 @@ def sample(
     device: torch.device | str = "cpu",
     watch: Callable[[Tensor], None] | None = None,
 ) -> Sampled:
-    """Latents of one unit; NotFiniteError as soon as a step leaves the finite numbers.
+    """Sample one unit's latents; NotFiniteError as soon as a step leaves the finite numbers.
 
     watch: is shown the state [B, ...] at the start and after every step.
     """
@@ -107,19 +107,19 @@ class GuidedNetwork:
         if not branches:
             self.scales.add(None)
             return None
-        found = self.evaluator(branches, x, level, self.conditioning, timestep)
-        preds = {branch: convention.to(space, raw, x, level) for branch, raw in found.raw.items()}
+        evaluated = self.evaluator(branches, x, level, self.conditioning, timestep)
+        preds = {branch: convention.to(space, raw, x, level) for branch, raw in evaluated.raw.items()}
         guided = self.guidance.combine(preds, step, self.memory)
         self.scales.add(self._scales(guided, preds))
         self._check({**{str(branch): value for branch, value in preds.items()}, "the guided prediction": guided})
-        return Guided(convention.back(space, guided, x, level), x, level, convention, found.variance.get(COND))
+        return Guided(convention.back(space, guided, x, level), x, level, convention, evaluated.variance.get(COND))
 
     def _scales(self, guided: Tensor, preds: Mapping[Branch, Tensor]) -> Tensor | None:
         if COND not in preds or UNCOND not in preds:
             return None
         # A method that guides some channels is measured on those.
-        of = (value[:, : self.guidance.channels] for value in (guided, preds[COND], preds[UNCOND]))
-        return effective_scale(*of)
+        guided_channels = (value[:, : self.guidance.channels] for value in (guided, preds[COND], preds[UNCOND]))
+        return effective_scale(*guided_channels)
 
     def _check(self, values: dict[str, Tensor]) -> None:
         if torch.isfinite(values["the guided prediction"]).all():

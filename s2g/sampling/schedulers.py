@@ -30,7 +30,7 @@ class Scheduled:
         check_grid(self.steps, self.shift)
 
     def scheduler(self) -> Any:
-        """The stock scheduler as its pipeline configures it."""
+        """Return the stock scheduler as its pipeline configures it."""
         raise NotImplementedError
 
     def set_timesteps(self, scheduler: Any) -> None:
@@ -38,7 +38,7 @@ class Scheduled:
         scheduler.set_timesteps(self.steps)
 
     def ready(self) -> Any:
-        """A fresh scheduler at its first step."""
+        """Return a fresh scheduler at its first step."""
         scheduler = self.scheduler()
         self.set_timesteps(scheduler)
         # As the Flux and Wan pipelines do: found by its timestep, the first step would be the second where floors coincide.

@@ -1,4 +1,4 @@
-"""SiT's reverse SDE (arXiv 2401.08740, Sec. 2.2), by Euler and Maruyama: a flow with its noise drawn anew along the way."""
+"""SiT's reverse SDE (arXiv 2401.08740, Sec. 2.2), by Euler and Maruyama: a flow with fresh noise at each step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def drift(velocity: Tensor, noise: Tensor) -> Tensor:
-    """dx per falling level, -v + D score. With D(s) = s and score = -noise / s, level by level: -(v + noise)."""
+    """Return dx per falling level, -v + D score. With D(s) = s and score = -noise / s this is -(v + noise)."""
     return -(velocity + noise)
 
 

@@ -20,5 +20,5 @@ class Unit:
     )  # item -> (seed, number), where it is its own
 
     def stream(self, item: int) -> tuple[int, int]:
-        """Seed and number of an item's noise."""
+        """Return seed and number of an item's noise."""
         return self.streams.get(item, (self.seed, item))

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 def alpha_bar(convention: Convention, level: float) -> tuple[float, float]:
-    """alpha_bar of y, and the length sqrt(alpha^2 + sigma^2) that x is divided by to give it."""
+    """Return alpha_bar of y, and the length sqrt(alpha^2 + sigma^2) that x is divided by to give it."""
     alpha, sigma = convention.coefficients(level)
     length = math.hypot(alpha, sigma)
     return (alpha / length) ** 2, length
 
 
 def predict_at(predict: Predict, x: Tensor, level: float, timestep: int | None) -> Guided | None:
-    """predict at x [B, ...], told the integer timestep where there is one."""
+    """Call predict at x [B, ...] with the integer timestep where there is one."""
     import torch
 
-    told = None if timestep is None else torch.tensor(timestep, device=x.device)
-    return predict(x, level, timestep=told)
+    timestep_tensor = None if timestep is None else torch.tensor(timestep, device=x.device)
+    return predict(x, level, timestep=timestep_tensor)

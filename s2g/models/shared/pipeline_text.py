@@ -35,7 +35,7 @@ def cached_text(
     length: int | None = None,
     **more: str,
 ) -> CachedText:
-    """Embeddings of a pipeline's encoders in `dtype`, from the cache where it has them.
+    """Return embeddings of a pipeline's encoders in `dtype`, from the cache where it has them.
 
     pipeline: the stock pipeline from keyword arguments of from_pretrained; encoding: what of one prompt is kept; names,
     length: as CachedText has them; more: whatever else embeddings depend on.
@@ -58,17 +58,17 @@ def load_text(
     dtype: torch.dtype,
     pipeline: Callable[[Mapping[str, Any]], Any],
 ) -> DiffusionPipeline:
-    """A stock pipeline of tokenizers and text encoders alone, on `device`; UserError for files that are none."""
+    """Load a stock pipeline of tokenizers and text encoders alone, on `device`; UserError for files that cannot be read."""
     absent = {part: None for part in located.layout.optional if part not in located.folders}
     with quiet():
         try:
             stock = pipeline({"torch_dtype": dtype, "local_files_only": True, "vae": None, "scheduler": None, **absent})
         except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
-            said = str(error).splitlines()[0]
+            first_line = str(error).splitlines()[0]
             raise UserError(
-                f"{config.key} = {config.weights}: the text encoders in {located.root} cannot be read ({said})",
+                f"{config.key} = {config.weights}: the text encoders in {located.root} cannot be read ({first_line})",
                 allowed=f"{located.layout.pipeline} in diffusers' layout",
-                todo="fetch the folder anew",
+                todo="fetch the folder again",
             ) from error
     for part in located.layout.text:
         network = getattr(stock, part, None)

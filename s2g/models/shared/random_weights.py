@@ -21,7 +21,7 @@ def random_state(
     fixed: Mapping[str, Tensor] | None = None,
     dtype: Callable[[str], torch.dtype] = lambda name: torch.float32,
 ) -> dict[str, Tensor]:
-    """A state for `network`, which may be on the meta device: tensor i of (seed, part) is its own stream, drawn in fp32.
+    """Draw a state for `network`, which may be on the meta device: tensor i of (seed, part) is its own stream, in fp32.
 
     Matrices keep the size of what goes through them (std 1 / sqrt(fan in)), gates included, so that every block shows in
     the output; at the official initialisation all gates are 0. `fixed` tensors are not drawn. dtype: of a tensor, by its name.

@@ -1,7 +1,7 @@
 """Prompts to embeddings: what adapters of text models ask of a text front-end, and those that need no pipeline.
 
-B prompts give tokens [B, T, D] and, where the network reads one, a pooled vector [B, P]. A front-end of one's own needs
-`encode` alone.
+B prompts give tokens [B, T, D] and, where the network reads one, a pooled vector [B, P]. A custom front-end needs only
+`encode`.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class TextFrontEnd(Protocol):
     """What makes embeddings of prompts; the empty prompt is "no condition"."""
 
     def encode(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:
-        """Tokens [B, T, D] and, if there are any, pooled vectors [B, P], on the network's device and in its dtype."""
+        """Return tokens [B, T, D] and, if there are any, pooled vectors [B, P], on the network's device and in its dtype."""
         ...
 
 
 def conditions(
     text: TextFrontEnd, prompts: Sequence[str], names: Sequence[str] = BOTH, negative: str = ""
 ) -> dict[str, Conditioning]:
-    """ "cond" of B prompts and "uncond", the negative prompt B times: "tokens" [B, T, D] and "pooled" [B, P].
+    """Return "cond" of B prompts and "uncond", the negative prompt B times: "tokens" [B, T, D] and "pooled" [B, P].
 
     names: what the network reads; a front-end may give more.
     """
@@ -45,8 +45,8 @@ def conditions(
     return {"cond": Conditioning(cond), "uncond": Conditioning(uncond)}
 
 
-TOLD = 3  # prompts that are not read whole: a list of 3,200 would bury everything else
-SHOWN = 60  # characters of a prompt in a message
+MAX_REPORTED = 3  # truncated prompts that are named: a list of 3,200 would bury everything else
+MAX_SHOWN = 60  # characters of a prompt in a message
 Encode = Callable[[str], Embedded]  # one prompt: "tokens" [T, D] and, if there is one, "pooled" [P]
 
 
@@ -66,42 +66,42 @@ class CachedText:
         length: int | None = None,
     ) -> None:
         self.cache, self.encoders, self.device, self.names, self.length = cache, encoders, device, names, length
-        self.said: set[str] = set()
+        self.reported: set[str] = set()
 
     def encode(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:
         self.precompute(prompts)
-        found = {prompt: self.cache.get(prompt) for prompt in dict.fromkeys(prompts)}
-        self._say({prompt: row.remark for prompt, row in found.items() if row is not None and row.remark})
-        rows = [row for prompt in prompts if (row := found[prompt]) is not None]
-        parts = (torch.stack([self._whole(name, row.tensors[name]) for row in rows]) for name in self.names)
+        embedded = {prompt: self.cache.get(prompt) for prompt in dict.fromkeys(prompts)}
+        self._report({prompt: row.remark for prompt, row in embedded.items() if row is not None and row.remark})
+        rows = [row for prompt in prompts if (row := embedded[prompt]) is not None]
+        parts = (torch.stack([self._padded(name, row.tensors[name]) for row in rows]) for name in self.names)
         return tuple(part.to(self.device) for part in parts)
 
-    def _whole(self, name: str, tensor: Tensor) -> Tensor:
-        """A prompt's tensor, with the zeros behind its tokens."""
-        lacking = self.length - len(tensor) if name == "tokens" and self.length is not None else 0
-        return pad(tensor, (0, 0, 0, lacking)) if lacking else tensor
+    def _padded(self, name: str, tensor: Tensor) -> Tensor:
+        """Return a prompt's tensor, padded with zeros to the full length."""
+        padding = self.length - len(tensor) if name == "tokens" and self.length is not None else 0
+        return pad(tensor, (0, 0, 0, padding)) if padding else tensor
 
     def precompute(self, prompts: Sequence[str]) -> None:
-        """See to it that the cache holds every prompt."""
+        """Encode the prompts that the cache lacks."""
         wanted = dict.fromkeys(prompts)
-        held = {prompt: self.cache.get(prompt) for prompt in wanted}
-        if any(one is None for one in held.values()):
+        cached = {prompt: self.cache.get(prompt) for prompt in wanted}
+        if any(entry is None for entry in cached.values()):
             with self.cache.alone():  # another process may have encoded them while this one waited
-                missing = [prompt for prompt, one in held.items() if one is None and self.cache.get(prompt) is None]
+                missing = [prompt for prompt, entry in cached.items() if entry is None and self.cache.get(prompt) is None]
                 if missing:
                     self._encode(missing)
 
-    def _say(self, remarks: dict[str, str]) -> None:
-        """Tell on stderr of which prompts the encoders read a part alone: of the first few, and then that there are more."""
+    def _report(self, remarks: dict[str, str]) -> None:
+        """Print the first few truncated prompts on stderr, then one line that there are more."""
         for prompt, remark in remarks.items():
-            if prompt in self.said:
+            if prompt in self.reported:
                 continue
-            self.said.add(prompt)
-            if len(self.said) <= TOLD:
-                shown = prompt if len(prompt) <= SHOWN else f"{prompt[: SHOWN - 3]}..."
-                print(f"prompt '{shown}' is not read whole: {remark}", file=sys.stderr)
-            elif len(self.said) == TOLD + 1:
-                print("more prompts are not read whole; they are not listed", file=sys.stderr)
+            self.reported.add(prompt)
+            if len(self.reported) <= MAX_REPORTED:
+                shown = prompt if len(prompt) <= MAX_SHOWN else f"{prompt[: MAX_SHOWN - 3]}..."
+                print(f"prompt '{shown}' truncated: {remark}", file=sys.stderr)
+            elif len(self.reported) == MAX_REPORTED + 1:
+                print("more prompts truncated; they are not listed", file=sys.stderr)
 
     def _encode(self, prompts: Sequence[str]) -> None:
         with self.encoders() as encode:
@@ -114,20 +114,20 @@ class CachedText:
 
 
 class RandomText:
-    """Embeddings of no meaning in the right shape, the same for the same prompt and seed; on the meta device none at all."""
+    """Random embeddings of the right shape, the same for the same prompt and seed; without values on the meta device."""
 
     def __init__(
         self, tokens: tuple[int, int], pooled: int | None, dtype: torch.dtype, device: torch.device | str, seed: int = 0
     ) -> None:
-        """pooled: the vector's width; None: there is none."""
+        """pooled: the vector's width, or None."""
         self.shapes = (tokens,) if pooled is None else (tokens, (pooled,))
         self.dtype, self.device, self.seed = dtype, torch.device(device), seed
 
     def encode(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:
         if self.device.type == "meta":
-            return tuple(torch.empty((len(prompts), *of), dtype=self.dtype, device=self.device) for of in self.shapes)
+            return tuple(torch.empty((len(prompts), *shape), dtype=self.dtype, device=self.device) for shape in self.shapes)
         drawn = [torch.Generator().manual_seed(self._seed(prompt)) for prompt in prompts]
-        parts = [torch.stack([torch.randn(of, generator=generator) for generator in drawn]) for of in self.shapes]
+        parts = [torch.stack([torch.randn(shape, generator=generator) for generator in drawn]) for shape in self.shapes]
         return tuple(part.to(self.device, self.dtype) for part in parts)
 
     def _seed(self, prompt: str) -> int:

@@ -42,7 +42,7 @@ class Decoder:
 
 
 def load_decoder(config: ModelConfig, channels: int, device: torch.device) -> Decoder | None:
-    """What `config` makes images of latents with; None where latents are pixels. UserError for one that does not fit."""
+    """Load the decoder of `config`; None where latents are pixels. UserError for one that does not fit."""
     if config.decoder == "none":
         if channels not in (1, 3):
             raise UserError(
@@ -55,9 +55,9 @@ def load_decoder(config: ModelConfig, channels: int, device: torch.device) -> De
         vae = random_vae(seed, channels)
     else:
         vae = read_autoencoder(decoder_folder(config.decoder, "model.vae"), f"model.vae = {config.vae}")
-    known = vae.config["latent_channels"]
-    if known != channels:
-        raise UserError(f"model.vae = {config.vae}: decodes {known} channels, and {config.name} has {channels}")
+    latent_channels = vae.config["latent_channels"]
+    if latent_channels != channels:
+        raise UserError(f"model.vae = {config.vae}: decodes {latent_channels} channels, and {config.name} has {channels}")
     if (scale := vae.config["scaling_factor"]) != SCALE:  # SDXL's has four channels too
         raise UserError(
             f"model.vae = {config.vae}: its latents are {scale} times its encoder's, and {config.name}'s are {SCALE} times",
@@ -81,22 +81,28 @@ def random_vae(seed: int, channels: int = 4, dtype: torch.dtype = torch.float32)
 
 
 def read_autoencoder(folder: Path, named: str, dtype: torch.dtype = torch.float32) -> AutoencoderKL:
-    """An AutoencoderKL of a folder; UserError for one that does not fit its config.json."""
+    """Read an AutoencoderKL from a folder; UserError if its weights do not fit its config.json."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     return read_whole(AutoencoderKL, folder, named, dtype)
 
 
 def read_whole(kind: type[N], folder: Path, named: str, dtype: torch.dtype) -> N:
-    """diffusers' own reader, since it renames the old layers of published files; what it would leave random is refused."""
+    """Load through diffusers, which renames layers of older files; refuse what it would leave at random values."""
     reader: Any = kind
     try:
         with quiet():
-            vae, about = reader.from_pretrained(folder, local_files_only=True, torch_dtype=dtype, output_loading_info=True)
+            vae, loading_info = reader.from_pretrained(
+                folder, local_files_only=True, torch_dtype=dtype, output_loading_info=True
+            )
     except (OSError, ValueError, RuntimeError, TypeError) as error:
-        said = str(error).splitlines()[0]
-        raise UserError(f"{named}: no {kind.__name__} ({said})", allowed="diffusers' layout") from error
-    wrong = [f"{kind.removesuffix('_keys')} {', '.join(map(str, list(about[kind])[:3]))}" for kind in about if about[kind]]
-    if wrong:
-        raise UserError(f"{named}: its weights do not fit its config.json; {'; '.join(wrong)}")
+        first_line = str(error).splitlines()[0]
+        raise UserError(f"{named}: no {kind.__name__} ({first_line})", allowed="diffusers' layout") from error
+    mismatches = [
+        f"{kind.removesuffix('_keys')} {', '.join(map(str, list(loading_info[kind])[:3]))}"
+        for kind in loading_info
+        if loading_info[kind]
+    ]
+    if mismatches:
+        raise UserError(f"{named}: its weights do not fit its config.json; {'; '.join(mismatches)}")
     return fresh(vae)

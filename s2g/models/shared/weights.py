@@ -20,7 +20,7 @@ NO_WEIGHTS += (LookupError, ValueError, TypeError, AttributeError)
 
 
 def read_weights(path: Path, key: str = "model.weights") -> dict[str, Tensor]:
-    """Tensors by name from a .safetensors or .pt file (bare, or under "ema"); copied out of it, so that alignment and
+    """Read tensors by name from a .safetensors or .pt file (bare, or under "ema"); copied out of it, so that alignment and
     with it the last bit of a sum does not depend on the file. One at a time: gigabytes are held once."""
     try:
         if path.suffix == ".safetensors":
@@ -44,7 +44,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def fresh(network: M) -> M:
-    """With tensors of its own instead of views of a file, so that alignment and last bits do not depend on the file.
+    """Copy a network's tensors out of file views, so that alignment and last bits do not depend on the file.
 
     Parameters that several modules share stay shared.
     """
@@ -58,7 +58,7 @@ def fresh(network: M) -> M:
 
 
 def check_state(network: nn.Module, state: dict[str, Tensor], config: ModelConfig) -> None:
-    """UserError that names the first keys or shapes in which the file and the network differ."""
+    """Raise UserError naming the first keys or shapes in which the file and the network differ."""
     wanted = network.state_dict()
     missing = [name for name in wanted if name not in state]
     extra = [name for name in state if name not in wanted]
@@ -67,14 +67,14 @@ def check_state(network: nn.Module, state: dict[str, Tensor], config: ModelConfi
         for name in wanted
         if name in state and state[name].shape != wanted[name].shape
     ]
-    found = [("lacks", missing), ("has besides", extra), ("has other shapes:", differ)]
-    said = [
+    differences = [("lacks", missing), ("has besides", extra), ("has other shapes:", differ)]
+    clauses = [
         f"{what} {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
-        for what, names in found
+        for what, names in differences
         if names
     ]
-    if said:
+    if clauses:
         raise UserError(
-            f"{config.key} = {config.weights}: does not fit {config.name}; it {'; it '.join(said)}",
+            f"{config.key} = {config.weights}: does not fit {config.name}; it {'; it '.join(clauses)}",
             todo=f"give the weights of {config.name}, or the {config.network_key} that they were trained with",
         )

@@ -36,7 +36,7 @@ class Mixture:
 
     @staticmethod
     def named(place: str, std: float, classes: str) -> Mixture:
-        """ "line" or "square", with a mode a class ("each") or two ("sides", "diagonals"); UserError for another name."""
+        """Build "line" or "square", one mode a class ("each") or two ("sides", "diagonals"); UserError for another name."""
         if place not in PLACES:
             raise unknown("model.network.place", place, PLACES)
         if classes not in CLASSES[place]:
@@ -56,40 +56,40 @@ class Mixture:
         return int(self.labels.max()) + 1
 
     def of(self, label: int) -> np.ndarray:
-        """Means [k, D] of a class's modes."""
+        """Return means [k, D] of a class's modes."""
         return self.means[self.labels == label]
 
     def density(self, points: np.ndarray, label: int | None = None) -> np.ndarray:
-        """Density [N] at points [N, D], of one class or of all."""
+        """Return density [N] at points [N, D], of one class or of all."""
         means = self.means if label is None else self.of(label)
         squares = ((points[:, None] - means) ** 2).sum(-1) / (2 * self.std**2)
         return np.exp(-squares).mean(1) / (2 * np.pi * self.std**2) ** (self.dimensions / 2)
 
     def nearest(self, points: np.ndarray) -> np.ndarray:
-        """Mode [N] nearest to each of points [N, D]."""
+        """Return mode [N] nearest to each of points [N, D]."""
         return ((points[:, None] - self.means) ** 2).sum(-1).argmin(1)
 
     def distance(self, points: np.ndarray) -> np.ndarray:
-        """Distance [N] of points [N, D] from the nearest mode's mean, in standard deviations."""
+        """Return distance [N] of points [N, D] from the nearest mode's mean, in standard deviations."""
         return np.sqrt(((points[:, None] - self.means) ** 2).sum(-1).min(1)) / self.std
 
     def draw(self, label: int, count: int) -> np.ndarray:
-        """Points [count, D] that stand for a class: an even sequence through the normal quantile, modes in turn."""
+        """Draw points [count, D] of a class: a low-discrepancy sequence through the normal quantile, modes in turn."""
         means = self.of(label)
         places = quasi_random(np.arange(count) // len(means), self.dimensions)
         return means[np.arange(count) % len(means)] + self.std * ndtri(places)
 
 
 def quantile(shares: np.ndarray, means: Sequence[float] | np.ndarray, std: float) -> np.ndarray:
-    """Quantiles of an equally weighted 1-D mixture: where its distribution function is `shares`."""
-    found = np.asarray(means, dtype=np.float64)
-    if len(found) == 1:
-        return found[0] + std * ndtri(shares)
-    return np.interp(shares, *_looked_up(tuple(found.tolist()), std))
+    """Return quantiles of an equally weighted 1-D mixture: where its distribution function is `shares`."""
+    means_array = np.asarray(means, dtype=np.float64)
+    if len(means_array) == 1:
+        return means_array[0] + std * ndtri(shares)
+    return np.interp(shares, *_looked_up(tuple(means_array.tolist()), std))
 
 
 @lru_cache(maxsize=256)
 def _looked_up(means: tuple[float, ...], std: float) -> tuple[np.ndarray, np.ndarray]:
-    """Distribution function [GRID] of a 1-D mixture, and the places [GRID] it is of."""
+    """Tabulate the distribution function [GRID] of a 1-D mixture, and its arguments [GRID]."""
     x = np.linspace(min(means) - 8 * std, max(means) + 8 * std, GRID)
     return ndtr((x[:, None] - np.array(means)) / std).mean(1), x

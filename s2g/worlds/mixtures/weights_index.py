@@ -13,13 +13,13 @@ SEED = "seed"  # that of its training
 
 
 def file_name(network: Mapping[str, Any], early: bool = False) -> str:
-    """Such as square-each-std0.5-32x12-0.safetensors; `early` is the earlier state of the same training."""
+    """Return a name such as square-each-std0.5-32x12-0.safetensors; `early`: the earlier state of the same training."""
     place, std, classes, width, depth, seed = (network[key] for key in (*DATA, "width", "depth", SEED))
     return f"{place}-{classes}-std{float(std):g}-{width}x{depth}-{seed}{'_early' if early else ''}.safetensors"
 
 
 def weights_path(name: str) -> Path:
-    """The file of that name: shipped, trained here, or where it would ship."""
+    """Return the path of that name: shipped, trained here, or where it would ship."""
     return next((folder / name for folder in (SHIPPED, TRAINED) if (folder / name).is_file()), SHIPPED / name)
 
 
@@ -29,7 +29,7 @@ def shipped(network: Mapping[str, Any], early: bool) -> tuple[Path, str]:
 
 
 def training_command(network: Mapping[str, Any]) -> str:
-    """What trains it."""
+    """Return the command that trains it."""
     model = {"line": "toy_1d", "square": "toy_2d"}[network["place"]]
     return " ".join(
         ["python scripts/train_toy.py", f"model={model}", *(f"{key}={network[key]}" for key in network if key != "place")]

@@ -44,7 +44,7 @@ LARGE = Places(EASY, Ranges(center=0.14, radius=(0.41, 0.46), angle=0.20))
 
 
 def held_out() -> np.ndarray:
-    """Classes that no scene of the training has, [18]: to each shape and texture one colour, each colour three times."""
+    """Return the classes left out of training, [18]: one colour for each shape and texture, each colour three times."""
     shape, texture = np.meshgrid(np.arange(len(SHAPES)), np.arange(len(TEXTURES)), indexing="ij")
     return np.sort(label_of(shape, (shape + 2 * texture) % len(COLORS), texture).ravel())
 
@@ -61,64 +61,64 @@ class Captioned:
     relation: np.ndarray  # [B] int
 
     def captions(self) -> list[str]:
-        """The scenes in words."""
+        """Describe the scenes."""
         return [caption(*(int(value) for value in row)) for row in zip(self.first, self.second, self.relation, strict=True)]
 
 
 def caption(first: int, second: int = NONE, relation: int = NONE) -> str:
-    """One scene in words."""
+    """Describe one scene."""
     words = f"a {class_name(first)}"
     return words if second == NONE else f"{words} {RELATIONS[relation]} a {class_name(second)}"
 
 
 def draw_classes(seed: int, indices: np.ndarray, one: float = 0.4, classes: np.ndarray = SEEN) -> Captioned:
-    """What scenes `indices` [B] hold: one object in a share `one` of them, else two different ones, of `classes`."""
+    """Draw the content of scenes `indices` [B]: a share `one` has one object, the others two different ones of `classes`."""
     draws = uniform(Purpose.CAPTION, seed, indices, 4)
     kind, first, second, relation = draws.T
-    place = (first * len(classes)).astype(np.int64)
-    other = (place + 1 + (second * (len(classes) - 1)).astype(np.int64)) % len(classes)
+    first_index = (first * len(classes)).astype(np.int64)
+    second_index = (first_index + 1 + (second * (len(classes) - 1)).astype(np.int64)) % len(classes)
     single = kind < one
     return Captioned(
-        classes[place],
-        np.where(single, NONE, classes[other]),
+        classes[first_index],
+        np.where(single, NONE, classes[second_index]),
         np.where(single, NONE, (relation * len(RELATIONS)).astype(np.int64)),
     )
 
 
-def render(of: Captioned, seed: int, indices: np.ndarray, places: Places = WHOLE, size: int = SIZE) -> np.ndarray:
-    """Images [B, 3, size, size] in [0, 1], float32; place, size, rotation and colour of each object by (seed, index)."""
+def render(captioned: Captioned, seed: int, indices: np.ndarray, places: Places = WHOLE, size: int = SIZE) -> np.ndarray:
+    """Render images [B, 3, size, size] in [0, 1], float32; position, size, rotation and colour depend on (seed, index)."""
     draws = uniform(Purpose.SCENE, seed, indices, 16)
-    single = of.second == NONE
+    single = captioned.second == NONE
     ground = (GREY[0] + (GREY[1] - GREY[0]) * draws[:, 14])[:, None, None, None]
     images = np.broadcast_to(ground, (len(indices), 3, size, size)).copy()
-    for chosen, place in ((single, places.one), (~single, places.two)):
-        for number, label in enumerate((of.first, of.second)):
-            if chosen.any() and not (number and place is places.one):
-                away = None if place is places.one else _away(of.relation[chosen], number)
-                scenes = _scenes(label[chosen], draws[chosen, 7 * number : 7 * number + 7], place, away)
+    for chosen, ranges in ((single, places.one), (~single, places.two)):
+        for number, label in enumerate((captioned.first, captioned.second)):
+            if chosen.any() and not (number and ranges is places.one):
+                away = None if ranges is places.one else _away(captioned.relation[chosen], number)
+                scenes = _scenes(label[chosen], draws[chosen, 7 * number : 7 * number + 7], ranges, away)
                 cover, paint = layer(scenes, size, 1.0 if away is None else FINE)
                 images[chosen] = images[chosen] * (1 - cover) + paint * cover
     return images.astype(np.float32)
 
 
 def _away(relation: np.ndarray, number: int) -> np.ndarray:
-    """Where the first or second object of two lies, [B, 2], as relations have it."""
+    """Return the offset of the first or second object of two, [B, 2], for their relations."""
     horizontal = relation == RELATIONS.index("left of")
     signed = AWAY * (1 if number else -1)
     return np.stack([np.where(horizontal, signed, 0), np.where(horizontal, 0, signed)], axis=1)
 
 
-def _scenes(labels: np.ndarray, draws: np.ndarray, place: Ranges, away: np.ndarray | None) -> Scenes:
-    """One object of each of B scenes from 7 draws each."""
-    of, signed = attributes_of(labels), 2 * draws - 1
-    center = place.center * signed[:, :2]
+def _scenes(labels: np.ndarray, draws: np.ndarray, ranges: Ranges, away: np.ndarray | None) -> Scenes:
+    """Build one object of each of B scenes from 7 draws each."""
+    attributes, signed = attributes_of(labels), 2 * draws - 1
+    center = ranges.center * signed[:, :2]
     if away is not None:
         center = np.where(away != 0, away + center / 4, center)
     return Scenes(
-        **of,
+        **attributes,
         center=center,
-        radius=place.radius[0] + (place.radius[1] - place.radius[0]) * draws[:, 2],
-        angle=place.angle * signed[:, 3],
-        rgb=np.clip(np.array(list(COLORS.values()))[of["color"]] + JITTER * signed[:, 4:7], 0, 1),
+        radius=ranges.radius[0] + (ranges.radius[1] - ranges.radius[0]) * draws[:, 2],
+        angle=ranges.angle * signed[:, 3],
+        rgb=np.clip(np.array(list(COLORS.values()))[attributes["color"]] + JITTER * signed[:, 4:7], 0, 1),
         grey=np.zeros(len(labels)),  # the ground is painted once, under all objects
     )

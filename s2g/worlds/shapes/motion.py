@@ -38,12 +38,12 @@ LARGE = Spread(center=0.20, radius=(0.50, 0.58), angle=0.15, way=(0.50, 0.65))
 
 
 def kind_of(shape: np.ndarray, color: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """One number for shape, color and motion: shape major, then color."""
+    """Return one index for shape, color and motion: shape major, then color."""
     return (shape * len(COLORS) + color) * len(MOTIONS) + motion
 
 
 def attributes_of(kind: np.ndarray) -> dict[str, np.ndarray]:
-    """Attribute indices of kinds."""
+    """Return attribute indices of kinds."""
     return {
         "shape": kind // (len(COLORS) * len(MOTIONS)),
         "color": kind // len(MOTIONS) % len(COLORS),
@@ -52,13 +52,13 @@ def attributes_of(kind: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def caption(kind: int) -> str:
-    """A video in words."""
-    of = attributes_of(np.array(kind))
-    return f"a {tuple(COLORS)[of['color']]} {SHAPES[of['shape']]} {MOTIONS[of['motion']]}"
+    """Describe a video."""
+    attributes = attributes_of(np.array(kind))
+    return f"a {tuple(COLORS)[attributes['color']]} {SHAPES[attributes['shape']]} {MOTIONS[attributes['motion']]}"
 
 
 def held_out() -> np.ndarray:
-    """Kinds that no video of the training is of, [30]: to each shape and motion one color, each color five times."""
+    """Return the kinds left out of training, [30]: one color for each shape and motion, each color five times."""
     shape, motion = np.meshgrid(np.arange(len(SHAPES)), np.arange(len(MOTIONS)), indexing="ij")
     return np.sort(kind_of(shape, (shape + motion) % len(COLORS), motion).ravel())
 
@@ -67,27 +67,29 @@ SEEN = np.setdiff1d(np.arange(NUM_KINDS), held_out())
 
 
 def draw_kinds(seed: int, indices: np.ndarray, kinds: np.ndarray = SEEN) -> np.ndarray:
-    """What videos `indices` [B] are of: kinds [B], each of `kinds` as likely as another."""
+    """Draw the kinds [B] of videos `indices` [B], uniformly from `kinds`."""
     return kinds[(uniform(Purpose.CAPTION, seed, indices, 1)[:, 0] * len(kinds)).astype(np.int64)]
 
 
 def render(kinds: np.ndarray, seed: int, indices: np.ndarray, spread: Spread = WHOLE) -> np.ndarray:
-    """Videos [B, 3, F, H, W] in [0, 1], float32; place, pace, size, rotation and tone of each by (seed, index)."""
-    first, way = _scenes(kinds, uniform(Purpose.SCENE, seed, indices, 9), spread)
-    frames = [render_scenes(replace(first, center=first.center + way * at), SIDE) for at in np.linspace(0, 1, FRAMES)]
+    """Render videos [B, 3, F, H, W] in [0, 1], float32; position, pace, size, rotation and tone depend on (seed, index)."""
+    first, displacement = _scenes(kinds, uniform(Purpose.SCENE, seed, indices, 9), spread)
+    frames = [
+        render_scenes(replace(first, center=first.center + displacement * time), SIDE) for time in np.linspace(0, 1, FRAMES)
+    ]
     return np.stack(frames, axis=2)
 
 
 def _scenes(kinds: np.ndarray, draws: np.ndarray, spread: Spread) -> tuple[Scenes, np.ndarray]:
-    """The scene of the first frame, and the way [B, 2] from there to the last."""
-    of, signed = attributes_of(kinds), 2 * draws - 1
-    towards = TOWARDS[of["motion"]]
-    center = spread.center * signed[:, :2] * np.where(towards != 0, 0.25, 1.0)
-    way = towards * (spread.way[0] + (spread.way[1] - spread.way[0]) * draws[:, 2])[:, None]
-    base = np.array(list(COLORS.values()))[of["color"]]
+    """Build the scene of the first frame, and the displacement [B, 2] from there to the last."""
+    attributes, signed = attributes_of(kinds), 2 * draws - 1
+    direction = TOWARDS[attributes["motion"]]
+    center = spread.center * signed[:, :2] * np.where(direction != 0, 0.25, 1.0)
+    displacement = direction * (spread.way[0] + (spread.way[1] - spread.way[0]) * draws[:, 2])[:, None]
+    base = np.array(list(COLORS.values()))[attributes["color"]]
     first = Scenes(
-        shape=of["shape"],
-        color=of["color"],
+        shape=attributes["shape"],
+        color=attributes["color"],
         texture=np.zeros(len(kinds), np.int64),  # solid: stripes are no wider than a pixel here
         center=center,
         radius=spread.radius[0] + (spread.radius[1] - spread.radius[0]) * draws[:, 3],
@@ -95,4 +97,4 @@ def _scenes(kinds: np.ndarray, draws: np.ndarray, spread: Spread) -> tuple[Scene
         rgb=np.clip(base + JITTER * signed[:, 5:8], 0, 1),
         grey=GREY[0] + (GREY[1] - GREY[0]) * draws[:, 8],
     )
-    return first, way
+    return first, displacement

@@ -26,13 +26,13 @@ class Reading:
     features: Tensor
 
     def joint(self) -> Tensor:
-        """Probabilities of the 108 classes [B, 108], the three heads taken as independent; class order as in the world."""
+        """Return the class probabilities [B, 108], the three heads taken as independent; class order as in the world."""
         shape, color, texture = (self.logp[name].exp() for name in ATTRIBUTES)
         return torch.einsum("bs,bc,bt->bsct", shape, color, texture).flatten(1)
 
 
 def convolutions(width: int) -> list[nn.Module]:
-    """Layers from [B, 3, 32, 32] to [B, 4 width, 4, 4], in three steps of half the side and twice the width."""
+    """Build layers from [B, 3, 32, 32] to [B, 4 width, 4, 4]: three times half the side and twice the width."""
     layers: list[nn.Module] = []
     before = 3
     for after in (width, 2 * width, 4 * width):
@@ -58,19 +58,19 @@ class Probe(nn.Module):
 
 @cache
 def shipped_probe() -> Probe:
-    """The probe that ships with the package, ready to read."""
+    """Load the probe that ships with the package."""
     model = Probe()
     model.load_state_dict(load_file(BUILTIN / "probe.safetensors"), strict=True)
     return model.eval()
 
 
 def read_images(images: np.ndarray) -> Reading:
-    """What the shipped probe says of uint8 images [B, 32, 32, 3]."""
+    """Apply the shipped probe to uint8 images [B, 32, 32, 3]."""
     return look(shipped_probe(), images)
 
 
 @torch.no_grad()
 @one_thread()
 def look(network: nn.Module, images: np.ndarray) -> Any:
-    """What a network says of uint8 images [B, H, W, 3], videos [B, F, H, W, 3]; one thread, as sums depend on their split."""
+    """Apply a network to uint8 images [B, H, W, 3] or videos [B, F, H, W, 3]; one thread, as sums depend on their split."""
     return network(torch.from_numpy(images).movedim(-1, 1).float() / 127.5 - 1)

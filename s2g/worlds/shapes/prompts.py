@@ -20,29 +20,29 @@ KIND_OF = np.array([KIND[kind] for kind in EIGHT])  # of caption i: KIND_OF[i % 
 
 @cache
 def prompt_classes() -> np.ndarray:
-    """Classes of the first and second object and the relation of each caption, [256, 3]; NONE where there is no second.
+    """Return the classes of both objects and the relation of each caption, [256, 3]; NONE where there is no second object.
 
-    Classes come from decks that are shuffled anew when they are used up, so that each is asked for about equally often.
+    Classes come from decks that are reshuffled when used up, so that each occurs about equally often.
     """
     shuffled = np.random.Generator(philox(Purpose.CAPTION, 0, item=1))
     decks: dict[str, list[int]] = {"seen": [], "held": []}
-    whole = {"seen": SEEN, "held": held_out()}
+    classes = {"seen": SEEN, "held": held_out()}
 
     def draw(name: str, other_than: int = NONE) -> int:
         if not set(decks[name]) - {other_than}:
-            decks[name] = [*decks[name], *shuffled.permutation(whole[name]).tolist()]
+            decks[name] = [*decks[name], *shuffled.permutation(classes[name]).tolist()]
         return decks[name].pop(next(i for i, label in enumerate(decks[name]) if label != other_than))
 
     rows = []
     for number in range(COUNT):
-        kind, turn = EIGHT[number % len(EIGHT)], number // len(EIGHT)
-        held = kind.endswith("held_out")
-        first = draw("held" if held else "seen")
+        kind, round_number = EIGHT[number % len(EIGHT)], number // len(EIGHT)
+        use_held_out = kind.endswith("held_out")
+        first = draw("held" if use_held_out else "seen")
         if kind.startswith("one"):
             rows.append((first, NONE, NONE))
             continue
         second = draw("seen", first)
-        if held and turn % 2:  # the held-out class is named second as often as first
+        if use_held_out and round_number % 2:  # the held-out class is named second as often as first
             first, second = second, first
         rows.append((first, second, int(shuffled.integers(len(RELATIONS)))))
     return np.array(rows)

@@ -53,12 +53,12 @@ class Reader(nn.Module):
 
 @cache
 def shipped_reader() -> Reader:
-    """The reader that ships with the package, ready to read."""
+    """Load the reader that ships with the package."""
     model = Reader()
     model.load_state_dict(load_file(BUILTIN / "reader.safetensors"), strict=True)
     return model.eval()
 
 
 def read_two(images: np.ndarray) -> TwoRead:
-    """What the shipped reader says of uint8 images [B, 32, 32, 3]."""
+    """Apply the shipped reader to uint8 images [B, 32, 32, 3]."""
     return look(shipped_reader(), images)

@@ -12,13 +12,13 @@ SHADE = 0.28  # the second tone of a texture is the colour at this brightness
 
 
 def render(scenes: Scenes, size: int = SIZE) -> np.ndarray:
-    """Images [B, 3, size, size] in [0, 1], float32."""
+    """Render images [B, 3, size, size] in [0, 1], float32."""
     cover, paint = layer(scenes, size)
     return (scenes.grey[:, None, None, None] * (1 - cover) + paint * cover).astype(np.float32)
 
 
 def layer(scenes: Scenes, size: int = SIZE, fine: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """What of each pixel an object covers [B, 1, size, size], and its paint [B, 3, size, size].
+    """Return the coverage of each pixel by an object [B, 1, size, size], and its paint [B, 3, size, size].
 
     fine: how wide stripes and checks are, as a multiple of their usual width.
     """
@@ -49,29 +49,29 @@ def layer(scenes: Scenes, size: int = SIZE, fine: float = 1.0) -> tuple[np.ndarr
 
 
 def _band(u: np.ndarray, period: float, pixel: float) -> np.ndarray:
-    """1 on every second half period of `u`, 0 between, linear over one pixel at the borders; 1 at u = 0."""
+    """Return 1 on every second half period of `u`, 0 between, linear over one pixel at the borders; 1 at u = 0."""
     inside = 0.25 * period - np.abs((u + 0.5 * period) % period - 0.5 * period)
     return np.clip(0.5 + inside / pixel, 0, 1)
 
 
 def polygon_distance(point: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Signed distance of points [..., 2] to the closed polygon `corners` [N, 2]; negative inside."""
+    """Return signed distance of points [..., 2] to the closed polygon `corners` [N, 2]; negative inside."""
     start, end = corners, np.roll(corners, -1, axis=0)
     edge = end - start
-    to = point[..., None, :] - start  # [..., N, 2]
-    along = np.clip((to * edge).sum(-1) / (edge**2).sum(-1), 0, 1)
-    nearest = np.sqrt(((to - along[..., None] * edge) ** 2).sum(-1).min(-1))
+    offset = point[..., None, :] - start  # [..., N, 2]
+    along = np.clip((offset * edge).sum(-1) / (edge**2).sum(-1), 0, 1)
+    nearest = np.sqrt(((offset - along[..., None] * edge) ** 2).sum(-1).min(-1))
     # Even-odd rule: a point is inside when a ray to the right crosses the border an odd number of times.
     y = point[..., None, 1]
     crosses = (start[:, 1] > y) != (end[:, 1] > y)
     with np.errstate(divide="ignore", invalid="ignore"):
-        at = start[:, 0] + (y - start[:, 1]) / edge[:, 1] * edge[:, 0]
-    inside = (crosses & (point[..., None, 0] < at)).sum(-1) % 2 == 1
+        crossing_x = start[:, 0] + (y - start[:, 1]) / edge[:, 1] * edge[:, 0]
+    inside = (crosses & (point[..., None, 0] < crossing_x)).sum(-1) % 2 == 1
     return np.where(inside, -nearest, nearest)
 
 
 def _regular(count: int, radius: float, inner: float | None = None) -> np.ndarray:
-    """Corners of a regular polygon pointing up; with `inner`, of a star with `count` points."""
+    """Return corners of a regular polygon pointing up; with `inner`, of a star with `count` points."""
     n = count if inner is None else 2 * count
     turn = 2 * np.pi * np.arange(n) / n - np.pi / 2
     reach = np.full(n, radius) if inner is None else np.where(np.arange(n) % 2 == 0, radius, inner)

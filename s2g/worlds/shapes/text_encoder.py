@@ -49,18 +49,18 @@ class WordEncoder(nn.Module):
 
 
 class WordText:
-    """Captions to embeddings, as adapters ask for them; what of a caption is not read is told once, on stderr."""
+    """Captions to embeddings, as adapters ask for them; a truncated caption is reported once, on stderr."""
 
     def __init__(self, encoder: WordEncoder) -> None:
         self.encoder = encoder
-        self.said: set[str] = set()
+        self.reported: set[str] = set()
 
     def encode(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Embeddings [B, length, D] and pooled vectors [B, D]; UserError for a word it does not know."""
+        """Encode to embeddings [B, length, D] and pooled vectors [B, D]; UserError for an unknown word."""
         vocabulary = self.encoder.vocabulary
         numbers = torch.tensor([vocabulary.tokens(prompt) for prompt in prompts], device=self.encoder.places.device)
         for prompt in dict.fromkeys(prompts):
-            if (rest := vocabulary.cut_off(prompt)) and prompt not in self.said:
-                print(f"prompt {shown(prompt)} is not read whole: left out is {shown(rest)}", file=sys.stderr)
-                self.said.add(prompt)
+            if (rest := vocabulary.cut_off(prompt)) and prompt not in self.reported:
+                print(f"prompt {shown(prompt)} truncated: {shown(rest)} is left out", file=sys.stderr)
+                self.reported.add(prompt)
         return self.encoder(numbers)

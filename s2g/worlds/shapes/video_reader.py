@@ -30,7 +30,7 @@ class VideoRead:
     features: Tensor  # [B, 64]: the mean looks, and the way
 
     def kinds(self) -> np.ndarray:
-        """The likeliest kinds, [B]."""
+        """Return the likeliest kinds, [B]."""
         return kind_of(*(self.logp[name].argmax(-1).cpu().numpy() for name in ATTRIBUTES))
 
 
@@ -50,20 +50,20 @@ class VideoReader(nn.Module):
     def forward(self, videos: Tensor) -> VideoRead:
         seen = self.trunk(videos.movedim(2, 1).flatten(0, 1))
         looks = self.looks(seen).unflatten(0, (-1, FRAMES))
-        way = self.way(self.place(seen).unflatten(0, (-1, FRAMES)).flatten(1))
-        said = {name: head(way) if name == "motion" else head(looks).mean(1) for name, head in self.heads.items()}
-        logp = {name: values.log_softmax(-1) for name, values in said.items()}
-        return VideoRead(logp, looks, torch.cat([looks.mean(1), way], 1))
+        motion = self.way(self.place(seen).unflatten(0, (-1, FRAMES)).flatten(1))
+        outputs = {name: head(motion) if name == "motion" else head(looks).mean(1) for name, head in self.heads.items()}
+        logp = {name: values.log_softmax(-1) for name, values in outputs.items()}
+        return VideoRead(logp, looks, torch.cat([looks.mean(1), motion], 1))
 
 
 @cache
 def shipped_video_reader() -> VideoReader:
-    """The video reader that ships with the package, ready to read."""
+    """Load the video reader that ships with the package."""
     model = VideoReader()
     model.load_state_dict(load_file(BUILTIN / "video_reader.safetensors"), strict=True)
     return model.eval()
 
 
 def read_videos(videos: np.ndarray) -> VideoRead:
-    """What the shipped video reader says of uint8 videos [B, F, 16, 16, 3]."""
+    """Apply the shipped video reader to uint8 videos [B, F, 16, 16, 3]."""
     return look(shipped_video_reader(), videos)

@@ -24,7 +24,7 @@ class Vocabulary:
     videos: bool = False  # of captions of videos
 
     def tokens(self, caption: str) -> list[int]:
-        """Numbers of a caption's words, [length]; words beyond are cut off. UserError names a word that is none of `words`."""
+        """Tokenize a caption: [length], longer ones are truncated. UserError names a word that is not in `words`."""
         for word in (words := words_of(caption)):
             if word not in self.words:
                 raise UserError(
@@ -32,8 +32,8 @@ class Vocabulary:
                     allowed=", ".join(self.words),
                     todo=f"bench.text=['{self.example}'], or a model of any words: {', '.join(self._others())}",
                 )
-        found = [START, *(FIRST + self.words.index(word) for word in words)][: self.length]
-        return found + [PAD] * (self.length - len(found))
+        numbers = [START, *(FIRST + self.words.index(word) for word in words)][: self.length]
+        return numbers + [PAD] * (self.length - len(numbers))
 
     def check(self, prompts: Iterable[str]) -> None:
         """Raise UserError for the first prompt with an unknown word, or with none."""
@@ -47,17 +47,17 @@ class Vocabulary:
         return model_names(lambda family: family.reads_any_text and family.makes_videos == self.videos)
 
     def cut_off(self, caption: str) -> str:
-        """The words of a caption that its tokens leave out; empty where it is short enough."""
+        """Return the words that truncation removes; empty where the caption is short enough."""
         return " ".join(words_of(caption)[self.length - 1 :])
 
 
 def words_of(caption: str) -> list[str]:
-    """A caption's words: small letters, without commas and full stops."""
+    """Split a caption into words: lower case, without commas and full stops."""
     return caption.lower().replace(",", " ").replace(".", " ").split()
 
 
 def shown(text: str, most: int = 60) -> str:
-    """A text in quotes, cut where it is long."""
+    """Quote a text, shortened where it is long."""
     return repr(text if len(text) <= most else f"{text[: most - 3]}...")
 
 

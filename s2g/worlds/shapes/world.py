@@ -60,12 +60,12 @@ class Scenes:
 
 
 def label_of(shape: np.ndarray, color: np.ndarray, texture: np.ndarray) -> np.ndarray:
-    """Class index of attribute indices: shape major, then color, then texture."""
+    """Return the class index of attribute indices: shape major, then color, then texture."""
     return (shape * len(COLORS) + color) * len(TEXTURES) + texture
 
 
 def attributes_of(label: np.ndarray) -> dict[str, np.ndarray]:
-    """Attribute indices of class indices."""
+    """Return the attribute indices of class indices."""
     return {
         "shape": label // (len(COLORS) * len(TEXTURES)),
         "color": label // len(TEXTURES) % len(COLORS),
@@ -74,21 +74,21 @@ def attributes_of(label: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def class_name(label: int) -> str:
-    """A class in words, e.g. "red striped circle"."""
-    of = attributes_of(np.array(label))
-    return f"{tuple(COLORS)[of['color']]} {TEXTURES[of['texture']]} {SHAPES[of['shape']]}"
+    """Describe a class, e.g. "red striped circle"."""
+    attributes = attributes_of(np.array(label))
+    return f"{tuple(COLORS)[attributes['color']]} {TEXTURES[attributes['texture']]} {SHAPES[attributes['shape']]}"
 
 
 def scenes(seed: int, indices: np.ndarray, labels: np.ndarray | None = None, ranges: Ranges = FULL) -> Scenes:
-    """Scenes of `indices` [B]; the class is drawn uniformly unless `labels` [B] fixes it."""
+    """Draw scenes of `indices` [B]; the class is uniform unless `labels` [B] fixes it."""
     draws = uniform(Purpose.SCENE, seed, indices, 9)
     if labels is None:
         labels = (draws[:, 0] * NUM_CLASSES).astype(np.int64)
-    of = attributes_of(labels)
+    attributes = attributes_of(labels)
     signed = 2 * draws - 1
-    base = np.array(list(COLORS.values()))[of["color"]]
+    base = np.array(list(COLORS.values()))[attributes["color"]]
     return Scenes(
-        **of,
+        **attributes,
         center=ranges.center * signed[:, 1:3],
         radius=ranges.radius[0] + (ranges.radius[1] - ranges.radius[0]) * draws[:, 3],
         angle=ranges.angle * signed[:, 4],

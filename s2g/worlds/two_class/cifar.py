@@ -18,7 +18,7 @@ FOLDER = "cifar-10-batches-py"  # inside the folder that is named, as torchvisio
 
 
 def require_files(root: str, key: str, download: bool = False) -> None:
-    """UserError naming `key` unless CIFAR-10's files are under `root`, or may be downloaded there."""
+    """Raise UserError naming `key` unless CIFAR-10's files are under `root`, or may be downloaded there."""
     first = Path(root).expanduser() / FOLDER / "data_batch_1"
     if not download and not first.is_file():
         raise MissingError(
@@ -30,7 +30,7 @@ def require_files(root: str, key: str, download: bool = False) -> None:
 
 @cache
 def pair(root: str, key: str = "data", download: bool = False, train: bool = True) -> Images:
-    """The images of the two classes of CIFAR-10's training (or test) set; UserError if it is not there or not whole.
+    """Load the images of the two classes of CIFAR-10's training (or test) set; UserError if files are missing or damaged.
 
     torchvision checks every file's md5 sum before it is unpickled.
     """
@@ -39,9 +39,9 @@ def pair(root: str, key: str = "data", download: bool = False, train: bool = Tru
         from torchvision.datasets import CIFAR10
 
     try:
-        whole = CIFAR10(str(Path(root).expanduser()), train=train, download=download)
+        dataset = CIFAR10(str(Path(root).expanduser()), train=train, download=download)
     except (RuntimeError, OSError) as error:
         raise UserError(
-            f"{key} = {root}: CIFAR-10 cannot be read there ({error})", todo=f"delete {FOLDER}, and let it be downloaded anew"
+            f"{key} = {root}: CIFAR-10 cannot be read there ({error})", todo=f"delete {FOLDER}, and run again to download it"
         ) from error
-    return Images(np.asarray(whole.data), np.asarray(whole.targets, np.int64), tuple(whole.classes)).only(PAIR)
+    return Images(np.asarray(dataset.data), np.asarray(dataset.targets, np.int64), tuple(dataset.classes)).only(PAIR)

@@ -20,7 +20,7 @@ WOBBLE = Wobble(shift=0.2, angle=0.06, grow=0.03)
 
 @cache
 def digits() -> Images:
-    """All 1,797 images of ten digits, pixels 0 to 16 stretched to uint8, in scikit-learn's order."""
+    """Return all 1,797 images of ten digits, pixels 0 to 16 stretched to uint8, in scikit-learn's order."""
     from sklearn.datasets import load_digits  # takes two seconds to load
 
     bundled: Any = load_digits()
@@ -29,14 +29,14 @@ def digits() -> Images:
 
 
 def held_out(images: Images) -> np.ndarray:
-    """Which images [N] training does not see: every fifth of each class."""
-    place = np.zeros(len(images), np.int64)
+    """Return which images [N] are kept from training: every fifth of each class."""
+    rank = np.zeros(len(images), np.int64)
     for label in range(len(images.names)):
-        own = images.label == label
-        place[own] = np.arange(own.sum())
-    return place % HELD_OUT == HELD_OUT - 1
+        in_class = images.label == label
+        rank[in_class] = np.arange(in_class.sum())
+    return rank % HELD_OUT == HELD_OUT - 1
 
 
 def pair() -> Images:
-    """The images of the two digits of Figure 4, 356 of them: class 0 is "1", class 1 is "8"."""
+    """Return the images of the two digits of Figure 4, 356 of them: class 0 is "1", class 1 is "8"."""
     return digits().only(PAIR)

@@ -23,15 +23,15 @@ class Images:
         return len(self.label)
 
     def where(self, chosen: np.ndarray) -> Images:
-        """Those at [N] booleans or at indices."""
+        """Select images by [N] booleans or indices."""
         return Images(self.pixels[chosen], self.label[chosen], self.names)
 
     def only(self, names: Sequence[str]) -> Images:
-        """Those of some classes, numbered anew in the order of `names`."""
+        """Select some classes, renumbered in the order of `names`."""
         numbers = np.array([self.names.index(name) for name in names])
         kept = np.isin(self.label, numbers)
-        place = np.argsort(numbers)[np.searchsorted(np.sort(numbers), self.label[kept])]
-        return Images(self.pixels[kept], place, tuple(names))
+        label = np.argsort(numbers)[np.searchsorted(np.sort(numbers), self.label[kept])]
+        return Images(self.pixels[kept], label, tuple(names))
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class Wobble:
 
 
 def batch(images: Images, wobble: Wobble, seed: int, step: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """`count` images drawn with replacement, float32 [B, C, H, W] in [-1, 1], and their classes [B]; by (seed, step)."""
+    """Draw `count` images with replacement, float32 [B, C, H, W] in [-1, 1], and their classes [B]; by (seed, step)."""
     random = np.random.Generator(philox(Purpose.TRAINING, seed, step=step))
     chosen = random.integers(0, len(images), count)
     draws = random.random((count, 5))
-    found = as_floats(images.pixels[chosen])
-    moved = found if wobble.still else np.stack([_moved(*pair, wobble) for pair in zip(found, 2 * draws - 1, strict=True)])
+    pixels = as_floats(images.pixels[chosen])
+    moved = pixels if wobble.still else np.stack([_moved(*pair, wobble) for pair in zip(pixels, 2 * draws - 1, strict=True)])
     if wobble.flip:
         mirrored = draws[:, 4] < 0.5
         moved = np.where(mirrored[:, None, None, None], moved[..., ::-1], moved)
@@ -63,12 +63,12 @@ def batch(images: Images, wobble: Wobble, seed: int, step: int, count: int) -> t
 
 
 def as_floats(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [N, H, W, C] as float32 [N, C, H, W] in [-1, 1], as networks take them."""
+    """Convert uint8 [N, H, W, C] to float32 [N, C, H, W] in [-1, 1], as networks take them."""
     return (pixels.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)
 
 
 def _moved(image: np.ndarray, draw: np.ndarray, wobble: Wobble) -> np.ndarray:
-    """One image [C, H, W] shifted, turned and resized about its centre by linear interpolation; beyond the border is -1."""
+    """Shift, rotate and resize one image [C, H, W] about its centre by linear interpolation; beyond the border is -1."""
     angle, size = wobble.angle * draw[2], 1 + wobble.grow * draw[3]
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / size
     centre = (np.array(image.shape[1:]) - 1) / 2

@@ -38,7 +38,7 @@ class DigitsProbe(nn.Module):
 
 @cache
 def shipped_probe() -> DigitsProbe:
-    """The probe that ships with the package, ready to read."""
+    """Load the probe that ships with the package."""
     model = DigitsProbe()
     model.load_state_dict(load_file(PROBE), strict=True)
     return model.eval()
@@ -47,6 +47,6 @@ def shipped_probe() -> DigitsProbe:
 @torch.no_grad()
 @one_thread()
 def read_digits(pixels: np.ndarray, probe: DigitsProbe | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Digits [B] and features [B, 64] of grey uint8 images [B, 8, 8, 1 or 3]; one thread: a sum depends on its parts."""
+    """Return digits [B] and features [B, 64] of grey uint8 images [B, 8, 8, 1 or 3]; one thread: sums depend on their split."""
     logp, features = (probe or shipped_probe())(torch.from_numpy(as_floats(pixels[..., :1])))
     return logp.argmax(-1).numpy(), features.numpy()
