@@ -133,7 +133,7 @@ def one(composed: DictConfig, session: Session) -> None:
 def show_result(console: Console, result: Any, store: Any, made: int) -> None:
     """Print the scores of one run, its cost, and its folder."""
     from s2g.engine.run import RANDOM
-    from s2g.report.tables import console_table, cost_line, heading, scale_line, with_interval
+    from s2g.report.tables import console_table, cost_line, heading, interval_note, scale_line, with_interval
     from s2g.sampling.activity import activity_line
 
     run = result.run
@@ -142,8 +142,7 @@ def show_result(console: Console, result: Any, store: Any, made: int) -> None:
         console.print(console_table([f"{run.model.name}, {run.name}, n = {run.num}", "value"], rows))
     of_images = "; no number here is an ImageNet number" if run.config.get("bench", {}).get("name") == "shapes" else ""
     console.print(
-        (f"± is half a 95 % interval over {over(result)}{of_images}\n" if rows else "nothing is scored\n")
-        + f"{cost_line(result.cost)}\n"
+        (f"{interval_note(run)}{of_images}\n" if rows else "nothing is scored\n") + f"{cost_line(result.cost)}\n"
         f"{scale_line(result.effective)}\n"
         f"{made} items made now, {run.num if rows else 0} scored: {store.shown()}",
         soft_wrap=True,
@@ -156,13 +155,6 @@ def show_result(console: Console, result: Any, store: Any, made: int) -> None:
         console.print(remark, soft_wrap=True, markup=False)
     if result.not_kept:
         console.print(f"the scores could not be kept there: {result.not_kept}")
-
-
-def over(result: Any) -> str:
-    """Return what the intervals are over: units, or prompts for a bench that clusters by prompt."""
-    if result.run.bench.clusters(result.run.num) is not None:
-        return f"{next(iter(result.estimates.values())).units} prompts"
-    return f"{len(result.run.units)} units"
 
 
 def explain(error: Exception) -> str:

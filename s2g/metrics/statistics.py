@@ -1,8 +1,8 @@
 """Error bars over units: items of a unit share their masks, so the unit is what is independent.
 
     units      mean of items                       any other statistic of the set
-    1          no interval                         no interval
-    2 to 29    t over units (arcsine of shares)    jackknife over units
+    1 to 3     no interval                         no interval
+    4 to 29    t over units (arcsine of shares)    jackknife over units
     30 on      bootstrap of units, expanded        the same, of 64 groups of units above 64
 
 An interval speaks of other noise, masks and prompts at the same number of items. What a Fréchet distance owes to that
@@ -21,6 +21,8 @@ import numpy as np
 from scipy.special import ndtr, stdtrit  # scipy.stats takes a second to load, and every command would wait for it
 
 LEVEL = 0.95
+FEWEST_UNITS = 4  # for an interval; of two, the t quantile is 12.7, and an arcsine interval spans nearly all of its bounds
+FEWEST_SEEDS = 3
 BOOTSTRAP_FROM = 30  # units; below, a resample holds too few different ones for its quantiles to mean much
 RESAMPLES = 5000
 GROUPS = 64  # of whole units, at most: what is left out one at a time
@@ -29,13 +31,13 @@ ROUNDING = 1e-12  # spread, relative to the values, below which units are equal
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and its 95 % interval (None where one unit says nothing of the spread)."""
+    """A value and its 95 % interval (None where the units are too few to show the spread)."""
 
     value: float
     low: float | None
     high: float | None
     units: int  # how many independent parts the interval rests on
-    method: str = "one unit: no interval"
+    method: str = f"fewer than {FEWEST_UNITS} units: no interval"
 
 
 class Mergeable(Protocol):
@@ -83,7 +85,7 @@ def of_mean(values: np.ndarray, unit_of: np.ndarray, bounds: tuple[float, float]
     values = values[order].astype(np.float64)
     sums = np.add.reduceat(values, first)
     value, n = float(sums.sum() / sizes.sum()), len(units)
-    if n < 2:
+    if n < FEWEST_UNITS:
         return Estimate(value, None, None, n)
     means = sums / sizes
     if np.ptp(means) <= ROUNDING * np.abs(means).max():
@@ -140,8 +142,8 @@ def over_seeds(values: Sequence[float]) -> Estimate:
     """The mean over seeds of whole runs, with a t interval over seeds [S]."""
     n, found = len(values), np.asarray(values, np.float64)
     value = float(found.mean())
-    if n < 2:
-        return Estimate(value, None, None, n, "one seed: no interval")
+    if n < FEWEST_SEEDS:
+        return Estimate(value, None, None, n, f"fewer than {FEWEST_SEEDS} seeds: no interval")
     if np.ptp(found) == 0:  # a spread of zero would look certain
         return Estimate(value, None, None, n, "all seeds equal: no interval")
     return Estimate(value, *_t_of_means(found, np.ones(n)), n, "t over seeds")
@@ -166,10 +168,8 @@ def _t_of_means(sums: np.ndarray, sizes: np.ndarray, bounds: tuple[float, float]
 
 
 def _left_out(value: float, left_out: Callable[[], list[float]], sizes: np.ndarray, units: int) -> Estimate:
-    if len(sizes) < 2:
+    if units < FEWEST_UNITS:
         return Estimate(value, None, None, units)
-    if sizes.sum() - sizes.max() < 2:
-        return Estimate(value, None, None, units, "too few items to leave any out: no interval")
     reach = _reach(np.array(left_out()), sizes)
     if not np.isfinite(reach):  # the statistic does not exist for these items, or not once some are left out
         return Estimate(value, None, None, units, "not defined with items left out: no interval")

@@ -12,7 +12,7 @@ from s2g.engine.environment import machine
 from s2g.experiments.methods import Entry
 from s2g.experiments.tuning import Choice
 from s2g.experiments.tuning_specification import Knobs, TuningSpec
-from s2g.report.tables import console_table, heading, leaves_out_zero, scale_of, stacked, with_interval
+from s2g.report.tables import console_table, heading, interval_note, leaves_out_zero, scale_of, stacked, with_interval
 from s2g.scoring.score import Score, difference
 
 COMPARED = ("joint", "fd")  # metrics whose differences have columns
@@ -78,7 +78,7 @@ def note_of(experiment: TuningSpec, against: Score, command: str) -> str:
     run, tune = against.run, experiment.tune
     return (
         f"Model {run.model.name} (32x32, built in), n = {run.num}, seed {run.seed}; knobs chosen by {tune.metric} on seed "
-        f"{tune.seed} with {tune.num} items. ± is half a 95 % interval over {len(run.units)} units; Δ is paired on the same "
+        f"{tune.seed} with {tune.num} items. {interval_note(run)}; Δ is paired on the same "
         f"noise, to CFG at its preset and to CFG at the effective scale that the row had on seed {tune.seed}; in bold where "
         f"the interval leaves out 0. FLOPs are relative to CFG. No number here is an ImageNet number. {command}, "
         f"{datetime.now(UTC):%Y-%m-%d}, {machine()}."

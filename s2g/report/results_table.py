@@ -9,8 +9,21 @@ from rich.table import Table as RichTable
 from s2g.experiments.results import RUN, ResultRow, Results
 from s2g.experiments.specification import ExperimentSpec, Profile
 from s2g.experiments.studies.study import asks_networks
-from s2g.metrics.statistics import Estimate
-from s2g.report.tables import Cell, Column, Row, Table, console_width, to_console, to_csv, to_latex, to_markdown, with_arrow
+from s2g.metrics.statistics import FEWEST_UNITS, Estimate
+from s2g.report.tables import (
+    BRACKETS,
+    INTERVALS,
+    Cell,
+    Column,
+    Row,
+    Table,
+    console_width,
+    to_console,
+    to_csv,
+    to_latex,
+    to_markdown,
+    with_arrow,
+)
 
 COST = ("eff. scale", "calls", "FLOPs", "n")
 TINY = "made on the small built-in model; no number of ours here is one of the paper's metrics"
@@ -148,18 +161,18 @@ def how_to_read(experiment: ExperimentSpec, results: Results) -> list[str]:
     elif ran and profile.study:
         lines.append(
             f"Computed of the networks, nothing is sampled: means over {counted(results)} with networks trained from other "
-            "seeds, ± half a 95 % t interval over them; n points each."
+            "seeds, ± half-width of a 95 % t interval over them; n points each."
         )
     elif ran and profile.columns and any(row.runs > 1 for row in results.rows):
         lines.append(
-            f"Of {counted(results)} a row is the mean, ± half a 95 % t interval over runs; of a single run, over units of "
-            f"items. Δ is to {against}, run by run on the same noise, bold where it leaves out 0 (no correction for the "
+            f"Of {counted(results)} a row is the mean, ± half-width of a 95 % t interval over runs; of a single run, over units "
+            f"of items. Δ is to {against}, run by run on the same noise, bold where it leaves out 0 (no correction for the "
             "number of cells); FLOPs relative to the same row, calls per item."
         )
     elif ran and profile.columns:
         lines.append(
-            f"± is half a 95 % interval over units of items; Δ is to {against}, paired on the same noise, bold where it "
-            "leaves out 0 (no correction for the number of cells); FLOPs relative to the same row, calls per item."
+            f"{INTERVALS} over units of items, {BRACKETS}, none below {FEWEST_UNITS} units; Δ is to {against}, paired on the "
+            "same noise, bold where it leaves out 0 (no correction for the number of cells); FLOPs relative to the same row, calls per item."
         )
     elif ran:
         lines.append(f"The same noises under every row; calls per item, FLOPs relative to {against}.")

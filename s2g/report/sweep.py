@@ -31,7 +31,7 @@ def show_sweep(rows: Sequence[Row], console: Console) -> None:
         table = seeds_table(rows, [name for name in knobs if name not in SEEDS])
         if table is not None:
             console.print(table)
-            console.print("mean over seeds, ± half a 95 % t interval over seeds")
+            console.print("mean over seeds, ± half-width of a 95 % t interval over seeds (3 or more)")
 
 
 def remarked(rows: Sequence[Row], numbers: dict[tuple[str, int], int]) -> dict[str, list[int]]:

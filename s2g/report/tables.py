@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from s2g.engine.bench import Metric
-from s2g.metrics.statistics import Estimate
+from s2g.engine.run import Run
+from s2g.metrics.statistics import FEWEST_UNITS, Estimate
 from s2g.scoring.score import Cost, Effective
 
+SYMMETRIC = 0.1  # of half an interval: how far its middle may lie from the value and "±" still be true
 Kind = Literal["value", "delta", "paper", "cost"]
 LATEX: Mapping[str, str] = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -209,17 +212,32 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def with_interval(estimate: Estimate, digits: int, sign: bool = False) -> str:
     """Return a value with half its 95 % interval, "84.4±3.1"; without one the value alone; a dash for NaN.
 
-    Where the interval ends at the value, its other end: "100.0−1.2".
+    An interval that is not symmetric is given by its ends: "96.9 [89.0, 99.4]".
     """
     if math.isnan(estimate.value):
         return "–"
     value = f"{estimate.value:{'+' if sign else ''}.{digits}f}"
     if estimate.low is None or estimate.high is None:
         return value
-    below, above = (f"{abs(end - estimate.value):.{digits}f}" for end in (estimate.low, estimate.high))
-    if estimate.low < estimate.high and estimate.value in (estimate.low, estimate.high):
-        return f"{value}−{below}" if estimate.value == estimate.high else f"{value}+{above}"
-    return f"{value}±{(estimate.high - estimate.low) / 2:.{digits}f}"
+    half, middle = (estimate.high - estimate.low) / 2, (estimate.high + estimate.low) / 2
+    if abs(middle - estimate.value) > max(10.0**-digits, SYMMETRIC * half):
+        low, high = (f"{end:{'+' if sign else ''}.{digits}f}" for end in (estimate.low, estimate.high))
+        return f"{value} [{low}, {high}]"
+    return f"{value}±{half:.{digits}f}"
+
+
+INTERVALS = "± is the half-width of a 95 % confidence interval"
+BRACKETS = "given by its ends where it is not symmetric"
+
+
+def interval_note(run: Run) -> str:
+    """Return what the intervals of a run's scores are over, or what it takes to have any."""
+    clusters = run.bench.clusters(run.num)
+    count, parts = (len(run.units), "units") if clusters is None else (len(np.unique(clusters)), "prompts")
+    if count < FEWEST_UNITS:
+        enough = f"num={FEWEST_UNITS * run.model.unit}" if clusters is None else f"{FEWEST_UNITS} prompts"
+        return f"n too small for intervals: {enough} or more"
+    return f"{INTERVALS} over {count} {parts}, {BRACKETS}"
 
 
 def with_arrow(label: str, higher: bool | None) -> str:

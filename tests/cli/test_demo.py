@@ -46,8 +46,11 @@ def test_numbers_with_their_intervals() -> None:
     assert with_interval(Estimate(84.375, 81.2, 87.55, 16), 1) == "84.4±3.2"
     assert with_interval(Estimate(2.5, -1.0, 6.0, 4), 2, sign=True) == "+2.50±3.50"
     assert with_interval(Estimate(2.5, None, None, 1), 2) == "2.50"
-    assert with_interval(Estimate(100.0, 98.84, 100.0, 16), 1) == "100.0−1.2"  # none is more than all
-    assert with_interval(Estimate(0.0, 0.0, 1.16, 16), 1) == "0.0+1.2"
+    assert with_interval(Estimate(100.0, 98.84, 100.0, 16), 1) == "100.0 [98.8, 100.0]"  # none is more than all
+    assert with_interval(Estimate(0.0, 0.0, 1.16, 16), 1) == "0.0 [0.0, 1.2]"
+    assert with_interval(Estimate(96.9, 72.2, 99.9, 4), 1) == "96.9 [72.2, 99.9]"
+    assert with_interval(Estimate(-0.5, -1.9, 0.2, 16), 1, sign=True) == "-0.5 [-1.9, +0.2]"
+    assert with_interval(Estimate(75.0, 70.1, 79.7, 16), 1) == "75.0±4.8"  # its middle is 0.1 from the value
     assert with_interval(Estimate(0.0, 0.0, 0.0, 16), 1) == "0.0±0.0"
     assert with_interval(Estimate(float("nan"), float("nan"), float("nan"), 2), 1) == "–"
 

@@ -21,7 +21,7 @@ from s2g.io.atomic import write_bytes, write_json
 from s2g.metrics.statistics import Estimate
 from s2g.report.gallery import gallery_figure
 from s2g.report.html.demo import LABELS, DemoPage, demo_gallery, demo_page, facts_of, run_facts
-from s2g.report.tables import Cell, Column, Row, Table, heading, scale_of, to_console, to_markdown
+from s2g.report.tables import Cell, Column, Row, Table, heading, interval_note, scale_of, to_console, to_markdown
 from s2g.report.write_results import make_folder
 from s2g.scoring.score import Score, difference
 
@@ -106,8 +106,8 @@ def table_of(scores: dict[str, Score], deltas: Deltas, metrics: Sequence[Metric]
 def note_of(run: Run) -> str:
     """What the numbers are, and are not."""
     return (
-        f"Model {run.model.name} (32x32, built in), n = {run.num}; ± is half a 95 % interval over {len(run.units)} units of "
-        f"{run.model.unit} items; Δ is against CFG, paired on the same noise. No number here is an ImageNet number."
+        f"Model {run.model.name} (32x32, built in), n = {run.num}; {interval_note(run)} (a unit is a batch of "
+        f"{run.model.unit}); Δ is against CFG, paired on the same noise. No number here is an ImageNet number."
     )
 
 
