@@ -4,8 +4,9 @@ kinds, all on differences that the results hold, with their 95 % intervals (to t
 better, worse    the interval leaves out 0 on that side; for every row and column named
 equivalent       the interval lies within -margin and margin
 not_better       the interval lies on the worse side of margin
-value            a cell at most `at_most` or at least `at_least`, with its interval where it has one; or FLOPs relative to the
-                 compared row, at most
+value            a cell at most `at_most` or at least `at_least`, with its interval where it has one
+ratio            a number of the row over the compared row's, at most `at_most`: a column, or what every row records:
+                 "evaluations" and "flops" per item (with prefix reuse)
 ordering         each row of a tier is better than each of the next: their intervals do not overlap (which is stricter than
                  a test of their difference, since both are differences to one row)
 """
@@ -23,7 +24,8 @@ from s2g.experiments.specification import PROFILES, Profile
 from s2g.experiments.specification_file import find_experiment
 from s2g.experiments.yaml_lines import Located
 
-KINDS = ("better", "worse", "equivalent", "not_better", "value", "ordering")
+KINDS = ("better", "worse", "equivalent", "not_better", "value", "ratio", "ordering")
+RECORDED = {"evaluations": "network evaluations", "flops": "FLOPs with prefix reuse"}  # for every row
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Check:
 
     kind: str
     exhibit: str
-    columns: Sequence[str]  # of its profile; "flops" is the cost relative to the compared row
+    columns: Sequence[str]  # of its profile; for `ratio` also those of RECORDED
     rows: Sequence[Any]  # names; a swept row stands for all its values; for `ordering` tiers of them, best first
     groups: Sequence[str] = field(default_factory=tuple)  # all that have the rows, if none is named
     margin: float | None = None
@@ -71,13 +73,19 @@ def _check(raw: Mapping[str, Any], profile_name: str, folder: Path) -> Check:
     check = Check(**raw)
     if check.kind not in KINDS:
         raise unknown("kind", check.kind, KINDS)
-    needed = {"equivalent": ("margin",), "not_better": ("margin",), "value": ("at_most", "at_least")}.get(check.kind, ())
+    needed = {
+        "equivalent": ("margin",),
+        "not_better": ("margin",),
+        "value": ("at_most", "at_least"),
+        "ratio": ("at_most",),
+    }.get(check.kind, ())
     if needed and all(getattr(check, name) is None for name in needed):
         raise UserError(f"{' or '.join(needed)}: missing", todo=f"kind {check.kind} needs it")
     profile = find_experiment(folder, check.exhibit).profile(profile_name)
+    known = [*profile.columns, *(RECORDED if check.kind == "ratio" else ())]
     for column in check.columns:
-        if column not in (*profile.columns, "flops"):
-            raise unknown("columns", column, [*profile.columns, "flops"])
+        if column not in known:
+            raise unknown("columns", column, known)
     for group in check.groups:
         if group not in profile.groups:
             raise unknown("groups", group, profile.groups)

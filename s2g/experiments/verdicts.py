@@ -9,7 +9,7 @@ from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
-from s2g.experiments.claims import Check, Claim, rows_of, tiers
+from s2g.experiments.claims import RECORDED, Check, Claim, rows_of, tiers
 from s2g.experiments.results import ResultRow, Results
 from s2g.experiments.specification import ExperimentSpec
 from s2g.experiments.specification_file import find_experiment
@@ -83,8 +83,10 @@ def _judged(check: Check, profile_name: str, experiment: ExperimentSpec, out: Pa
 def _one(check: Check, row: ResultRow | None, reference: ResultRow | None, column: str, results: Results, file: str) -> Found:
     if row is None or not row.cells:
         return Found(Verdict.NOT_RUN, "no such row was run" if row is None else f"{row.label}: {row.status}", file)
+    if check.kind == "ratio":
+        return _ratio(check, row, reference, column, results, file)
     if check.kind == "value":
-        return _value(check, row, reference, column, results, file)
+        return _value(check, row, column, results, file)
     cell, about = row.cell(column), results.columns[column]
     delta = None if cell is None else cell.delta
     if not delta or delta["value"] is None:
@@ -111,15 +113,24 @@ def compare(kind: str, low: float, high: float, higher: bool, margin: float = 0.
     return Verdict.HOLDS if holds else Verdict.NOT if not_so else Verdict.INCONCLUSIVE
 
 
-def _value(check: Check, row: ResultRow, reference: ResultRow | None, column: str, results: Results, file: str) -> Found:
+def _ratio(check: Check, row: ResultRow, reference: ResultRow | None, column: str, results: Results, file: str) -> Found:
+    assert check.at_most is not None
+    name = RECORDED.get(column) or results.columns[column]["label"]
+    value, base = (None if one is None else _number(one, column) for one in (row, reference))
+    if value is None or not base or reference is None:
+        return Found(Verdict.NOT_RUN, f"{row.label}: {name} were not counted", file)
+    said = f"{row.label}: {value / base:.3f} times the {name} of {reference.label} (at most {check.at_most:g})"
+    return Found(Verdict.HOLDS if value / base <= check.at_most else Verdict.NOT, said, file)
+
+
+def _number(row: ResultRow, column: str) -> float | None:
+    cell = row.cell(column)
+    return getattr(row, column) if column in RECORDED else None if cell is None else cell.value
+
+
+def _value(check: Check, row: ResultRow, column: str, results: Results, file: str) -> Found:
     limit = check.at_most if check.at_least is None else check.at_least
     assert limit is not None
-    if column == "flops":
-        if row.flops is None or reference is None or not reference.flops:
-            return Found(Verdict.NOT_RUN, f"{row.label}: FLOPs were not counted", file)
-        ratio = row.flops / reference.flops
-        said = f"{row.label}: {ratio:.3f} of the FLOPs of {reference.label} (at most {limit:g})"
-        return Found(Verdict.HOLDS if ratio <= limit else Verdict.NOT, said, file)
     cell = row.cell(column)
     if cell is None or cell.value is None:
         return Found(Verdict.NOT_RUN, f"{row.label}: {column} was not measured", file)
