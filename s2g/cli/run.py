@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from s2g.config.compose import COMPOSITION_ERRORS, explain_composition
+from s2g.config.compose import COMPOSITION_ERRORS, check_arguments, explain_composition
 from s2g.config.plugins import store_registered_methods
 from s2g.config.schema import ExecutorConfig, config_dir
 from s2g.engine.pool import Pool
@@ -53,13 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     session = Session(Console(highlight=False))
     try:
         with session.stack:
+            check_arguments(sys.argv[1:])
             store_registered_methods()
             hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="run")(lambda c: job(c, session))()
         if len(session.rows) > 1:
             from s2g.report.sweep import show_sweep
 
             show_sweep(session.rows, session.console)
-    except (*COMPOSITION_ERRORS, OSError) as error:
+    except (*COMPOSITION_ERRORS, OSError, UserError) as error:
         session.errors.append(error)
     except ValueError as error:
         if "Config group override" not in str(error):  # Hydra's word for guidance=null
@@ -134,7 +135,7 @@ def show_result(console: Console, result: Any, store: Any, made: int) -> None:
     """Print the scores of one run, its cost, and its folder."""
     from s2g.engine.run import RANDOM
     from s2g.report.tables import console_table, cost_line, heading, interval_note, scale_line, with_interval
-    from s2g.sampling.activity import activity_line
+    from s2g.sampling.activity import method_notes
 
     run = result.run
     rows = [[heading(m), with_interval(result.estimates[m.name], m.digits)] for m in run.bench.metrics]
@@ -147,8 +148,8 @@ def show_result(console: Console, result: Any, store: Any, made: int) -> None:
         f"{made} items made now, {run.num if rows else 0} scored: {store.shown()}",
         soft_wrap=True,
     )
-    if activity := activity_line(run.name, run.guidance, run.sampler, run.model.blocks):
-        console.print(activity, soft_wrap=True)
+    for note in method_notes(run.name, run.guidance, run.sampler, run.model.blocks):
+        console.print(note, soft_wrap=True, markup=False)
     if run.random:
         console.print(RANDOM, soft_wrap=True)
     for remark in result.remarks:

@@ -7,6 +7,7 @@ import types
 from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin
 
+from s2g.config.ranges import check_range
 from s2g.errors import UserError, no_such_key
 
 WORDS = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
@@ -31,16 +32,13 @@ def coerce(kind: Any, value: Any, key: str) -> Any:
         return value
     if kind is str and isinstance(value, str):
         return value
-    if kind is int and isinstance(value, int | float) and not isinstance(value, bool) and value == int_or_none(value):
-        return int(value)
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
+    if kind in (int, float) and isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, float) and math.isfinite(value) and kind is int and value.is_integer():
+            value = int(value)
+        if isinstance(value, int) or (kind is float and math.isfinite(value)):
+            check_range(value, key)
+            return kind(value)
     raise UserError(f"{key} = {value!r}: not {WORDS.get(kind, kind)}", allowed=WORDS.get(kind, str(kind)))
-
-
-def int_or_none(value: float) -> int | None:
-    """Return `value` as an int if it is a whole number, else None."""
-    return int(value) if math.isfinite(value) else None
 
 
 def at_least(value: float, least: float, key: str) -> None:

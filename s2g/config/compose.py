@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, RangeSweep
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from s2g.config.plugins import store_registered_methods
 from s2g.config.schema import config_dir
-from s2g.errors import no_such_key, unknown
+from s2g.errors import UserError, no_such_key, unknown
 
+MOST_JOBS = 10_000  # of one sweep
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
 
 
@@ -33,6 +39,31 @@ def plain_data(config: DictConfig) -> dict[str, Any]:
     """Return a composed configuration as nested dicts, interpolations resolved."""
     raw: Any = OmegaConf.to_container(config, resolve=True)
     return raw
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Raise UserError for what would keep Hydra busy for hours or is beyond Python: endless sweeps, numbers of 4,300 digits.
+
+    What cannot be parsed is left to Hydra, which says why.
+    """
+    for argument in arguments:
+        if re.search(r"\d{400}", argument):
+            raise UserError(f"{argument[:60]}…: a number of more than 400 digits")
+    jobs = 1
+    for argument in arguments:
+        with contextlib.suppress(HydraException):
+            (override,) = OverridesParser.create().parse_overrides([argument])
+            if override.is_sweep_override():
+                jobs *= _choices(override)
+    if jobs > MOST_JOBS:
+        raise UserError(f"a sweep of {jobs:,} runs", allowed=f"up to {MOST_JOBS:,}", todo="sweep in several commands")
+
+
+def _choices(override: Any) -> int:
+    sweep = override.value()
+    if isinstance(sweep, RangeSweep):
+        return max(0, math.ceil((sweep.stop - (sweep.start or 0)) / sweep.step)) if sweep.stop is not None else 1
+    return len(sweep.list) if isinstance(sweep, ChoiceSweep) else 1
 
 
 def explain_composition(error: Exception) -> str:

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from s2g.config.coerce import at_least, coerce, only
 from s2g.config.family import Family, Layout, import_object
 from s2g.config.pipelines import Located, locate
+from s2g.config.ranges import check_network
 from s2g.config.registry import MODELS
 from s2g.config.weights import decoder_folder, decoder_sha256, random_seed
 from s2g.errors import MissingError, UserError
@@ -84,6 +85,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         at_least(self.unit, 1, "model.unit")
+        check_network(self.network, self.network_key)
         named = (("dtype", self.dtype, DTYPES), ("passes", self.passes, PASSES), ("noise", self.noise, NOISES))
         named = (*named, ("memory", self.memory, MEMORIES), ("film", self.film, FILMS))
         for key, value, allowed in named:

@@ -69,7 +69,8 @@ def plan_run(spec: RunSpec, raw: Mapping[str, Any], root: str) -> Planned:
     try:
         whole = resolve(raw)[0]
         key = whole.key
-        missing, units = len(Store.of(whole, root).missing(whole)), len(whole.units)
+        units = len(whole.units)
+        missing = units - len(Store.of(whole, root).usable(whole))  # no list of them: a plan costs the same for any num
         items = missing * run.model.unit
         state = "stored" if not missing else "missing" if missing == units else f"{units - missing} of {units} units"
     except NotBuiltError:

@@ -65,7 +65,7 @@ def _method(name: str, given: Mapping[str, Any], fit: Fit, key: str = "guidance"
 
     if "base" in knob_names:
         base = coerce(str, knobs.pop("base", "cfg"), "guidance.base")
-        scale = {"scale": knobs.pop("scale")} if "scale" in knobs else {}
+        scale = {"scale": coerce(float, knobs.pop("scale"), "guidance.scale")} if "scale" in knobs else {}
         if base not in bases():
             raise unknown("guidance.base", base, bases(), todo="a base method stands on its own")
         arguments = knobs.pop("base_args", None) or {}

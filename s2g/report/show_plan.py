@@ -13,7 +13,7 @@ from s2g.engine.run import outline
 from s2g.experiments.planning import PEAK, UTILISATION, Planned, needed, plan_run
 from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec
 from s2g.report.tables import console_table
-from s2g.sampling.activity import activity_line
+from s2g.sampling.activity import method_notes
 from s2g.store.store import Store
 
 _PEAKS = "; ".join(f"{gpu} {peak['bf16']} in bf16, {peak['fp32']} in fp32" for gpu, peak in PEAK.items())
@@ -32,8 +32,8 @@ def show_run_plan(raw: Mapping[str, Any], root: str, console: Console) -> None:
     console.print(f"{name}: {run.num:,} items in {-(-run.num // unit):,} units of {unit}; {state}", soft_wrap=True)
     if one.key:
         console.print(Store(Path(root).absolute() / one.key).shown(), soft_wrap=True)
-    if activity := activity_line(run.name, run.guidance, run.sampler, run.model.blocks):
-        console.print(activity, soft_wrap=True)
+    for note in method_notes(run.name, run.guidance, run.sampler, run.model.blocks):
+        console.print(note, soft_wrap=True, markup=False)
     console.print(costs(one), soft_wrap=True)
     if one.items:
         console.print(BASIS, soft_wrap=True)

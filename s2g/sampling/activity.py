@@ -32,6 +32,22 @@ def activity_line(name: str, guidance: Guidance, sampler: Sampler, num_blocks: i
     return "; ".join(f"{layer} is active in {n} of {sampler.steps} steps" for layer, n in counts if n < sampler.steps)
 
 
+def method_notes(name: str, guidance: Guidance, sampler: Sampler, num_blocks: int) -> list[str]:
+    """Return what a plan and a score state about a method: partial activity, and weights below 0."""
+    negative = [f"{knob} = {value:g}: a weight below 0 steers the other way" for knob, value in _negative_weights(guidance)]
+    activity = activity_line(name, guidance, sampler, num_blocks)
+    return [*([activity] if activity else []), *negative]
+
+
+def _negative_weights(guidance: Guidance) -> Iterator[tuple[str, float]]:
+    for f in fields(guidance) if is_dataclass(guidance) else ():
+        value = getattr(guidance, f.name)
+        if (f.name in ("scale", "omega") or f.name.endswith("_scale")) and isinstance(value, float) and value < 0:
+            yield f"guidance.{f.name}", value
+    if isinstance(guidance, Wrapper):
+        yield from _negative_weights(guidance.inside)
+
+
 def active_steps(guidance: Guidance, sampler: Sampler, num_blocks: int) -> list[int]:
     """Return the indices of the steps at which a method acts; all of them if it does not need numbered steps."""
     if Requirement.STEPS not in guidance.needs:

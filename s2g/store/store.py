@@ -143,10 +143,12 @@ class Store:
 
     def missing(self, run: Run) -> list[int]:
         """Indices of the units the run still lacks, ascending; those of which less was kept than its bench needs as well."""
-        stored = self.stored()
-        if isinstance(run.bench, FeatureBench):
-            stored = {unit for unit in run.units if unit in stored and self.serves(run, unit)}
-        return sorted(set(run.units) - stored)
+        return sorted(set(run.units) - self.usable(run))
+
+    def usable(self, run: Run) -> set[int]:
+        """Return the stored units of the run that hold what its bench needs."""
+        stored = {unit for unit in self.stored() if unit in run.units}
+        return {unit for unit in stored if self.serves(run, unit)} if isinstance(run.bench, FeatureBench) else stored
 
     def serves(self, run: Run, unit: int) -> bool:
         """Whether a unit is complete, and enough of it was kept for the run's bench."""

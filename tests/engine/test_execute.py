@@ -106,8 +106,11 @@ def test_a_run_that_has_units_goes_on_past_those_that_fail(tmp_path: Path, run_o
     assert [event["unit"] for event in events(Store.of(run, tmp_path), "begun")][8:] == [8, 9, 1, 2, 3]
 
 
-def test_a_failing_run_exits_with_1_and_one_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    code = main(["guidance=cfg", "guidance.scale=1e38", "sampler.steps=2", "num=64", "executor.workers=1", f"runs={tmp_path}"])
+def test_a_failing_run_exits_with_1_and_one_message(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("s2g.guidance.cfg.cfg", lambda cond, uncond, scale: uncond + float("inf"))
+    code = main(["guidance=cfg", "guidance.scale=2", "sampler.steps=2", "num=64", "executor.workers=1", f"runs={tmp_path}"])
     err = capfd.readouterr().err
     assert code == 1 and err.startswith("error: tiny_sit-cfg-") and "Traceback" not in err and "not finite" in err
 
