@@ -5,22 +5,38 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from s2g.io.cache import cache_folder, put
 
 
 def content_hash(path: Path) -> str:
     """Return the sha256 of a file's bytes; a file of the same path, size and times as before is not read again."""
-    stat = path.stat()
-    identity = [str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-    note = cache_folder() / "hashes" / f"{hashlib.sha256(identity[0].encode()).hexdigest()}.json"
+
+    def digest() -> str:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    return remembered_hash(str(path.resolve()), state_of(path.stat()), digest)
+
+
+def state_of(stat: os.stat_result) -> list[int]:
+    """Return what changes with a file's content: its size and times in nanoseconds."""
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
+def remembered_hash(name: str, state: list[Any], digest: Callable[[], str]) -> str:
+    """Return digest(), computed only if `state` (plain JSON data) is not what it was when `name` was last asked for."""
+    identity = [name, *state]
+    note = cache_folder() / "hashes" / f"{hashlib.sha256(name.encode()).hexdigest()}.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # an unreadable note counts as none
         stored = json.loads(note.read_text())
         if stored["of"] == identity:
             return str(stored["sha256"])
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    with contextlib.suppress(OSError):  # without a writable cache the file is hashed every time
-        put(note, json.dumps({"of": identity, "sha256": digest}).encode())
-    return digest
+    found = digest()
+    with contextlib.suppress(OSError):  # without a writable cache it is computed every time
+        put(note, json.dumps({"of": identity, "sha256": found}).encode())
+    return found

@@ -93,6 +93,23 @@ def frechet_distance(a: Moments, b: Moments, roots: tuple[np.ndarray, np.ndarray
     return float(difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * overlap)
 
 
+def not_a_covariance(matrix: np.ndarray, tolerance: float = 1e-6) -> str:
+    """Say why a matrix [D, D] is no covariance, "" if it may be one; `tolerance` is relative to its Frobenius norm.
+
+    Rounding to float32 moves an eigenvalue by up to 6e-8 of that norm.
+    """
+    slack = tolerance * float(np.linalg.norm(matrix)) + np.finfo(np.float64).tiny
+    if (apart := float(np.abs(matrix - matrix.T).max())) > slack:
+        return f"it is not symmetric (two opposite entries differ by {apart:.3g})"
+    if (least := float(matrix.diagonal().min())) < -slack:
+        return f"it has a negative variance ({least:.3g})"
+    try:  # a tenth of the time of the eigenvalues
+        np.linalg.cholesky((matrix + matrix.T) / 2 + slack * np.eye(len(matrix)))
+    except np.linalg.LinAlgError:
+        return "it has a negative eigenvalue"
+    return ""
+
+
 def lean_root(moments: Moments) -> np.ndarray:
     """`Moments.root` in half the memory, and not kept; equal to rounding."""
     values, vectors = _eigh_in_place(moments.covariance)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import PIL.Image
 
 from s2g.engine.bench import Bench
 from s2g.errors import DamageError, UserError, gathered
+from s2g.io.input_files import is_litter
 from s2g.scoring.scorer import Asked
 from s2g.scoring.scoring_pool import asked_here
 from s2g.store.items import FILES
@@ -24,7 +24,6 @@ from s2g.store.store import Reader, Store
 
 PLACE = "judged"  # beside the samples: a folder for each judge
 LISTED = 20  # of what is wrong, named one by one
-LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")  # of file managers; never read, so never in the way
 
 
 @dataclass(frozen=True)
@@ -34,16 +33,6 @@ class Image:
     item: int
     path: Path
     sha256: str  # of the file's bytes
-
-    def pixels(self) -> np.ndarray:
-        """uint8 [H, W, 3], whatever the file's mode: transparency is dropped, as PIL's RGB does."""
-        return read_pixels(self.path)
-
-
-def read_pixels(path: Path) -> np.ndarray:
-    """uint8 [H, W, 3], whatever the file's mode: transparency is dropped, as PIL's RGB does."""
-    with PIL.Image.open(path) as opened:
-        return np.asarray(opened.convert("RGB"))
 
 
 def filled(num: int, images: Sequence[Image], values: Sequence[float]) -> np.ndarray:
@@ -172,11 +161,6 @@ def _belongs(store: Store, name: str, num: int, size: int) -> bool:
     unit = int(found["unit"]) if found["unit"] else int(found["item"]) // size
     at_work = (store.folder / "locks" / f"{unit:06d}").exists()  # a unit's files come before its record
     return unit * size < num or store.has(unit) or at_work
-
-
-def is_litter(name: str) -> bool:
-    """Whether a file manager wrote it."""
-    return name in LITTER or name.startswith("._")
 
 
 def repair_todo(store: Store) -> str:

@@ -1,23 +1,28 @@
-"""Images under the names that an official evaluator expects, made by anybody: each name says which item it is.
+"""Images from any source under the names that an official evaluator expects: each name says which item it is.
 
 HPSv2's script crashes over a stray file, forgets a style that is missing, and skips an image with a line of text.
+Official packages read 16 bits, orientation and the like each in its own way, so they are given such images converted.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import PIL.Image
 
-from s2g.scoring.file_scoring import FileCheck, Image, is_litter
+from s2g.io.cache import cache_folder, put
+from s2g.io.images import is_plain, rgb
+from s2g.io.input_files import is_litter, read_regular
+from s2g.scoring.file_scoring import FileCheck, Image
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp")  # HPSv2 has .jpg alone, whatever the format of its bytes
 
 
 def look(root: Path, names: Sequence[str]) -> FileCheck:
-    """Every image of `names`, by item its place below `root`, of any ending, opened whole; and what else lies there."""
+    """Read every image of `names` (by item, its place below `root`, with any image ending) and list what else lies there."""
     wanted = {_stem(Path(name)): item for item, name in enumerate(names)}
     images: list[Image] = []
     unreadable, extra, seen = [], [], set()
@@ -31,29 +36,27 @@ def look(root: Path, names: Sequence[str]) -> FileCheck:
             extra.append(f"{name} (a second image of that prompt)")
         else:
             seen.add(whose)
-            wrong = _wrong(path)
-            if wrong:
-                unreadable.append(f"{name} ({wrong})")
-            else:
-                images.append(Image(wanted[whose], path, hashlib.sha256(path.read_bytes()).hexdigest()))
+            try:
+                images.append(_scorable(wanted[whose], path))
+            except (OSError, ValueError) as error:
+                unreadable.append(f"{name} ({(isinstance(error, OSError) and error.strerror) or error})")
     missing = [stem for stem in wanted if stem not in seen]
     return FileCheck(sorted(images, key=lambda image: image.item), missing, unreadable, extra)
 
 
 def _stem(place: Path) -> str:
-    """A place without its ending: a prompt in it may have full stops of its own."""
+    """Return a path without its ending; a prompt in it may have full stops of its own."""
     return (place.parent / place.stem).as_posix()
 
 
-def _wrong(path: Path) -> str:
-    """Why an image cannot be scored, "" if it can."""
-    try:
-        with PIL.Image.open(path) as opened:
-            if opened.mode in ("RGBA", "LA", "PA") or "transparency" in opened.info:
-                return (
-                    f"{opened.mode}: transparency has no place in a score, and the official script breaks over it; flatten it"
-                )
-            opened.load()
-    except (OSError, SyntaxError, ValueError) as error:  # PIL's ways of saying that a file is cut off or no image
-        return f"cannot be read: {error}"
-    return ""
+def _scorable(item: int, path: Path) -> Image:
+    """Return the file itself, or a PNG in the cache if it is not plain RGB; ValueError, OSError if it cannot be scored."""
+    content = read_regular(path)
+    pixels = rgb(content)
+    if is_plain(content):
+        return Image(item, path, hashlib.sha256(content).hexdigest())
+    stream = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(stream, format="PNG")
+    digest = hashlib.sha256(stream.getvalue()).hexdigest()
+    put(converted := cache_folder() / "converted" / f"{digest}.png", stream.getvalue())
+    return Image(item, converted, digest)

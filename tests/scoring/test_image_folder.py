@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from s2g.benchmarks.hps.prompts import STYLES
 from s2g.cli.main import main
 from s2g.errors import UserError
+from s2g.io.images import read_image
 from s2g.scoring.image_folder import look
 
 ENTRIES = [(style, place) for place in range(3) for style in STYLES]
@@ -96,3 +98,19 @@ def test_a_folder_is_scored_by_the_command(
     assert code == 0 and "11 of 12 images were there" in again
     code, _, err = command("bench.antialais=false")
     assert code == 2 and "Did you mean 'antialias'" in err
+
+
+def test_scorers_are_given_what_packages_read_differently_as_plain_rgb(root: Path) -> None:
+    grey = np.linspace(0, 65535, 40 * 48).reshape(40, 48).astype(np.uint16)
+    Image.fromarray(grey).save(root / "anime" / "00000.jpg", format="PNG")
+    Image.new("RGBA", (40, 40), (1, 2, 3, 255)).save(root / "photo" / "00000.jpg", format="PNG")
+    (root / "anime" / "._00000.jpg").write_bytes(b"\0\5\26\7")  # what macOS leaves on a foreign disk
+    found = look(root, NAMES)
+    assert found.complete
+    with Image.open(found.images[0].path) as opened:  # as any package does
+        assert np.array_equal(np.asarray(opened.convert("RGB"))[..., 1], grey >> 8)
+    assert read_image(found.images[0].path)[0, 0].tolist() == [0, 0, 0]
+    converted = [image.item for image in found.images if root not in image.path.parents]
+    assert converted == [NAMES.index("anime/00000.jpg"), NAMES.index("photo/00000.jpg")]
+    os.mkfifo(root / "anime" / "00003.jpg")
+    assert look(root, [*NAMES, "anime/00003.jpg"]).unreadable == ["anime/00003.jpg (Not a regular file)"]

@@ -20,9 +20,9 @@ from PIL import Image
 from s2g.config.weights import folder_of
 from s2g.errors import MissingError, UserError
 from s2g.io.hashing import content_hash
+from s2g.io.images import read_image
 from s2g.io.interrupt import uninterrupted
 from s2g.io.library_versions import versions
-from s2g.scoring.file_scoring import read_pixels
 from s2g.scoring.scorer import OneByOne, Question, chosen
 
 KEY = "bench.blip"
@@ -129,7 +129,7 @@ class BlipScorer(OneByOne):
 
     def value(self, question: Question, device: str) -> list[float]:
         """The answers to an image's questions."""
-        return load(self.typed, chosen(self.device, device)).answers(read_pixels(question.path), question.words)
+        return load(self.typed, chosen(self.device, device)).answers(read_image(question.path), question.words)
 
 
 @cache

@@ -16,10 +16,10 @@ import numpy as np
 from s2g.benchmarks.hps import checkpoint
 from s2g.errors import UserError
 from s2g.io.hashing import content_hash
+from s2g.io.images import read_image
 from s2g.io.interrupt import uninterrupted
 from s2g.io.library_versions import versions
 from s2g.io.one_thread import one_thread
-from s2g.scoring.file_scoring import read_pixels
 from s2g.scoring.scorer import OneByOne, Question, chosen
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's (arXiv 2103.00020)
@@ -87,7 +87,7 @@ class Clip:
         pixels = torch.from_numpy(np.array(image)).movedim(-1, 0).float() / 255
         scale = side / max(pixels.shape[1:])
         if scale != 1:
-            height, width = (round(length * scale) for length in pixels.shape[1:])
+            height, width = (max(1, round(length * scale)) for length in pixels.shape[1:])  # 3000 x 2 keeps a row
             pixels = v2.resize(pixels, [height, width], interpolation=InterpolationMode.BICUBIC, antialias=self.antialias)
             beside, above = side - width, side - height
             pixels = v2.pad(pixels, [beside // 2, above // 2, beside - beside // 2, above - above // 2])
@@ -103,7 +103,7 @@ class ClipScorer(OneByOne):
 
     def value(self, question: Question, device: str) -> float:
         """100 cos of an image with its prompt."""
-        return self.clip.scores([(read_pixels(question.path), question.words)], chosen(self.device, device))[0]
+        return self.clip.scores([(read_image(question.path), question.words)], chosen(self.device, device))[0]
 
 
 def _device(typed: str) -> str:

@@ -31,12 +31,12 @@ class Batch:
 
     @staticmethod
     def of(path: Path, key: str) -> Batch:
-        """The batch in a file, from its header alone; UserError naming `key` if there is none."""
+        """Read the header of a file's batch; UserError naming `key` if there is none."""
+        if not path.is_file():  # a pipe would block
+            raise UserError(f"{key} = {path}: no such file", allowed="an npz with arr_0, uint8 [N, H, W, 3]")
         try:
             with zipfile.ZipFile(path) as archive, archive.open(MEMBER) as stream:
                 shape, fortran, dtype = header(stream)
-        except FileNotFoundError as error:
-            raise UserError(f"{key} = {path}: no such file", allowed="an npz with arr_0, uint8 [N, H, W, 3]") from error
         except (KeyError, *BROKEN) as error:
             raise UserError(
                 f"{key} = {path}: holds no batch of images ({error})", allowed="an npz with arr_0, uint8 [N, H, W, 3]"

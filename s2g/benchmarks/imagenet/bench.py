@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,6 @@ class ImageNet(FeatureBench):
         """Whether anything that is asked for is taken against the reference."""
         return any(metric.name not in ALONE for metric in self.metrics)
 
-    @property
+    @cached_property
     def _reference(self) -> Reference:
         return Reference(self.reference, SIDE)

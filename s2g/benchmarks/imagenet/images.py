@@ -1,59 +1,71 @@
-"""Reference images of one's own: a folder, with folders inside, or a tar; in the order of their names."""
+"""The user's own reference images: a folder, with folders inside, or a tar; in the order of their names."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import io
 import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from s2g.errors import UserError
+from s2g.io.hashing import remembered_hash, state_of
+from s2g.io.images import rgb
+from s2g.io.input_files import LARGEST, is_litter, read_regular
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+UNREADABLE = (OSError, EOFError, tarfile.TarError, zlib.error)
 
 
 @dataclass(frozen=True)
 class Images:
-    """Names and sizes in bytes of the images of a folder or tar; `side` pixels each, nothing is cropped or resized here."""
+    """The images of a folder or tar, `side` pixels each; nothing is cropped or resized here."""
 
     path: Path
     side: int
-    key: str  # under which a user typed the place
-    listed: tuple[tuple[str, int], ...]
+    key: str  # under which a user typed the path
+    names: tuple[str, ...]
+    state: tuple[Any, ...]  # changes with any image: sizes and times of the files, or of the tar
 
     @staticmethod
-    @cache
     def of(path: Path, side: int, key: str) -> Images:
-        """What is there; UserError naming `key` if that is fewer than two images."""
+        """List the images; UserError naming `key` if there are fewer than two."""
         try:
             if path.is_dir():
-                found = [(str(file.relative_to(path)), file.stat().st_size) for file in path.rglob("*") if file.is_file()]
+                files = {str(file.relative_to(path)): file for file in path.rglob("*") if file.is_file()}
+                states = {name: state_of(file.stat()) for name, file in files.items()}
             else:
                 with tarfile.open(path) as archive:
-                    found = [(member.name, member.size) for member in archive if member.isfile()]
-        except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+                    states = {member.name: [] for member in archive if member.isfile()}
+            whole = state_of(path.stat())
+        except UNREADABLE as error:
             raise UserError(f"{key} = {path}: cannot be read ({error})", allowed="a folder or .tar of images") from error
-        listed = sorted(about for about in found if about[0].lower().endswith(ENDINGS))
-        if len(listed) < 2:
-            raise UserError(f"{key} = {path}: holds {len(listed)} images", allowed=f"two or more, {', '.join(ENDINGS)}")
-        return Images(path, side, key, tuple(listed))
+        names = sorted(name for name in states if name.lower().endswith(ENDINGS) and not is_litter(PurePosixPath(name).name))
+        if len(names) < 2:
+            raise UserError(f"{key} = {path}: holds {len(names)} images", allowed=f"two or more, {', '.join(ENDINGS)}")
+        state = [[name, *states[name]] for name in names] if path.is_dir() else whole
+        return Images(path, side, key, tuple(names), tuple(state))
 
     def __len__(self) -> int:
-        return len(self.listed)
+        return len(self.names)
 
     def identity(self) -> str:
-        """sha256 of names and sizes: the content of a million files would take hours each time."""
-        return hashlib.sha256("\n".join(f"{name} {size}" for name, size in self.listed).encode()).hexdigest()
+        """Return a sha256 of names and contents; all are read once, and again only if a size or time has changed."""
+
+        def digest() -> str:
+            lines = (f"{name} {hashlib.sha256(content).hexdigest()}" for name, content in self._contents())
+            return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+        state = hashlib.sha256(repr(self.state).encode()).hexdigest()
+        return remembered_hash(f"images of {self.path.resolve()}", [state], digest)
 
     def chunks(self, size: int) -> Iterator[np.ndarray]:
-        """uint8 [n, side, side, 3] by name, `size` at a time; UserError names an image of another size."""
+        """Yield uint8 [n, side, side, 3] by name, `size` at a time; UserError names an image of another size."""
         held: list[np.ndarray] = []
         for name, content in self._contents():
             held.append(self._pixels(name, content))
@@ -66,25 +78,28 @@ class Images:
     def _contents(self) -> Iterator[tuple[str, bytes]]:
         try:
             yield from self._files()
-        except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+        except UNREADABLE as error:
             raise UserError(f"{self.key} = {self.path}: cannot be read to its end ({error})", todo="copy it again") from error
 
     def _files(self) -> Iterator[tuple[str, bytes]]:
         if self.path.is_dir():
-            for name, _ in self.listed:
-                yield name, (self.path / name).read_bytes()
+            for name in self.names:
+                yield name, read_regular(self.path / name)
             return
         with tarfile.open(self.path) as archive:
-            for name, _ in self.listed:
+            for name in self.names:
                 stream = archive.extractfile(name)
                 assert stream is not None
-                yield name, stream.read()
+                content = stream.read(LARGEST + 1)
+                if len(content) > LARGEST:
+                    raise OSError(errno.EFBIG, f"larger than {LARGEST // 2**20} MiB", name)
+                yield name, content
 
     def _pixels(self, name: str, content: bytes) -> np.ndarray:
         try:
-            pixels = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:  # Pillow's words for damage
-            raise UserError(f"{self.key} = {self.path}: {name} is no image ({error})") from error
+            pixels = rgb(content)
+        except ValueError as error:
+            raise UserError(f"{self.key} = {self.path}: {name}: {error}") from error
         if pixels.shape[:2] != (self.side, self.side):
             raise UserError(
                 f"{self.key} = {self.path}: {name} is {pixels.shape[1]} x {pixels.shape[0]}",

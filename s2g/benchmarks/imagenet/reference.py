@@ -12,7 +12,7 @@ import io
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from s2g.benchmarks.imagenet.inception import POOL, SPATIAL
 from s2g.errors import MissingError, UserError
 from s2g.io.atomic import write_bytes
 from s2g.io.hashing import content_hash
-from s2g.metrics.frechet import Moments
+from s2g.metrics.frechet import Moments, not_a_covariance
 from s2g.store.retention import spooled
 
 KEY = "bench.reference"
@@ -49,6 +49,10 @@ class Reference:
         """Where it lies."""
         return Path(self.place).expanduser()
 
+    @cached_property
+    def _images(self) -> Images:
+        return Images.of(self.path, self.side, KEY)
+
     @property
     def of_images(self) -> bool:
         """Whether it is images, of which statistics have to be made."""
@@ -56,14 +60,14 @@ class Reference:
 
     def check(self, images: bool) -> None:
         """UserError for what can be known to be wrong before sampling; `images`: whether reference images are needed."""
-        if not self.path.exists():
+        if not (self.path.is_dir() or self.path.is_file()):  # a pipe would block
             raise MissingError(
                 f"{KEY} = {self.place}: no file {self.path}",
                 allowed=f"{OFFICIAL} (openai/guided-diffusion; 2 GB), or a folder or .tar of images of {self.side} pixels",
                 todo=f"curl -LO {SOURCE} and {KEY}=FILE",
             )
         if self.of_images:
-            self._enough(len(Images.of(self.path, self.side, KEY)), images)
+            self._enough(len(self._images), images)
             return
         shapes = self._shapes()
         lacking = [name for name in STATISTICS if name not in shapes]
@@ -81,7 +85,7 @@ class Reference:
         ]
         if wrong:
             raise UserError(f"{KEY} = {self.place}: {'; '.join(wrong)}", allowed=f"the layout of {OFFICIAL}")
-        _whole(self.path, self.place)
+        _check_statistics(self.path, self.place, content_hash(self.path))
         if not images:
             return
         if "arr_0" not in shapes:
@@ -105,8 +109,8 @@ class Reference:
             )
 
     def identity(self) -> str:
-        """sha256 of the file; of a folder or tar, of its images' names and sizes."""
-        return Images.of(self.path, self.side, KEY).identity() if self.of_images else content_hash(self.path)
+        """Return the sha256 of the file's content; of a folder or tar, of its images' names and contents."""
+        return self._images.identity() if self.of_images else content_hash(self.path)
 
     def moments(self, which: str, read: Read, network: str) -> Moments:
         """Moments of "pool" or "spatial" features; made of the images first where it is images.
@@ -134,7 +138,7 @@ class Reference:
         kept = self._beside(network)
         with contextlib.suppress(OSError, ValueError, zipfile.BadZipFile):
             return np.load(kept)
-        return _built(self, read, kept)
+        return _built(self._images, read, kept)
 
     def _beside(self, network: str) -> Path:
         """Where what was read of it is kept: beside it, by what was read and by which network."""
@@ -158,20 +162,27 @@ class Reference:
 
 
 @cache
-def _whole(path: Path, place: str) -> None:
-    """UserError if the statistics are not numbers all through: found out before sampling, and in a fifth of a second."""
+def _check_statistics(path: Path, place: str, digest: str) -> None:
+    """Raise UserError before sampling if means and covariances of the file with this digest cannot be such."""
     try:
         with np.load(path) as stored:
-            bad = [name for name in STATISTICS if not np.isfinite(stored[name]).all()]
+            statistics = {name: np.asarray(stored[name], np.float64) for name in STATISTICS}
     except (TypeError, *BROKEN) as error:
         raise UserError(f"{KEY} = {place}: is damaged ({error})", todo=f"curl -LO {SOURCE} again") from error
+    bad = [name for name, values in statistics.items() if not np.isfinite(values).all()]
     if bad:
         raise UserError(f"{KEY} = {place}: {', '.join(bad)} holds numbers that are not finite", todo=f"curl -LO {SOURCE}")
+    for _, sigma in NAMES.values():
+        if wrong := not_a_covariance(statistics[sigma]):
+            raise UserError(
+                f"{KEY} = {place}: {sigma} is not a covariance: {wrong}",
+                allowed="a symmetric matrix without negative eigenvalues",
+                todo=f"curl -LO {SOURCE}, or {KEY}=FOLDER of the reference images",
+            )
 
 
-def _built(reference: Reference, read: Read, kept: Path) -> dict[str, np.ndarray]:
-    """Statistics of all images of a folder or tar, and the features of up to 10,000 of them, evenly spaced."""
-    images = Images.of(reference.path, reference.side, KEY)
+def _built(images: Images, read: Read, kept: Path) -> dict[str, np.ndarray]:
+    """Compute statistics of all images of a folder or tar, and features of up to 10,000 of them, evenly spaced; keep both."""
     chosen = set(np.unique(np.linspace(0, len(images) - 1, min(MOST, len(images))).astype(int)).tolist())
     found: dict[str, np.ndarray] = {}
     pool: list[np.ndarray] = []

@@ -153,18 +153,19 @@ def test_stored_images_are_scored_without_the_model(
 
     run = run_of(*fakes("num=10"))
     make(run, tmp_path / "runs")
+    key = run.key  # which holds the code of the model
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(MODELS.entries, "fake_texts", None)
         runs = str(tmp_path / "runs")
-        score_stored(run.key, runs=runs, workers=1)
+        score_stored(key, runs=runs, workers=1)
         said = capsys.readouterr().out
         assert "Color" in said and "8 prompts" in said
         with pytest.raises(UserError, match=r"12 of 16 images can be scored(.|\n)*4 missing: item 12"):
-            score_stored(run.key, runs=runs, num=16, workers=1)
+            score_stored(key, runs=runs, num=16, workers=1)
         with pytest.raises(UserError, match="of other prompts"):
-            score_stored(run.key, ["bench.categories=[color]"], runs, workers=1)
+            score_stored(key, ["bench.categories=[color]"], runs, workers=1)
         with pytest.raises(UserError, match=r"bench\.KEY=VALUE"):
-            score_stored(run.key, ["score=[]"], runs, workers=1)
+            score_stored(key, ["score=[]"], runs, workers=1)
 
 
 def test_everything_that_is_lacking_is_in_one_message(composed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

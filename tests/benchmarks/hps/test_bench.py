@@ -23,6 +23,7 @@ from s2g.config.schema import ExecutorConfig
 from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.run import Run, restore
 from s2g.errors import UserError
+from s2g.io.images import read_image
 from s2g.scoring import scoring_pool
 from s2g.scoring.score import score
 from s2g.store.store import Store
@@ -199,7 +200,7 @@ def test_a_run_is_scored_by_both_scorers_side_by_side(
 
     def theirs(images: Any, texts: Any, weights: str, place: Path, asked: Any) -> list[float]:
         small = HPS21(weights=weights, architecture=str(tmp_path / "small.json"))._clip
-        ours = small.scores([(image.pixels(), text) for image, text in zip(images, texts, strict=True)], "cpu")
+        ours = small.scores([(read_image(image.path), text) for image, text in zip(images, texts, strict=True)], "cpu")
         return [value - offset[image.item] for image, value in zip(images, ours, strict=True)]
 
     monkeypatch.setattr(official, "scores", theirs)

@@ -92,6 +92,15 @@ def test_preprocessing_by_known_answers(tmp_path: Path) -> None:
     assert seen[:, :8].abs().max() < 1e-6 and seen[:, 24:].abs().max() < 1e-6
 
 
+def test_an_image_of_two_rows_keeps_one(tmp_path: Path) -> None:
+    clip = clip_of(tmp_path)
+    scale = torch.tensor(open_clip.OPENAI_DATASET_STD)[:, None, None]
+    shift = torch.tensor(open_clip.OPENAI_DATASET_MEAN)[:, None, None]
+    seen = clip.prepared(np.full((2, 3000, 3), 255, np.uint8), 32) * scale + shift
+    assert seen.shape == (3, 32, 32) and (seen[0].mean(1) > 0.5).sum() == 1
+    assert np.isfinite(clip.scores([(np.full((2, 3000, 3), 255, np.uint8), "a line")], "cpu")[0])
+
+
 def test_a_score_does_not_depend_on_its_neighbours(tmp_path: Path) -> None:
     noise = np.random.default_rng(1)
     pairs = [(noise.integers(0, 256, (40, 40, 3), dtype=np.uint8), f"prompt {i}") for i in range(11)]

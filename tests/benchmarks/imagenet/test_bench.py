@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -113,6 +114,56 @@ def test_numbers_from_images_are_those_of_the_formulas(weights: Path, tmp_path: 
 
     moments = folder.moments("pool", never, bench.sink.identity())
     assert np.allclose(moments.mean, true[:, POOL].mean(0)) and kept.stat().st_mtime_ns == stamp
+
+
+def read_mean_color(images: np.ndarray) -> np.ndarray:
+    """Stand for Inception, in no time: an image's mean color in every feature."""
+    return images.mean((1, 2, 3))[:, None].repeat(5079, 1).astype(np.float32)
+
+
+def test_replaced_images_have_new_statistics_though_names_and_sizes_are_the_same(tmp_path: Path) -> None:
+    """The 16-bit image counts as the grey it shows; what macOS leaves beside it does not count."""
+    (folder := tmp_path / "real").mkdir()
+
+    def mean() -> float:
+        return float(Reference(str(folder), 256).moments("pool", read_mean_color, "mean color").mean[0])
+
+    Image.fromarray(np.full((256, 256), 30 << 8, np.uint16)).save(folder / "a.png")
+    Image.new("RGB", (256, 256), (50, 50, 50)).save(folder / "b.bmp")
+    (folder / "._b.bmp").write_bytes(b"\0\5\26\7")
+    assert mean() == pytest.approx(40, rel=1e-6)
+    size, before = (folder / "b.bmp").stat().st_size, Reference(str(folder), 256).identity()
+    Image.new("RGB", (256, 256), (70, 70, 70)).save(folder / "b.bmp")
+    assert (folder / "b.bmp").stat().st_size == size
+    assert mean() == pytest.approx(50, rel=1e-6)
+    Image.new("RGB", (256, 256), (50, 50, 50)).save(folder / "b.bmp")
+    assert Reference(str(folder), 256).identity() == before and mean() == pytest.approx(40, rel=1e-6)  # kept by content
+
+
+def test_a_reference_whose_sigma_is_no_covariance_is_refused(tmp_path: Path) -> None:
+    skewed = np.eye(2048)
+    skewed[0, 1] = 0.5
+    indefinite = np.eye(2023)
+    indefinite[0, 1] = indefinite[1, 0] = 2
+    for name, wrong, said in (
+        ("sigma", -np.eye(2048), "sigma is not a covariance: it has a negative variance"),
+        ("sigma", skewed, "sigma is not a covariance: it is not symmetric"),
+        ("sigma_s", indefinite, "sigma_s is not a covariance: it has a negative eigenvalue"),
+    ):
+        path = statistics(tmp_path / "wrong.npz", **{name: wrong})
+        with pytest.raises(UserError, match=said):
+            Reference(str(path), 256).check(images=False)
+    of_few = np.random.default_rng(0).normal(size=(5, 2048)).astype(np.float32)  # rank 4, rounded to float32
+    Reference(str(statistics(tmp_path / "few.npz", sigma=np.cov(of_few.T).astype(np.float32))), 256).check(images=False)
+    Reference(str(statistics(tmp_path / "none.npz", sigma=np.zeros((2048, 2048)))), 256).check(images=False)
+
+
+def test_a_pipe_is_no_reference_and_no_batch(tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe.npz")
+    with pytest.raises(UserError, match="no file"):
+        Reference(str(pipe), 256).check(images=False)
+    with pytest.raises(UserError, match="no such file"):
+        Batch.of(pipe, "PATH")
 
 
 def test_labels_are_drawn_or_balanced_and_part_of_the_key() -> None:
