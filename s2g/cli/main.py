@@ -35,6 +35,7 @@ COMMANDS = {
     "table": Entry("table", "table", "Make tables and figures of the paper: run what is missing, score, print, write."),
     "tables": Entry("tables", "tables", "Print every measured table from its results file, and which rows are stale."),
     "figures": Entry("tables", "figures", "Draw every measured table or figure that has a plot, as SVG and PNG."),
+    "check": Entry("check", "check", "Sample the first items of committed results again and compare them item by item."),
     "claims": Entry("claims", "claims", "Check the paper's claims against the measured results."),
     "report": Entry("report", "report", "Write a static site of all measured results."),
     "plan": Entry("plan", "plan", "Estimate a table or figure: items, network calls, FLOPs, GPU-hours, disk, downloads."),

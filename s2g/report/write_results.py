@@ -12,6 +12,7 @@ from s2g.errors import UserError
 from s2g.experiments.results import Results, counts_of
 from s2g.experiments.runner import Measured
 from s2g.experiments.specification import ExperimentSpec, Profile
+from s2g.experiments.trail import collect_trail, write_trail
 from s2g.io.atomic import write_bytes, write_json
 from s2g.report.drawing import read_drawing, write_arrays
 from s2g.report.gallery import Gallery, gallery_of, write_gallery
@@ -32,7 +33,12 @@ def write_measured(experiment: ExperimentSpec, profile: Profile, measured: Measu
     rows, drawn = measured.rows, None
     if profile.drawing is not None and rows.runs:
         drawn = read_drawing(profile.drawing).collect(profile, rows.specs, rows.runs, root)
-    return write_results(measured.results, experiment, gallery_of_rows(profile, measured, root), out, drawn)
+    endings = write_results(measured.results, experiment, gallery_of_rows(profile, measured, root), out, drawn)
+    if measured.scores:
+        stem = f"{measured.results.exhibit}-{measured.results.profile}"
+        write_trail(out / f"{stem}.items.npz", collect_trail(measured.scores.values(), root))
+        endings.append(".items.npz")
+    return endings
 
 
 def print_table(experiment: ExperimentSpec, results: Results, console: Console) -> None:
