@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from s2g.config.coerce import at_least
+from s2g.config.knob import DEFAULT, TYPED, Knob, default_comment
 from s2g.config.own_code import own_code
 from s2g.config.registry import BENCHES, MODELS, SAMPLERS
 from s2g.config.schema import ExecutorConfig, ModelConfig, Settings, WeakConfig, canonical, read
@@ -172,8 +173,11 @@ class Outline:
         return None
 
 
-def outline(raw: Mapping[str, Any]) -> Outline:
-    """A composed configuration, checked as far as it can be without code and weights; UserError for what is wrong."""
+def outline(raw: Mapping[str, Any], trace: list[Knob] | None = None) -> Outline:
+    """A composed configuration, checked as far as it can be without code and weights; UserError for what is wrong.
+
+    trace: every effective knob of method and sampler is appended to it, with its source.
+    """
     for group in GROUPS:
         if not isinstance(raw.get(group), Mapping) or not isinstance(raw[group].get("name"), str):
             raise UserError(f"{group} = {raw.get(group)}: it is needed", todo=f"{group}=NAME; s2g ls lists what there is")
@@ -183,13 +187,13 @@ def outline(raw: Mapping[str, Any]) -> Outline:
     model = read(ModelConfig, raw["model"], "model")
     check_resolution(model)
     fit = Fit(model.blocks, model.presets, model.channels, model.network.get("channels"))
-    guidance = assemble(raw["guidance"]["name"], raw["guidance"], fit)
+    guidance = assemble(raw["guidance"]["name"], raw["guidance"], fit, trace)
     if guidance.channels is not None and model.traits.packed:
         raise UserError(
             f"guidance.channels = {guidance.channels}: {model.name}'s latents are packed, four of each channel in a token",
             allowed="null: all channels",
         )
-    sampler = read_sampler(raw["sampler"], model)
+    sampler = read_sampler(raw["sampler"], model, trace)
     lacking = [need for need in Requirement if need in guidance.needs - sampler.offers]
     if lacking:
         name = sampler_name(raw["sampler"], model)
@@ -277,8 +281,11 @@ def sampler_name(typed: Mapping[str, Any], model: ModelConfig) -> str:
     return model.sampler["name"] if typed["name"] == "model" else typed["name"]
 
 
-def read_sampler(typed: Mapping[str, Any], model: ModelConfig) -> Sampler:
-    """The typed sampler over the model's own where it is the same one; UserError where it cannot solve this model."""
+def read_sampler(typed: Mapping[str, Any], model: ModelConfig, trace: list[Knob] | None = None) -> Sampler:
+    """The typed sampler over the model's own where it is the same one; UserError where it cannot solve this model.
+
+    trace: every effective knob is appended to it, with its source.
+    """
     name = sampler_name(typed, model)
     given = {k: v for k, v in typed.items() if k != "name" and v is not None}
     kind = SAMPLERS.load(name)
@@ -301,7 +308,12 @@ def read_sampler(typed: Mapping[str, Any], model: ModelConfig) -> Sampler:
         )
     if given.get("grid", grid) != grid:
         raise UserError(f"sampler.grid = {given['grid']}: {model.name}'s network knows the levels of the other", allowed=grid)
-    return read(kind, {**preset, **given}, "sampler")
+    sampler = read(kind, {**preset, **given}, "sampler")
+    for knob in fields(sampler) if trace is not None else ():
+        source = TYPED if knob.name in given else "sampler" if knob.name in preset else DEFAULT
+        said = default_comment(kind, knob.name) if source == DEFAULT else ""
+        trace.append(Knob(f"sampler.{knob.name}", getattr(sampler, knob.name), source, said))  # type: ignore[union-attr]
+    return sampler
 
 
 def able(guidance: Guidance, model: ModelConfig) -> list[str]:

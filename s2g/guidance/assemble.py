@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
 
 from s2g.config.coerce import at_least, coerce, only
+from s2g.config.knob import DEFAULT, TYPED, Knob, default_comment
+from s2g.config.plugins import TYPED_AS
 from s2g.config.registry import GUIDANCE
 from s2g.errors import UserError, unknown
 from s2g.guidance.base import Guidance
@@ -29,12 +31,17 @@ class Fit:
     latent_channels: int | None = None
 
 
-def assemble(name: str, typed: Mapping[str, Any], fit: Fit) -> Guidance:
-    """Build the method `name` with its knobs resolved; UserError names what is out of range, unknown or contradictory."""
+def assemble(name: str, typed: Mapping[str, Any], fit: Fit, trace: list[Knob] | None = None) -> Guidance:
+    """Build the method `name` with its knobs resolved; UserError names what is out of range, unknown or contradictory.
+
+    trace: every effective knob is appended to it, with its source.
+    """
     given = {key: value for key, value in typed.items() if value is not None and key not in ("name", "channels")}
     channels = typed.get("channels")
-    method = _method(name, given, fit)
+    trace = [] if trace is None else trace
+    method = _method(name, given, dict.fromkeys(given, TYPED), fit, trace)
     count = fit.channels if channels is None else coerce(int, channels, "guidance.channels")
+    trace.append(Knob("guidance.channels", count, DEFAULT if count is None else "channels" if channels is None else TYPED))
     if count is None:
         return method
     at_least(count, 1, "guidance.channels")
@@ -45,7 +52,15 @@ def assemble(name: str, typed: Mapping[str, Any], fit: Fit) -> Guidance:
     return method if count == fit.latent_channels else Channels(method, count)
 
 
-def _method(name: str, given: Mapping[str, Any], fit: Fit, key: str = "guidance") -> Guidance:
+def _method(
+    name: str,
+    given: Mapping[str, Any],
+    sources: Mapping[str, str],
+    fit: Fit,
+    trace: list[Knob],
+    key: str = "guidance",
+) -> Guidance:
+    """Build one method from the knobs given for it; sources: where each of these is from."""
     cls = GUIDANCE.load(name)
     kinds = get_type_hints(cls)
     knob_names = {f.name for f in fields(cls)}
@@ -64,7 +79,9 @@ def _method(name: str, given: Mapping[str, Any], fit: Fit, key: str = "guidance"
     values: dict[str, Any] = {}
 
     if "base" in knob_names:
+        source = sources.get("base", f"presets.{name}" if "base" in preset else DEFAULT)
         base = coerce(str, knobs.pop("base", "cfg"), "guidance.base")
+        trace.append(Knob("guidance.base", base, source))
         scale = {"scale": coerce(float, knobs.pop("scale"), "guidance.scale")} if "scale" in knobs else {}
         if base not in bases():
             raise unknown("guidance.base", base, bases(), todo="a base method stands on its own")
@@ -84,7 +101,9 @@ def _method(name: str, given: Mapping[str, Any], fit: Fit, key: str = "guidance"
                     f"guidance.scale = {given['scale']}: its base, {base}, has no scale", todo="leave guidance.scale out"
                 )
             scale = {}
-        values["base"] = _method(base, {**arguments, **scale}, fit, "guidance.base_args")
+        own = f"presets.{name}"
+        of_base = dict.fromkeys(arguments, sources.get("base_args", own)) | dict.fromkeys(scale, sources.get("scale", own))
+        values["base"] = _method(base, {**arguments, **scale}, of_base, fit, trace, "guidance.base_args")
     if "drop" in knob_names:
         protect = coerce(tuple[int, ...], knobs.pop("protect", (0,)), "guidance.protect")
         values["protect"] = indices(protect, fit.num_blocks, "guidance.protect")
@@ -102,7 +121,23 @@ def _method(name: str, given: Mapping[str, Any], fit: Fit, key: str = "guidance"
     only((knob_names - {"base", "drop", "layers"}) | {"window"}, knobs, key)
     values.update({knob: coerce(kinds[knob], value, f"{key}.{knob}") for knob, value in knobs.items()})
     method = cls(**values)
+    trace += _traced(name, method, window, preset, sources, key)
     return Windowed(method, window) if window is not None and "window" not in knob_names else method
+
+
+def _traced(
+    name: str, method: Guidance, window: Window | None, preset: Mapping[str, Any], sources: Mapping[str, str], key: str
+) -> list[Knob]:
+    """Return the knobs of one method with their sources; of a wrapper without its base, which is traced by itself."""
+    found = []
+    for knob, value in ({"window": window} | {f.name: getattr(method, f.name) for f in fields(method)}).items():  # type: ignore[arg-type]
+        if knob == "base":
+            continue
+        typed = [other for other in TYPED_AS.get(knob, (knob,)) if other in sources or other in preset]
+        source = next((sources.get(other, f"presets.{name}") for other in typed), DEFAULT)
+        shown = "guidance.scale" if knob == "scale" else f"{key}.{'drop_blocks' if knob == 'drop' else knob}"
+        found.append(Knob(shown, value, source, default_comment(type(method), knob) if source == DEFAULT else ""))
+    return found
 
 
 def bases() -> list[str]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from s2g.config.knob import DEFAULT, TYPED, Knob
 from s2g.config.schema import canonical
-from s2g.engine.run import outline
+from s2g.config.typed import overrides_of
+from s2g.engine.run import describe, outline
 from s2g.experiments.planning import PEAK, UTILISATION, Planned, needed, plan_run
 from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec
 from s2g.report.tables import console_table
@@ -25,7 +28,8 @@ BASIS = (
 
 def show_run_plan(raw: Mapping[str, Any], root: str, console: Console) -> None:
     """Print the plan of one run (python run.py ... plan=true); UserError as for the run itself."""
-    run = outline(raw)
+    trace: list[Knob] = []
+    run = outline(raw, trace)
     one = plan_run(RunSpec("", run.name, run.name, raw["bench"]["name"], {}), raw, root)
     unit, name = run.model.unit, one.key or f"{run.model.name}-{run.name}"
     state = f"{one.items // unit} units to make" if one.key else one.state
@@ -34,12 +38,37 @@ def show_run_plan(raw: Mapping[str, Any], root: str, console: Console) -> None:
         console.print(Store(Path(root).absolute() / one.key).shown(), soft_wrap=True)
     for note in method_notes(run.name, run.guidance, run.sampler, run.model.blocks):
         console.print(note, soft_wrap=True, markup=False)
+    for line in knob_lines(raw, run.model.name, trace):
+        console.print(line, soft_wrap=True, markup=False)
     console.print(costs(one), soft_wrap=True)
     if one.items:
         console.print(BASIS, soft_wrap=True)
     for name, lines in needed([one]).items():
         if lines:
             console.print(f"{name}: {'; '.join(lines)}", soft_wrap=True)
+
+
+def knob_lines(raw: Mapping[str, Any], model: str, trace: Sequence[Knob]) -> list[str]:
+    """Return a line per knob: key, value, and its source; values of a sampler's YAML file are told from typed ones."""
+    typed = overrides_of(raw)
+    keys = [f"{knob.key} = {value_text(knob.value)}" for knob in trace]
+    width = min(36, max(map(len, keys)))
+    lines, seen = [], set[str]()
+    for key, knob in zip(keys, trace, strict=True):
+        origin = f"{model}'s {knob.source}" if knob.source in seen else knob.origin(model)  # a preset's comment once
+        seen |= {knob.source} - {TYPED, DEFAULT}
+        if knob.source == TYPED and knob.key.startswith("sampler.") and knob.key not in typed:
+            origin = f"configs/sampler/{typed['sampler']}.yaml"
+        if any(other.startswith(f"model.{knob.source}.") for other in typed):
+            origin = f"typed: model.{knob.source}"
+        lines.append(f"  {key:{width}}  {origin}")
+    return lines
+
+
+def value_text(value: Any) -> str:
+    """Return a knob's value on one line."""
+    plain = describe(value)
+    return json.dumps({k: v for k, v in plain.items() if k != "class"} if isinstance(plain, dict) else plain)
 
 
 def show_plan(experiment: ExperimentSpec, profile: Profile, plans: Sequence[Planned], console: Console) -> None:

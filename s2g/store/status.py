@@ -42,7 +42,12 @@ class State:
 
 def states(root: str | Path) -> list[State]:
     """Every run below `root`, by name."""
-    return [state_of(Store(path.parent.absolute())) for path in sorted(Path(root).glob("[!.]*/run.json"))]
+    return [state_of(Store(folder.absolute())) for folder in run_folders(root)]
+
+
+def run_folders(root: str | Path) -> list[Path]:
+    """Return the folders of all runs below `root`, by name."""
+    return [path.parent for path in sorted(Path(root).glob("[!.]*/run.json"))]
 
 
 def state_of(store: Store) -> State:

@@ -11,10 +11,13 @@ from rich.console import Console
 from s2g.cli.commands.options import Runs, StoredRun
 from s2g.config.registry import BENCHES, GUIDANCE, MODELS, SAMPLERS, Registry
 from s2g.config.schema import config_dir
+from s2g.config.typed import command, overrides_of
 from s2g.engine.run import RANDOM
 from s2g.errors import UserError
+from s2g.report.run_list import run_lines
 from s2g.report.tables import console_table, cost_line, flat, scale_line
 from s2g.scoring.score import cost_of, effective_of
+from s2g.store.status import run_folders
 from s2g.store.store import Store, checksum
 
 
@@ -42,7 +45,7 @@ def _first_comment(path: Path) -> str:
 
 def find_run(name: str, root: str) -> Path:
     """Return the folder of a run, from its path, its key or a beginning of its key; UserError if none or several match."""
-    folders = [path.parent for path in sorted(Path(root).glob("[!.]*/run.json"))]
+    folders = run_folders(root)
     for matches in (
         [folder for folder in (Path(name),) if (folder / "run.json").exists()],
         [folder for folder in folders if folder.name == name],
@@ -51,8 +54,8 @@ def find_run(name: str, root: str) -> Path:
         if len(matches) == 1:
             return matches[0]
         if matches:
-            raise UserError(f"{name}: {len(matches)} runs match", allowed=", ".join(folder.name for folder in matches))
-    names = ", ".join(folder.name for folder in folders) or f"none in {root}"
+            raise UserError(f"{name}: {len(matches)} runs match", allowed=run_lines(matches))
+    names = run_lines(folders) if folders else f"none in {root}"
     raise UserError(f"{name}: no such run", allowed=names, todo="python run.py makes one")
 
 
@@ -62,6 +65,8 @@ def show(run: StoredRun, runs: Runs = "runs") -> None:
     store = Store(find_run(run, runs).absolute())
     metadata = store.read_run()
     console.print(f"{metadata['key']}, begun {metadata['begun']}", soft_wrap=True)
+    typed = command(overrides_of(metadata["config"]), metadata["num"])
+    console.print(f"typed: {typed}", soft_wrap=True, markup=False)
     if metadata.get("random_weights"):
         console.print(RANDOM, soft_wrap=True)
     rows = [[key, json.dumps(value)] for key, value in sorted(flat(metadata["identity"] | {"fixed": metadata["fixed"]}))]

@@ -9,15 +9,17 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from s2g.cli.commands.inventory import find_run
 from s2g.cli.commands.options import Runs, StoredRun, Workers
 from s2g.engine.progress import progress
-from s2g.errors import UserError
+from s2g.errors import UserError, unknown
 from s2g.io.interrupt import uninterrupted
-from s2g.report.tables import console_table
+from s2g.report.run_list import ORDERS, Summary, in_order, summary
+from s2g.report.tables import Cell, Column, Row, Table, console_table
 from s2g.store.gc import Garbage, leftovers, unreferenced
-from s2g.store.status import State, state_of, states
+from s2g.store.status import State, run_folders, state_of
 from s2g.store.store import Store
 from s2g.store.verify import Examined, examine
 
@@ -33,29 +35,35 @@ def _console() -> Console:
 def status(
     run: Annotated[str, typer.Argument(help="A run's folder, key, or a unique beginning of its key; default: all runs.")] = "",
     runs: Runs = "runs",
+    sort: Annotated[str, typer.Option(help="date: newest first; score: best first, metric by metric.")] = "date",
 ) -> None:
-    """Print a table of runs: units done, missing and failed; rate and time left of those being sampled."""
+    """Print a table of runs: what was typed, date, n, headline score, and progress; columns that are empty are left out."""
+    if sort not in ORDERS:
+        raise unknown("--sort", sort, ORDERS)
     console = _console()
-    listed = [state_of(Store(find_run(run, runs).resolve()))] if run else states(runs)
-    if not listed:
+    folders = [find_run(run, runs).resolve()] if run else run_folders(runs)
+    if not folders:
         console.print(f"no runs in {runs}; python run.py makes one")
         return
-    head = ["run", "units", "failed", "items/s", "left", "now"]
-    table = console_table(head, [_row(state) for state in listed])
+    listed = [(one, state_of(one.store)) for one in in_order((summary(Store(f.absolute())) for f in folders), sort)]
+    rows = [Row(one.store.folder.name, list(map(Cell, _cells(one, state)))) for one, state in listed]
+    columns = ["typed", "begun", "n", "score", "units", "failed", "items/s", "left", "now"]
+    shown = Table([Column(name) for name in columns], rows, "run").without_empty_columns()
+    table = console_table(shown.head, [list(map(Text, row)) for row in shown.body()], left=True)
     table.columns[0].no_wrap = True
-    table.columns[-1].justify = "left"
     console.print(table)
-    if any(state.failed for state in listed):
+    if any(state.failed for _, state in listed):
         console.print("the run's own command tries failed units again; their tracebacks are in runs/KEY/failed")
 
 
-def _row(state: State) -> list[str]:
+def _cells(one: Summary, state: State) -> list[str]:
     if state.problem:
-        return [state.key, "", "", "", "", state.problem]
+        return ["", "", "", "", "", "", "", "", state.problem]
     failed = str(state.failed) if state.failed else ""
     rate = f"{state.rate:.1f}" if state.rate else ""
     left = duration(state.left) if state.left else ""
-    return [state.key, f"{state.done} of {state.wanted}", failed, rate, left, _now(state)]
+    told = [one.typed, one.date, str(one.num), str(one.score or "–")]
+    return [*told, f"{state.done} of {state.wanted}", failed, rate, left, _now(state)]
 
 
 def _now(state: State) -> str:
