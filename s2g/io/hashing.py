@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,18 +16,24 @@ from s2g.io.cache import cache_folder, put
 
 
 def content_hash(path: Path) -> str:
-    """Return the sha256 of a file's bytes; a file of the same path, size and times as before is not read again."""
+    """Return the sha256 of a file's bytes; a file of the same path, size and times as before is not read again.
+
+    OSError for a pipe or device, which would never end.
+    """
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
 
     def digest() -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
-    return remembered_hash(str(path.resolve()), state_of(path.stat()), digest)
+    return remembered_hash(str(path.resolve()), state_of(state), digest)
 
 
-def state_of(stat: os.stat_result) -> list[int]:
+def state_of(file: os.stat_result) -> list[int]:
     """Return what changes with a file's content: its size and times in nanoseconds."""
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+    return [file.st_size, file.st_mtime_ns, file.st_ctime_ns]
 
 
 def remembered_hash(name: str, state: list[Any], digest: Callable[[], str]) -> str:

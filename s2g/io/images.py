@@ -70,7 +70,7 @@ def _converted(image: Image.Image) -> np.ndarray:
         return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
     if image.mode in ALPHA or (transparent and image.mode in CONVERTED):
         with_alpha = image.convert("RGBA")
-        if with_alpha.getextrema()[3] != (255, 255):
+        if with_alpha.getchannel("A").getextrema() != (255, 255):
             raise ValueError(f"{image.mode} with transparent pixels, whose color depends on what lies behind: flatten it")
         return np.asarray(with_alpha.convert("RGB"))
     if image.mode not in CONVERTED:

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from s2g.errors import MissingError, UserError, lacks
+from s2g.io.input_files import read_regular
+from s2g.io.text_files import lines_of
 
 CATEGORIES = ("color", "shape", "texture")
 LISTS = ("2025-09", "before", "own")  # which list of colours; own: files of one's own, of any length
@@ -56,9 +58,8 @@ class Listed:
 
 
 def read(content: bytes) -> tuple[str, ...]:
-    """Prompts of a file: lines of any ending, the text before a tab, without a byte-order mark; ValueError if not UTF-8."""
-    lines = content.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
-    prompts = [line.partition("\t")[0].strip() for line in lines]
+    """Read lines, of each the text before a tab; UnicodeDecodeError if they are not UTF-8."""
+    prompts = [line.partition("\t")[0].strip() for line in lines_of(content.decode("utf-8-sig"))]
     while prompts and not prompts[-1]:
         prompts.pop()
     return tuple(prompts)
@@ -136,7 +137,7 @@ def _one(path: str, which: str, category: str) -> Listed:
 
 def _parsed(file: Path) -> Listed:
     try:
-        content = file.read_bytes()
+        content = read_regular(file)
         return Listed(read(content), identify(content))
     except UnicodeDecodeError as error:
         raise UserError(f"{KEY}: {file} is not UTF-8 (byte {error.start})") from error

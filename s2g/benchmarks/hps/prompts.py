@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from s2g.benchmarks.hps import published
+from s2g.benchmarks.prompts.prompt_file import wrong_with
 from s2g.config.schema import canonical
 from s2g.errors import MissingError, SeveralError, UserError, lacks
+from s2g.io.input_files import is_litter
+from s2g.io.text_files import parse_json, read_text
 
 STYLES = ("anime", "concept-art", "paintings", "photo")  # the official order
 COUNT = 800  # prompts of a style
 LISTS = ("official", "own")
 KEY = "bench.path"
+LIST = 'a list of strings: ["a cat", …]'
 FETCH = (
     f"s2g fetch hps (from {published.DATA_SET}, a data set of the hub), "
     f"or {KEY}=FOLDER with {STYLES[0]}.json … {STYLES[-1]}.json"
@@ -110,26 +113,22 @@ def _own(path: str) -> tuple[Listed, ...]:
     if not path:
         raise UserError(f"{KEY} is not given, and bench.prompt_list = own", todo=f"{KEY}=FILE.json or FOLDER")
     place = Path(path).expanduser()
-    files = [place] if place.is_file() else sorted(file for file in place.glob("*.json") if not file.name.startswith("."))
+    files = [place] if place.is_file() else sorted(file for file in place.glob("*.json") if not is_litter(file.name))
     if not files:
-        raise MissingError(f"{KEY} = {path}: no file there, or no .json in it", allowed='a JSON list of strings: ["a cat", …]')
+        raise MissingError(f"{KEY} = {path}: no file there, or no .json in it", allowed=f"JSON, {LIST}")
     order = {style: at for at, style in enumerate(STYLES)}
     return tuple(sorted((read(file) for file in files), key=lambda listed: (order.get(listed.style, len(order)), listed.style)))
 
 
 def read(file: Path) -> Listed:
-    """One list; UserError for a file that is none, or holds what is no prompt."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{KEY}: {file} cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise UserError(f"{KEY}: {file} is no JSON ({error})", allowed='a list of strings: ["a cat", …]') from error
+    """Read one list; UserError for a file that is none, or an entry that is no prompt."""
+    key = f"{KEY}: {file}"
+    content = parse_json(read_text(file, key), key, LIST)
     if not isinstance(content, list) or not content or not all(isinstance(prompt, str) for prompt in content):
-        raise UserError(f"{KEY}: {file} is no list of prompts", allowed='a list of strings: ["a cat", …]')
+        raise UserError(f"{key} is no list of prompts", allowed=LIST)
     for at, prompt in enumerate(content):
-        if not prompt.strip():
-            raise UserError(f"{KEY}: {file}, prompt {at} is empty")
+        if wrong := wrong_with(prompt):
+            raise UserError(f"{key}, prompt {at} {wrong}")
     return Listed(file.stem, tuple(content))
 
 

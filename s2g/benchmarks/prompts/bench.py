@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from s2g.config.coerce import at_least, coerce, only
+from s2g.benchmarks.prompts.prompt_file import KINDS, check_seed, read_prompts, wrong_with
 from s2g.config.schema import ModelConfig, canonical, model_names
 from s2g.engine.bench import MeasuredBench, Metric
 from s2g.errors import UserError
@@ -23,7 +22,7 @@ LEAST = 2  # items of a run
 class Prompts(MeasuredBench):
     """Item i is prompt i mod their number; beyond it, the same prompts come again with other noise.
 
-    path: a text file of one prompt a line, or .jsonl of {"prompt": ..., "seed": ...} lines; text: the prompts themselves.
+    path: a file, as prompt_file.py reads it; text: the prompts themselves.
     seeds: with a seed of its own, a prompt's noise is that of (seed, 0), wherever it stands; then of (seed, 1) and so on.
     """
 
@@ -49,14 +48,14 @@ class Prompts(MeasuredBench):
             object.__setattr__(self, "seeds", seeds)
         object.__setattr__(self, "listed", text)
         if not text:
-            raise UserError("bench.text = []: no prompts", todo="bench.path=FILE, one prompt a line, or 'bench.text=[a cat]'")
-        for place, prompt in enumerate(self.listed):
-            if not prompt.strip():
-                raise UserError(f"bench.text: prompt {place + 1} is empty", allowed="prompts of at least one word")
+            raise UserError("bench.text = []: no prompts", todo=f"'bench.text=[a cat]', or bench.path=FILE: {KINDS}")
+        for number, prompt in enumerate(self.listed, 1):
+            if wrong := wrong_with(prompt):
+                raise UserError(f"bench.text: prompt {number} {wrong}", allowed="prompts of at least one word, in UTF-8")
         if self.seeds and len(self.seeds) != len(self.listed):
             raise UserError(f"bench.seeds: {len(self.seeds)} seeds for {len(self.listed)} prompts", allowed="one each, or none")
         for seed in self.seeds:
-            _check_seed(seed, "bench.seeds")
+            check_seed(seed, "bench.seeds")
         if self.num is None:
             object.__setattr__(self, "num", max(LEAST, len(self.listed)))
 
@@ -104,48 +103,3 @@ class Prompts(MeasuredBench):
 
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
         return {}
-
-
-def read_prompts(path: Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Prompts and, where every line has one, seeds of a file; UserError with the line for what is no prompt."""
-    key = f"bench.path = {path}"
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise UserError(f"{key}: not text in UTF-8 (byte {error.start})", todo="save it as UTF-8") from error
-    except OSError as error:
-        raise UserError(f"{key}: {error.strerror}", todo="give a file of one prompt a line, or .jsonl") from error
-    if not lines:
-        raise UserError(f"{key}: it has no prompts", todo="one prompt a line, or .jsonl")
-    prompts, seeds = [], []
-    for number, line in enumerate(lines, 1):
-        where = f"{key}, line {number}"
-        prompt, seed = _json_line(line, where) if path.suffix == ".jsonl" else (line, None)
-        if not prompt.strip():
-            raise UserError(f"{where}: the prompt is empty", todo="write a prompt there, or take the line out")
-        prompts.append(prompt.strip())
-        if seed is not None:
-            seeds.append(seed)
-        if seeds and len(seeds) < len(prompts):
-            raise UserError(f"{where}: some lines have a seed and others have none", allowed="a seed in every line, or in none")
-    return tuple(prompts), tuple(seeds)
-
-
-def _json_line(line: str, where: str) -> tuple[str, int | None]:
-    try:
-        values = json.loads(line)
-    except ValueError as error:
-        raise UserError(f"{where}: not JSON ({error})", allowed='{"prompt": "a cat", "seed": 3}') from error
-    if not isinstance(values, dict) or not isinstance(values.get("prompt"), str):
-        raise UserError(f"{where}: it has no prompt", allowed='{"prompt": "a cat", "seed": 3}')
-    only({"prompt", "seed"}, values, where)
-    seed = coerce(int | None, values.get("seed"), f"{where}, seed")
-    if seed is not None:
-        _check_seed(seed, f"{where}, seed")
-    return values["prompt"], seed
-
-
-def _check_seed(seed: int, key: str) -> None:
-    at_least(seed, 0, key)
-    if seed >= 2**64:  # as of `seed`
-        raise UserError(f"{key} = {seed}", allowed="below 2^64")

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from s2g.benchmarks.vbench.dimensions import DIMENSIONS
 from s2g.errors import MissingError, UserError, unknown
+from s2g.io.input_files import read_regular
+from s2g.io.text_files import lines_of, read_text
 
 FILE = "VBench_full_info.json"
 AUGMENTED = "all_dimension_aug_wanx_seed42.txt"  # the long prompts of the leaderboard's Wan2.1-T2V-1.3B
@@ -123,7 +125,7 @@ def load(path: str) -> Suite:
             f"{KEY} = {path or 'not given'}: no file {FILE} in {where}",
             todo=f"s2g fetch vbench ({SOURCE}), or {KEY}=FILE or FOLDER",
         )
-    content = file.read_bytes()
+    content = read_regular(file)
     found = hashlib.sha256(content).hexdigest()
     if found != OFFICIAL:
         get = f"s2g fetch vbench ({SOURCE})"
@@ -152,13 +154,7 @@ def long_prompts(path: str, count: int) -> tuple[tuple[str, ...], str]:
     key = f"bench.augmented = {path or 'not given'}"
     if not path:
         raise UserError(f"{key}, and bench.prompts = augmented", todo="bench.augmented=FILE, or bench.prompts=short")
-    file = Path(path).expanduser()
-    try:
-        lines = file.read_text(encoding="utf-8-sig").replace("\r\n", "\n").split("\n")
-    except OSError as error:
-        raise UserError(f"{key}: {error.strerror}", todo=f"bench.augmented=FILE, such as VBench's {AUGMENTED}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{key}: not UTF-8 (byte {error.start})", todo="save it as UTF-8") from error
+    lines = lines_of(read_text(Path(path).expanduser(), key, f"bench.augmented=FILE, such as VBench's {AUGMENTED}"))
     while lines and not lines[-1].strip():
         lines.pop()
     if len(lines) != count:

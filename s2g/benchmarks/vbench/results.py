@@ -11,7 +11,6 @@ temporal_flickering: videos renumbered            taken as places of the prompt,
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from typing import Any
 from s2g.benchmarks.vbench.dimensions import DIMENSIONS, plain
 from s2g.benchmarks.vbench.prompts import parted
 from s2g.errors import SeveralError, UserError, gathered
+from s2g.io.input_files import is_litter
+from s2g.io.text_files import parse_json, read_text
 
 BOOLEAN = ("dynamic_degree", "human_action")  # whose records may be true and false
 HUNDRED = ("imaging_quality",)  # whose records are 0 to 100
@@ -80,7 +81,7 @@ def files_of(path: Path) -> list[Path]:
     path = path.expanduser()
     if not path.is_dir():
         return [path]
-    files = sorted(path.glob("*_eval_results.json"))
+    files = sorted(file for file in path.glob("*_eval_results.json") if not is_litter(file.name))
     if not files:
         raise UserError(f"{path}: no *_eval_results.json in it", todo="give the files by name")
     return files
@@ -95,26 +96,10 @@ def _changed(file: Path) -> int:
 
 @cache
 def _read(file: Path, changed: int) -> Mapping[str, Scored]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_once)
-    except OSError as error:
-        raise UserError(f"{file} cannot be read ({error.strerror})") from error
-    except RecursionError as error:
-        raise UserError(f"{file} is nested too deep", allowed="the package's *_eval_results.json") from error
-    except ValueError as error:
-        raise UserError(f"{file} is no JSON ({error})", allowed="the package's *_eval_results.json") from error
+    content = parse_json(read_text(file, str(file)), str(file), "the package's *_eval_results.json")
     if not isinstance(content, dict):
         raise UserError(f"{file}: no dimensions in it", allowed='{"subject_consistency": [0.95, [...]], ...}')
     return parse(content, str(file))
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; ValueError for a name that stands there twice, of which json would keep the last."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands there twice")
-    return found
 
 
 def parse(content: Mapping[str, Any], where: str) -> dict[str, Scored]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from s2g.benchmarks.prompts.bench import Prompts, read_prompts
+from s2g.benchmarks.prompts.bench import Prompts
+from s2g.benchmarks.prompts.prompt_file import read_prompts
 from s2g.engine.run import Run, outline, resolve
 from s2g.errors import UserError
 from s2g.sampling.loop import initial_noise, noise_of
@@ -29,7 +31,16 @@ def test_lines_are_prompts_whatever_they_are_written_in(tmp_path: Path) -> None:
     assert read_prompts(file(tmp_path, "\ufeffa cat\r\n a dog \r\n")) == (("a cat", "a dog"), ())
     lines = "\n".join(json.dumps({"prompt": prompt, "seed": place}) for place, prompt in enumerate(ODD))
     assert read_prompts(file(tmp_path, lines, "p.jsonl")) == (tuple(ODD), (0, 1, 2, 3))
-    assert read_prompts(file(tmp_path, '{"prompt": "a cat"}', "q.jsonl")) == (("a cat",), ())
+    assert read_prompts(file(tmp_path, lines, "p.NDJSON")) == (tuple(ODD), (0, 1, 2, 3))
+    assert read_prompts(file(tmp_path, '{"prompt": "a cat"}', "q.JSONL")) == (("a cat",), ())
+    assert read_prompts(file(tmp_path, "\ufeff" + json.dumps(ODD), "p.json")) == (tuple(ODD), ())
+    assert read_prompts(file(tmp_path, f"[\n {lines.replace(chr(10), ', ')}\n]", "q.json")) == (tuple(ODD), (0, 1, 2, 3))
+
+
+def test_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
+    within = [f"a{character}cat" for character in "\u2028\u2029\x85\x0b\x0c\x1c\x1e"]
+    assert read_prompts(file(tmp_path, "\r\n".join(within))) == (tuple(within), ())
+    assert read_prompts(file(tmp_path, json.dumps({"prompt": within[0]}, ensure_ascii=False), "p.jsonl"))[0] == (within[0],)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +56,18 @@ def test_lines_are_prompts_whatever_they_are_written_in(tmp_path: Path) -> None:
         ('{"prompt": "a", "seed": 1.5}', "p.jsonl", "line 1, seed = 1.5: not a whole number"),
         ('{"prompt": "a", "seed": -1}', "p.jsonl", "line 1, seed = -1"),
         ('{"prompt": "a", "seed": 18446744073709551616}', "p.jsonl", "line 1, seed = 18446744073709551616"),
+        ('{"prompt": "a", "prompt": "b"}', "p.jsonl", "line 1: not JSON ('prompt' stands there twice)"),
+        ('{"prompt": "a"}\n{"prompt": "\\ud83d"}', "p.jsonl", "line 2: half of a surrogate pair ('\\ud83d')"),
+        ('["a", " "]', "p.json", "entry 2: the prompt is empty"),
+        ('["a", 3]', "p.json", "entry 2: it has no prompt"),
+        ('{"prompt": "a"}', "p.json", "not a list"),
+        ("[]", "p.json", "it has no prompts"),
+        ("prompt,seed\na cat,3\n", "p.csv", "a .csv file would be read as one prompt a line"),
+        ("prompt\tseed\na cat\t3\n", "p.TSV", "a .tsv file would be read as one prompt a line"),
+        ("prompts: [a cat]", "p.yaml", "a .yaml file"),
+        ('{"prompt": "a"}\n{"prompt": "b"}', "p.txt", "rename it to .jsonl"),
+        ('[\n "a",\n "b"\n]', "p.txt", "rename it to .json"),
+        ("a cat\ra dog", "p.txt", "line 1: a carriage return within the line"),
         ('{"prompt": "a", "seed": 1}\n{"prompt": "b"}', "p.jsonl", "line 2: some lines have a seed"),
         ('{"prompt": "a"}\n{"prompt": "b", "seed": 1}', "p.jsonl", "line 2: some lines have a seed"),
     ],
@@ -59,6 +82,7 @@ def test_what_is_no_prompt_is_named_by_file_and_line(content: str | bytes, name:
 def test_typed_prompts_are_checked_too(tmp_path: Path) -> None:
     for values, said in (
         ({"text": ("a cat", " ")}, "prompt 2 is empty"),
+        ({"text": ("a cat", "caf\udce9")}, "prompt 2 holds half of a surrogate pair"),
         ({}, "no prompts"),
         ({"text": ("a",), "seeds": (2**64,)}, "below 2.64"),
         ({"text": ("a", "b"), "seeds": (1,)}, "1 seeds for 2 prompts"),
@@ -66,6 +90,20 @@ def test_typed_prompts_are_checked_too(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=said):
             Prompts(**values)
+
+
+@pytest.mark.parametrize("kind", ["", ".txt", ".jsonl", ".json"])
+def test_pipes_and_devices_are_refused_at_once(kind: str, tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / f"pipe{kind}")
+    (zeros := tmp_path / f"zeros{kind}").symlink_to("/dev/zero")
+    for path in (pipe, zeros):
+        with pytest.raises(UserError, match="Not a regular file"):
+            Prompts(path=str(path))
+
+
+def test_brackets_alone_are_no_json(tmp_path: Path) -> None:
+    prompts = ("[cinematic] a cat", "{a, b} and c")
+    assert read_prompts(file(tmp_path, "\n".join(prompts))) == (prompts, ())
 
 
 def test_the_papers_images_by_default(composed: Callable[..., dict]) -> None:

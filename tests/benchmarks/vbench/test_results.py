@@ -89,7 +89,7 @@ def test_files_complete_each_other_and_must_not_differ(tmp_path: Path) -> None:
     for name, text in (("twice", twice), ("deep", "[" * 100_000), ("gone", None), ("broken", "{"), ("list", "[]")):
         if text:
             (tmp_path / name).write_text(text)
-        with pytest.raises(UserError, match=r"cannot be read|no JSON|no dimensions|nested too deep"):
+        with pytest.raises(UserError, match=r"cannot be read|not JSON|no dimensions|nested too deep"):
             read_files([tmp_path / name])
     with pytest.raises(UserError, match="'scene' stands there twice"):
         read_files([tmp_path / "twice"])
