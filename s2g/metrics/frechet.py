@@ -40,6 +40,8 @@ class Moments:
         """
         count, mean, scatter = 0, np.zeros(0), np.zeros((0, 0))
         for block in blocks:
+            if not len(block):
+                continue
             rows = np.asarray(block, np.float64)
             own = rows.mean(0)
             if not count:

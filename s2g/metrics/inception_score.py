@@ -23,7 +23,9 @@ def inception_score_items(logits: Iterable[np.ndarray], num: int, split: int = S
     values, sizes = [], []
     for part in splits(logits, num, split):
         p, log_p = softmax(part)
-        divergence = (p * (log_p - np.log(p.mean(0)))).sum(1)
+        marginal = p.mean(0)
+        log_marginal = np.log(marginal, where=marginal > 0, out=np.zeros_like(marginal))
+        divergence = (p * np.where(p > 0, log_p - log_marginal, 0)).sum(1)  # 0 log 0 = 0
         own = np.exp(divergence.mean())
         values.append((own, own * (divergence - divergence.mean())))
         sizes.append(len(part))

@@ -52,8 +52,19 @@ def test_streamed_moments_are_those_of_the_whole() -> None:
     one, two = Moments.of(rows), Moments.streamed(parts(rows, 40))
     assert two.count == one.count and np.allclose(one.mean, two.mean, rtol=1e-13)
     assert np.allclose(one.scatter, two.scatter, rtol=1e-9, atol=1e-9 * one.scatter.max())
-    with pytest.raises(ValueError, match="no features"):
-        Moments.streamed(iter(()))
+    gaps = Moments.streamed([rows[:0], rows[:100], rows[:0], rows[100:], rows[:0]])
+    assert np.array_equal(gaps.scatter, Moments.streamed([rows[:100], rows[100:]]).scatter) and gaps.count == 301
+    for nothing in ((), (rows[:0],)):
+        with pytest.raises(ValueError, match="no features"):
+            Moments.streamed(nothing)
+
+
+@pytest.mark.parametrize("absent", [-1e4, -np.inf])
+def test_a_class_that_no_item_of_a_split_has_adds_nothing(absent: float) -> None:
+    """Two classes in turn, each certain, and a third of probability 0: the score is 2."""
+    logits = np.array([[1e4, 0, absent], [0, 1e4, absent]] * 3)
+    found = inception_score_items([logits], 6, 4)
+    assert np.array_equal(found, np.full(6, 2.0))
 
 
 def test_transport_takes_one_covariance_to_the_other() -> None:

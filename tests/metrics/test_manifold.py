@@ -35,6 +35,21 @@ def test_the_point_itself_is_no_neighbour_and_duplicates_are() -> None:
             Manifold.of(twice, k)
 
 
+def test_far_from_zero_distances_keep_their_digits() -> None:
+    """Without centering, 1e8 leaves of |a|^2 + |b|^2 - 2 ab no digit of a distance of 1."""
+    for offset in (0.0, 1e6, 1e8):
+        np.testing.assert_array_equal(Manifold.of(REAL + offset, 1).squared_radii, [1, 1, 4, 49])
+        np.testing.assert_array_equal(
+            Manifold.of(REAL + offset, 1).balls_of(np.array([[-1.0], [2], [5], [-3]]) + offset), [1, 2, 2, 0]
+        )
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(40, 7)), rng.normal(size=(30, 7))
+    true = ((a[:, None] - b) ** 2).sum(-1)
+    for offset in (0, 1e6):
+        ((_, found),) = manifold.squared_distances(a + offset, b + offset)
+        np.testing.assert_allclose(found, true, rtol=1e-8 if offset else 1e-12)
+
+
 def brute(real: np.ndarray, fake: np.ndarray, k: int) -> tuple[float, float, float, float]:
     def radius(points: np.ndarray, i: int) -> float:
         return sorted(np.linalg.norm(points[i] - points[j]) for j in range(len(points)) if j != i)[k - 1]

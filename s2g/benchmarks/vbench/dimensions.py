@@ -114,6 +114,8 @@ def totals(raw: Mapping[str, float], allow_missing: bool = False) -> Totals:
     """
     raw = {plain(name): value for name, value in raw.items()}
     missing = tuple(name for name in DIMENSIONS if name not in raw or math.isnan(raw[name]))
+    if len(missing) == len(DIMENSIONS):
+        raise UserError("no value of any dimension: there is no total", allowed=", ".join(DIMENSIONS), todo="score the videos")
     if missing and not allow_missing:
         raise UserError(
             f"{len(missing)} of {len(DIMENSIONS)} dimensions are missing: {', '.join(missing)}",

@@ -97,7 +97,7 @@ def _changed(file: Path) -> int:
 @cache
 def _read(file: Path, changed: int) -> Mapping[str, Scored]:
     content = parse_json(read_text(file, str(file)), str(file), "the package's *_eval_results.json")
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not content:
         raise UserError(f"{file}: no dimensions in it", allowed='{"subject_consistency": [0.95, [...]], ...}')
     return parse(content, str(file))
 

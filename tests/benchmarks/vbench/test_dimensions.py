@@ -71,6 +71,12 @@ def test_what_lacks_is_refused_by_name_and_a_partial_total_has_the_weights_of_th
     assert found.quality == pytest.approx((0.5 * 1 + 0.25) / 1.5) and math.isnan(found.semantic) and math.isnan(found.total)
 
 
+def test_of_no_dimension_there_is_no_partial_total() -> None:
+    for nothing in ({}, {"scene": math.nan}):
+        with pytest.raises(UserError, match="no value of any dimension"):
+            totals(nothing, allow_missing=True)
+
+
 def test_names_with_blanks_are_the_same_and_renamed_ones_are_refused() -> None:
     assert plain("Subject Consistency") == plain("subject_consistency") == plain("subject-consistency") == "subject_consistency"
     with pytest.raises(UserError, match="Did you mean 'spatial_relationship'"):

@@ -86,11 +86,21 @@ def test_files_complete_each_other_and_must_not_differ(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no \*_eval_results\.json"):
         read_files([(tmp_path / "empty")])
     twice = '{"scene": [0.5, []], "scene": [0.6, []]}'
-    for name, text in (("twice", twice), ("deep", "[" * 100_000), ("gone", None), ("broken", "{"), ("list", "[]")):
+    for name, text in (
+        ("twice", twice),
+        ("deep", "[" * 100_000),
+        ("gone", None),
+        ("broken", "{"),
+        ("list", "[]"),
+        ("none", "{}"),
+    ):
         if text:
             (tmp_path / name).write_text(text)
         with pytest.raises(UserError, match=r"cannot be read|not JSON|no dimensions|nested too deep"):
             read_files([tmp_path / name])
+    (tmp_path / "._0_eval_results.json").write_bytes(b"\0\5\26\7")  # what macOS leaves
+    (tmp_path / "1_eval_results.json").unlink()
+    assert read_files([tmp_path])
     with pytest.raises(UserError, match="'scene' stands there twice"):
         read_files([tmp_path / "twice"])
 
