@@ -82,7 +82,15 @@ class IsolatedError(Exception):
 
 
 class NotFiniteError(ArithmeticError):
-    """NaN or infinity while sampling, with the step, branch and item at fault."""
+    """NaN or infinity while sampling, with the step, branch and item at fault, or the decoder."""
+
+    def __init__(self, problem: str, guided: bool = False) -> None:
+        """guided: guidance may be the reason: the network's first predictions were finite."""
+        self.problem, self.guided = problem, guided
+        super().__init__(problem)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return NotFiniteError, (self.problem, self.guided)
 
 
 # What a user can do something about: shown as one message, never as a traceback.

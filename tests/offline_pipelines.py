@@ -222,16 +222,16 @@ class StockText:
         return tokens, pooled
 
 
-def sd3_denoiser(pipeline: StableDiffusion3Pipeline) -> SD3Denoiser:
+def sd3_denoiser(pipeline: StableDiffusion3Pipeline, negative: str = "") -> SD3Denoiser:
     """Our adapter around the components of a pipeline in memory."""
     decoder = PipelineDecoder(pipeline.vae, RESIDENT)
-    return SD3Denoiser(pipeline.transformer, StockText(pipeline, SD3Denoiser.embed), decoder, SIDE // 8)
+    return SD3Denoiser(pipeline.transformer, StockText(pipeline, SD3Denoiser.embed), decoder, SIDE // 8, negative=negative)
 
 
-def flux_denoiser(pipeline: FluxPipeline) -> FluxDenoiser:
+def flux_denoiser(pipeline: FluxPipeline, negative: str = "") -> FluxDenoiser:
     """Our adapter around the components of a pipeline in memory."""
     decoder = PipelineDecoder(pipeline.vae, RESIDENT)
-    return FluxDenoiser(pipeline.transformer, StockText(pipeline, FluxDenoiser.embed), decoder, SIDE // 16)
+    return FluxDenoiser(pipeline.transformer, StockText(pipeline, FluxDenoiser.embed), decoder, SIDE // 16, negative=negative)
 
 
 def made(

@@ -24,6 +24,8 @@ class Layout:
     text: tuple[str, ...]  # tokenizers and text encoders
     optional: tuple[str, ...] = ()  # text parts that may be absent, all together
     foreign: tuple[str, ...] = ()  # parts that mark another kind of model under the same class
+    depth: tuple[str, ...] = ("num_layers",)  # settings of the network that sum to its number of blocks
+    distinguishing: tuple[str, ...] = ()  # settings that make it another model by their absence or presence
 
     @property
     def needed(self) -> tuple[str, ...]:

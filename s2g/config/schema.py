@@ -16,7 +16,7 @@ from s2g.config.family import Family, Layout, import_object
 from s2g.config.pipelines import Located, locate
 from s2g.config.ranges import check_network
 from s2g.config.registry import MODELS
-from s2g.config.weights import decoder_folder, decoder_sha256, random_seed
+from s2g.config.weights import decoder_folder, decoder_sha256, random_seed, typed_path
 from s2g.errors import MissingError, UserError
 from s2g.io.hashing import content_hash
 
@@ -68,13 +68,14 @@ class ModelConfig:
     vae: str = "none"  # what makes images of latents: a folder or repository in diffusers' layout, "random[:SEED]", or "none"
     noise: str = "random"  # initial noise: random, or an even sequence within each class (points of few dimensions)
     base: str = ""  # where weights are a network alone: the pipeline, folder or repository, of its other parts
+    variant: str = ""  # of a pipeline's files, e.g. fp16: read where there are files of it, else the plain ones
     memory: str = "resident"  # resident: a pipeline's parts stay on the device; offload: each is there while it is used
     vae_tiling: bool = False  # a pipeline's decoder works in overlapping tiles, for large images on small devices
     frames: int | None = None  # of a video; None where images or points are made
     height: int | None = None  # of a video, in pixels; then resolution is the shorter of the two
     width: int | None = None
     fps: int | None = None  # of a video, frames a second: at which it is shown
-    negative: str = ""  # what stands for "no condition" in a video's uncond: a preset's name, or words (s2g/models/video.py)
+    negative: str = ""  # the text of uncond; of a video also a preset's name (s2g/models/video.py)
     film: str = "mp4"  # how videos are kept: mp4, or strip where they are small and every pixel counts (s2g/store/video.py)
     source: str = ""  # where weights that do not ship are to be had, and how large they are
     licence: str = ""  # of weights that are fetched
@@ -182,8 +183,18 @@ class ModelConfig:
         return locate(self, fetching)
 
     def as_found(self) -> Self:
-        """Return the configuration with the network that its pipeline's folder states, which may differ from the YAML's."""
-        return replace(self, network=self.pipeline().network_config) if self.piped else self
+        """Return the configuration with the network that its pipeline's folder states, which may differ from the YAML's;
+        as it is where the pipeline is not on this machine."""
+        try:
+            return replace(self, network=self.pipeline().network_config) if self.piped else self
+        except MissingError:
+            return self
+
+    def size_gb(self) -> float:
+        """Return the gigabytes of all its files: those of the folder that is given, else what the YAML states."""
+        if self.piped and Path(self.weights).expanduser().is_dir():
+            return round(self.pipeline().size() / 1e9, 1)
+        return self.download_gb
 
     @property
     def ships(self) -> bool:
@@ -203,7 +214,7 @@ class ModelConfig:
         if self.weights_seed is not None:
             raise ValueError(f"{self.key} = {self.weights}: random weights have no file")
         if not self.ships:
-            path = Path(self.weights).expanduser()
+            path = typed_path(self.weights, self.key)
         elif self.traits.shipped:
             path, todo = import_object(self.traits.shipped)(self.network, self._early)
         else:

@@ -6,13 +6,25 @@ import hashlib
 import re
 from pathlib import Path
 
-from s2g.errors import MissingError
+from s2g.errors import MissingError, UserError
 from s2g.io import hub
 from s2g.io.hashing import content_hash
 
+LONGEST = 255  # bytes in the name of a file or folder
 RANDOM = re.compile(r"random(?::(\d{1,18}))?")  # "random" is seed 0
-REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?")  # of the hub, at its main branch or at a revision
 DECODER_FILES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")  # what diffusers looks for, in its order
+
+
+def typed_path(typed: str, key: str) -> Path:
+    """Return the path that was typed; UserError for one that no file system has."""
+    if "\0" in typed:
+        raise UserError(f"{key} = {typed[:60]!r}: a path cannot hold a NUL character", todo=f"{key}=PATH")
+    if longest := max((part for part in Path(typed).parts if len(part.encode()) > LONGEST), key=len, default=""):
+        raise UserError(
+            f"{key} = {typed[:60]}...: a name of {len(longest.encode())} bytes", allowed=f"up to {LONGEST}", todo=f"{key}=PATH"
+        )
+    return Path(typed).expanduser()
 
 
 def random_seed(typed: str) -> int | None:
@@ -26,7 +38,7 @@ def decoder_folder(typed: str, key: str) -> Path:
 
     Nothing is downloaded; the UserError says how to.
     """
-    folder, repository = Path(typed).expanduser(), REPOSITORY.fullmatch(typed) is not None
+    folder, repository = typed_path(typed, key), REPOSITORY.fullmatch(typed) is not None
     cached = None if folder.is_dir() or not repository else hub.snapshot(typed)
     folder = cached or folder
     missing = [] if (folder / "config.json").is_file() else ["config.json"]
@@ -37,7 +49,9 @@ def decoder_folder(typed: str, key: str) -> Path:
         raise MissingError(
             f"{key} = {typed}: no file {missing[0]} {where}",
             allowed="a folder with config.json and weights in diffusers' layout, a repository of the hub, random, none",
-            todo=f"hf download {typed}" if repository else f"give the folder of an AutoencoderKL: {key}=FOLDER",
+            todo=hub.download_command(typed)
+            if repository and not folder.is_dir()
+            else f"give the folder of an AutoencoderKL: {key}=FOLDER",
         )
     return folder
 

@@ -48,8 +48,8 @@ _COUNTED: dict[str, _Counted] = {}  # by all that it depends on
 
 
 def full_pass(model: ModelConfig) -> PassCost:
-    """FLOPs of one forward pass of the network that a configuration describes, by block."""
-    network = meta_model(model)
+    """FLOPs of one forward pass of the network, as its folder describes it or else as the configuration does, by block."""
+    network = meta_model(model.as_found())
     with torch.no_grad():
         return measure(network.network, network.blocks, network.call)
 

@@ -43,6 +43,7 @@ class Work:
     attempts: Counter[int] = field(default_factory=Counter)
     made: int = 0
     failed: dict[int, str] = field(default_factory=dict)  # unit -> why
+    not_finite: set[str] = field(default_factory=set)  # reasons for NaN or infinity, as outcomes have them
 
     @property
     def hopeless(self) -> bool:
@@ -179,6 +180,7 @@ class _Schedule:
             self.queue.append((work, unit))
             return
         work.failed[unit] = outcome.error
+        work.not_finite |= {outcome.not_finite} - {""}
         about = {"attempts": attempts, "error": outcome.error, "traceback": outcome.trace, "environment": work.environment}
         work.store.set_aside(unit, {**about, "owner": str(work.locks.me)})
         self.bar.advance(work.run.model.unit, failed=True)
@@ -195,6 +197,13 @@ def _told(work: Work) -> str:
         lines.append("  none was made, so the rest was not tried")
     stored = "" if work.hopeless else "; the other units are stored"
     lines.append(f"  tracebacks: {folder}/failed{stored}")
-    hint = "lower guidance.scale or guidance.omega, or use model.dtype=fp32; " if any("not finite" in e for e in errors) else ""
-    lines.append(f"  do: {hint}the same command tries them again")
+    lines.append(f"  do: {_advice(work)}the same command tries them again")
     return "\n".join(lines)
+
+
+def _advice(work: Work) -> str:
+    """Return what helps against NaN and infinity: weaker guidance where it is the reason, a wider dtype where there is one."""
+    dtype = work.run.model.dtype
+    if "guided" in work.not_finite:
+        return f"lower guidance.scale or guidance.omega{', or use model.dtype=fp32' if dtype != 'fp32' else ''}; "
+    return "use model.dtype=bf16 or model.dtype=fp32; " if work.not_finite and dtype == "fp16" else ""

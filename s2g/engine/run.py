@@ -34,6 +34,7 @@ ABOUT_MODEL = (
     "channels",
     "vae",
     "base",
+    "variant",
     "memory",
     "fps",
     "source",
@@ -73,6 +74,8 @@ class Run:
         for name in ("frames", "height", "width", "negative"):
             if not self.model.makes_videos:  # likewise
                 del model[name]
+        if self.model.negative and not self.model.makes_videos:
+            model["negative"] = self.model.negative
         if self.model.makes_videos:
             model["negative"] = negative_words(self.model.negative)  # the words, whatever their name
             model["film"] = settings(self.model.film, self.model.video_fps)

@@ -71,6 +71,7 @@ class Outcome:
     error: str = ""  # one line
     trace: str = ""
     again: bool = True  # whether another attempt may go better
+    not_finite: str = ""  # "guided" where guidance may be the reason for NaN or infinity, else "network"
     fatal: BaseException | None = None  # nothing to do with this unit: no other will go better
 
 
@@ -117,7 +118,8 @@ def attempt(task: Job, device: str) -> Outcome:
     except (UserError, IsolatedError, OSError) as error:
         return Outcome(error=str(error), fatal=error)
     except NotFiniteError as error:
-        return Outcome(error=str(error), trace=traceback.format_exc(), again=False)  # the same numbers each time
+        why = "guided" if error.guided else "network"  # not tried again: it would give the same numbers
+        return Outcome(error=str(error), trace=traceback.format_exc(), again=False, not_finite=why)
     except Exception as error:  # the one place for it: a unit that fails is set aside with its traceback
         return Outcome(error=f"{type(error).__name__}: {error}".splitlines()[0], trace=traceback.format_exc())
 

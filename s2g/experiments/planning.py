@@ -124,7 +124,7 @@ def needed(plans: Sequence[Planned]) -> dict[str, list[str]]:
     weights, downloads, licences = {}, {}, {}
     for one in plans:
         if not one.model.ships:
-            size = f", {one.model.download_gb:g} GB" if one.model.download_gb else ""
+            size = f", {gigabytes:g} GB" if (gigabytes := one.model.size_gb()) else ""
             decoder = [one.model.vae] if one.model.vae != "none" and not one.model.random else []
             fetched = [one.model.weights, *([one.model.base] if one.model.base else []), *decoder]
             weights[f"{' and '.join(fetched)}{size}"] = None

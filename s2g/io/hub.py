@@ -14,34 +14,71 @@ class NotFetchedError(Exception):
     """Why a repository could not be fetched, in words."""
 
 
-def snapshot(repository: str) -> Path | None:
-    """The folder in which the hub's cache holds the repository's main branch, or what there is of it; None if nothing."""
-    from huggingface_hub import snapshot_download  # only where a repository is named
-    from huggingface_hub.errors import LocalEntryNotFoundError
+def split(typed: str) -> tuple[str, str | None]:
+    """Split NAME/REPOSITORY or NAME/REPOSITORY@REVISION; the revision is None for the main branch."""
+    repository, _, revision = typed.partition("@")
+    return repository, revision or None
 
+
+def download_command(typed: str) -> str:
+    """Return the command that downloads a repository, at its revision where one is given."""
+    repository, revision = split(typed)
+    return f"hf download {repository}" + (f" --revision {revision}" if revision else "")
+
+
+def snapshot(typed: str) -> Path | None:
+    """Return the folder in which the hub's cache holds a repository, or what there is of it; None if nothing."""
+    from huggingface_hub import snapshot_download  # only where a repository is named
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    repository, revision = split(typed)
     try:
-        return Path(snapshot_download(repository, local_files_only=True))
-    except LocalEntryNotFoundError:
+        return Path(snapshot_download(repository, revision=revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
         return None
 
 
 def commit_of(folder: Path) -> str:
-    """The commit whose files a folder of the hub's cache holds; "" for a folder elsewhere."""
-    known = folder.parent.name == "snapshots" and folder.parent.parent.name.startswith("models--")
-    return folder.name if known else ""
+    """Return the commit of a folder of the hub's cache; "" for a folder elsewhere."""
+    in_cache = folder.parent.name == "snapshots" and folder.parent.parent.name.startswith("models--")
+    return folder.name if in_cache else ""
 
 
-def fetch(repository: str, patterns: Sequence[str]) -> Path:
-    """The folder of a repository after everything of it that `patterns` name was fetched; NotFetchedError says why not."""
+def repository_of(folder: Path) -> str:
+    """Return REPOSITORY@COMMIT for a folder of the hub's cache; "" for a folder elsewhere."""
+    commit = commit_of(folder)
+    return f"{folder.parent.parent.name.removeprefix('models--').replace('--', '/')}@{commit}" if commit else ""
+
+
+def fetch(typed: str, patterns: Sequence[str], variant: str = "") -> Path:
+    """Download what `patterns` name of a repository and return its folder; NotFetchedError says why it could not be.
+
+    variant: files of this variant, too, where they exist.
+    """
     import httpx2
     from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     if constants.HF_HUB_OFFLINE:
         raise NotFetchedError("HF_HUB_OFFLINE=1 forbids fetching it")
+    repository, revision = split(typed)
+    left_out = [pattern for pattern in LEFT_OUT if not variant or pattern != f"*.{variant}*"]
     try:
         with _quiet():
-            return Path(snapshot_download(repository, allow_patterns=list(patterns), ignore_patterns=list(LEFT_OUT)))
+            return Path(
+                snapshot_download(repository, revision=revision, allow_patterns=list(patterns), ignore_patterns=left_out)
+            )
+    except HFValidationError as error:
+        raise NotFetchedError("that is no name of a repository") from error
+    except RevisionNotFoundError as error:
+        raise NotFetchedError(f"the repository has no revision {revision}") from error
     except GatedRepoError as error:
         raise NotFetchedError("its licence has to be accepted by an account that is logged in here") from error
     except RepositoryNotFoundError as error:
@@ -54,7 +91,7 @@ def fetch(repository: str, patterns: Sequence[str]) -> Path:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Its progress is shown, its retries and advice are not: what went wrong is said once, by us."""
+    """Hide the hub's retries and advice, not its progress: what went wrong is reported once, by us."""
     logger = logging.getLogger("huggingface_hub")
     before = logger.level
     logger.setLevel(logging.ERROR)

@@ -30,6 +30,7 @@ SD3 = Family(
         "SD3Transformer2DModel",
         ("tokenizer", "tokenizer_2", "tokenizer_3", "text_encoder", "text_encoder_2", "text_encoder_3"),
         optional=("tokenizer_3", "text_encoder_3"),
+        distinguishing=("qk_norm", "dual_attention_layers"),  # SD3.5-medium has them, SD3-medium has not
     ),
     blocks=("transformer_blocks",),
     stride=8,
@@ -52,7 +53,12 @@ FLUX = Family(
     reads_text=True,
     packed=True,
     random=True,
-    layout=Layout("FluxPipeline", "FluxTransformer2DModel", ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2")),
+    layout=Layout(
+        "FluxPipeline",
+        "FluxTransformer2DModel",
+        ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2"),
+        depth=("num_layers", "num_single_layers"),
+    ),
     blocks=("transformer_blocks", "single_transformer_blocks"),
     stride=8,
     patch=2,  # packed outside of the network, whose own patch_size is 1
@@ -66,7 +72,13 @@ WAN = Family(
     makes_videos=True,
     random=True,
     # Wan2.2 has a second transformer for low noise levels; without it the first would be used beyond its range.
-    layout=Layout("WanPipeline", "WanTransformer3DModel", ("tokenizer", "text_encoder"), foreign=("transformer_2",)),
+    layout=Layout(
+        "WanPipeline",
+        "WanTransformer3DModel",
+        ("tokenizer", "text_encoder"),
+        foreign=("transformer_2",),
+        distinguishing=("image_dim", "added_kv_proj_dim"),  # the image-to-video networks have them
+    ),
     stride=8,
     frame_stride=4,
     text_tokens=512,  # UMT5

@@ -8,17 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.models.video import check_video
+from s2g.models.video import check_negative, check_video
 
 if TYPE_CHECKING:
     from s2g.config.schema import ModelConfig
 
 
 def check_resolution(model: ModelConfig) -> None:
-    """Raise UserError for a model.resolution (side of a square image, in pixels) that the network cannot make.
+    """Raise UserError for a model.resolution (side of a square image, in pixels) that the network cannot make, or a negative
+    prompt that it would not read.
 
     Nothing is loaded: the network itself would fail in the middle of a run, or make a smaller image.
     """
+    check_negative(model)
     family, network, key = model.traits, model.network, f"model.resolution = {model.resolution}"
     if family.makes_videos:
         check_video(model)

@@ -33,7 +33,6 @@ class SD3Denoiser(PipelineDenoiser):
     network_class = SD3Transformer2DModel
     order = ("uncond", "cond")
     stock_passes = "batched"
-    distinguishing = ("qk_norm", "dual_attention_layers")  # SD3.5-medium has them, SD3-medium has not
 
     @classmethod
     def shapes(cls, network: Mapping[str, Any], size: int) -> tuple[Shape, Shape]:

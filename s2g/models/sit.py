@@ -22,9 +22,10 @@ from s2g.config.schema import ModelConfig
 from s2g.errors import UserError
 from s2g.models.base import Conditioning, Output
 from s2g.models.convention import Convention, Flow
+from s2g.models.shared.autoencoder import check_decoded
 from s2g.models.shared.random_weights import random_state
 from s2g.models.shared.vae import Decoder, load_decoder
-from s2g.models.shared.weights import check_state, read_weights
+from s2g.models.shared.weights import check_finite, check_state, read_weights
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -191,9 +192,10 @@ class SiTDenoiser:
             positions = position_table(network.pos_embed.shape[2], config.network["size"] // network.patch)[None]
             state = random_state(network, config.weights_seed, fixed={"pos_embed": positions})
         else:
-            state = read_weights(config.weights_file(), config.key)
+            state = read_weights(config.weights_file(), config.key, made(config.network).state_dict().keys())
             network = fitting(config.network, state)
             check_state(network, state, config)
+            check_finite(state, f"{config.key} = {config.weights}")
         network.load_state_dict({k: v.to(dtype) for k, v in state.items()}, strict=True, assign=True)
         decoder = load_decoder(config, config.network["channels"], device)
         return cls(network.to(device).eval(), config.network["size"], config.network["channels"], config.passes, decoder)
@@ -221,7 +223,7 @@ class SiTDenoiser:
 
     def decode(self, latents: Tensor) -> Tensor:
         if self.decoder is not None:
-            return torch.cat([pixels_of(images) for images in self.decoder(latents)])
+            return torch.cat([pixels_of(check_decoded(images, self.decoder.vae)) for images in self.decoder(latents)])
         pixels = pixels_of(latents)
         return pixels.repeat(1, 3, 1, 1) if self.latent_shape[0] == 1 else pixels  # grey: an image of equal channels
 

@@ -16,7 +16,7 @@ from s2g.config.schema import ModelConfig
 from s2g.errors import UserError
 from s2g.models.base import Conditioning, Output
 from s2g.models.convention import Flow
-from s2g.models.shared.weights import check_state, read_weights
+from s2g.models.shared.weights import check_finite, check_state, read_weights
 from s2g.worlds.mixtures.mixture import Mixture
 from s2g.worlds.mixtures.weights_index import DATA, SEED
 
@@ -91,8 +91,9 @@ class ToyDenoiser:
     def load(config: ModelConfig, device: torch.device, dtype: torch.dtype) -> ToyDenoiser:
         """Load the network of `config` with its weights on `device`; UserError for a file that does not fit."""
         made = ToyDenoiser._made(config)
-        state = read_weights(config.weights_file(), config.key)
+        state = read_weights(config.weights_file(), config.key, made.network.state_dict().keys())
         check_state(made.network, state, config)
+        check_finite(state, f"{config.key} = {config.weights}")
         made.network.load_state_dict({name: tensor.to(dtype) for name, tensor in state.items()}, strict=True)
         made.network.to(device=device, dtype=dtype).eval()
         return made

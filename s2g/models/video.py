@@ -35,6 +35,18 @@ def negative_words(negative: str) -> str:
     return negative
 
 
+def check_negative(model: ModelConfig) -> None:
+    """Raise UserError for a negative prompt of a model that takes none, or a preset's name where there are no presets."""
+    family, key = model.traits, f"model.negative = {model.negative}"
+    if family.layout is None:
+        if negative_words(model.negative) if family.makes_videos else model.negative:
+            raise UserError(f"{key}: {model.name} takes no negative prompt", allowed="SD3, SD3.5, Flux and Wan take one")
+    elif model.negative in NEGATIVES and not family.makes_videos:
+        raise UserError(
+            f"{key}: {model.name} has no presets", allowed="words, or '': the empty prompt", todo="model.negative=''"
+        )
+
+
 def check_video(model: ModelConfig) -> None:
     """Raise UserError for a video size that the network cannot make, or a misspelt negative prompt."""
     for name in ("frames", "height", "width", "fps"):

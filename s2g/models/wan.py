@@ -33,7 +33,6 @@ class WanDenoiser(PipelineDenoiser):
     family = WAN
     network_class = WanTransformer3DModel
     decoder_class = VideoDecoder
-    distinguishing = ("image_dim", "added_kv_proj_dim")  # the image-to-video networks have them
     embeddings = TOKENS
     text_widths = ("text_dim",)
     padded_length = T5_TOKENS

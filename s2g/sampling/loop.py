@@ -111,7 +111,7 @@ class GuidedNetwork:
         preds = {branch: convention.to(space, raw, x, level) for branch, raw in evaluated.raw.items()}
         guided = self.guidance.combine(preds, step, self.memory)
         self.scales.add(self._scales(guided, preds))
-        self._check({**{str(branch): value for branch, value in preds.items()}, "the guided prediction": guided})
+        self._check(level, {**{str(branch): value for branch, value in preds.items()}, "the guided prediction": guided})
         return Guided(convention.back(space, guided, x, level), x, level, convention, evaluated.variance.get(COND))
 
     def _scales(self, guided: Tensor, preds: Mapping[Branch, Tensor]) -> Tensor | None:
@@ -121,7 +121,7 @@ class GuidedNetwork:
         guided_channels = (value[:, : self.guidance.channels] for value in (guided, preds[COND], preds[UNCOND]))
         return effective_scale(*guided_channels)
 
-    def _check(self, values: dict[str, Tensor]) -> None:
+    def _check(self, level: float, values: dict[str, Tensor]) -> None:
         if torch.isfinite(values["the guided prediction"]).all():
             return
         for name, value in values.items():
@@ -130,5 +130,6 @@ class GuidedNetwork:
                 items = [self.unit.items[row] for row in bad]
                 raise NotFiniteError(
                     f"not finite: step {self.ends.index} of {self.ends.count}, branch {name}, item {items[0]}"
-                    + (f" and {len(items) - 1} more" if len(items) > 1 else "")
+                    + (f" and {len(items) - 1} more" if len(items) > 1 else ""),
+                    guided=self.ends.index > 0 or level < self.ends.level or name == "the guided prediction",
                 )

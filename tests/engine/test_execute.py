@@ -25,7 +25,7 @@ from s2g.engine.execute import Made, execute
 from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.memory import in_parts, is_out_of_memory
 from s2g.engine.run import Run
-from s2g.errors import UnitsFailedError, UserError
+from s2g.errors import NotFiniteError, UnitsFailedError, UserError
 from s2g.io import atomic
 from s2g.store.journal import Journal
 from s2g.store.locks import Locks
@@ -86,6 +86,29 @@ def test_numbers_that_are_not_finite_fail_once_and_say_what_to_do(tmp_path: Path
     assert len(events(Store.of(run, tmp_path), "failed")) == 1
     with pytest.raises(UnitsFailedError, match=r"not finite: step 0 of 1.*item 32(.|\n)*do: lower guidance\.scale"):
         made.check(run)
+
+
+@pytest.mark.parametrize(
+    ("guided", "dtype", "advice"),
+    [
+        (True, "fp32", "lower guidance.scale or guidance.omega; "),
+        (True, "bf16", "lower guidance.scale or guidance.omega, or use model.dtype=fp32; "),
+        (False, "fp16", "use model.dtype=bf16 or model.dtype=fp32; "),
+        (False, "bf16", ""),
+        (False, "fp32", ""),
+    ],
+)
+def test_advice_is_given_only_where_it_may_help(
+    guided: bool, dtype: str, advice: str, tmp_path: Path, run_of: RunOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*about: object) -> None:
+        raise NotFiniteError("not finite: somewhere", guided)
+
+    monkeypatch.setattr("s2g.engine.worker.do", fail)
+    run = run_of(*QUICK, "num=16", f"model.dtype={dtype}")
+    with pytest.raises(UnitsFailedError) as caught:
+        make(run, tmp_path).check(run)
+    assert str(caught.value).endswith(f"\n  do: {advice}the same command tries them again")
 
 
 def test_a_run_of_which_nothing_comes_stops(tmp_path: Path, run_of: RunOf) -> None:

@@ -114,7 +114,7 @@ def test_what_the_hub_has_is_fetched_before_anything_is_written(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     asked: list[Any] = []
 
-    def fetch(repository: str, patterns: tuple[str, ...]) -> Path:
+    def fetch(repository: str, patterns: tuple[str, ...], variant: str) -> Path:
         asked.append((repository, patterns))
         return _in_cache(tmp_path / "hub", saved / "sd35")
 
@@ -137,7 +137,12 @@ def test_a_snapshot_that_lacks_files_is_fetched_again(
     snapshot = _in_cache(tmp_path / "hub", saved / "sd35")
     shutil.rmtree(snapshot / "text_encoder_3")
     asked: list[str] = []
-    monkeypatch.setattr("s2g.io.hub.fetch", lambda repository, patterns: asked.append(repository) or snapshot)
+
+    def fetch(repository: str, *about: Any) -> Path:
+        asked.append(repository)
+        return _in_cache(tmp_path / "hub", saved / "sd35")
+
+    monkeypatch.setattr("s2g.io.hub.fetch", fetch)
     resolve(composed("model=sd35", "model.blocks=6", "bench=prompts"), fetching=True)
     assert asked == [REPOSITORY]
 

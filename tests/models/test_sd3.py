@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from s2g.config.schema import ModelConfig
-from s2g.engine.run import outline
+from s2g.engine.run import outline, resolve
 from s2g.errors import UserError
 from s2g.guidance.cfg import CFG
 from s2g.guidance.s2 import S2
@@ -89,6 +89,32 @@ def test_cfg_is_the_stock_pipeline_to_the_bit(pipeline: Any, copies: int) -> Non
     assert ours.shape == (copies, 3, SIDE, SIDE) and ours.float().std() > 20
 
 
+@pytest.mark.parametrize("second", [True, False])
+def test_a_negative_prompt_is_the_stock_pipelines_to_the_bit(second: bool, tmp_path: Path) -> None:
+    stock_pipeline, words = sd3_pipeline(tmp_path, second=second), "blurry, a green sheep"
+    denoiser = sd3_denoiser(stock_pipeline, words)
+    latents, images = stock(stock_pipeline, denoiser, negative_prompt=words)
+    sampled, ours = made(denoiser, CFG(4.5), SAMPLER, [PROMPT])
+    assert torch.equal(sampled.latents, latents) and torch.equal(ours, images)
+    empty, _ = made(sd3_denoiser(stock_pipeline), CFG(4.5), SAMPLER, [PROMPT])
+    assert (empty.latents - sampled.latents).abs().max() > 0.01
+
+
+def test_a_negative_prompt_is_in_the_key_and_encoded(folder: Path, model: Any, composed: Callable[..., dict]) -> None:
+    def identity(*typed: str) -> dict[str, Any]:
+        return resolve(composed("model=sd35", "model.weights=random", "bench=prompts", *typed))[0].identity()["model"]
+
+    assert "negative" not in identity() and identity() == identity("model.negative=''")
+    assert identity("model.negative=blurry") == {**identity(), "negative": "blurry"}
+    loaded = SD3Denoiser.load(model(f"model.weights={folder}", "model.negative=blurry"), CPU, torch.float32)
+    want = loaded.text.encode(["blurry"])[0]
+    assert torch.equal(loaded.encode([PROMPT, "a dog"])["uncond"].tensors["tokens"], want.expand(2, -1, -1))
+    with pytest.raises(UserError, match=r"model.negative = official: sd35 has no presets(.|\n)*model.negative=''"):
+        model("model.negative=official")
+    with pytest.raises(UserError, match=r"model.negative = blurry: tiny_sd3 takes no negative prompt"):
+        outline(composed("model=tiny_sd3", "bench=shapes_t2i", "+model.negative=blurry"))
+
+
 def test_s2_is_its_skip_layer_path_to_the_bit_and_with_reuse_within_rounding(pipeline: Any) -> None:
     denoiser = sd3_denoiser(pipeline)
     sampled, ours = made(denoiser, ALWAYS, SAMPLER, [PROMPT], reuse=False)
@@ -138,10 +164,15 @@ def test_a_saved_folder_is_the_pipeline_in_memory(pipeline: Any, folder: Path, m
     assert len(config.weights_sha256()) == 64
 
 
-def test_a_folder_without_t5_gives_zeros(folder: Path, model: Any) -> None:
+def test_a_folder_without_t5_gives_zeros_and_says_so(folder: Path, model: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    index = json.loads((folder / "model_index.json").read_text())
     for part in ("tokenizer_3", "text_encoder_3"):
         shutil.rmtree(folder / part)
+        index[part] = [None, None]
+    (folder / "model_index.json").write_text(json.dumps(index))
     loaded = SD3Denoiser.load(model(f"model.weights={folder}"), CPU, torch.float32)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "tokenizer_3 and text_encoder_3 are [null, null] in model_index.json; zeros take the place" in line
     tokens = loaded.encode([PROMPT])["cond"].tensors["tokens"]
     assert tokens.shape == (1, 333, 64) and not tokens[:, 77:].any() and tokens[:, :77].any()
 

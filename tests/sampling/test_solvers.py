@@ -97,16 +97,22 @@ def test_spaces_convert_there_and_back() -> None:
 
 def test_nan_names_step_branch_and_item() -> None:
     class Broken(Exact):
+        worst = 0.5
+
         def forward(self, x, level, conditioning, timestep=None):
             out = super().forward(x, level, conditioning).prediction
-            if level < 0.5:
+            if level < self.worst or self.worst == 1:
                 out[len(out) // 2 + 1] = torch.nan  # second item of the second half: uncond
             return Output(out)
 
     network = Broken()
     with Evaluator(network) as evaluator, pytest.raises(NotFiniteError) as caught:
         sample(evaluator, CFG(2.0), Euler(steps=4), network.encode([0.0, 0.0]), Unit(3, (12, 13), 0, 0))
-    assert str(caught.value) == "not finite: step 3 of 4, branch uncond, item 13"
+    assert str(caught.value) == "not finite: step 3 of 4, branch uncond, item 13" and caught.value.guided
+    network.worst = 1.0
+    with Evaluator(network) as evaluator, pytest.raises(NotFiniteError, match="step 0 of 4") as caught:
+        sample(evaluator, CFG(2.0), Euler(steps=4), network.encode([0.0, 0.0]), Unit(3, (12, 13), 0, 0))
+    assert not caught.value.guided  # nothing was guided yet
 
 
 def test_initial_noise_belongs_to_the_item() -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from s2g.config.schema import ModelConfig
-from s2g.errors import UserError
+from s2g.errors import NotFiniteError, UserError
 from s2g.models.shared.offload import Offload
 from s2g.models.shared.vae import random_vae, read_autoencoder
 
@@ -30,12 +30,13 @@ class PipelineDecoder:
         vae: Any = self.offload.use(self.vae)
         dtype = next(vae.parameters()).dtype
         scaled = latents.float() / vae.config["scaling_factor"] + (vae.config["shift_factor"] or 0.0)
-        return torch.cat([rounded(vae.decode(part.to(dtype), return_dict=False)[0]) for part in scaled.split(1)])
+        decoded = (vae.decode(part.to(dtype), return_dict=False)[0] for part in scaled.split(1))
+        return torch.cat([rounded(check_decoded(images, vae)) for images in decoded])
 
     @staticmethod
-    def read(folder: Path, config: ModelConfig, channels: int, dtype: torch.dtype) -> Any:
+    def read(folder: Path, config: ModelConfig, channels: int, dtype: torch.dtype, variant: str = "") -> Any:
         """Return the autoencoder of a pipeline's folder; UserError if it fits neither its config.json nor the network."""
-        vae = read_autoencoder(folder, f"{config.key} = {config.weights}: vae", dtype)
+        vae = read_autoencoder(folder, f"{config.key} = {config.weights}: vae", dtype, variant)
         latent_channels, stride = vae.config["latent_channels"], 2 ** (len(vae.config["block_out_channels"]) - 1)
         if (latent_channels, stride) != (channels, config.traits.stride):
             raise UserError(
@@ -48,6 +49,14 @@ class PipelineDecoder:
     def random(seed: int, channels: int, dtype: torch.dtype) -> Any:
         """Return a narrow autoencoder with random weights: images of the right size without meaning."""
         return random_vae(seed, channels, dtype)
+
+
+def check_decoded(images: Tensor, vae: Any) -> Tensor:
+    """Return decoded values as they are; NotFiniteError that names the decoder where they are NaN or infinite."""
+    if not torch.isfinite(images).all():
+        dtype = str(images.dtype).removeprefix("torch.")
+        raise NotFiniteError(f"not finite: decoded by the vae ({type(vae).__name__}, {dtype}) from finite latents")
+    return images
 
 
 def rounded(images: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import nn
 from s2g.config.schema import ModelConfig
 from s2g.errors import UserError
 from s2g.models.shared.pipeline_model import PipelineDenoiser
-from s2g.models.shared.weights import check_state, read_weights
+from s2g.models.shared.weights import check_finite, check_state, read_weights
 from s2g.models.sit import pixels_of
 from s2g.worlds.shapes.text_encoder import WordEncoder, WordText
 
@@ -47,8 +47,10 @@ class BuiltInDenoiser(PipelineDenoiser):
     @classmethod
     def load(cls, config: ModelConfig, device: torch.device, dtype: torch.dtype) -> Self:
         """Return the network of `config` with its weights on `device`; UserError for a file that does not fit."""
-        model, state = cls.build(config), read_weights(config.weights_file(), config.key)
+        model = cls.build(config)
+        state = read_weights(config.weights_file(), config.key, model.state_dict().keys())
         check_state(model, state, config)
+        check_finite(state, f"{config.key} = {config.weights}")
         model.load_state_dict({name: value.to(dtype) for name, value in state.items()}, strict=True, assign=True)
         cls.finish(model.transformer)
         return cls.of(model.to(device).eval(), config)

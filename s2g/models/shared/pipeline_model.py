@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from s2g.config.family import DECODER, Family
+from s2g.config.pipeline_files import has_variant
+from s2g.config.pipeline_index import INDEX
 from s2g.config.pipelines import Located
 from s2g.config.schema import ModelConfig
 from s2g.models.base import Conditioning
@@ -37,7 +40,6 @@ class PipelineDenoiser:
     decoder_class: ClassVar[type[PipelineDecoder]] = PipelineDecoder
     order: ClassVar[tuple[str, ...]] = ("cond", "uncond")  # the stock pipeline's
     stock_passes: ClassVar[str] = "separate"
-    distinguishing: ClassVar[tuple[str, ...]] = ()  # network settings whose absence or presence makes it another model
     embeddings: ClassVar[tuple[str, ...]] = BOTH  # what the network reads of a text
     text_widths: ClassVar[tuple[str, ...]] = ("joint_attention_dim", "pooled_projection_dim")  # network settings: their widths
     padded_length: ClassVar[int | None] = None  # tokens that shorter texts are padded to with zeros
@@ -71,10 +73,17 @@ class PipelineDenoiser:
             vae = cls.decoder_class.random(seed, cls.latent_channels(config.network), dtype)
         else:
             located = config.pipeline()
-            network = read_network(cls.network_class, cls.family.blocks_of, config, located, dtype, cls.distinguishing)
+            if located.absent:
+                print(
+                    f"{config.key} = {config.weights}: {' and '.join(located.absent)} are [null, null] in {INDEX}; zeros take "
+                    "the place of their embeddings",
+                    file=sys.stderr,
+                )
+            network = read_network(cls.network_class, config, located, dtype)
             text = cls.cached_text(config, located, device, dtype)
             channels = cls.latent_channels(located.network_config)
-            vae = cls.decoder_class.read(located.folders[DECODER], config, channels, dtype)
+            variant = located.variant if has_variant(located.folders[DECODER], DECODER, located.variant) else ""
+            vae = cls.decoder_class.read(located.folders[DECODER], config, channels, dtype, variant)
         cls.finish(network)
         offload = Offload(device, config.memory, network, vae)
         decoder = cls.decoder_class(vae, offload, config.vae_tiling)
@@ -110,8 +119,8 @@ class PipelineDenoiser:
 
     @classmethod
     def negative_text(cls, config: ModelConfig) -> str:
-        """Return the text of uncond; only video models have one that is not empty."""
-        return negative_words(config.negative) if cls.family.makes_videos else ""
+        """Return the text of uncond; presets have names for video models only."""
+        return negative_words(config.negative) if cls.family.makes_videos else config.negative
 
     @property
     def blocks(self) -> Sequence[nn.Module]:

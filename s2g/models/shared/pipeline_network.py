@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from s2g.config.pipelines import NETWORK, Located, shards
+from s2g.config.family import NETWORK
+from s2g.config.pipeline_files import weight_files
+from s2g.config.pipelines import Located
 from s2g.config.schema import ModelConfig
 from s2g.errors import UserError
 from s2g.models.shared.random_weights import random_state
-from s2g.models.shared.weights import check_state, read_weights
+from s2g.models.shared.weights import check_finite, check_state, read_weights
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -27,39 +29,17 @@ def build_on_meta(kind: type[N], settings: Mapping[str, Any], config: ModelConfi
         raise UserError(f"{where}: no such {kind.__name__} ({str(error).splitlines()[0]})") from error
 
 
-def read_network(
-    kind: type[N],
-    blocks: Callable[[N], Sequence[nn.Module]],
-    config: ModelConfig,
-    located: Located,
-    dtype: torch.dtype,
-    distinguishing: Sequence[str] = (),
-) -> N:
-    """Return the network with the weights of its folder in `dtype`, in main memory.
-
-    UserError, before any weight is read, if it has not the stated number of blocks, or if it is another model: one of the
-    settings `distinguishing` is set in config.json and not in model.network, or the other way round. UserError with the
-    first names for weights that do not fit.
-    """
-    settings = located.network_config
-    network = build_on_meta(kind, settings, config)
-    subject = f"{config.key} = {config.weights}: its transformer"
-    if config.blocks and len(blocks(network)) != config.blocks:
-        raise UserError(
-            f"{subject} has {len(blocks(network))} blocks, and model.blocks = {config.blocks}",
-            todo=f"model.blocks={len(blocks(network))} if it is meant, or the folder of {config.name}",
-        )
-    for name in distinguishing:
-        if bool(settings.get(name)) != bool(config.network.get(name)):
-            has = "has" if settings.get(name) else "lacks"
-            raise UserError(
-                f"{subject} {has} {name}, and {config.name} does {'not' if settings.get(name) else 'have it'}",
-                todo=f"the model whose folder it is (model=NAME), or the folder of {config.name}",
-            )
+def read_network(kind: type[N], config: ModelConfig, located: Located, dtype: torch.dtype) -> N:
+    """Return the network with the weights of its folder in `dtype`, in main memory; UserError names what does not fit."""
+    network = build_on_meta(kind, located.network_config, config)
     folder, state = located.folders[NETWORK], dict[str, Tensor]()
-    for shard in shards(folder):
-        read = read_weights(folder / shard, config.key)
-        state |= {name: tensor.to(precision(kind, name, dtype)) for name, tensor in read.items()}
+    files = weight_files(folder, NETWORK, located.variant)
+    names = network.state_dict().keys() if len(files) == 1 else ()  # one of several files holds only some
+    for file in files:
+        tensors = read_weights(folder / file, config.key, names)
+        converted = {name: tensor.to(precision(kind, name, dtype)) for name, tensor in tensors.items()}
+        check_finite(converted, f"{config.key} = {config.weights}: transformer", tensors)
+        state |= converted
     check_state(network, state, config)
     network.load_state_dict(state, strict=True, assign=True)
     return network

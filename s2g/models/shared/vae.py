@@ -17,7 +17,7 @@ from s2g.config.weights import decoder_folder, random_seed
 from s2g.errors import UserError
 from s2g.models.shared.quiet import quiet
 from s2g.models.shared.random_weights import DECODER, random_state
-from s2g.models.shared.weights import fresh
+from s2g.models.shared.weights import check_finite, fresh
 
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -80,20 +80,20 @@ def random_vae(seed: int, channels: int = 4, dtype: torch.dtype = torch.float32)
     return vae
 
 
-def read_autoencoder(folder: Path, named: str, dtype: torch.dtype = torch.float32) -> AutoencoderKL:
+def read_autoencoder(folder: Path, named: str, dtype: torch.dtype = torch.float32, variant: str = "") -> AutoencoderKL:
     """Read an AutoencoderKL from a folder; UserError if its weights do not fit its config.json."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-    return read_whole(AutoencoderKL, folder, named, dtype)
+    return read_whole(AutoencoderKL, folder, named, dtype, variant)
 
 
-def read_whole(kind: type[N], folder: Path, named: str, dtype: torch.dtype) -> N:
+def read_whole(kind: type[N], folder: Path, named: str, dtype: torch.dtype, variant: str = "") -> N:
     """Load through diffusers, which renames layers of older files; refuse what it would leave at random values."""
     reader: Any = kind
     try:
         with quiet():
             vae, loading_info = reader.from_pretrained(
-                folder, local_files_only=True, torch_dtype=dtype, output_loading_info=True
+                folder, local_files_only=True, torch_dtype=dtype, variant=variant or None, output_loading_info=True
             )
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         first_line = str(error).splitlines()[0]
@@ -105,4 +105,5 @@ def read_whole(kind: type[N], folder: Path, named: str, dtype: torch.dtype) -> N
     ]
     if mismatches:
         raise UserError(f"{named}: its weights do not fit its config.json; {'; '.join(mismatches)}")
+    check_finite(vae.state_dict(), named)
     return fresh(vae)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from s2g.config.schema import ModelConfig
 from s2g.errors import UserError
-from s2g.models.shared.autoencoder import PipelineDecoder, rounded
+from s2g.models.shared.autoencoder import PipelineDecoder, check_decoded, rounded
 from s2g.models.shared.random_weights import DECODER, random_state
 from s2g.models.shared.vae import read_whole
 
@@ -28,16 +28,17 @@ class VideoDecoder(PipelineDecoder):
         mean, std = (torch.tensor(vae.config[f"latents_{name}"]).view(-1, 1, 1, 1) for name in ("mean", "std"))
         # Divided by 1 / std, as the stock pipeline has it: a product differs in the last bit.
         scaled = latents.float() / (1.0 / std).to(latents.device) + mean.to(latents.device)
-        return torch.cat([rounded(vae.decode(part, return_dict=False)[0]) for part in scaled.split(1)])
+        decoded = (vae.decode(part, return_dict=False)[0] for part in scaled.split(1))
+        return torch.cat([rounded(check_decoded(videos, vae)) for videos in decoded])
 
     @staticmethod
-    def read(folder: Path, config: ModelConfig, channels: int, dtype: torch.dtype) -> Any:
+    def read(folder: Path, config: ModelConfig, channels: int, dtype: torch.dtype, variant: str = "") -> Any:
         """Return the autoencoder of a pipeline's folder, in fp32; UserError if it fits neither its config.json nor the
         network."""
         from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 
         key, family = f"{config.key} = {config.weights}: vae", config.traits
-        vae = read_whole(AutoencoderKLWan, folder, key, torch.float32)
+        vae = read_whole(AutoencoderKLWan, folder, key, torch.float32, variant)
         names = ("z_dim", "scale_factor_temporal", "scale_factor_spatial")
         sizes = tuple(vae.config[name] for name in names)
         if sizes != (channels, family.frame_stride, family.stride):
