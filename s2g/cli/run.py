@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # SIGTERM is what a cluster sends before it kills: stop as for Ctrl-C.
     handled = signal.signal(signal.SIGTERM, _terminated) if current_thread() is main_thread() else None
     before = sys.argv
-    sys.argv = ["run.py", *(sys.argv[1:] if arguments is None else arguments)]
+    sys.argv = ["run.py", *overrides_first(sys.argv[1:] if arguments is None else arguments)]
     session = Session(Console(highlight=False))
     try:
         with session.stack:
@@ -63,10 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (*COMPOSITION_ERRORS, OSError, UserError) as error:
         session.errors.append(error)
     except ValueError as error:
-        if "Config group override" not in str(error):  # Hydra's word for guidance=null
-            raise
-        todo = "s2g ls lists names; no guidance at all is guidance=none"
-        session.errors.append(UserError("a group was set to null: it is needed, by name", todo=todo))
+        session.errors.append(reworded(error))
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
         return 130
@@ -77,6 +74,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for message in dict.fromkeys(explain(error) for error in session.errors):
         print(f"error: {message}", file=sys.stderr)
     return min((exit_code(error) for error in session.errors), default=0)
+
+
+def overrides_first(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with flags after overrides: Hydra's parser refuses overrides on both sides of a flag."""
+    override = [argument.startswith("~") or ("=" in argument and not argument.startswith("-")) for argument in arguments]
+    return [a for a, is_one in zip(arguments, override, strict=True) if is_one] + [
+        a for a, is_one in zip(arguments, override, strict=True) if not is_one
+    ]
+
+
+def reworded(error: ValueError) -> UserError:
+    """Return our message for two mistakes that Hydra reports as a ValueError; raise any other error again."""
+    if "Config group override" in str(error):
+        todo = "s2g ls lists names; no guidance at all is guidance=none"
+        return UserError("a group was set to null: it is needed, by name", todo=todo)
+    if "only one of" in str(error).lower():
+        return UserError(str(error), todo="keep one of these flags")
+    raise error
 
 
 def exit_code(error: Exception) -> int:
@@ -106,6 +121,9 @@ def one(composed: DictConfig, session: Session) -> None:
 
     raw = OmegaConf.to_container(composed, resolve=True)
     assert isinstance(raw, dict)
+    for key in ("plan", "runs", "logger"):
+        if key not in raw:
+            raise UserError(f"{key}: it was deleted, and is needed", todo=f"leave out ~{key}")
     if raw.get("plan") is True:
         with uninterrupted():
             from s2g.report.show_plan import show_run_plan

@@ -312,6 +312,9 @@ class Settings:
                 raise UserError(f"{key} = {getattr(self, key)}", allowed="below 2^64")
         if self.num is not None:
             at_least(self.num, 1, "num")
+        if not self.runs.strip() or "\0" in self.runs:
+            problem = "holds a NUL byte" if self.runs.strip() else "names no folder"
+            raise UserError(f"runs = {self.runs!r}: it {problem}", allowed="a folder", todo="leave runs out, or runs=FOLDER")
 
 
 def read(cls: type[T], values: Mapping[str, Any], key: str) -> T:

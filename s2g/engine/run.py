@@ -181,6 +181,9 @@ def outline(raw: Mapping[str, Any], trace: list[Knob] | None = None) -> Outline:
 
     trace: every effective knob of method and sampler is appended to it, with its source.
     """
+    for key in ("seed", "mask_seed"):
+        if key not in raw:
+            raise UserError(f"{key}: it was deleted, and is needed", todo=f"leave out ~{key}; {key}=NUMBER sets it")
     for group in GROUPS:
         if not isinstance(raw.get(group), Mapping) or not isinstance(raw[group].get("name"), str):
             raise UserError(f"{group} = {raw.get(group)}: it is needed", todo=f"{group}=NAME; s2g ls lists what there is")
@@ -281,6 +284,8 @@ def restore(config: Mapping[str, Any], num: int) -> Run:
 
 def sampler_name(typed: Mapping[str, Any], model: ModelConfig) -> str:
     """The sampler's name; the model's own where `model` is typed."""
+    if not isinstance(model.sampler.get("name"), str):
+        raise UserError(f"model.sampler.name = {model.sampler.get('name')}: it is needed", allowed=", ".join(SAMPLERS))
     return model.sampler["name"] if typed["name"] == "model" else typed["name"]
 
 

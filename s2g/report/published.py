@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from s2g.engine.run import Run
+from s2g.errors import UserError
 from s2g.experiments.measure import keys_of
 from s2g.experiments.results import Results
 from s2g.experiments.runner import resolve_rows
@@ -34,12 +35,18 @@ def kept_gallery(results: Results, out: Path) -> Gallery | None:
 
 
 def measured_results(folder: Path, out: Path) -> Iterator[tuple[ExperimentSpec, Results]]:
-    """Every result that lies in `out`, with the experiment it is of."""
-    for name in experiment_names(folder):
-        for profile in PROFILES:
-            if (path := out / f"{name}-{profile}.json").exists():
-                experiment = find_experiment(folder, name)
-                yield experiment, Results.load(path, experiment.profile(profile).columns)
+    """Yield every result in `out` with its experiment; UserError if there is none."""
+    files = [(name, profile, out / f"{name}-{profile}.json") for name in experiment_names(folder) for profile in PROFILES]
+    if not any(path.exists() for _, _, path in files):
+        raise UserError(
+            f"{out}: there are no measured results"
+            + ("" if folder.is_dir() else f", and no experiments in {folder}: an installed package has neither"),
+            todo="in a checkout, make table2 (or s2g table table2 --out FOLDER) measures one",
+        )
+    for name, profile, path in files:
+        if path.exists():
+            experiment = find_experiment(folder, name)
+            yield experiment, Results.load(path, experiment.profile(profile).columns)
 
 
 def print_results(folder: Path, out: Path, console: Console) -> None:

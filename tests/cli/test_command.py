@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +17,11 @@ from typer.testing import CliRunner
 import s2g
 from s2g.cli.main import COMMANDS, app, load
 from s2g.cli.run import main
+from s2g.config.compose import COMPOSITION_ERRORS, compose_config
 from s2g.config.schema import BUILTIN, CHECKOUT
+from s2g.engine.run import resolve
+from s2g.errors import UserError
+from s2g.report.tables import flat
 
 QUICK = ["sampler.steps=2", "num=16", "executor.workers=1"]
 
@@ -76,6 +83,15 @@ QUICK = ["sampler.steps=2", "num=16", "executor.workers=1"]
         (["guidance=stg", "guidance.mode=both"], ["guidance.mode", "residual, attention"]),
         (["guidance.omega="], ["guidance.omega", "a number"]),
         (["guidance.omega=[1"], ["guidance.omega=[1", "key=value"]),
+        (["runs="], ["runs = ''", "names no folder", "runs=FOLDER"]),
+        (["runs=a\0b"], ["runs=a\0b", "cannot be read"]),
+        (["--cfg=job", "-m"], ["--multirun, --cfg", "keep one"]),
+        (["~seed"], ["seed", "was deleted", "leave out ~seed"]),
+        (["~mask_seed"], ["mask_seed", "was deleted"]),
+        (["~runs"], ["runs", "was deleted"]),
+        (["~logger"], ["logger", "was deleted"]),
+        (["~model.sampler.name"], ["model.sampler.name", "needed", "euler"]),
+        (["logger=wandb", "logger.project=team/name"], ["logger.project = team/name", "'/'", "logger.entity=TEAM"]),
     ],
 )
 def test_mistakes_are_named(
@@ -156,6 +172,27 @@ def test_a_sweep_ends_in_one_table_and_shares_equal_runs(tmp_path: Path, capfd: 
     table = out[out.rindex("drop_ratio") :]
     assert sum(line.split()[:1] in (["0.1"], ["0.5"]) for line in table.splitlines()) == 6
     assert len(list(tmp_path.iterdir())) == 4 and "are the same run" in table
+
+
+def test_flags_may_stand_between_overrides(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["num=16", "-m", "guidance=none,cfg", "plan=true", f"runs={tmp_path}"]) == 0
+    assert [line.split("-")[1] for line in capfd.readouterr().out.splitlines() if line.startswith("tiny_sit-")] == [
+        "none",
+        "cfg",
+    ]
+
+
+def test_no_deleted_key_is_a_traceback(composed: Callable[..., dict[str, Any]]) -> None:
+    for key, _ in flat(composed()):
+        with contextlib.suppress(UserError, *COMPOSITION_ERRORS):
+            resolve(compose_config(f"~{key}"))
+
+
+@pytest.mark.parametrize("arguments", [["tables", "--results"], ["figures", "--out"]])
+def test_no_results_are_said_so(arguments: list[str], tmp_path: Path) -> None:
+    """As in an installed package, which has no experiments."""
+    shown = CliRunner().invoke(app, [*arguments, str(tmp_path)])
+    assert isinstance(shown.exception, UserError) and f"{tmp_path}: there are no measured results" in str(shown.exception)
 
 
 def test_plan_loads_and_writes_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from s2g.config.coerce import only
 MODES = ("online", "offline", "disabled")
 COLUMNS = ("metric", "label", "value", "low", "high", "units", "method")
 HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")  # public servers; the default depends on the version
+NOT_IN_PROJECT, LONGEST_PROJECT = "/\\#?%:", 128  # wandb's own rule (wandb_settings.py), checked before sampling
 NUM_IMAGES = 12  # in the sample grid
 NUM_VIDEOS = 4  # videos are large
 # Log nothing about the checkout, console or machine beyond `configuration`, and print nothing.
@@ -48,8 +49,13 @@ class WandbConfig:
     dir: str = "outputs"
 
     def __post_init__(self) -> None:
-        if not self.project:
-            raise UserError("logger.project: empty", allowed="a name")
+        refused = [letter for letter in NOT_IN_PROJECT if letter in self.project]
+        if refused or not 1 <= len(self.project) <= LONGEST_PROJECT:
+            raise UserError(
+                f"logger.project = {self.project}: wandb does not accept {f'{refused[0]!r} in it' if refused else 'its length'}",
+                allowed=f"a name of 1 to {LONGEST_PROJECT} characters without {' '.join(NOT_IN_PROJECT)}",
+                todo="logger.entity=TEAM logger.project=NAME for a project of a team",
+            )
         for key, mode in (("logger.mode", self.mode), ("WANDB_MODE", None if self.mode else os.environ.get("WANDB_MODE"))):
             if mode is not None and mode not in MODES:
                 raise UserError(f"{key} = {mode}", allowed=", ".join(MODES))
