@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from s2g.errors import UserError
 
 LARGEST_INT = 10**12  # of a number without a bound of its own
 LARGEST_FLOAT = 1e9
+GROUPS = ("model", "guidance", "sampler", "bench", "executor", "logger")  # nested numbers elsewhere are read from our own files
 LARGEST: dict[str, int] = {
     "num": 10**9,
     "bench.num": 10**9,
@@ -55,6 +57,8 @@ def _largest(key: str, whole: bool) -> float:
     if key in LARGEST:
         return LARGEST[key]
     group, _, name = key.partition(".")
+    if name and group not in GROUPS:
+        return math.inf
     if name.startswith(("network.", "weak_network.")):
         return LARGEST_DEPTH if name.rpartition(".")[2] in DEPTHS else LARGEST_OF_NETWORK
     if group == "guidance" and (name in ("scale", "omega") or name.endswith("_scale")):
