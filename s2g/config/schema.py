@@ -97,6 +97,10 @@ class ModelConfig:
             raise UserError(
                 f"{self.key} = {self.weights}: not for model.family = {self.family}", allowed=f"families {families}"
             )
+        if self.variant and not self.piped and self.key == ModelConfig.key:
+            raise UserError(
+                f"model.variant = {self.variant}: {self.key} = {self.weights} has no files of variants", todo="model.variant=''"
+            )
         if self.weights == "none" and self.traits.trained:
             raise UserError(
                 f"{self.key} = none: {self.name} has weights",

@@ -9,6 +9,7 @@ from pathlib import Path
 from s2g.errors import MissingError, UserError
 from s2g.io import hub
 from s2g.io.hashing import content_hash
+from s2g.io.impostors import advice, impostor
 
 LONGEST = 255  # bytes in the name of a file or folder
 RANDOM = re.compile(r"random(?::(\d{1,18}))?")  # "random" is seed 0
@@ -53,6 +54,9 @@ def decoder_folder(typed: str, key: str) -> Path:
             if repository and not folder.is_dir()
             else f"give the folder of an AutoencoderKL: {key}=FOLDER",
         )
+    for name in ("config.json", *DECODER_FILES):
+        if (folder / name).is_file() and (what := impostor(folder / name)):
+            raise UserError(f"{key} = {typed}: {name} {what}, in {folder}", todo=advice(what, folder))
     return folder
 
 

@@ -286,6 +286,11 @@ def test_plans_count_the_folder_that_is_given(folder: Path, model: Any) -> None:
     assert given.size_gb() < 0.1 < stated.size_gb() == 15.9
 
 
+def test_a_variant_of_random_weights_is_refused(model: Any) -> None:
+    with pytest.raises(UserError, match=r"model.variant = fp16: model.weights = random has no files of variants"):
+        model("model.weights=random", "model.variant=fp16")
+
+
 def test_every_pipeline_model_has_the_keys_that_messages_name(composed: Callable[..., dict]) -> None:
     for name in ("sd3", "sd35", "flux", "wan_1_3b", "wan_14b"):
         bench = "prompts_video" if name.startswith("wan") else "prompts"

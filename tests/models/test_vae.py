@@ -154,6 +154,8 @@ def test_what_is_missing_or_does_not_fit_is_named(
     save_file({name: tensor for name, tensor in state.items() if name != lost}, weights)
     said = said_of(lambda: load_decoder(model(f"model.vae={folder}"), 4, CPU))
     assert "do not fit" in said and lost in said
+    weights.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    assert f"{weights.name} is a git-lfs pointer" in said_of(lambda: load_decoder(model(f"model.vae={folder}"), 4, CPU))
     weights.write_bytes(b"nothing")
     assert "no AutoencoderKL" in said_of(lambda: load_decoder(model(f"model.vae={folder}"), 4, CPU))
     weights.unlink()

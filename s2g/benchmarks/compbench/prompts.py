@@ -42,6 +42,7 @@ OFFICIAL = {
 NAMES = {category: (f"{category}_val.txt",) for category in CATEGORIES}
 OLDER = ("color_val.before-2025-09-03.txt", "color_val.txt")
 KEY = "bench.path"
+UNNAMEABLE = {"_": "_", "/": "/", "\0": "a NUL character"}  # no image could be named after a prompt that holds one
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,9 @@ def _checked(file: Path, listed: Listed) -> Listed:
     if not listed.prompts:
         raise UserError(f"{KEY}: {file} holds no prompt")
     for number, prompt in enumerate(listed.prompts, 1):
-        if not prompt or "_" in prompt or "/" in prompt or "\0" in prompt:
-            what = "is empty" if not prompt else "holds _ or /, and images are named after prompts"
+        held = next((name for character, name in UNNAMEABLE.items() if character in prompt), "")
+        if not prompt or held:
+            what = f"holds {held}, and images are named after prompts" if held else "is empty"
             raise UserError(f"{KEY}: {file}, line {number} {what}: {prompt!r}")
     return listed
 

@@ -40,8 +40,10 @@ def test_everything_that_is_wrong_is_in_one_message(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         load(str(folder), "own", CATEGORIES)
     said = str(caught.value)
-    assert "color_val.txt, line 1 holds _ or /" in said and "shape_val.txt, line 2 is empty" in said
+    assert "color_val.txt, line 1 holds _, and images" in said and "shape_val.txt, line 2 is empty" in said
     assert "texture_val.txt is not UTF-8 (byte 5)" in said and "bench.path=FOLDER" in said
+    with pytest.raises(UserError, match="line 1 holds a NUL character, and images are named after prompts"):
+        load(str(write_lists(tmp_path / "nul", {**LISTS, "color": ["a\0b"]})), "own", CATEGORIES)
     with pytest.raises(UserError, match=r"no file color_val\.txt in .*/none(.|\n)*no file texture_val\.txt"):
         load(str(tmp_path / "none"), "2025-09", CATEGORIES)
 
