@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 from compbench_fake import FakeTexts
 
-import s2g.benchmarks.vbench.bench
+from s2g.benchmarks.vbench import bench as vbench_bench
 from s2g.benchmarks.vbench import official, prompts
+from s2g.benchmarks.vbench.bench import VBench
 from s2g.benchmarks.vbench.dimensions import DIMENSIONS
 from s2g.config.registry import MODELS
 from s2g.engine.run import Run
@@ -202,9 +203,9 @@ def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder.mkdir()
     (folder / prompts.FILE).write_bytes(CONTENT)
     monkeypatch.setattr(prompts, "OFFICIAL", hashlib.sha256(CONTENT).hexdigest())
-    for module in (prompts, s2g.benchmarks.vbench.bench):
+    for module in (prompts, vbench_bench):
         monkeypatch.setattr(module, "VIDEOS", VIDEOS)
-    monkeypatch.setattr(s2g.benchmarks.vbench.bench.VBench, "num", VIDEOS)
+    monkeypatch.setattr(VBench, "num", VIDEOS)
     monkeypatch.setenv("S2G_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("S2G_DATA", raising=False)  # where the real ones may be
     prompts.load.cache_clear()
@@ -231,7 +232,7 @@ def fake_runs(few: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple
     """Overrides of a run on the fake model and the thirteen prompts; more may be given."""
     monkeypatch.setattr(MODELS, "entries", dict(MODELS.entries))
     MODELS.add("fake_videos", "vbench_fake:FakeVideos", "nothing but images", trained=False)
-    monkeypatch.setattr(s2g.benchmarks.vbench.bench, "makes_videos", lambda model: model.family in ("wan", "fake_videos"))
+    monkeypatch.setattr(VBench, "suits", lambda bench, model: model.family in ("wan", "fake_videos"))
     return lambda *more: (*MODEL, f"bench.path={few}", *more)
 
 

@@ -51,7 +51,7 @@ def test_answers_of_another_version_of_anything_lie_elsewhere(weights: Path, mon
 
     ask()
     ask()
-    monkeypatch.setattr("s2g.benchmarks.hps.bench.VERSION", 2)
+    monkeypatch.setattr(HPS21, "own_version", 2)
     ask()
     monkeypatch.setattr(library_versions, "version", lambda name: "99.0")
     ask()

@@ -132,12 +132,6 @@ def read(file: Path) -> Listed:
     return Listed(file.stem, tuple(content))
 
 
-def entries_of(lists: Sequence[Listed]) -> list[tuple[str, int]]:
-    """(style, place in its list) of every prompt, styles in turn: the first items of a run are of every style."""
-    longest = max(len(listed.prompts) for listed in lists)
-    return [(one.style, place) for place in range(longest) for one in lists if place < len(one.prompts)]
-
-
 def lists_id(lists: Sequence[Listed]) -> Mapping[str, str]:
     """Style to the sha256 that says which prompts they are."""
     return {listed.style: listed.sha256 for listed in lists}

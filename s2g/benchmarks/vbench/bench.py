@@ -10,17 +10,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from s2g.benchmarks.of_texts import BenchOfTexts
 from s2g.benchmarks.vbench import coverage, official, prompts, results
-from s2g.benchmarks.vbench.as_items import raw_items, total_items
-from s2g.benchmarks.vbench.dimensions import DIMENSIONS, GROUP_WEIGHTS, QUALITY, SEMANTIC, Dimension
+from s2g.benchmarks.vbench.dimensions import DIMENSIONS, GROUP_WEIGHTS, QUALITY, SEMANTIC, Dimension, raw_items, total_items
 from s2g.benchmarks.vbench.prompts import SAMPLES, VIDEOS, Suite
-from s2g.benchmarks.vbench.remarks import left_out, not_comparable
 from s2g.benchmarks.vbench.videos import Shape, sized
 from s2g.config.schema import ModelConfig
 from s2g.engine.bench import Arrays, Metric
-from s2g.errors import SeveralError, UserError, unknown
+from s2g.errors import UserError, unknown
 from s2g.io.hashing import content_hash
-from s2g.scoring.file_scoring import FileBench, Image
+from s2g.scoring.file_scoring import Image
 from s2g.scoring.scorer import Asked
 from s2g.scoring.scoring_pool import asked_here
 
@@ -51,7 +50,7 @@ def metrics_of(partial: bool) -> tuple[Metric, ...]:
 
 
 @dataclass(frozen=True)
-class VBench(FileBench):
+class VBench(BenchOfTexts):
     """Items are sample 0 of every prompt in official order, then sample 1 of every prompt, …: 946 are one video of each."""
 
     prompt_list: str = "short"
@@ -64,6 +63,7 @@ class VBench(FileBench):
     video_size: Shape | None = None  # frames, height and width of every video; set by `fitted`, part of no key
 
     TYPED: ClassVar[Mapping[str, str]] = {"prompts": "prompt_list"}  # `prompts` is what every bench has to answer
+    name: ClassVar[str] = "vbench"
     kind: ClassVar[str] = "videos"
     layout: ClassVar[str] = "OUT/PROMPT-SAMPLE.mp4, one flat folder, the short prompt (Vchitect/VBench)"
     files: ClassVar[tuple[str, ...]] = ("path", "augmented", "weights")
@@ -119,13 +119,8 @@ class VBench(FileBench):
     def fitted(self, model: ModelConfig) -> Self:
         return replace(self, video_size=model.video if model.makes_videos else None)
 
-    def check(self, model: ModelConfig) -> None:
-        errors = self.lacking()
-        if not makes_videos(model):
-            allowed = "a text model that makes videos: wan_1_3b, wan_14b"
-            errors.insert(0, UserError(f"bench = vbench: {model.name} makes no videos of texts", allowed=allowed))
-        if errors:
-            raise SeveralError.of(errors)
+    def texts(self) -> list[str]:
+        return list(self._long[0]) if self.prompt_list == "augmented" else [entry.prompt for entry in self._suite.entries]
 
     def needs(self) -> list[Callable[[], object]]:
         needs: list[Callable[[], object]] = [lambda: self._suite]
@@ -193,11 +188,11 @@ class VBench(FileBench):
         if num != VIDEOS:
             why.append(f"{num:,} of {VIDEOS:,} videos")
         if arrays is not None:
-            why += not_comparable(self._suite, arrays, num, self.allow_missing)
+            why += coverage.not_comparable(self._suite, arrays, num, self.allow_missing)
         if why:
             said.append(f"not comparable with published VBench numbers: {'; '.join(why)}")
         if arrays is not None:
-            said += left_out(self._suite, arrays, num)
+            said += coverage.left_out_items(self._suite, arrays, num)
         said.append(f"{self.prompt_list} prompts: compare only with the same")
         if self.results:
             files = [file for one in self.results for file in results.files_of(Path(one))]
@@ -233,8 +228,3 @@ class VBench(FileBench):
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
         values = [f"{DIMENSIONS[name].label} {100 * arrays[name][item]:.1f}" for name in DIMENSIONS if name in arrays]
         return {}, ", ".join(value for value in values if not value.endswith("nan"))
-
-
-def makes_videos(model: ModelConfig) -> bool:
-    """Whether it makes videos of any words; the built-in world's models know a few of them alone."""
-    return model.makes_videos and model.traits.reads_any_text

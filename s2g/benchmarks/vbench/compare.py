@@ -1,23 +1,26 @@
 """Two methods' totals and dimensions, paired: prompts drawn again, the same ones for both.
 
 Prompts are drawn within groups of equal dimensions, so that every dimension keeps its number of prompts; a dimension's
-mean is over the videos of the drawn prompts, each method's own where the package leaves some out. That both are of the
-same videos is for the caller to see to (pairing.py).
+mean is over the videos of the drawn prompts, each method's own where the package leaves some out. `unpaired` lists videos
+that only one has, `paired` removes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from s2g.benchmarks.vbench.coverage import LISTED, SOME
 from s2g.benchmarks.vbench.dimensions import DIMENSIONS, GROUP_WEIGHTS, shares
+from s2g.benchmarks.vbench.prompts import name_of
 from s2g.benchmarks.vbench.results import Scored
 from s2g.metrics.statistics import LEVEL, RESAMPLES
 
 TOTAL = "total"
 CHUNK = 500  # resamples at a time
+Results = Mapping[str, Scored]
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class _Sums:
     counts: np.ndarray
 
     @staticmethod
-    def of(scored: Mapping[str, Scored], prompts: Sequence[str], names: Sequence[str]) -> _Sums:
+    def of(scored: Results, prompts: Sequence[str], names: Sequence[str]) -> _Sums:
         place = {prompt: at for at, prompt in enumerate(prompts)}
         sums, counts = np.zeros((len(prompts), len(names))), np.zeros((len(prompts), len(names)))
         for column, name in enumerate(names):
@@ -67,12 +70,12 @@ class _Sums:
         return 100 * np.column_stack([raw, *ends, total])
 
 
-def compare(a: Mapping[str, Scored], b: Mapping[str, Scored], seed: int = 0, resamples: int = RESAMPLES) -> list[Difference]:
+def compare(a: Results, b: Results, seed: int = 0, resamples: int = RESAMPLES) -> list[Difference]:
     """b minus a in every dimension that both have, in quality, semantic and total; the latter three of these dimensions alone.
 
     [] where there is none. The same seed gives the same interval on any version of numpy: picks are made of PCG64's raw words.
     """
-    names = [name for name in DIMENSIONS if name in a and name in b and a[name].videos and b[name].videos]
+    names = _both(a, b)
     if not names:
         return []
     by_prompt: dict[str, list[str]] = {}
@@ -118,3 +121,40 @@ def _times(words: np.random.PCG64, strata: Sequence[Sequence[int]], prompts: int
         at = np.asarray(members)[picks.astype(np.int64)].reshape(rows, size)
         np.add.at(times, (np.arange(rows)[:, None], at), 1)
     return times
+
+
+def unpaired(a: Results, b: Results) -> list[str]:
+    """List videos that only one has, a line a dimension; where videos are left out by rule, only if no prompt is in common."""
+    found = []
+    for name in _both(a, b):
+        mine, theirs = a[name].videos, b[name].videos
+        if name in SOME:
+            if not {prompt for prompt, _ in mine} & {prompt for prompt, _ in theirs}:
+                found.append(f"{name}: no prompt in common")
+            continue
+        for who, more in (("A", mine.keys() - theirs.keys()), ("B", theirs.keys() - mine.keys())):
+            if more:
+                listed = ", ".join(name_of(*whose) for whose in sorted(more)[:LISTED])
+                rest = f" and {len(more) - LISTED} more" if len(more) > LISTED else ""
+                found.append(f"{name}: {who} alone has {len(more)} videos: {listed}{rest}")
+    return found
+
+
+def paired(a: Results, b: Results) -> tuple[dict[str, Scored], dict[str, Scored]]:
+    """Keep the videos that both have; where videos are left out by rule, each its own. A dimension without any is dropped."""
+    ours, theirs = dict[str, Scored](), dict[str, Scored]()
+    for name in _both(a, b):
+        one, other = a[name], b[name]
+        if name not in SOME:  # there, which videos it is of is each method's own
+            common = one.videos.keys() & other.videos.keys()
+            one, other = (
+                replace(of, videos={whose: value for whose, value in of.videos.items() if whose in common})
+                for of in (one, other)
+            )
+        if one.videos and other.videos:
+            ours[name], theirs[name] = one, other
+    return ours, theirs
+
+
+def _both(a: Results, b: Results) -> list[str]:
+    return [name for name in DIMENSIONS if name in a and name in b and a[name].videos and b[name].videos]

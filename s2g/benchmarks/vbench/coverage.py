@@ -1,4 +1,4 @@
-"""Which videos the package's results speak of, held against those they should speak of; and as arrays over items."""
+"""Which videos the package's results, or the arrays of a score, are of: what is missing, what is left out by rule."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from s2g.errors import UserError, unknown
 
 SOME = (FLICKERING, "color")  # which leave videos out by rule: those that move; those whose object is not found
 LISTED = 5  # of what lacks, named one by one
+Arrays = Mapping[str, np.ndarray]  # by dimension [N] fractions, nan where an item has none
 
 
 def wanted_of(suite: Suite, num: int) -> set[tuple[str, int]]:
-    """(prompt, sample) of every video among the first `num` items that the package reads: samples 0 to 4."""
+    """Return (prompt, sample) of every video among the first `num` items that the package reads: samples 0 to 4."""
     return {(suite.entries[at].prompt, sample) for at, sample in suite.items[:num] if sample < SAMPLES}
 
 
 def lacking(suite: Suite, scored: Mapping[str, Scored], wanted: set[tuple[str, int]]) -> list[str]:
-    """Which of the wanted videos the results do not speak of, a line a dimension; UserError for a video of no such prompt."""
+    """List wanted videos without a value, a line a dimension; UserError for a video of no such prompt."""
     found = []
     for name, one in scored.items():
         prompts = dict.fromkeys(suite.prompts_of(name))
@@ -43,7 +44,7 @@ def lacking(suite: Suite, scored: Mapping[str, Scored], wanted: set[tuple[str, i
 
 
 def left_out(suite: Suite, scored: Mapping[str, Scored], wanted: set[tuple[str, int]]) -> list[str]:
-    """What the two dimensions that leave videos out have left out, in words: it decides what their mean is of."""
+    """Say what the two dimensions that leave videos out by rule have left out of results: it decides what their mean is of."""
     found = []
     for name, why in ((FLICKERING, "stand still for the static filter"), ("color", "show the object")):
         if name in scored and scored[name].videos:
@@ -58,7 +59,7 @@ def left_out(suite: Suite, scored: Mapping[str, Scored], wanted: set[tuple[str, 
 
 
 def arrays_of(suite: Suite, scored: Mapping[str, Scored], num: int) -> dict[str, np.ndarray]:
-    """[num] values of each of the sixteen dimensions by item, nan where an item has none.
+    """Return [num] values of each of the sixteen dimensions by item, nan where an item has none.
 
     Of a prompt that is listed twice the values stand at the entry that has the dimension, though both have one video.
     """
@@ -69,3 +70,40 @@ def arrays_of(suite: Suite, scored: Mapping[str, Scored], num: int) -> dict[str,
             if name in scored:
                 found[name][item] = scored[name].videos.get((entry.prompt, sample), np.nan)
     return found
+
+
+def not_comparable(suite: Suite, arrays: Arrays, num: int, partial: bool) -> list[str]:
+    """Say why a score of the first `num` items is not VBench's: missing videos, dimensions or videos without values."""
+    found = []
+    if (here := int(arrays["here"].sum())) < num:
+        found.append(f"{here:,} of {num:,} videos were there")
+    if lacks := [name for name in DIMENSIONS if np.isnan(arrays[name]).all()]:
+        found.append(f"{'a partial total' if partial else 'no total'}: no values of {', '.join(lacks)}")
+    gaps = []
+    for name in DIMENSIONS:
+        items = read_items(suite, name, num)
+        few = int(np.isnan(arrays[name][items]).sum())
+        if name not in SOME and 0 < few < len(items):
+            gaps.append(f"{name} {few:,} of {len(items):,}")
+    return [*found, f"videos without a value: {', '.join(gaps)}"] if gaps else found
+
+
+def left_out_items(suite: Suite, arrays: Arrays, num: int) -> list[str]:
+    """Say what the two dimensions that leave videos out by rule have left out of a score of the first `num` items."""
+    found = []
+    of, most = int((~np.isnan(arrays[FLICKERING])).sum()), len(read_items(suite, FLICKERING, num))
+    if 0 < of < sum(FLICKERING in suite.entries[at].dimensions for at, _ in suite.items[:num]):
+        # Held against what may be kept, not against all that were made for the filter to choose from.
+        found.append(
+            f"{FLICKERING} is of {of:,} videos that stand still: {SAMPLES} a prompt, {most:,}, are the most that are kept"
+        )
+    of, most = int((~np.isnan(arrays["color"])).sum()), len(read_items(suite, "color", num))
+    if 0 < of < most:
+        found.append(f"color is of the {of:,} of {most:,} videos that show the object")
+    return found
+
+
+def read_items(suite: Suite, name: str, num: int) -> list[int]:
+    """Return those of the first `num` items that the package reads for a dimension: samples 0 to 4 of its prompts."""
+    parts = enumerate(suite.items[:num])
+    return [item for item, (at, sample) in parts if sample < SAMPLES and name in suite.entries[at].dimensions]

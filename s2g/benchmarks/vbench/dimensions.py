@@ -9,10 +9,13 @@ Raw values are fractions, and nothing is clipped. Source: Vchitect/VBench, scrip
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from s2g.errors import UserError, unknown
+from s2g.metrics.subset_mean import subset_mean_items
 
 QUALITY, SEMANTIC = "Quality", "Semantic"
 GROUP_WEIGHTS = {QUALITY: 4.0, SEMANTIC: 1.0}  # of the total
@@ -134,3 +137,26 @@ def _group(terms: Iterable[Term], group: str) -> float:
     of = [term for term in terms if term.dimension.group == group]
     weights = sum(term.dimension.weight for term in of)
     return sum(term.dimension.weight * term.normalised for term in of) / weights if of else math.nan
+
+
+def raw_items(of: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """Return [N] numbers whose mean is a dimension's raw value in percent, over the videos that have one."""
+    return 100.0 * subset_mean_items(of[name], np.ones(len(of[name]), bool))
+
+
+def total_items(of: Mapping[str, np.ndarray], groups: Sequence[str], partial: bool) -> np.ndarray:
+    """Return [N] numbers whose mean is the total of the groups (one group: its score) in percent, nan while a dimension lacks.
+
+    A sum of means is a mean of sums, so totals have intervals and paired differences as any mean has. partial: of the
+    dimensions that are there instead, with their weights.
+    """
+    there = [name for name in DIMENSIONS if not np.isnan(of[name]).all()]
+    wanted = [name for name, one in DIMENSIONS.items() if one.group in groups]
+    found = np.zeros(len(of[wanted[0]]))
+    if not (set(wanted) <= set(there) or (partial and {DIMENSIONS[name].group for name in there} >= set(groups))):
+        return found * np.nan
+    part = {name: share for name, share in shares(there).items() if name in wanted}
+    for name, share in part.items():
+        one, mean = DIMENSIONS[name], raw_items(of, name) / 100.0
+        found += share / sum(part.values()) * (mean - one.low) / (one.high - one.low)
+    return 100.0 * found

@@ -14,10 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from s2g.benchmarks.vbench import coverage, official, prompts
-from s2g.benchmarks.vbench.compare import compare
+from s2g.benchmarks.vbench.compare import compare, paired, unpaired
 from s2g.benchmarks.vbench.dimensions import DIMENSIONS, QUALITY, SEMANTIC, Totals
 from s2g.benchmarks.vbench.dimensions import totals as totals_of
-from s2g.benchmarks.vbench.pairing import paired, unpaired
 from s2g.benchmarks.vbench.prompts import Suite
 from s2g.benchmarks.vbench.results import HUNDRED, Scored, read_files
 from s2g.benchmarks.vbench.videos import look

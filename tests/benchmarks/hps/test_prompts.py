@@ -11,7 +11,8 @@ import pytest
 from s2g.benchmarks.hps import published
 from s2g.benchmarks.hps.checkpoint import content_hash
 from s2g.benchmarks.hps.fetch import UnreachableError, fetch_checkpoint, fetch_prompts
-from s2g.benchmarks.hps.prompts import COUNT, STYLES, entries_of, load
+from s2g.benchmarks.hps.prompts import COUNT, STYLES, load
+from s2g.benchmarks.of_texts import in_turn
 from s2g.errors import SeveralError, UserError
 
 
@@ -97,7 +98,13 @@ def test_lists_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "zoo.json").write_text('["a cat", "a dog", "a newt"]')
     (tmp_path / "photo.json").write_text('["a tree"]')
     lists = load(str(tmp_path), "own")
-    assert entries_of(lists) == [("photo", 0), ("zoo", 0), ("zoo", 1), ("zoo", 2)]
+    counts = {listed.style: len(listed.prompts) for listed in lists}
+    assert in_turn(counts) == [
+        ("photo", 0),
+        ("zoo", 0),
+        ("zoo", 1),
+        ("zoo", 2),
+    ]
     assert load(str(tmp_path / "zoo.json"), "own")[0].prompts == ("a cat", "a dog", "a newt")
     for path in ("", str(tmp_path / "none")):
         with pytest.raises(UserError, match=r"bench\.path"):
