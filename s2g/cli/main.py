@@ -44,6 +44,7 @@ COMMANDS = {
     "status": Entry("upkeep", "status", "Show the progress of runs: done, missing and failed units, workers, time left."),
     "verify": Entry("upkeep", "verify", "Check the hash of every stored item of a run; exit code 1 if any is damaged."),
     "gc": Entry("upkeep", "gc", "List stored files that nothing refers to, with sizes; --yes deletes them."),
+    "gallery": Entry("gallery", "gallery", "Write a page that switches between stored runs on the same prompts."),
     "export": Entry("export", "export", "Export a complete run in the file layout of an official evaluator."),
     "score": Entry(
         "score", "score_stored", "Score the stored items of a run without loading the model; resumes where it stopped."

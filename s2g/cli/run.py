@@ -15,6 +15,7 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
@@ -145,6 +146,10 @@ def one(composed: DictConfig, session: Session) -> None:
     overrides = dict(text.split("=", 1) for text in HydraConfig.get().overrides.task if "=" in text)
     session.rows.append((overrides, result))
     show_result(session.console, result, store, samples.made)
+    if run.config["bench"]["name"] == "prompts" and HydraConfig.get().mode != RunMode.MULTIRUN:  # images are all it makes
+        from s2g.report.html.gallery_page import write_gallery_page
+
+        session.console.print(f"Page: {write_gallery_page([run], settings.runs)}", soft_wrap=True)
     if logger is not None:
         session.console.print(log_run(logger, result, store), soft_wrap=True)
 
@@ -160,10 +165,11 @@ def show_result(console: Console, result: Any, store: Any, made: int) -> None:
     if rows:
         console.print(console_table([f"{run.model.name}, {run.name}, n = {run.num}", "value"], rows))
     of_images = "; no number here is an ImageNet number" if run.config.get("bench", {}).get("name") == "shapes" else ""
+    whole = f" (a unit is made whole: {run.model.unit} items)" if made and run.num % run.model.unit else ""
     console.print(
         (f"{interval_note(run)}{of_images}\n" if rows else "nothing is scored\n") + f"{cost_line(result.cost)}\n"
         f"{scale_line(result.effective)}\n"
-        f"{made} items made now, {run.num if rows else 0} scored: {store.shown()}",
+        f"{made} items made now{whole}, {run.num if rows else 0} scored: {store.shown()}",
         soft_wrap=True,
     )
     for note in method_notes(run.name, run.guidance, run.sampler, run.model.blocks):

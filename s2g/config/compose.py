@@ -77,6 +77,14 @@ def explain_composition(error: Exception) -> str:
         names = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
         if names and key.rpartition(".")[2] not in names:
             return str(no_such_key(key, [name for name in names if name != "name"]))
+    if "bench.text=" in str(error).split("\n")[0] or (
+        isinstance(error, OverrideParseException) and error.override.startswith("bench.text=")
+    ):
+        return (
+            "bench.text: cannot be read; a comma, colon, quote or bracket in a prompt needs quotes around the prompt\n"
+            """  allowed: 'bench.text=["a cat, black", "noon: a dog"]' with both kinds of quotes, as in a shell\n"""
+            "  do: quote each prompt, or give a file: bench.path=FILE, a prompt on each line"
+        )
     if isinstance(error, OverrideParseException):
         example = "guidance.omega=0.3, or several with -m: guidance.omega=0.1,0.25"
         return f"{error.override}: cannot be read\n  allowed: key=value, e.g. {example}"

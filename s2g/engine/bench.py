@@ -16,7 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -69,6 +69,8 @@ class PlannedBench:
     downloads: tuple[str, ...] = ()  # what scoring fetches, with sizes
     licences: tuple[str, ...] = ()  # of what is fetched
 
+    fewest: ClassVar[int] = 2
+
     @property
     def columns(self) -> dict[str, PlannedColumn]:
         """Metrics by name; UserError for one that does not say what it is."""
@@ -79,6 +81,7 @@ class Bench(ABC):
     """Items by index, and how their scores are reported: what every benchmark declares."""
 
     num: int  # items of a run that does not set its own number
+    fewest: ClassVar[int] = 2  # a Fréchet distance of one item is none
 
     # Required.
 

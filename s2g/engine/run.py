@@ -218,7 +218,7 @@ def outline(raw: Mapping[str, Any], trace: list[Knob] | None = None) -> Outline:
     if not isinstance(bench, PlannedBench):
         bench = bench.fitted(model)
     num = bench.num if settings.num is None else settings.num
-    at_least(num, 2, "num" if settings.num is not None else "bench.num")  # a Fréchet distance of one item is none
+    at_least(num, bench.fewest, "num" if settings.num is not None else "bench.num")
     return Outline(model, sampler, guidance, bench, raw["guidance"]["name"], num, settings)
 
 

@@ -90,14 +90,24 @@ class Gallery:
         return {**choices, "held": self.held, "start": self.start, "fps": self.fps}
 
 
-def gallery_of(scores: Mapping[str, Score], labels: Mapping[str, str], held: str, chosen: range, root: str) -> Gallery:
+@dataclass(frozen=True)
+class Pictured:
+    """A stored run to show, and what was read off its items; no arrays: nothing was."""
+
+    run: Run
+    arrays: Mapping[str, np.ndarray]
+
+
+def gallery_of(
+    scores: Mapping[str, Score | Pictured], labels: Mapping[str, str], held: str, chosen: range, root: str
+) -> Gallery:
     """Return items `chosen` of every run with what its bench reads off them; `held` names the run to compare with.
 
-    All runs must have the same prompts and noises. Raise DamageError if an item is not what was written.
+    All runs must have the same prompts. Raise DamageError if an item is not what was written.
     """
     runs = [score.run for score in scores.values()]
     first = runs[0]
-    assert all(run.bench.items_id() == first.bench.items_id() and run.seed == first.seed for run in runs)
+    assert all(run.bench.items_id() == first.bench.items_id() for run in runs)
     shots = {name: _shots(score, root, chosen) for name, score in scores.items()}
     items = [Item(str(i), first.bench.caption(i), [row[at] for row in shots.values()]) for at, i in enumerate(chosen)]
     has_marks = any(shot.marks for item in items for shot in item.shots)
@@ -121,10 +131,10 @@ def gallery_of(scores: Mapping[str, Score], labels: Mapping[str, str], held: str
     )
 
 
-def _shots(score: Score, root: str, chosen: range) -> list[Shot]:
+def _shots(score: Score | Pictured, root: str, chosen: range) -> list[Shot]:
     run, shots = score.run, []
     for item, (src, poster) in zip(chosen, _media(run, Store.of(run, root), chosen), strict=True):
-        marks, remark = run.bench.reading(score.arrays, item)
+        marks, remark = run.bench.reading(score.arrays, item) if score.arrays else ({}, "")
         shots.append(Shot(src, marks, remark, poster))
     return shots
 

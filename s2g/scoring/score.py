@@ -130,6 +130,18 @@ def estimate(metric: Metric, arrays: Arrays, unit_of: np.ndarray) -> Estimate:
     return jackknife(lambda rows: value(_rows(arrays, rows)), unit_of)
 
 
+def unpaired(a: Run, b: Run) -> str:
+    """Return why items of the two runs do not begin as the same noise for the same prompt; "" if they do."""
+    if a.bench.items_id() != b.bench.items_id():
+        return "other prompts"
+    if a.seed != b.seed:
+        return f"seed {a.seed}, not {b.seed}"
+    for name in ("resolution", "frames", "height", "width", "noise", "unit"):
+        if (one := getattr(a.model, name)) != (other := getattr(b.model, name)):
+            return f"{name} {one}, not {other}"
+    return "" if a.model.network == b.model.network else "another network"
+
+
 def difference(metric: Metric, a: Score, b: Score) -> Estimate:
     """a minus b on the same items, paired: both are resampled, or leave out, the same unit."""
     unit_of = _units(a.run)

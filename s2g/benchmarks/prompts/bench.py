@@ -15,8 +15,6 @@ from s2g.config.schema import ModelConfig, canonical, model_names
 from s2g.engine.bench import MeasuredBench, Metric
 from s2g.errors import UserError
 
-LEAST = 2  # items of a run
-
 
 @dataclass(frozen=True)
 class Prompts(MeasuredBench):
@@ -32,6 +30,7 @@ class Prompts(MeasuredBench):
     seeds: tuple[int, ...] = ()
     examples: tuple[str, ...] = ()  # where neither path nor text is typed: a YAML's prompts are not taken for typed ones
 
+    fewest: ClassVar[int] = 1  # nothing is scored
     listed: ClassVar[tuple[str, ...]] = ()  # the prompts, wherever they are from; set when it is made
 
     def __post_init__(self) -> None:
@@ -48,7 +47,7 @@ class Prompts(MeasuredBench):
             object.__setattr__(self, "seeds", seeds)
         object.__setattr__(self, "listed", text)
         if not text:
-            raise UserError("bench.text = []: no prompts", todo=f"'bench.text=[a cat]', or bench.path=FILE: {KINDS}")
+            raise UserError("bench.text = []: no prompts", todo=f"'bench.text=\"a cat\"', or bench.path=FILE: {KINDS}")
         for number, prompt in enumerate(self.listed, 1):
             if wrong := wrong_with(prompt):
                 raise UserError(f"bench.text: prompt {number} {wrong}", allowed="prompts of at least one word, in UTF-8")
@@ -57,7 +56,12 @@ class Prompts(MeasuredBench):
         for seed in self.seeds:
             check_seed(seed, "bench.seeds")
         if self.num is None:
-            object.__setattr__(self, "num", max(LEAST, len(self.listed)))
+            object.__setattr__(self, "num", len(self.listed))
+
+    @staticmethod
+    def settled(values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return values with a single prompt as a list of one."""
+        return {**values, "text": [values["text"]]} if isinstance(values.get("text"), str) else values
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

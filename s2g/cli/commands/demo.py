@@ -129,5 +129,5 @@ def page_of(scores: dict[str, Score], deltas: Deltas, root: str) -> DemoPage:
         note=note,
         words=[(metric.label, WORDS[metric.name]) for metric in METRICS if metric.name in WORDS],
         runs=[run_facts(name, result, scores[AGAINST], root) for name, result in scores.items()],
-        facts=facts_of(scores, root),
+        facts=facts_of([score.run for score in scores.values()], root),
     )

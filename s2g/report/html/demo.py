@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from s2g import __version__
+from s2g.engine.run import Run
 from s2g.report.gallery import Gallery, gallery_of
 from s2g.report.html.page import Pairs, render
 from s2g.report.tables import Table, flat
@@ -84,9 +85,9 @@ def run_facts(name: str, result: Score, against: Score, root: str) -> RunFacts:
     )
 
 
-def facts_of(scores: dict[str, Score], root: str) -> list[tuple[str, str]]:
+def facts_of(runs: Iterable[Run], root: str) -> list[tuple[str, str]]:
     """Return when the page was made, and on which machines and with which versions the samples were."""
-    environments = [env for result in scores.values() for env in Store.of(result.run, root).environments().values()]
+    environments = [env for run in runs for env in Store.of(run, root).environments().values()]
     commits = [(env.get("git") or {}).get("commit", "")[:10] for env in environments]
     facts = {
         "Page made": [datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")],
