@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from s2g.config.coerce import only
 from s2g.errors import UserError, unknown
+from s2g.experiments.file_shape import ClaimShape
 from s2g.experiments.specification import PROFILES, Profile
 from s2g.experiments.specification_file import find_experiment
 from s2g.experiments.yaml_lines import Located
@@ -55,10 +55,9 @@ class Claim:
 def read_claims(folder: Path) -> list[Claim]:
     """folder/claims.yaml; UserError with file and line for an unknown kind, experiment, group, row or column."""
     file = Located.of(folder / "claims.yaml")
+    file.check(dict[str, ClaimShape])
     claims = []
     for name, about in file.content.items():
-        with file.at(name):
-            only({"claim", "source", *PROFILES}, about, name)
         checks = {}
         for profile in PROFILES:
             if profile in about:
@@ -69,7 +68,6 @@ def read_claims(folder: Path) -> list[Claim]:
 
 
 def _check(raw: Mapping[str, Any], profile_name: str, folder: Path) -> Check:
-    only({"kind", "exhibit", "columns", "rows", "groups", "margin", "at_most", "at_least"}, raw, "check")
     check = Check(**raw)
     if check.kind not in KINDS:
         raise unknown("kind", check.kind, KINDS)

@@ -12,9 +12,11 @@ from s2g import __version__
 from s2g.engine.environment import machine
 from s2g.engine.run import Run
 from s2g.errors import UserError
+from s2g.experiments.file_shape import ChosenShape
 from s2g.experiments.results import numbers
 from s2g.experiments.tuning import Produce, chosen_path
-from s2g.experiments.tuning_specification import TuningSpec, read_yaml
+from s2g.experiments.tuning_specification import TuningSpec
+from s2g.experiments.yaml_lines import Located
 from s2g.scoring.score import Score, difference
 
 
@@ -31,7 +33,9 @@ class Entry:
 
 def read_chosen(path: Path, experiment: TuningSpec) -> dict[str, Any]:
     """Return the chosen knobs of every row; UserError if a row has none yet."""
-    chosen = read_yaml(chosen_path(path))["rows"]
+    file = Located.of(chosen_path(path), todo=f"make tune-{path.stem}")
+    file.check(ChosenShape)
+    chosen = file.content["rows"]
     lacking = [row for row in experiment.rows if row not in chosen]
     if lacking:
         raise UserError(f"rows {', '.join(lacking)}: nothing is chosen for them yet", todo=f"make tune-{path.stem}")

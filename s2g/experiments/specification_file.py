@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from s2g.config.coerce import only
 from s2g.config.registry import DRAWINGS
 from s2g.config.schema import read
 from s2g.errors import UserError, unknown
+from s2g.experiments.file_shape import ExperimentShape
 from s2g.experiments.pooled import STATISTICS
 from s2g.experiments.specification import (
     KINDS,
@@ -31,16 +31,14 @@ from s2g.experiments.specification import (
 )
 from s2g.experiments.yaml_lines import Located
 
-PARTS = {"title", "source", "notes", "remarks", "columns", "paper", "rows", "against", "profiles", "printed", "study"}
 TUNED = re.compile(r"^tune:", re.M)  # of a file for s2g tune
 
 
 def read_experiment(path: Path) -> ExperimentSpec:
     """Read and check one experiment's YAML; UserError with file and line for a mistake."""
     file = Located.of(path)
+    file.check(ExperimentShape)
     raw = dict(file.content)
-    with file.at():
-        only(PARTS, raw, "")
     columns = {name: _column(file, about, "columns", name) for name, about in (raw.get("columns") or {}).items()}
     rows = {str(name): dict(about) for name, about in (raw.get("rows") or {}).items()}
     paper = raw.get("paper") or {}
@@ -114,12 +112,6 @@ def _profile(
     file: Located, name: str, about: Setting, raw: Setting, columns: Mapping[str, Column], rows: Mapping[str, Setting]
 ) -> Profile:
     place = ("profiles", name)
-    with file.at(*place):
-        only(
-            {"set", "groups", "columns", "rows", "without", "against", "only", "plot", "grid", "drawing", "study"},
-            about,
-            f"profiles.{name}",
-        )
     own = about.get("columns")
     shown = columns if own is None else {c: _column(file, a, *place, "columns", c) for c, a in own.items()}
     for column, values in shown.items():
@@ -185,7 +177,7 @@ def _swept(row: str, line: RowSpec) -> dict[str, RowSpec]:
         said = f", {name}" if len(values) == 1 else "".join(f", {_short(key)} {word(value)}" for key, value in named)
         if [len(value) for value in point.values() if isinstance(value, list)] == [1] == [len(point)]:  # block 3
             said = f" {values[0][0]}"
-        label = line.label.format(name.strip("[]")) if "{}" in line.label else f"{line.label}{said}"
+        label = line.label.replace("{}", name.strip("[]")) if "{}" in line.label else f"{line.label}{said}"
         before = line.label.partition("{}")[0].rstrip(" =,")  # "S², seed {}" is a series "S²"
         of = line.label if "{}" not in line.label else before.rpartition(",")[0] or before
         made[f"{row}@{name}"] = replace(line, label=label, set={**line.set, **point}, sweep={}, against=against, point_of=of)

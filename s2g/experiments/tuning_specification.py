@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
-from s2g.config.coerce import coerce, only
+from s2g.config.coerce import only
 from s2g.config.compose import compose_config
 from s2g.config.schema import read
 from s2g.engine.run import Run, resolve
 from s2g.errors import UserError, unknown
+from s2g.experiments.file_shape import TuningShape
 from s2g.experiments.produce import require_trained
+from s2g.experiments.yaml_lines import Located
 
 Knobs = Mapping[str, Any]
 MATCHES = ("nfe", "flops", "scale")
@@ -73,8 +72,10 @@ class TuningSpec:
 
 
 def read_tuning(path: Path) -> TuningSpec:
-    """An experiment's YAML, checked; UserError for what it does not say or says of rows that are not there."""
-    raw = read_yaml(path)
+    """Read and check a file for s2g tune; UserError for what it lacks, and for rows that it names but does not have."""
+    file = Located.of(path)
+    file.check(TuningShape)
+    raw = dict(file.content)
     rows = {row: read(Row, values, f"rows.{row}") for row, values in raw.pop("rows", {}).items()}
     parts = {part: read(Part, raw.pop(part, {}), part) for part in ("tune", "report")}
     if parts["tune"].seed == parts["report"].seed:
@@ -85,9 +86,7 @@ def read_tuning(path: Path) -> TuningSpec:
         for name in values.waits_for() - set(rows):
             raise unknown(f"rows.{row}", name, rows)
         check_match(row, values)
-    only({"model", "bench", "against", "sampler"}, raw, path.name)
-    named = {key: coerce(str, raw.get(key), f"{path.name}: {key}") for key in ("model", "bench", "against")}
-    experiment = TuningSpec(**named, tune=parts["tune"], report=parts["report"], rows=rows, sampler=raw.get("sampler", {}))
+    experiment = TuningSpec(**raw, tune=parts["tune"], report=parts["report"], rows=rows)
     if experiment.against not in rows:
         raise unknown("against", experiment.against, rows)
     return experiment
@@ -104,18 +103,3 @@ def check_match(name: str, row: Row) -> None:
             f"{key} = {dict(match)}: only CFG's effective scale is its scale",
             todo="name the knob and where to seek: {scale: ROW, by: KNOB, between: [LOW, HIGH]}",
         )
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML mapping; UserError if there is none."""
-    try:
-        raw = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path}: not there", todo="experiments are read from a checkout; make tune-methods writes choices"
-        ) from error
-    except OmegaConfBaseException as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
-    if not isinstance(raw, dict):
-        raise UserError(f"{path}: not a mapping")
-    return {str(key): value for key, value in raw.items()}
