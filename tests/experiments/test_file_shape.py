@@ -42,7 +42,7 @@ def test_the_whole_file_is_right(tmp_path: Path) -> None:
     ("old", "new", "line", "said"),
     [
         ("columns:\n  fd: {metric: fd}", "columns: []", 4, "columns = []\n  allowed: a mapping"),
-        ("rows:\n  cfg: {label: CFG, set: {guidance: cfg}}\n  s2:", "rows: [a]\nb:\n  s2:", 6, "b: there is no such key"),
+        ("rows:\n  cfg: {label: CFG, set: {guidance: cfg}}\n  s2:", "rows: [a]\nb:\n  s2:", 7, "b: there is no such key"),
         ("source: nowhere", "source: nowhere\nmore: 3", 3, "more: there is no such key. Did you mean 'source'?"),
         ("  cfg: {label: CFG, set: {guidance: cfg}}", "  cfg: null", 7, "rows.cfg = None\n  allowed: a mapping"),
         ("  cfg: {label: CFG, set: {guidance: cfg}}", "  cfg: [label]", 7, "rows.cfg = ['label']\n  allowed: a mapping"),

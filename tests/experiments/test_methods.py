@@ -45,7 +45,7 @@ def small(tmp_path: Path) -> Path:
 @pytest.mark.slow("tunes and compares methods")
 def test_from_choosing_to_the_table(small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     runs, out = str(tmp_path / "runs"), tmp_path / "out"
-    with pytest.raises(UserError, match="make tune-methods"):
+    with pytest.raises(UserError, match="make tune-small"):
         make_methods(small, None, runs, out, 1, "make small")
     tune_experiment(small, runs, 1)
     chosen = OmegaConf.to_container(OmegaConf.load(chosen_path(small)))

@@ -21,8 +21,8 @@ RUNS = np.array([[1.0, 2.0, 3.0, 6.0], [3.0, 2.0, 3.0, 6.0], [2.0, 2.0, 3.0, 9.0
 
 
 def scores() -> list[Any]:
-    run = SimpleNamespace(num=4, model=SimpleNamespace(unit=2))
-    units = np.arange(4) // 2
+    run = SimpleNamespace(num=4, model=SimpleNamespace(unit=1))
+    units = np.arange(4)
     return [
         SimpleNamespace(run=run, arrays={"value": row}, estimates={"m": of_mean(row, units), "w": of_mean(row, units)})
         for row in RUNS
