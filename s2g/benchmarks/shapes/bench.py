@@ -9,27 +9,32 @@ from typing import Any
 
 import numpy as np
 
+from s2g.benchmarks.common_metrics import (
+    PIXELS,
+    confidence,
+    feature_distance,
+    percent,
+    pixel_arrays,
+    prompt_diversity,
+    stored_moments,
+)
 from s2g.config.schema import BUILTIN, ModelConfig
 from s2g.engine.bench import Arrays, MeasuredBench, Metric
 from s2g.errors import UserError
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
-from s2g.metrics.diversity import within_prompt
-from s2g.metrics.frechet import Moments, frechet_distance
 from s2g.metrics.inception_score import inception_style
 from s2g.metrics.manifold import Manifold, Reached
-from s2g.metrics.pixels import clipped, contrast, saturation
 from s2g.worlds.shapes.world import ATTRIBUTES, FULL, GREY, JITTER, NUM_CLASSES, SIZE, attributes_of, class_name
 
 PROBE = BUILTIN / "probe.safetensors"  # read by s2g/worlds/shapes/probe.py
 REFERENCE = BUILTIN / "reference.npz"
 STRIDE = 41  # shares no factor with 108
 NEAREST = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}  # k of arXiv 1904.06991 and 2002.09797
-PERCENT = (0.0, 100.0)
 
 
 def _accuracy(name: str) -> Metric:
-    return Metric(name, f"{name} %", True, 1, items=lambda of: 100.0 * of[name], bounds=PERCENT, main=False)
+    return percent(name, f"{name} %", lambda of: of[name])
 
 
 def _balls(of: Arrays, name: str) -> np.ndarray:
@@ -49,33 +54,11 @@ def _recall(of: Arrays) -> float:
 
 
 METRICS = (
-    Metric(
-        "joint",
-        "all right %",
-        True,
-        1,
-        items=lambda of: 100.0 * np.logical_and.reduce([of[a] for a in ATTRIBUTES]),
-        bounds=PERCENT,
-    ),
+    percent("joint", "all right %", lambda of: np.logical_and.reduce([of[a] for a in ATTRIBUTES]), main=True),
     *(_accuracy(name) for name in ATTRIBUTES),
-    Metric(
-        "fd",
-        "probe FD",
-        False,
-        1,
-        gather=lambda of: Moments.of(of["features"]),
-        value=lambda moments: frechet_distance(moments, reference()),
-    ),
+    feature_distance("probe FD", lambda: stored_moments(REFERENCE)),
     Metric("pis", "probe IS", True, 1, value=lambda of: inception_style(of["probabilities"])),
-    Metric(
-        "precision",
-        "probe precision %",
-        True,
-        1,
-        items=lambda of: 100.0 * (_balls(of, "precision") > 0),
-        bounds=PERCENT,
-        main=False,
-    ),
+    percent("precision", "probe precision %", lambda of: _balls(of, "precision") > 0),
     Metric("recall", "probe recall %", True, 1, value=_recall, main=False),
     # Of true scenes 1; less means outliers, more means that samples crowd where true scenes are dense.
     Metric("density", "probe density", None, 2, items=lambda of: _balls(of, "density") / NEAREST["density"], main=False),
@@ -84,20 +67,9 @@ METRICS = (
     ),
     # Of true scenes 3.6; errors add to it as variety does, so it is to be read beside "all right". Its interval is too wide
     # (by 1.7, over seeds of true scenes): the items of a pair lie in two units, and leaving out either takes the pair.
-    Metric("diversity", "layout diversity", None, 2, value=lambda of: within_prompt(of["layout"], of["label"])),
-    # Smooth where "all right" is 0 or 1: what one image's score is, over several runs of it (Table 7).
-    Metric(
-        "confidence",
-        "probability of what was asked %",
-        True,
-        1,
-        items=lambda of: 100.0 * np.take_along_axis(of["probabilities"], of["label"][:, None], 1)[:, 0],
-        bounds=PERCENT,
-        main=False,
-    ),
-    Metric("contrast", "contrast", None, 3, items=lambda of: of["contrast"], main=False),
-    Metric("saturation", "saturation %", None, 1, items=lambda of: 100.0 * of["saturation"], bounds=PERCENT, main=False),
-    Metric("clipped", "clipped %", None, 2, items=lambda of: 100.0 * of["clipped"], bounds=PERCENT, main=False),
+    prompt_diversity("layout diversity", "layout", "label", main=True),
+    confidence(lambda of: np.take_along_axis(of["probabilities"], of["label"][:, None], 1)[:, 0]),
+    *PIXELS,
 )
 
 
@@ -145,8 +117,7 @@ class Shapes(MeasuredBench):
         truth = attributes_of(label)
         right = {name: reading.logp[name].argmax(-1).numpy() == truth[name] for name in ATTRIBUTES}
         read = {"features": reading.features.numpy(), "probabilities": reading.joint().numpy()}
-        seen = {"contrast": contrast(images), "saturation": saturation(images), "clipped": clipped(images)}
-        return {"label": label, **right, **read, **seen, "layout": layout(images)}
+        return {"label": label, **right, **read, **pixel_arrays(images), "layout": layout(images)}
 
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
         right = {name: bool(arrays[name][item]) for name in ATTRIBUTES}
@@ -172,13 +143,6 @@ def layout(images: np.ndarray) -> np.ndarray:
     spread = np.array([FULL.center, FULL.center, 0.78 * np.ptp(FULL.radius) / 2, np.ptp(GREY) / 2, *[JITTER] * 3])
     read = np.column_stack([x, y, np.sqrt(area) / SIZE, ground.mean(1), color])
     return (read / spread * np.sqrt(3)).astype(np.float32)
-
-
-@cache
-def reference() -> Moments:
-    """Moments of the probe's features of 10,000 true scenes (export_reference of scripts/train_shapes.py)."""
-    with np.load(REFERENCE) as stored:
-        return Moments.stored(stored["mean"], stored["covariance"], stored["count"])
 
 
 @cache

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 
+from s2g.benchmarks.common_metrics import (
+    PIXELS,
+    confidence,
+    feature_distance,
+    percent,
+    pixel_arrays,
+    prompt_diversity,
+    stored_moments,
+)
 from s2g.config.schema import BUILTIN, ModelConfig, model_names
 from s2g.engine.bench import Arrays, MeasuredBench, Metric
 from s2g.errors import UserError
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
-from s2g.metrics.diversity import within_prompt
-from s2g.metrics.frechet import Moments, frechet_distance
-from s2g.metrics.pixels import clipped, contrast, saturation
 from s2g.metrics.subset_mean import subset_mean_items
 from s2g.worlds.shapes.captions import RELATIONS, caption
 from s2g.worlds.shapes.prompts import COUNT, KIND, KIND_OF, prompt_classes
@@ -25,7 +30,6 @@ from s2g.worlds.shapes.world import ATTRIBUTES, SIZE, attributes_of, class_name,
 
 READER = BUILTIN / "reader.safetensors"  # read by s2g/worlds/shapes/reader.py
 REFERENCE = BUILTIN / "captioned.npz"
-PERCENT = (0.0, 100.0)
 
 
 def _all(of: Arrays) -> np.ndarray:
@@ -33,7 +37,7 @@ def _all(of: Arrays) -> np.ndarray:
 
 
 def _binding(name: str) -> Metric:
-    return Metric(name, f"{name} binding %", True, 1, items=lambda of: 100.0 * of[name], bounds=PERCENT, main=False)
+    return percent(name, f"{name} binding %", lambda of: of[name])
 
 
 def _part(name: str, label: str) -> Metric:
@@ -50,37 +54,17 @@ def _part(name: str, label: str) -> Metric:
 
 METRICS = (
     # Every attribute of every object, where the caption puts it.
-    Metric("joint", "all right %", True, 1, items=lambda of: 100.0 * _all(of), bounds=PERCENT),
+    percent("joint", "all right %", _all, main=True),
     *(_binding(name) for name in ATTRIBUTES),
-    Metric(
-        "relation", "number and place right %", True, 1, items=lambda of: 100.0 * of["relation"], bounds=PERCENT, main=False
-    ),
+    percent("relation", "number and place right %", lambda of: of["relation"]),
     _part("one", "all right %, one object"),
     _part("two", "all right %, two objects"),
     _part("one_held_out", "all right %, one object of a held-out class"),
     _part("two_held_out", "all right %, two objects, one of a held-out class"),
-    Metric(
-        "fd",
-        "reader FD",
-        False,
-        1,
-        gather=lambda of: Moments.of(of["features"]),
-        value=lambda moments: frechet_distance(moments, reference()),
-    ),
-    # Smooth where "all right" is 0 or 1: what one image's score is, over several runs of it (Table 7).
-    Metric(
-        "confidence",
-        "probability of what was asked %",
-        True,
-        1,
-        items=lambda of: 100.0 * of["confidence"],
-        bounds=PERCENT,
-        main=False,
-    ),
-    Metric("diversity", "reader diversity", None, 2, value=lambda of: within_prompt(of["features"], of["asked"]), main=False),
-    Metric("contrast", "contrast", None, 3, items=lambda of: of["contrast"], main=False),
-    Metric("saturation", "saturation %", None, 1, items=lambda of: 100.0 * of["saturation"], bounds=PERCENT, main=False),
-    Metric("clipped", "clipped %", None, 2, items=lambda of: 100.0 * of["clipped"], bounds=PERCENT, main=False),
+    feature_distance("reader FD", lambda: stored_moments(REFERENCE)),
+    confidence(lambda of: of["confidence"]),
+    prompt_diversity("reader diversity", "features", "asked"),
+    *PIXELS,
 )
 
 
@@ -138,7 +122,6 @@ class ShapesT2I(MeasuredBench):
             own, other = (found[np.arange(len(wanted)), truth[name]] for found, truth in zip(logp, truths, strict=True))
             certain = certain + own + np.where(two, other, 0.0)
         read = {"read_layout": layout.argmax(-1), "read": np.stack([_labels(objects) for objects in reading.objects], 1)}
-        seen = {"contrast": contrast(values), "saturation": saturation(values), "clipped": clipped(values)}
         return {
             "asked": number,
             "kind": KIND_OF[number % len(KIND_OF)],
@@ -147,7 +130,7 @@ class ShapesT2I(MeasuredBench):
             "confidence": np.exp(certain),
             "features": reading.features.numpy(),
             **read,
-            **seen,
+            **pixel_arrays(values),
         }
 
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
@@ -164,10 +147,3 @@ class ShapesT2I(MeasuredBench):
 def _labels(objects: dict[str, Any]) -> np.ndarray:
     """Classes that were read, [B]."""
     return label_of(*(objects[name].numpy().argmax(-1) for name in ATTRIBUTES))
-
-
-@cache
-def reference() -> Moments:
-    """Moments of the reader's features of true scenes of the same captions (export of scripts/train_shapes.py model=reader)."""
-    with np.load(REFERENCE) as stored:
-        return Moments.stored(stored["mean"], stored["covariance"], stored["count"])

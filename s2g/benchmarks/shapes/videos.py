@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 
+from s2g.benchmarks.common_metrics import SATURATION, confidence, feature_distance, percent, prompt_diversity, stored_moments
 from s2g.config.schema import BUILTIN, ModelConfig, model_names
 from s2g.engine.bench import Arrays, MeasuredBench, Metric
 from s2g.errors import UserError
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
-from s2g.metrics.diversity import within_prompt
-from s2g.metrics.frechet import Moments, frechet_distance
 from s2g.metrics.pixels import saturation
 from s2g.metrics.subset_mean import subset_mean_items
 from s2g.metrics.video_motion import consistency, displacement, jitter, paths, steadiness
@@ -25,7 +23,6 @@ from s2g.worlds.shapes.vocabulary import VIDEOS
 
 READER = BUILTIN / "video_reader.safetensors"  # read by s2g/worlds/shapes/video_reader.py
 REFERENCE = BUILTIN / "moving.npz"
-PERCENT = (0.0, 100.0)
 MOVES = WHOLE.way[0] / 2 * SIDE / 2  # pixels: half of the shortest way an object of the world goes
 
 
@@ -38,11 +35,11 @@ def _seen(of: Arrays) -> np.ndarray:
 
 
 def _right(name: str) -> Metric:
-    return Metric(name, f"{name} right %", True, 1, items=lambda of: 100.0 * of[name], bounds=PERCENT)
+    return percent(name, f"{name} right %", lambda of: of[name], main=True)
 
 
 METRICS = (
-    Metric("joint", "all right %", True, 1, items=lambda of: 100.0 * _all(of), bounds=PERCENT),
+    percent("joint", "all right %", _all, main=True),
     *(_right(name) for name in ("motion", "color", "shape")),
     Metric(
         "held_out",
@@ -52,19 +49,12 @@ METRICS = (
         items=lambda of: 100.0 * subset_mean_items(_all(of).astype(float), of["held_out"]),
         main=False,
     ),
-    Metric(
-        "fd",
-        "video reader FD",
-        False,
-        1,
-        gather=lambda of: Moments.of(of["features"]),
-        value=lambda moments: frechet_distance(moments, reference()),
-    ),
+    feature_distance("video reader FD", lambda: stored_moments(REFERENCE)),
     # By truth: whether it was to move is known, and where it is, is read off the pixels.
-    Metric("moves", "moves or stands as asked %", True, 1, items=lambda of: 100.0 * of["moves_right"], bounds=PERCENT),
+    percent("moves", "moves or stands as asked %", lambda of: of["moves_right"], main=True),
     # Of the videos that show the object in every frame; the others are counted.
     Metric("jitter", "path jitter, pixels", False, 3, items=lambda of: subset_mean_items(of["jitter"], _seen(of)), main=False),
-    Metric("unseen", "object unseen in a frame %", None, 1, items=lambda of: 100.0 * ~_seen(of), bounds=PERCENT, main=False),
+    percent("unseen", "object unseen in a frame %", lambda of: ~_seen(of), None),
     Metric(
         "steadiness",
         "steadiness of standing ones %",
@@ -73,22 +63,11 @@ METRICS = (
         items=lambda of: subset_mean_items(100.0 * of["steadiness"], of["still"]),
         main=False,
     ),
-    Metric(
-        "consistency", "reader consistency %", True, 2, items=lambda of: 100.0 * of["consistency"], bounds=PERCENT, main=False
-    ),
-    Metric("moving", "moving %", None, 1, items=lambda of: 100.0 * of["moving"], bounds=PERCENT, main=False),
-    # Smooth where "all right" is 0 or 1.
-    Metric(
-        "confidence",
-        "probability of what was asked %",
-        True,
-        1,
-        items=lambda of: 100.0 * of["confidence"],
-        bounds=PERCENT,
-        main=False,
-    ),
-    Metric("diversity", "reader diversity", None, 2, value=lambda of: within_prompt(of["features"], of["asked"]), main=False),
-    Metric("saturation", "saturation %", None, 1, items=lambda of: 100.0 * of["saturation"], bounds=PERCENT, main=False),
+    percent("consistency", "reader consistency %", lambda of: of["consistency"], digits=2),
+    percent("moving", "moving %", lambda of: of["moving"], None),
+    confidence(lambda of: of["confidence"]),
+    prompt_diversity("reader diversity", "features", "asked"),
+    SATURATION,
 )
 
 
@@ -154,10 +133,3 @@ class ShapesT2V(MeasuredBench):
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
         right = {name: bool(arrays[name][item]) for name in ATTRIBUTES}
         return right, "" if all(right.values()) else f"the reader reads: {caption(int(arrays['read'][item]))}"
-
-
-@cache
-def reference() -> Moments:
-    """Moments of the reader's features of true videos of the same kinds (scripts/train_shapes.py export model=video_reader)."""
-    with np.load(REFERENCE) as stored:
-        return Moments.stored(stored["mean"], stored["covariance"], stored["count"])

@@ -9,16 +9,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from s2g.benchmarks.common_metrics import feature_distance, percent
 from s2g.config.schema import ModelConfig
 from s2g.engine.bench import Arrays, MeasuredBench, Metric
 from s2g.errors import UserError
-from s2g.metrics.frechet import Moments, frechet_distance
+from s2g.metrics.frechet import Moments
 from s2g.metrics.manifold import Manifold
 from s2g.metrics.neighbours import leave_one_out, read_by_neighbours
 
 NEAREST = 3  # k of precision and recall (arXiv 1904.06991)
 VOTERS = 5  # k of separability (ours): odd, so that two classes never tie
-PERCENT = (0.0, 100.0)
 
 
 class PairBench(MeasuredBench):
@@ -78,33 +78,14 @@ def metrics(bench: PairBench) -> tuple[Metric, ...]:
     return (
         # Heusel et al. (arXiv 1706.08500), in these features. With few items and a finite set of real images it is biased
         # upwards, alike for all methods at an equal number.
-        Metric(
-            "fd",
-            f"{bench.kind} FD",
-            False,
-            2,
-            gather=lambda of: Moments.of(of["features"]),
-            value=lambda moments: frechet_distance(moments, moments_of(bench)),
-        ),
+        feature_distance(f"{bench.kind} FD", lambda: moments_of(bench), 2),
         # Kynkaanniemi et al. (arXiv 1904.06991): samples inside the real images' manifold, and the other way round.
-        Metric(
-            "precision",
-            "precision %",
-            True,
-            1,
-            items=lambda of: 100.0 * (manifold_of(bench).balls_of(of["features"]) > 0),
-            bounds=PERCENT,
-        ),
+        percent("precision", "precision %", lambda of: manifold_of(bench).balls_of(of["features"]) > 0, main=True),
         Metric("recall", "recall %", True, 1, value=lambda of: recall(of["features"], bench)),
         # Share of samples whose nearest real images are mostly of the class that was asked for: a k-NN classifier of the
         # real images, put to the samples. Ours: the paper shows separation in a plot and gives no number.
-        Metric(
-            "separability",
-            "k-NN separability %",
-            True,
-            1,
-            items=lambda of: 100.0 * (neighbours_say(bench, of["features"]) == of["label"]),
-            bounds=PERCENT,
+        percent(
+            "separability", "k-NN separability %", lambda of: neighbours_say(bench, of["features"]) == of["label"], main=True
         ),
         # The same among the samples alone, each left out in turn: whether the two clouds are apart, right or wrong.
         Metric("apart", "own k-NN separability %", True, 1, value=lambda of: apart(of), main=False),

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from s2g.benchmarks.two_class.bench import PERCENT, PairBench, metrics
+from s2g.benchmarks.common_metrics import percent
+from s2g.benchmarks.two_class.bench import PairBench, metrics
 from s2g.config.schema import PAIRS
 from s2g.engine.bench import Arrays, Metric
 from s2g.io.hashing import content_hash
@@ -38,14 +39,7 @@ class Digits(PairBench):
     def metrics(self) -> tuple[Metric, ...]:
         wanted = np.array([int(name) for name in self.pair])
         return (
-            Metric(
-                "accuracy",
-                "right digit %",
-                True,
-                1,
-                items=lambda of: 100.0 * (of["digit"] == wanted[of["label"]]),
-                bounds=PERCENT,
-            ),
+            percent("accuracy", "right digit %", lambda of: of["digit"] == wanted[of["label"]], main=True),
             *metrics(self),
             # Root mean square grey levels. Of held-out images 35.5 (docs/digits.md): far below that, samples are copies.
             Metric("nearest", "to nearest training image", None, 1, items=lambda of: of["nearest"], main=False),

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from s2g.benchmarks.shapes.captions import METRICS, ShapesT2I, reference
+from s2g.benchmarks.common_metrics import stored_moments
+from s2g.benchmarks.shapes.captions import METRICS, REFERENCE, ShapesT2I
 from s2g.engine.bench import Arrays
 from s2g.engine.run import outline
 from s2g.errors import UserError
@@ -49,7 +50,7 @@ def test_the_distance_of_true_scenes_is_that_of_their_number() -> None:
     """256 scenes against 10,240: small, and far below that of scenes whose objects have all one texture."""
 
     def distance(rows: np.ndarray) -> float:
-        return frechet_distance(Moments.of(BENCH.measure(painted(rows), range(COUNT))["features"]), reference())
+        return frechet_distance(Moments.of(BENCH.measure(painted(rows), range(COUNT))["features"]), stored_moments(REFERENCE))
 
     solid = prompt_classes().copy()
     solid[:, :2] = np.where(solid[:, :2] == NONE, NONE, solid[:, :2] - attributes_of(solid[:, :2].clip(0))["texture"])

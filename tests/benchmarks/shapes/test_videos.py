@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from s2g.benchmarks.shapes.videos import METRICS, ShapesT2V, reference
+from s2g.benchmarks.common_metrics import stored_moments
+from s2g.benchmarks.shapes.videos import METRICS, REFERENCE, ShapesT2V
 from s2g.engine.bench import Arrays
 from s2g.metrics.frechet import Moments, frechet_distance
 from s2g.scoring.score import estimate
@@ -85,7 +86,7 @@ def test_a_video_that_loses_its_object_leaves_the_others_their_jitter(true: Arra
 
 def test_the_distance_of_true_videos_is_that_of_their_number() -> None:
     def distance(kinds: np.ndarray) -> float:
-        return frechet_distance(Moments.of(BENCH.measure(filmed(kinds), range(COUNT))["features"]), reference())
+        return frechet_distance(Moments.of(BENCH.measure(filmed(kinds), range(COUNT))["features"]), stored_moments(REFERENCE))
 
     of = attributes_of(prompt_kinds())
     assert distance(prompt_kinds()) < 0.1 * distance(kind_of(of["shape"], np.zeros(COUNT, int), of["motion"]))
