@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from threading import current_thread, main_thread
@@ -19,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from s2g.config.compose import COMPOSITION_ERRORS, check_arguments, explain_composition
+from s2g.config.compose import COMPOSITION_ERRORS, check_arguments, explain_composition, swept_knobs
 from s2g.config.plugins import store_registered_methods
 from s2g.config.schema import ExecutorConfig, config_dir
 from s2g.engine.pool import Pool
@@ -34,8 +35,18 @@ class Session:
     console: Console
     stack: ExitStack = field(default_factory=ExitStack)
     pools: dict[ExecutorConfig, Pool] = field(default_factory=dict)
-    rows: list[tuple[dict[str, str], Any]] = field(default_factory=list)
+    command: Sequence[str] = ()  # arguments as typed
+    swept: Mapping[str, int] = field(default_factory=dict)  # how many values of each knob
+    baseline: int = 1
+    jobs: list[Any] = field(default_factory=list)  # report.sweep.Job of each scored job of a sweep
+    failed: list[str] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
+
+    def place(self) -> tuple[int, str]:
+        """Return the number of the running job of a sweep, from 1, and "2 of 6: guidance=s2" to name it."""
+        number = HydraConfig.get().job.num + 1
+        knobs = [text for text in HydraConfig.get().overrides.task if text.partition("=")[0] in self.swept]
+        return number, f"{number} of {math.prod(self.swept.values())}: {' '.join(knobs)}"
 
     def pool(self, config: ExecutorConfig) -> Pool:
         """Return the workers of this configuration, shared by every run of the sweep that has it."""
@@ -51,22 +62,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handled = signal.signal(signal.SIGTERM, _terminated) if current_thread() is main_thread() else None
     before = sys.argv
     sys.argv = ["run.py", *overrides_first(sys.argv[1:] if arguments is None else arguments)]
-    session = Session(Console(highlight=False))
+    session = Session(Console(highlight=False), command=sys.argv[1:])
     try:
         with session.stack:
             check_arguments(sys.argv[1:])
+            session.swept = swept_knobs(sys.argv[1:])
             store_registered_methods()
             hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="run")(lambda c: job(c, session))()
-        if len(session.rows) > 1:
-            from s2g.report.sweep import show_sweep
-
-            show_sweep(session.rows, session.console)
+        end_sweep(session)
     except (*COMPOSITION_ERRORS, OSError, UserError) as error:
         session.errors.append(error)
     except ValueError as error:
         session.errors.append(reworded(error))
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
+        end_sweep(session)  # of the jobs that were done
         return 130
     finally:
         sys.argv = before
@@ -79,10 +89,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def overrides_first(arguments: Sequence[str]) -> list[str]:
     """Return the arguments with flags after overrides: Hydra's parser refuses overrides on both sides of a flag."""
-    override = [argument.startswith("~") or ("=" in argument and not argument.startswith("-")) for argument in arguments]
-    return [a for a, is_one in zip(arguments, override, strict=True) if is_one] + [
-        a for a, is_one in zip(arguments, override, strict=True) if not is_one
-    ]
+    return sorted(arguments, key=lambda argument: argument.startswith("-") or ("=" not in argument and argument[:1] != "~"))
+
+
+def end_sweep(session: Session) -> None:
+    """Print and write what the jobs of a sweep gave, if any was scored."""
+    if session.jobs:
+        from s2g.report.show_sweep import show_sweep
+        from s2g.report.sweep import Sweep
+
+        show_sweep(Sweep(session.jobs, session.baseline, session.failed), session.command, session.console)
 
 
 def reworded(error: ValueError) -> UserError:
@@ -111,6 +127,10 @@ def job(composed: DictConfig, session: Session) -> None:
         one(composed, session)
     except KNOWN as error:
         session.errors.append(error)
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            reason = explain(error).splitlines()[0]
+            session.failed.append(f"job {session.place()[1]}: {reason}")
+            session.console.print(f"{session.place()[1]}: failed: {reason}", soft_wrap=True, markup=False)
 
 
 def one(composed: DictConfig, session: Session) -> None:
@@ -133,6 +153,8 @@ def one(composed: DictConfig, session: Session) -> None:
         return
     run, executor_config, settings = resolve(raw, fetching=True)  # type: ignore[arg-type]
     logger = read_logger(raw["logger"])
+    sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
+    check_baseline(settings.baseline, session, sweeping)
     store = Store.of(run, settings.runs)
     with sampled([run], settings.runs, session.pool(executor_config), session.console) as samples:
         try:
@@ -143,15 +165,40 @@ def one(composed: DictConfig, session: Session) -> None:
             if run.random:
                 session.console.print(RANDOM, soft_wrap=True)
             raise
-    overrides = dict(text.split("=", 1) for text in HydraConfig.get().overrides.task if "=" in text)
-    session.rows.append((overrides, result))
-    show_result(session.console, result, store, samples.made)
-    if run.config["bench"]["name"] == "prompts" and HydraConfig.get().mode != RunMode.MULTIRUN:  # images are all it makes
+    if sweeping:
+        from s2g.report.sweep import Job
+
+        number, name = session.place()
+        overrides = dict(text.split("=", 1) for text in HydraConfig.get().overrides.task if "=" in text)
+        session.jobs.append(Job(number, overrides, result, settings.runs))
+        session.console.print(f"{name}: {brief(result)}; {samples.made} items made: {store.shown()}", soft_wrap=True)
+    else:
+        show_result(session.console, result, store, samples.made)
+    if run.config["bench"]["name"] == "prompts" and not sweeping:  # images are all it makes
         from s2g.report.html.gallery_page import write_gallery_page
 
         session.console.print(f"Page: {write_gallery_page([run], settings.runs)}", soft_wrap=True)
     if logger is not None:
         session.console.print(log_run(logger, result, store), soft_wrap=True)
+
+
+def check_baseline(baseline: int | None, session: Session, sweeping: bool) -> None:
+    """Keep the sweep's baseline; UserError if there is no such job, or no sweep."""
+    if baseline is not None and not sweeping:
+        raise UserError(f"baseline = {baseline}: this is one run", allowed="with -m, the number of a job", todo="leave it out")
+    session.baseline = 1 if baseline is None else baseline
+    count = math.prod(session.swept.values())
+    if session.swept and session.baseline > count:
+        raise UserError(f"baseline = {baseline}: the sweep has {count} jobs", allowed=f"1 to {count}")
+
+
+def brief(result: Any) -> str:
+    """Return n and the main metrics of a result on one line."""
+    from s2g.report.tables import with_interval
+
+    metrics = [m for m in result.run.bench.metrics if m.main]
+    shown = [f"{metric.label} {with_interval(result.estimates[metric.name], metric.digits)}" for metric in metrics]
+    return ", ".join([f"n = {result.run.num}", *shown])
 
 
 def show_result(console: Console, result: Any, store: Any, made: int) -> None:

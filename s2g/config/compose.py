@@ -49,14 +49,20 @@ def check_arguments(arguments: Sequence[str]) -> None:
     for argument in arguments:
         if re.search(r"\d{400}", argument):
             raise UserError(f"{argument[:60]}…: a number of more than 400 digits")
-    jobs = 1
+    jobs = math.prod(swept_knobs(arguments).values())
+    if jobs > MOST_JOBS:
+        raise UserError(f"a sweep of {jobs:,} runs", allowed=f"up to {MOST_JOBS:,}", todo="sweep in several commands")
+
+
+def swept_knobs(arguments: Sequence[str]) -> dict[str, int]:
+    """Return how many values a sweep has of each knob; what cannot be parsed is left to Hydra."""
+    found = {}
     for argument in arguments:
         with contextlib.suppress(HydraException):
             (override,) = OverridesParser.create().parse_overrides([argument])
             if override.is_sweep_override():
-                jobs *= _choices(override)
-    if jobs > MOST_JOBS:
-        raise UserError(f"a sweep of {jobs:,} runs", allowed=f"up to {MOST_JOBS:,}", todo="sweep in several commands")
+                found[override.key_or_group] = _choices(override)
+    return found
 
 
 def _choices(override: Any) -> int:

@@ -308,6 +308,7 @@ class Settings:
     mask_seed: int = 0
     plan: bool = False
     runs: str = "runs"
+    baseline: int | None = None  # of a sweep: the job that the others are compared with, from 1
 
     def __post_init__(self) -> None:
         for key in ("seed", "mask_seed"):
@@ -316,6 +317,8 @@ class Settings:
                 raise UserError(f"{key} = {getattr(self, key)}", allowed="below 2^64")
         if self.num is not None:
             at_least(self.num, 1, "num")
+        if self.baseline is not None:
+            at_least(self.baseline, 1, "baseline")
         if not self.runs.strip() or "\0" in self.runs:
             problem = "holds a NUL byte" if self.runs.strip() else "names no folder"
             raise UserError(f"runs = {self.runs!r}: it {problem}", allowed="a folder", todo="leave runs out, or runs=FOLDER")

@@ -165,13 +165,17 @@ def test_a_run_is_logged_offline(tmp_path: Path, capfd: pytest.CaptureFixture[st
     assert len(list((tmp_path / "logs" / "wandb").glob("offline-run-*/*.wandb"))) == 1
 
 
-def test_a_sweep_ends_in_one_table_and_shares_equal_runs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    sweep = ["-m", *QUICK, f"runs={tmp_path}", "guidance.omega=0.1,0.5", "guidance.drop_ratio=0.05,0.1,0.2"]
-    assert main(sweep) == 0
+def test_a_sweep_ends_in_one_table_and_shares_equal_runs(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["-m", *QUICK, "guidance.omega=0.1,0.5", "guidance.drop_ratio=0.05,0.1,0.2"]) == 0
     out = capfd.readouterr().out
-    table = out[out.rindex("drop_ratio") :]
-    assert sum(line.split()[:1] in (["0.1"], ["0.5"]) for line in table.splitlines()) == 6
-    assert len(list(tmp_path.iterdir())) == 4 and "are the same run" in table
+    lines = [line.split() for line in out.splitlines()]
+    start = next(at for at, words in enumerate(lines) if words[-1:] == ["run"])
+    assert sum(words[:1] in (["0.1"], ["0.5"]) for words in lines[start : start + 8]) == 6
+    assert len(list((tmp_path / "runs").iterdir())) == 4 and "are the same run" in out
+    assert "no Δ for job 2: the same run as the baseline" in out
 
 
 def test_flags_may_stand_between_overrides(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

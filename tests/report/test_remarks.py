@@ -20,7 +20,7 @@ from s2g.experiments.specification_file import find_experiment
 from s2g.experiments.verdicts import _one
 from s2g.report.html.run_pages import run_pages
 from s2g.report.results_table import results_table
-from s2g.report.sweep import remarked
+from s2g.report.sweep import Job, Sweep
 
 SAID = "not comparable: 7 of 10 images were there"
 
@@ -48,11 +48,12 @@ def test_a_claim_says_it_with_the_number_of_items(results: Results) -> None:
 
 
 def test_a_sweep_says_it_and_of_which_runs() -> None:
-    def row(key: str, *remarks: str) -> tuple[dict[str, str], Any]:
-        return {}, SimpleNamespace(run=SimpleNamespace(key=key, num=1), remarks=remarks)
+    def job(number: int, key: str, *remarks: str) -> Job:
+        score: Any = SimpleNamespace(run=SimpleNamespace(key=key, num=1), remarks=remarks)
+        return Job(number, {}, score, "runs")
 
-    rows = [row("a", "x", "y"), row("b", "x"), row("a", "x", "y")]
-    assert remarked(rows, {("a", 1): 1, ("b", 1): 2}) == {"x": [1, 2], "y": [1]}
+    sweep = Sweep([job(1, "a", "x", "y"), job(2, "b", "x"), job(3, "a", "x", "y")])
+    assert sweep.numbers == {("a", 1): 1, ("b", 1): 2} and sweep.remarks() == {"x": [1, 2], "y": [1]}
 
 
 def test_the_console_table_is_followed_by_the_words_of_its_numbers(

@@ -22,7 +22,9 @@ QUICK = ["sampler.steps=2", "num=16", "executor.workers=1", "guidance=cfg"]
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs of CFG, of scales 1 and 4."""
     folder = tmp_path_factory.mktemp("runs")
-    assert main(["-m", *QUICK, "guidance.scale=1,4", f"runs={folder}"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("work"))
+        assert main(["-m", *QUICK, "guidance.scale=1,4", f"runs={folder}"]) == 0
     return folder
 
 
