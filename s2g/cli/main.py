@@ -45,7 +45,9 @@ COMMANDS = {
     "verify": Entry("upkeep", "verify", "Check the hash of every stored item of a run; exit code 1 if any is damaged."),
     "gc": Entry("upkeep", "gc", "List stored files that nothing refers to, with sizes; --yes deletes them."),
     "gallery": Entry("gallery", "gallery", "Write a page that switches between stored runs on the same prompts."),
-    "export": Entry("export", "export", "Export a complete run in the file layout of an official evaluator."),
+    "export": Entry(
+        "export", "export", "Export a complete run: images named after their prompts, or an official evaluator's layout."
+    ),
     "score": Entry(
         "score", "score_stored", "Score the stored items of a run without loading the model; resumes where it stopped."
     ),

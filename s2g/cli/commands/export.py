@@ -1,4 +1,4 @@
-"""`s2g export`: a run's images or videos in the file layout of an official evaluator."""
+"""`s2g export`: a run's images or videos named after their prompts, or in the file layout of an official evaluator."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from s2g.cli.commands.options import FirstImages, Runs, StoredRun
 from s2g.engine.progress import progress
 from s2g.engine.run import RANDOM
 from s2g.errors import UserError, unknown
+from s2g.report.image_files import LIST, files_of
 from s2g.scoring.file_scoring import FileBench, Image, look, repair_todo
 from s2g.scoring.score import CHUNK
 from s2g.store.store import Store
@@ -29,23 +30,28 @@ from s2g.store.stored_run import StoredRun as LoadedRun
 from s2g.store.stored_run import stored_run
 
 ADM = "adm"  # one .npz: arr_0, uint8 [N, H, W, 3], in item order (openai/guided-diffusion)
+IMAGES = "images"  # one file an item, named after its prompt, and prompts.jsonl (s2g/report/image_files.py)
 LONGEST = 255  # bytes of a file's name
 
 
 def export(
     run: StoredRun,
     out: Annotated[Path, typer.Argument(help="Target: an empty or new folder; a .npz file for adm.")],
-    to: Annotated[str, typer.Option(help="Layout to write: adm, compbench, hps or vbench.")],
+    to: Annotated[
+        str, typer.Option(help="Layout to write: images (named after item and prompt), adm, compbench, hps, vbench.")
+    ],
     runs: Runs = "runs",
     num: FirstImages = None,
 ) -> None:
     """Write a run's images; UserError, before anything is written, if some are missing or belong to another bench."""
     layouts = file_benches()
-    if to not in (ADM, *layouts):
-        raise unknown("--to", to, sorted((ADM, *layouts)))
+    if to not in (ADM, IMAGES, *layouts):
+        raise unknown("--to", to, sorted((ADM, IMAGES, *layouts)))
     store = Store(find_run(run, runs).resolve())
     if to == ADM:
         _write_adm(store, out, num)
+    elif to == IMAGES:
+        _write_images(store, out, num)
     else:
         _write_named(store, to, out, num)
 
@@ -57,15 +63,7 @@ def _write_adm(store: Store, file: Path, num: int | None) -> None:
     """
     console = Console(highlight=False)
     metadata = store.read_run()
-    unit = metadata["identity"]["model"]["unit"]
-    count = metadata["num"] if num is None else num
-    missing = sorted(set(range(-(-count // unit))) - store.stored())
-    if missing:
-        raise UserError(
-            f"{store.shown()}: {len(missing)} units of the first {count:,} items are missing, the first is unit {missing[0]}",
-            allowed="--num, at most the number of items stored without a gap",
-            todo=f"type the run's command again (with num={count})",
-        )
+    count = _count(store, num)
 
     def chunks() -> Iterator[np.ndarray]:
         with progress(console, count, "writing") as bar:
@@ -85,6 +83,39 @@ def _write_adm(store: Store, file: Path, num: int | None) -> None:
         console.print(RANDOM, soft_wrap=True)
 
 
+def _write_images(store: Store, out: Path, num: int | None) -> None:
+    """Write the first `num` items and prompts.jsonl; UserError if items are missing, were not kept, or are points."""
+    count, run = _count(store, num), stored_run(store)
+    _check_empty(out)
+    console = Console(highlight=False)
+    with _whole(out) as folder, progress(console, count, "writing") as bar:
+        for name, content in files_of(run, store, count):
+            (folder / name).write_bytes(content)
+            bar.advance(1)
+    console.print(f"{out}: {count:,} items, and {LIST} with the prompt, method, key and seed of each", soft_wrap=True)
+    if store.read_run().get("random_weights"):
+        console.print(RANDOM, soft_wrap=True)
+
+
+def _count(store: Store, num: int | None) -> int:
+    """Return how many items to write, all that were asked for unless `num` is given; UserError if any is missing."""
+    metadata = store.read_run()
+    count = metadata["num"] if num is None else num
+    missing = sorted(set(range(-(-count // metadata["identity"]["model"]["unit"]))) - store.stored())
+    if missing:
+        raise UserError(
+            f"{store.shown()}: {len(missing)} units of the first {count:,} items are missing, the first is unit {missing[0]}",
+            allowed="--num, at most the number of items stored without a gap",
+            todo=f"type the run's command again (with num={count})",
+        )
+    return count
+
+
+def _check_empty(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"OUT = {out}: it is not empty, and its content would be scored too", todo="name an empty folder")
+
+
 def _write_named(store: Store, to: str, out: Path, num: int | None) -> None:
     """Copy a run's files into `out` under their official names; UserError as `export`."""
     run = stored_run(store, num=num)
@@ -97,8 +128,7 @@ def _write_named(store: Store, to: str, out: Path, num: int | None) -> None:
     long = [one for one in names.values() if len(Path(one).name.encode()) > LONGEST]
     if long:
         raise UserError(f"--to {to}: {len(long)} names are longer than {LONGEST} bytes ({long[0]})")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"OUT = {out}: it is not empty, and its content would be scored too", todo="name an empty folder")
+    _check_empty(out)
     _check_case(out, list(names.values()))
     remarks = bench.remarks(bench.num)  # computed first, so that an error comes before anything is written
     console = Console(highlight=False)
