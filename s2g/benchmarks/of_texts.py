@@ -57,7 +57,7 @@ class BenchWithQAlign(BenchOfTexts):
     """A bench of images with a score of its own, `own`, and Q-Align's on the same images; each is asked for in `score`."""
 
     own: ClassVar[str]
-    own_version: ClassVar[int]  # of how images are scored; another one scores anew
+    own_version: ClassVar[int]  # of how images are scored; raised, they are scored again
     published: ClassVar[Mapping[str, str]]  # by score, the name of the published numbers
     qalign_label: ClassVar[str]
 

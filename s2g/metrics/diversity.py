@@ -6,7 +6,7 @@ import numpy as np
 
 
 def within_prompt(features: np.ndarray, prompt_of: np.ndarray) -> float:
-    """Mean over prompts of the mean Euclidean distance between two items of the prompt; nan if no prompt has two.
+    """Return the mean over prompts of the mean distance between two items of a prompt; nan if no prompt has two.
 
     features: [N, D]; prompt_of: [N] integers. The mean pairwise distance of arXiv 1711.11586 (there LPIPS, here
     between whatever features the bench finds telling).

@@ -23,7 +23,7 @@ class Moments:
 
     @staticmethod
     def of(features: np.ndarray) -> Moments:
-        """Moments of features [N, D], from one row on; ValueError without any, where there is no mean."""
+        """Compute the moments of features [N, D]; ValueError without any row."""
         if features.ndim != 2 or not len(features):
             raise ValueError(f"features of shape {features.shape}: moments need [N, D] with N of at least 1")
         features = features.astype(np.float64)
@@ -33,9 +33,9 @@ class Moments:
 
     @staticmethod
     def streamed(blocks: Iterable[np.ndarray]) -> Moments:
-        """Moments of features [n, D] a block at a time, in the memory of one scatter and one block.
+        """Compute the moments of features [n, D] given block by block, in the memory of one scatter and one block.
 
-        The same update as `merge`; the shift of the mean joins the block as one more row, so that a block costs one
+        The update is `merge`'s; the shift of the mean joins the block as one more row, so that a block costs one
         product. ValueError without any rows.
         """
         count, mean, scatter = 0, np.zeros(0), np.zeros((0, 0))
@@ -58,11 +58,11 @@ class Moments:
 
     @staticmethod
     def stored(mean: np.ndarray, covariance: np.ndarray, count: int) -> Moments:
-        """Moments of `count` rows from their mean [D] and unbiased covariance [D, D], as reference files hold them."""
+        """Return the moments of `count` rows from mean [D] and unbiased covariance [D, D], as reference files hold them."""
         return Moments(int(count), mean.astype(np.float64), covariance.astype(np.float64) * (int(count) - 1))
 
     def merge(self, other: Moments) -> Moments:
-        """The moments of both sets of rows (the update of Chan, Golub and LeVeque 1979, for vectors)."""
+        """Return the moments of both sets of rows (the update of Chan, Golub and LeVeque 1979, for vectors)."""
         count = self.count + other.count
         between = other.mean - self.mean
         mean = self.mean + between * (other.count / count)
@@ -71,20 +71,20 @@ class Moments:
 
     @property
     def covariance(self) -> np.ndarray:
-        """Unbiased covariance [D, D]; ValueError below two rows, where it means nothing."""
+        """Return the unbiased covariance [D, D]; ValueError below two rows."""
         if self.count < 2:
             raise ValueError(f"{self.count} feature rows: a covariance needs two")
         return self.scatter * (1 / (self.count - 1))
 
     @cached_property
     def root(self) -> np.ndarray:
-        """Symmetric root of the covariance [D, D]; kept, since a reference is compared with many."""
+        """Return the symmetric root of the covariance [D, D], cached: a reference is compared with many runs."""
         values, vectors = np.linalg.eigh(self.covariance)
         return (vectors * np.sqrt(values.clip(0))) @ vectors.T
 
 
 def frechet_distance(a: Moments, b: Moments, roots: tuple[np.ndarray, np.ndarray] | None = None) -> float:
-    """|mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)).
+    """Return |mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)).
 
     The trace of the root is the sum of the singular values of A^(1/2) B^(1/2): no complex part to throw away, and
     fewer samples than dimensions do no harm. roots: the covariances' own, where they are not to be kept.
@@ -113,21 +113,21 @@ def not_a_covariance(matrix: np.ndarray, tolerance: float = 1e-6) -> str:
 
 
 def lean_root(moments: Moments) -> np.ndarray:
-    """`Moments.root` in half the memory, and not kept; equal to rounding."""
+    """Return `Moments.root` in half the memory, uncached; equal to rounding."""
     values, vectors = _eigh_in_place(moments.covariance)
     vectors *= values.clip(0) ** 0.25
     return vectors @ vectors.T
 
 
 def _eigh_in_place(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and vectors of a matrix that is overwritten: numpy's holds a copy of it and a workspace of two more."""
+    """Return eigenvalues and vectors of a matrix, overwriting it: numpy's holds a copy and a workspace of two more."""
     from scipy.linalg import eigh  # not before it is needed
 
     return eigh(symmetric.T, overwrite_a=True, check_finite=False, driver="evr")
 
 
 def transport(a: Moments, root: np.ndarray) -> np.ndarray:
-    """The symmetric map [D, D] that takes the covariance of a to B, whose root is given; on what a spans alone.
+    """Return the symmetric map [D, D] that takes the covariance of a to B, given B's root; only on the span of a.
 
     B^(1/2) (B^(1/2) A B^(1/2))^(-1/2) B^(1/2): the distance's derivative by A is 1 minus it.
     """

@@ -15,7 +15,7 @@ from s2g.metrics.frechet import Moments, frechet_distance, lean_root, transport
 
 
 def frechet_items(blocks: Callable[[], Iterable[np.ndarray]], reference: Moments) -> np.ndarray:
-    """[N] numbers whose mean is the Fréchet distance of features from a reference.
+    """Return [N] numbers whose mean is the Fréchet distance of features from a reference.
 
     blocks: gives features [n, D] a block at a time, from the first on at each call; it is called twice. Of the distance
     |m - r|^2 + tr(A + B - 2 (A B)^(1/2)) an item x changes 2 (m - r)(x - m) + (x - m)(1 - T)(x - m), T the transport

@@ -10,12 +10,12 @@ SPLIT = 5000  # items: ten splits of 50,000; openai/guided-diffusion, evaluation
 
 
 def inception_score(logits: Iterable[np.ndarray], num: int, split: int = SPLIT) -> float:
-    """The mean over splits of exp of the mean divergence of p(y|x) from p(y); see `inception_score_items`."""
+    """Return the mean over splits of exp of the mean divergence of p(y|x) from p(y); see `inception_score_items`."""
     return float(inception_score_items(logits, num, split).mean())
 
 
 def inception_score_items(logits: Iterable[np.ndarray], num: int, split: int = SPLIT) -> np.ndarray:
-    """[num] numbers whose mean is the score: the score plus what each item, to first order, adds to it.
+    """Return [num] numbers whose mean is the score: the score plus what each item, to first order, adds to it.
 
     logits: [n, K] a block at a time, in item order. Splits are consecutive; the last may be short and counts as one of
     them, as in the official evaluator. In memory: the logits of one split.
@@ -43,7 +43,7 @@ def inception_style(probabilities: np.ndarray) -> float:
 
 
 def softmax(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities [n, K] and their logarithms, in float64."""
+    """Return probabilities [n, K] and their logarithms, in float64."""
     shifted = logits.astype(np.float64)
     shifted -= shifted.max(1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(1, keepdims=True))
@@ -51,7 +51,7 @@ def softmax(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def splits(blocks: Iterable[np.ndarray], num: int, size: int) -> Iterable[np.ndarray]:
-    """Rows of blocks [n, ...] again, `size` at a time; the last may be short. ValueError unless they are `num` in all."""
+    """Yield the rows of blocks [n, ...] `size` at a time, the last may be short; ValueError unless they are `num` in all."""
     held: list[np.ndarray] = []
     count = seen = 0
     for block in blocks:

@@ -12,17 +12,17 @@ SUBSET = 1000  # items; torch-fidelity and the paper's code draw subsets of as m
 
 
 def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(a b / D + 1)^3 of rows [N, D] and [M, D]: [N, M], float64."""
+    """Return (a b / D + 1)^3 of rows [N, D] and [M, D]: [N, M], float64."""
     return (a @ b.T / a.shape[1] + 1) ** 3
 
 
 def kernel_distance(fake: np.ndarray, real: np.ndarray) -> float:
-    """The unbiased squared maximum mean discrepancy of fake [N, D] and real [M, D]; both of two rows at least."""
+    """Return the unbiased squared maximum mean discrepancy of fake [N, D] and real [M, D]; both of two rows at least."""
     return float(kernel_items_of(fake, real).mean())
 
 
 def kernel_items_of(fake: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """[N] numbers whose mean is the distance of one subset, each with what its item, to first order, adds."""
+    """Return [N] numbers whose mean is the distance of one subset, each with what its item, to first order, adds."""
     fake, real = fake.astype(np.float64), real.astype(np.float64)
     n, m = len(fake), len(real)
     own = kernel(fake, fake)
@@ -35,7 +35,7 @@ def kernel_items_of(fake: np.ndarray, real: np.ndarray) -> np.ndarray:
 
 
 def kernel_items(features: Iterable[np.ndarray], num: int, real: np.ndarray, subset: int = SUBSET) -> np.ndarray:
-    """[num] numbers whose mean is the mean distance, by items, of consecutive subsets from consecutive subsets of real [M, D].
+    """Return [num] numbers whose mean is the distance of consecutive subsets from subsets of real [M, D], averaged by items.
 
     Consecutive instead of drawn (ours): the same number each time, and each item in one subset. A last item that would be
     alone joins the subset before it. Subset i is held against the i-th of real, from the first again after the last.

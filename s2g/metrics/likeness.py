@@ -9,7 +9,7 @@ import numpy as np
 
 
 def ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Structural similarity [B] of uint8 images [B, H, W, C] of at least 11 pixels a side, 1 where they are equal.
+    """Return the structural similarity [B] of uint8 images [B, H, W, C] of at least 11 pixels a side, 1 where they are equal.
 
     Wang et al. 2004: a Gaussian window of sigma 1.5 over 11 pixels, constants 0.01 and 0.03, mean over pixels and channels;
     edges are mirrored (torchmetrics), where the original leaves them out: of 32 pixels that would be a third. Of videos

@@ -24,7 +24,7 @@ class Manifold:
 
     @staticmethod
     def of(points: np.ndarray, k: int) -> Manifold:
-        """The manifold of points [M, D]; ValueError unless 1 <= k < M.
+        """Compute the manifold of points [M, D]; ValueError unless 1 <= k < M.
 
         Time grows as M^2 D: seconds for 10,000 points of 64 features on a core, minutes for 50,000 of 2,048.
         """
@@ -38,14 +38,14 @@ class Manifold:
         return Manifold(points, squared)
 
     def balls_of(self, queries: np.ndarray) -> np.ndarray:
-        """How many balls hold each of queries [N, D]: [N] integers."""
+        """Count the balls that hold each of queries [N, D]; [N] integers."""
         found = np.empty(len(queries), np.int64)
         for rows, distances in squared_distances(queries.astype(np.float64), self.points):
             found[rows] = (distances <= self.squared_radii).sum(1)
         return found
 
     def reached_by(self, queries: np.ndarray) -> np.ndarray:
-        """Which balls hold at least one of queries [N, D]: [M] booleans."""
+        """Return which balls hold at least one of queries [N, D]; [M] booleans."""
         found = np.zeros(len(self.points), bool)
         for _, distances in squared_distances(queries.astype(np.float64), self.points):
             found |= (distances <= self.squared_radii).any(0)
@@ -60,27 +60,27 @@ class Reached:
     balls: np.ndarray
 
     def merge(self, other: Reached) -> Reached:
-        """What both sets of items reach."""
+        """Return which balls either set of items reaches."""
         return Reached(self.count + other.count, self.balls | other.balls)
 
 
 def precision(real: np.ndarray, fake: np.ndarray, k: int = 3) -> float:
-    """Share of fake [N, D] inside the manifold of real [M, D]; k = 3 is the paper's."""
+    """Return the share of fake [N, D] inside the manifold of real [M, D]; k = 3 is the paper's."""
     return float((Manifold.of(real, k).balls_of(fake) > 0).mean())
 
 
 def recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> float:
-    """Share of real [M, D] inside the manifold of fake [N, D]; grows with N, so only equal N compare."""
+    """Return the share of real [M, D] inside the manifold of fake [N, D]; grows with N, so only equal N compare."""
     return float((Manifold.of(fake, k).balls_of(real) > 0).mean())
 
 
 def density(real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
-    """Balls of real [M, D] around each of fake [N, D], over k; 1 expected of real ones, and it can exceed 1."""
+    """Count balls of real [M, D] around each of fake [N, D], over k; 1 expected of real ones, and it can exceed 1."""
     return float(Manifold.of(real, k).balls_of(fake).mean() / k)
 
 
 def coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
-    """Share of balls of real [M, D] that hold one of fake [N, D]; grows with N, so only equal N compare."""
+    """Return the share of balls of real [M, D] that hold one of fake [N, D]; grows with N, so only equal N compare."""
     return float(Manifold.of(real, k).reached_by(fake).mean())
 
 

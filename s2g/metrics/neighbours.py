@@ -12,7 +12,7 @@ from s2g.metrics.manifold import squared_distances
 
 
 def read_by_neighbours(real: np.ndarray, label: np.ndarray, queries: np.ndarray, k: int = 5) -> np.ndarray:
-    """The class [N] that most of the k nearest of real [M, D] with classes [M] have; ValueError unless 1 <= k <= M."""
+    """Return the majority class [N] of the k nearest of real [M, D] with classes [M]; ValueError unless 1 <= k <= M."""
     if not 1 <= k <= len(real):
         raise ValueError(f"k = {k} for {len(real)} points: between 1 and the points")
     found = np.empty(len(queries), label.dtype)
@@ -22,7 +22,7 @@ def read_by_neighbours(real: np.ndarray, label: np.ndarray, queries: np.ndarray,
 
 
 def leave_one_out(points: np.ndarray, label: np.ndarray, k: int = 5) -> float:
-    """Share of points [N, D] whose k nearest others are mostly of the class [N] that the point has; k < N.
+    """Return the share of points [N, D] with k nearest others of mostly the point's own class [N]; k < N.
 
     1 where classes are apart; two classes that are one have the share of the larger class or less. It sees no reference:
     classes that are apart and both wrong have 1 as well.
@@ -37,7 +37,7 @@ def leave_one_out(points: np.ndarray, label: np.ndarray, k: int = 5) -> float:
 
 
 def nearest(real: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Distance [N] of queries [N, D] to the nearest of real [M, D]."""
+    """Return the distance [N] of queries [N, D] to the nearest of real [M, D]."""
     parts = [
         np.sqrt(distances.min(1)) for _, distances in squared_distances(queries.astype(np.float64), real.astype(np.float64))
     ]

@@ -11,16 +11,16 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow's grey
 
 
 def contrast(images: np.ndarray) -> np.ndarray:
-    """RMS contrast [B] of uint8 images [B, H, W, 3]: standard deviation of luma in 0 to 1 (Peli 1990)."""
+    """Return the RMS contrast [B] of uint8 images [B, H, W, 3]: standard deviation of luma in 0 to 1 (Peli 1990)."""
     return (images / 255.0 @ np.array(LUMA)).std((1, 2))
 
 
 def saturation(images: np.ndarray) -> np.ndarray:
-    """Mean HSV saturation [B] of uint8 images [B, H, W, 3], (max - min) / max of a pixel's channels; 0 for black."""
+    """Return the mean HSV saturation [B] of uint8 images [B, H, W, 3], (max - min) / max of a pixel's channels; 0 for black."""
     highest, lowest = images.max(-1).astype(np.float64), images.min(-1)
     return ((highest - lowest) / highest.clip(1)).mean((1, 2))
 
 
 def clipped(images: np.ndarray) -> np.ndarray:
-    """Share [B] of channel values of uint8 images [B, H, W, 3] at either end of their range, 0 or 255."""
+    """Return the share [B] of channel values of uint8 images [B, H, W, 3] at either end of their range, 0 or 255."""
     return ((images == 0) | (images == 255)).mean((1, 2, 3))

@@ -45,11 +45,11 @@ class Mergeable(Protocol):
 
     @property
     def count(self) -> int:
-        """How many items they are of."""
+        """Return how many items they are of."""
         ...
 
     def merge(self, other: Self) -> Self:
-        """The statistics of both."""
+        """Return the statistics of both."""
         ...
 
 
@@ -69,7 +69,7 @@ class Paired:
 
 
 def of_mean(values: np.ndarray, unit_of: np.ndarray, bounds: tuple[float, float] | None = None) -> Estimate:
-    """The mean of values [N] with an interval over units [N].
+    """Estimate the mean of values [N] with an interval over units [N].
 
     bounds: the least and the largest value an item can have, where there are such; of a difference, those of the
     difference. Near them the t interval is skewed as it should be. And where all items are equal (every item right,
@@ -103,7 +103,7 @@ def of_mean(values: np.ndarray, unit_of: np.ndarray, bounds: tuple[float, float]
 
 
 def jackknife(statistic: Callable[[np.ndarray], float], unit_of: np.ndarray) -> Estimate:
-    """`statistic` of item indices, with a t interval from leaving out one unit, or one group of units, at a time.
+    """Estimate `statistic` of item indices with a t interval, leaving out one unit, or group of units, at a time.
 
     unit_of: [N] unit of each item. For Fréchet-type statistics resampling with repetition biases upwards; leaving out
     does not repeat. The value reported is the plain one, not bias-corrected.
@@ -117,7 +117,7 @@ def jackknife(statistic: Callable[[np.ndarray], float], unit_of: np.ndarray) -> 
 
 
 def jackknife_merged(parts: Iterable[Any], value: Callable[[Any], float], units: int | None = None) -> Estimate:
-    """The same from the units' mergeable statistics: three merges a unit, however many are left out in turn.
+    """Estimate the same from mergeable statistics of units: three merges a unit.
 
     parts: one `Mergeable` for each unit, read once and in order, so that a generator need not hold them all; units:
     how many, where `parts` is a generator. value: the statistic of what they merge to.
@@ -139,7 +139,7 @@ def jackknife_merged(parts: Iterable[Any], value: Callable[[Any], float], units:
 
 
 def over_seeds(values: Sequence[float]) -> Estimate:
-    """The mean over seeds of whole runs, with a t interval over seeds [S]."""
+    """Estimate the mean over seeds of whole runs, with a t interval over seeds [S]."""
     n, found = len(values), np.asarray(values, np.float64)
     value = float(found.mean())
     if n < FEWEST_SEEDS:
@@ -150,7 +150,7 @@ def over_seeds(values: Sequence[float]) -> Estimate:
 
 
 def _t_of_means(sums: np.ndarray, sizes: np.ndarray, bounds: tuple[float, float] | None = None) -> tuple[float, float]:
-    """The jackknife's t interval of sum / size in closed form; for equal sizes, the t interval of the parts' means.
+    """Return the jackknife's t interval of sum / size in closed form; for equal sizes, the t interval of the parts' means.
 
     With bounds, on the scale arcsin(sqrt(.)) of the way between them, where the spread of a share does not depend on
     the share (Anscombe 1948): near 100 % the interval is skewed as it should be, and never beyond.
@@ -180,7 +180,7 @@ def _left_out(value: float, left_out: Callable[[], list[float]], sizes: np.ndarr
 
 
 def _reach(left_out: np.ndarray, sizes: np.ndarray) -> float:
-    """t quantile times the jackknife's standard error.
+    """Return the t quantile times the jackknife's standard error.
 
     n is Kish's effective number of parts, the number itself where all have one size: a last unit of few items is not
     worth a degree of freedom.
@@ -191,7 +191,7 @@ def _reach(left_out: np.ndarray, sizes: np.ndarray) -> float:
 
 
 def _bootstrap(sums: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
-    """Percentiles of the ratio of sums over resampled units, expanded as the t interval is against the normal one.
+    """Return percentiles of the ratio of sums over resampled units, widened as the t interval is against the normal one.
 
     The expansion undoes the percentile interval's narrowness at few units (Hesterberg 2015, arXiv 1411.5279). Every
     metric of every run sees the same resamples. They are made of raw words, the part of numpy's streams that is fixed
@@ -211,7 +211,7 @@ def _bootstrap(sums: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
 
 
 def _groups(units: int) -> np.ndarray:
-    """Group of each unit [units]: itself, or one of 64 groups of neighbours of nearly equal size."""
+    """Return the group of each unit [units]: itself, or one of 64 groups of neighbours of nearly equal size."""
     return np.arange(units) * min(units, GROUPS) // max(units, 1)
 
 

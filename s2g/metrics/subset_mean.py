@@ -6,7 +6,7 @@ import numpy as np
 
 
 def subset_mean_items(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """[N] numbers whose mean is the mean of values [N] over chosen [N]; nan throughout where nothing is chosen.
+    """Return [N] numbers whose mean is the mean of values [N] over chosen [N]; nan throughout where nothing is chosen.
 
     An item that is not chosen has the mean itself, so that an interval over clusters of items is that of a ratio of sums
     (the infinitesimal jackknife, as in frechet_influence.py), however many of the chosen each cluster holds.

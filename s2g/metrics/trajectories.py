@@ -9,14 +9,14 @@ import numpy as np
 
 
 def detour(states: np.ndarray) -> np.ndarray:
-    """Length of the way over the distance between its ends [N], of states [N, S + 1, ...]; 1 is a straight line on one side."""
+    """Return path length over the distance between its ends [N], of states [N, S + 1, ...]; 1 for a straight path."""
     flat = states.reshape(*states.shape[:2], -1).astype(np.float64)
     length = np.linalg.norm(np.diff(flat, axis=1), axis=-1).sum(1)
     return length / np.linalg.norm(flat[:, -1] - flat[:, 0], axis=-1).clip(1e-12)
 
 
 def bend(states: np.ndarray) -> np.ndarray:
-    """Greatest distance [N] of the way from the straight line in time between its ends, in the data's units."""
+    """Return the greatest distance [N] of a path from uniform motion between its ends, in the data's units."""
     flat = states.reshape(*states.shape[:2], -1).astype(np.float64)
     share = np.linspace(0, 1, flat.shape[1])[None, :, None]
     straight = (1 - share) * flat[:, :1] + share * flat[:, -1:]

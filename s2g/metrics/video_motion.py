@@ -11,7 +11,7 @@ SEEN = 24.0  # sum over channels of how far a pixel of the object is from the gr
 
 
 def paths(videos: np.ndarray) -> np.ndarray:
-    """Where the object is in each frame [B, F, 2]: the mean place of what differs from the ground; NaN where nothing does.
+    """Return the object's position in each frame [B, F, 2]: the mean of what differs from the background, NaN if nothing does.
 
     The ground is the median color of a video's borders.
     """
@@ -28,25 +28,25 @@ def paths(videos: np.ndarray) -> np.ndarray:
 
 
 def displacement(path: np.ndarray) -> np.ndarray:
-    """How far the object got from the first frame that shows it to the last, in pixels [B]; 0 where fewer than two do."""
+    """Return the distance from the first frame that shows the object to the last, in pixels [B]; 0 if fewer than two do."""
     seen, every = np.isfinite(path[..., 0]), np.arange(len(path))
     first, last = seen.argmax(1), path.shape[1] - 1 - seen[:, ::-1].argmax(1)
     return np.nan_to_num(np.linalg.norm(path[every, last] - path[every, first], axis=-1))
 
 
 def jitter(path: np.ndarray) -> np.ndarray:
-    """How far a frame's place is from halfway between its neighbours', in pixels, mean over frames [B]; NaN if ever unseen."""
+    """Return the mean distance of a position from the midpoint of its neighbors', in pixels [B]; NaN if ever unseen."""
     return np.linalg.norm(path[:, 1:-1] - (path[:, :-2] + path[:, 2:]) / 2, axis=-1).mean(1)
 
 
 def steadiness(videos: np.ndarray) -> np.ndarray:
-    """1 minus the mean absolute difference of successive frames, of 255 [B]; VBench's formula for temporal flickering."""
+    """Return 1 minus the mean absolute difference of successive frames over 255 [B]; VBench's formula for flickering."""
     frames = videos.astype(np.float64)
     return 1 - np.abs(np.diff(frames, axis=1)).mean((1, 2, 3, 4)) / 255
 
 
 def consistency(features: np.ndarray) -> np.ndarray:
-    """Mean over frames after the first of the mean cosine to the frame before and to the first, none below 0 [B].
+    """Return the mean over frames after the first of the mean cosine to the frame before and to the first, none below 0 [B].
 
     VBench's formula for subject consistency; features [B, F, D].
     """

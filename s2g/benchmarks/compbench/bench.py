@@ -88,14 +88,14 @@ class CompBench(BenchWithQAlign):
 
     @property
     def downloads(self) -> tuple[str, ...]:
-        """What scoring fetches, with sizes."""
+        """List what scoring fetches, with sizes."""
         own = (f"{prompts.SOURCE}, 3 files, 40 kB",)
         of_blip = (f"{blip.OFFICIAL}, 1.5 GB", phrases.SOURCE, "the environment phrases, 0.2 GB")
         return (*own, *(of_blip if "blip" in self.score else ()), *(qalign.DOWNLOADS if "qalign" in self.score else ()))
 
     @property
     def licences(self) -> tuple[str, ...]:
-        """Of what is fetched."""
+        """List the licenses of what is fetched."""
         of_blip = ("BLIP: BSD-3", "spaCy and en_core_web_sm: MIT") if "blip" in self.score else ()
         return ("T2I-CompBench: MIT", *of_blip, *(qalign.LICENCES if "qalign" in self.score else ()))
 
@@ -105,7 +105,7 @@ class CompBench(BenchWithQAlign):
 
     @cached_property
     def _entries(self) -> list[tuple[str, int]]:
-        """(category, place in its list) of every prompt, categories in turn."""
+        """Return (category, place in its list) of every prompt, categories in turn."""
         return in_turn({category: len(self._lists[category].prompts) for category in self.categories})
 
     def texts(self) -> list[str]:
@@ -139,23 +139,23 @@ class CompBench(BenchWithQAlign):
         return self._lists[category].prompts[place]
 
     def place(self, item: int) -> tuple[str, int, int]:
-        """(category, prompt in its list, image of the prompt) of an item."""
+        """Return (category, prompt in its list, image of the prompt) of an item."""
         image, entry = divmod(item, self._count)
         return (*self._entries[entry], image)
 
     def streams(self, items: Sequence[int]) -> dict[int, tuple[int, int]]:
-        """By item the seed and number of its noise: image n of every prompt has the same, as the official generator's."""
+        """Return seed and number of the noise by item: image n of every prompt has the same, as in the official generator."""
         return {item: (self._seed(item // self._count), 0) for item in items}
 
     def _seed(self, image: int) -> int:
         return (FIRST_SEED + APART * self.seed + image) % 2**64
 
     def clusters(self, num: int) -> np.ndarray:
-        """[num] prompt of each item: images of one prompt are alike, so an interval is over prompts."""
+        """Return the prompt of each item [num]: images of one prompt are correlated, so an interval is over prompts."""
         return np.arange(num) % self._count
 
     def official_name(self, item: int) -> str:
-        """Where the official evaluator has an item's image: CATEGORY/samples/PROMPT_NNNNNN.png; one category a folder."""
+        """Return the official evaluator's path of an item's image: CATEGORY/samples/PROMPT_NNNNNN.png."""
         category, place, image = self.place(item)
         return f"{category}/samples/{self.caption(item)}_{place * IMAGES + image:06d}.png"
 

@@ -35,7 +35,7 @@ VOCABULARY = ("vocab.txt", "tokenizer.json")
 
 
 def weights_folder(typed: str) -> Path:
-    """The folder of the network in transformers' layout: `typed` itself, or the hub's cache; UserError if it is not there."""
+    """Return the network's folder in transformers' layout, `typed` or in the hub's cache; UserError if there is none."""
     folder = folder_of(typed)
     if folder is None:
         raise MissingError(
@@ -50,12 +50,12 @@ def weights_folder(typed: str) -> Path:
 
 
 def doubts(typed: str) -> list[str]:
-    """Why its answers may not be those of the official network; [] where the hub's own is taken."""
+    """Say why its answers may not be those of the official network; [] for the hub's own."""
     return [] if typed == OFFICIAL and not Path(typed).is_dir() else [f"BLIP is not known to be {OFFICIAL}"]
 
 
 def identity(typed: str) -> str:
-    """12 hex digits of everything that determines an answer: config, weights, vocabulary, and whose code runs them."""
+    """Return 12 hex digits of everything that determines an answer: config, weights, vocabulary, and whose code runs them."""
     folder = weights_folder(typed)
     names = ["config.json", *(next(n for n in names if (folder / n).is_file()) for names in (WEIGHTS, VOCABULARY))]
     parts = [*(content_hash(folder / name) for name in names), repr(libraries())]
@@ -63,7 +63,7 @@ def identity(typed: str) -> str:
 
 
 def libraries() -> dict[str, str]:
-    """Versions of what computes an answer: from one release of transformers to the next, answers have moved."""
+    """Return the versions of the libraries that compute an answer: answers have changed between releases."""
     return versions("torch", "transformers", "tokenizers")
 
 
@@ -80,7 +80,7 @@ class Blip:
 
     @staticmethod
     def of(network: Any, tokenizer: Any) -> Blip:
-        """UserError where the words or the two added tokens are not in the vocabulary."""
+        """Find the rule's tokens; UserError if a word or one of the two added tokens is not in the vocabulary."""
         yes, no = (tokenizer.convert_tokens_to_ids(word) for word in ("yes", "no"))
         start = network.config.text_config.bos_token_id
         if tokenizer.unk_token_id in (yes, no) or start + 1 >= network.config.text_config.vocab_size:
@@ -88,7 +88,7 @@ class Blip:
         return Blip(network.eval(), tokenizer, yes, no, start, start + 1)
 
     def answers(self, image: np.ndarray, questions: Sequence[str]) -> list[float]:
-        """P(yes) / (P(yes) + P(no)) at the first place of the answer, for each question about one uint8 image [H, W, 3]."""
+        """Return P(yes) / (P(yes) + P(no)) as first word of the answer, for each question about one uint8 image [H, W, 3]."""
         import torch
 
         if not questions:
@@ -111,7 +111,7 @@ class Blip:
 
 
 def pixels_of(image: np.ndarray) -> Any:
-    """float32 [1, 3, 480, 480] of a uint8 image [H, W, 3]: PIL's bicubic, its shape not kept, CLIP's mean and deviation."""
+    """Resize a uint8 image [H, W, 3] by PIL's bicubic, distorted, and normalize it as CLIP does; float32 [1, 3, 480, 480]."""
     import torch
 
     resized = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
@@ -128,13 +128,13 @@ class BlipScorer(OneByOne):
     device: str
 
     def value(self, question: Question, device: str) -> list[float]:
-        """The answers to an image's questions."""
+        """Return the answers to an image's questions."""
         return load(self.typed, chosen(self.device, device)).answers(read_image(question.path), question.words)
 
 
 @cache
 def load(typed: str, device: str) -> Blip:
-    """The network on a device; UserError where the files are no such network."""
+    """Load the network onto a device; UserError if the files are no such network."""
     folder = weights_folder(typed)
     with uninterrupted():
         import torch

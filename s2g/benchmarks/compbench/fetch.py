@@ -18,7 +18,7 @@ WAIT = 60  # seconds for an answer
 
 
 def addresses() -> dict[str, tuple[str, str | None]]:
-    """By file name its address and its sha256; None where that is not published: it is then noted when fetched."""
+    """Return address and sha256 by file name; None where no sha256 is published: it is recorded at the first fetch."""
     place = "examples/dataset"
     found: dict[str, tuple[str, str | None]] = {
         f"{name}_val.txt": (f"{RAW}/{COMMIT}/{place}/{name}_val.txt", OFFICIAL["2025-09"][name]) for name in CATEGORIES
@@ -29,7 +29,7 @@ def addresses() -> dict[str, tuple[str, str | None]]:
 
 
 def download(address: str) -> bytes:
-    """What lies at an address; UserError where it cannot be had."""
+    """Download what lies at an address; UserError if that fails."""
     try:
         with urllib.request.urlopen(address, timeout=WAIT) as answer:
             return answer.read()

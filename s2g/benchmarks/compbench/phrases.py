@@ -22,7 +22,7 @@ SOURCE = f"explosion/spacy-models, release en_core_web_sm-3.5.0 (MIT), {MODEL}, 
 
 
 def model_place(typed: str) -> Path:
-    """The wheel or folder of en_core_web_sm: `typed`, or where `s2g fetch compbench` puts it; UserError if it is not there."""
+    """Return the wheel or folder of en_core_web_sm, `typed` or fetched by `s2g fetch compbench`; UserError if there is none."""
     path = Path(typed).expanduser() if typed else fetched() / MODEL
     noted = fetched() / f"{MODEL}.sha256"
     if not typed and path.is_file() and noted.is_file() and content_hash(path) != noted.read_text().strip():
@@ -40,7 +40,7 @@ def model_place(typed: str) -> Path:
 
 
 def doubts(typed: str) -> list[str]:
-    """Why the phrases may not be those of the official model; [] where it is the wheel that `s2g fetch compbench` noted."""
+    """Say why the phrases may not be those of the official model; [] for the wheel that `s2g fetch compbench` recorded."""
     noted = fetched() / f"{MODEL}.sha256"
     with contextlib.suppress(UserError):
         place = model_place(typed)
@@ -50,7 +50,7 @@ def doubts(typed: str) -> list[str]:
 
 
 def identity(typed: str) -> dict[str, str]:
-    """What determines the phrases: environment, child script and the model's bytes."""
+    """Return what determines the phrases: environment, child script and the model's bytes."""
     path = model_place(typed)
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     names = [file.name if path.is_file() else file.relative_to(path).as_posix() for file in files]
@@ -62,12 +62,12 @@ def identity(typed: str) -> dict[str, str]:
 
 
 def environment() -> Isolated:
-    """spaCy's environment, built or not."""
+    """Return spaCy's environment, built or not."""
     return find(ENVIRONMENT)
 
 
 def phrases_of(prompts: Iterable[str], typed: str) -> dict[str, dict[str, Any]]:
-    """By prompt {"phrases", "spacy", "model"}; IsolatedError with the child's log where spaCy fails."""
+    """Return {"phrases", "spacy", "model"} by prompt; IsolatedError with the child's log if spaCy fails."""
     wanted = list(dict.fromkeys(prompts))
     about = identity(typed)
     name = hashlib.sha256(repr(sorted(about.items())).encode()).hexdigest()[:12]

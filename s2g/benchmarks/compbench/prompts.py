@@ -54,7 +54,7 @@ class Listed:
 
     @property
     def repeated(self) -> int:
-        """How many prompts are there once more than needed."""
+        """Return how many prompts repeat an earlier one."""
         return sum(count - 1 for count in Counter(self.prompts).values())
 
 
@@ -67,12 +67,12 @@ def read(content: bytes) -> tuple[str, ...]:
 
 
 def official_bytes(prompts: Sequence[str], closing: bool) -> bytes:
-    """The file as the repository has it: CRLF, with or without one after the last line."""
+    """Return the file's bytes as the repository has them: CRLF, with or without one after the last line."""
     return "\r\n".join(prompts).encode() + b"\r\n" * closing
 
 
 def identify(content: bytes) -> str:
-    """The sha256 of the official file that has these prompts, whatever the line endings; of the bytes themselves else.
+    """Return the sha256 of the official file with these prompts, whatever the line endings, or else of the bytes.
 
     git and editors change line endings and add marks: the prompts are the same. An edited prompt is not.
     """
@@ -85,7 +85,7 @@ def identify(content: bytes) -> str:
 
 
 def folders(path: str) -> list[Path]:
-    """Where prompt files are looked for: the folder typed, else S2G_DATA's, else where `s2g fetch compbench` puts them."""
+    """List where prompt files are looked for: the typed folder, or S2G_DATA's and that of `s2g fetch compbench`."""
     if path:
         return [Path(path).expanduser()]
     data = os.environ.get("S2G_DATA")
@@ -94,7 +94,7 @@ def folders(path: str) -> list[Path]:
 
 
 def fetched() -> Path:
-    """Where `s2g fetch compbench` puts the files."""
+    """Return the folder into which `s2g fetch compbench` puts the files."""
     from s2g.io.cache import cache_folder
 
     return cache_folder() / "compbench"
@@ -102,7 +102,7 @@ def fetched() -> Path:
 
 @cache
 def load(path: str, which: str, categories: tuple[str, ...]) -> Mapping[str, Listed]:
-    """The lists by category; UserError naming every file that is missing, unreadable or not what it is to be."""
+    """Read the lists by category; UserError naming every file that is missing, unreadable or not the expected one."""
     wrong: list[UserError] = []
     found: dict[str, Listed] = {}
     for category in categories:
@@ -147,7 +147,7 @@ def _parsed(file: Path) -> Listed:
 
 
 def _checked(file: Path, listed: Listed) -> Listed:
-    """A list of one's own; UserError for what no image could be named after, as the official evaluator reads names."""
+    """Return a user's own list; UserError for a prompt that no image can be named after in the official layout."""
     if not listed.prompts:
         raise UserError(f"{KEY}: {file} holds no prompt")
     for number, prompt in enumerate(listed.prompts, 1):
@@ -168,5 +168,5 @@ def _not_official(file: Path, listed: Listed, which: str, category: str) -> str:
 
 
 def lists_id(lists: Mapping[str, Listed]) -> dict[str, str]:
-    """Category to the sha256 that says which prompts they are."""
+    """Return the sha256 that identifies the prompts, by category."""
     return {category: listed.sha256 for category, listed in lists.items()}

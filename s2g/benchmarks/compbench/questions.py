@@ -16,24 +16,24 @@ DELETED = re.compile(r'[.!"()*#:;~]')
 
 
 def questions_of(phrases: Sequence[str]) -> list[str]:
-    """What is asked of an image whose prompt has these noun phrases, as BLIP's tokenizer gets it: at most 8, in order."""
+    """Return what is asked about an image whose prompt has these noun phrases: at most 8 questions, in order."""
     return [cleaned(f"{phrase}?") for phrase in phrases[:MOST]]
 
 
 def cleaned(question: str) -> str:
-    """A question in lower case, without the characters that BLIP's data had not, of at most 50 words."""
+    """Return a question in lower case, of at most 50 words, without characters that BLIP's training data did not have."""
     kept = DELETED.sub("", question.lower()).rstrip(" ")
     words = kept.split(" ")
     return " ".join(words[:WORDS]) if len(words) > WORDS else kept
 
 
 def rounded(probability: float) -> float:
-    """An answer as the official files have it: four decimals."""
+    """Round an answer to four decimals, as in the official files."""
     return float(f"{probability:.4f}")
 
 
 def image_score(answers: Sequence[float]) -> float:
-    """The product of an image's answers, each with four decimals, with four decimals again; 1 where nothing is asked.
+    """Multiply an image's answers, each and the product rounded to four decimals; 1 if nothing is asked.
 
     In float32, as the official script's tensor is.
     """

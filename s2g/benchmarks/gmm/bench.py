@@ -31,12 +31,12 @@ class GMM(MeasuredBench):
 
     @property
     def mixture(self) -> Mixture:
-        """The truth."""
+        """Return the true mixture."""
         return Mixture.named(self.place, self.std, self.classes)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """Those of this mixture."""
+        """Return the metrics of points [N, D] of a mixture."""
         return metrics(self.mixture)
 
     @property
@@ -77,7 +77,7 @@ class GMM(MeasuredBench):
 
 
 def metrics(mixture: Mixture) -> tuple[Metric, ...]:
-    """What is measured of points [N, D] of a mixture."""
+    """Return the metrics of points [N, D] of a mixture."""
     flat = mixture.dimensions == 1
     wasserstein = Metric("w1", "W1" if flat else "sliced W1", False, 3, value=_by_class(mixture, sliced))
     energy = Metric("energy", "energy distance", False, 4, value=lambda of: energy_of(of, mixture))
@@ -95,7 +95,7 @@ def metrics(mixture: Mixture) -> tuple[Metric, ...]:
 
 
 def _by_class(mixture: Mixture, distance: Callable[[np.ndarray, Mixture, int], float]) -> Callable[[Arrays], float]:
-    """The mean over classes of a distance between a class's points and the class."""
+    """Return the mean over classes of a distance between a class's points and the class."""
 
     def value(of: Arrays) -> float:
         parts = [of["points"][of["label"] == label] for label in range(mixture.num_classes)]
@@ -105,7 +105,7 @@ def _by_class(mixture: Mixture, distance: Callable[[np.ndarray, Mixture, int], f
 
 
 def sliced(points: np.ndarray, mixture: Mixture, label: int) -> float:
-    """Wasserstein-1 distance of points [N, D] from a class; in the plane, the mean over directions of a half circle."""
+    """Return the Wasserstein-1 distance of points [N, D] from a class; in the plane, averaged over half the directions."""
     if mixture.dimensions == 1:
         directions = np.ones((1, 1))
     else:
@@ -120,7 +120,7 @@ def sliced(points: np.ndarray, mixture: Mixture, label: int) -> float:
 
 
 def energy_of(of: Arrays, mixture: Mixture) -> float:
-    """2 E|X - Y| - E|X - X'| - E|Y - Y'| of points X and their class Y (Szekely and Rizzo 2013), as a mean over classes.
+    """Return 2 E|X - Y| - E|X - X'| - E|Y - Y'| of points X and their class Y (Szekely and Rizzo 2013), as a mean over classes.
 
     The first term is each point's own; the second is of pairs, and all that has to be done again when points are left out.
     """
@@ -137,46 +137,46 @@ def energy_of(of: Arrays, mixture: Mixture) -> float:
 
 @cache
 def _within(points: bytes, dimensions: int) -> float:
-    """Mean distance between points, each of them with itself among the pairs."""
+    """Return the mean distance between points, each of them with itself among the pairs."""
     array = np.frombuffer(points).reshape(-1, dimensions)
     return float(2 * pdist(array).sum() / len(array) ** 2)
 
 
 @cache
 def truth(place: str, std: float, classes: str, label: int) -> np.ndarray:
-    """Points [512, D] that stand for a class."""
+    """Return points [512, D] that stand for a class."""
     return Mixture.named(place, std, classes).draw(label, TRUTH)
 
 
 def _modes(of: Arrays, mixture: Mixture) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Mean [D] of each mode, and the points [n, D] nearest to it that were asked to be of its class, where there are some."""
+    """Yield each mode's mean [D] and the points [n, D] of its class that are nearest to it, if there are any."""
     asked = of["label"] == mixture.labels[of["mode"]]
     found = [(mean, of["points"][asked & (of["mode"] == k)]) for k, mean in enumerate(mixture.means)]
     return [(mean, part) for mean, part in found if len(part) > 1]
 
 
 def offset(of: Arrays, mixture: Mixture) -> float:
-    """How far the points of a mode are off its mean, as a mean over modes."""
+    """Return the distance of the mean of a mode's points from the mode's mean, averaged over modes."""
     return float(np.mean([np.linalg.norm(part.mean(0) - mean) for mean, part in _modes(of, mixture)]))
 
 
 def outwards(of: Arrays, mixture: Mixture) -> float:
-    """The same along the line from the origin to the mode: positive is away from the origin."""
+    """Return the offset along the line from the origin to the mode, positive away from the origin, averaged over modes."""
     return float(np.mean([(part.mean(0) - mean) @ mean / np.linalg.norm(mean) for mean, part in _modes(of, mixture)]))
 
 
 def spread(of: Arrays, mixture: Mixture) -> float:
-    """Standard deviation of a mode's points along an axis, over the true one, as a mean over modes."""
+    """Return the standard deviation of a mode's points along an axis, over the true one, as a mean over modes."""
     return float(np.mean([part.std(0, ddof=1).mean() / mixture.std for _, part in _modes(of, mixture)]))
 
 
 def own(of: Arrays, mixture: Mixture) -> np.ndarray:
-    """Whether each point [N] is nearest to a mode of the class it was asked to be of."""
+    """Return whether each point [N] is nearest to a mode of the class it was asked for."""
     return mixture.labels[of["mode"]] == of["label"]
 
 
 def balance(of: Arrays, mixture: Mixture) -> float:
-    """The least share any mode has of its class's points, over the fair one: 1 if modes are equal, 0 if one is missing."""
+    """Return the smallest share of its class's points that a mode has, over the fair share: 1 if equal, 0 if one is missing."""
     shares = []
     for k, label in enumerate(mixture.labels):
         asked = of["label"] == label

@@ -85,7 +85,7 @@ class HPS21(BenchWithQAlign):
 
     @property
     def downloads(self) -> tuple[str, ...]:
-        """What scoring fetches, with sizes."""
+        """List what scoring fetches, with sizes."""
         of_hps = (f"{checkpoint.published.REPOSITORY}, {V21}, about 4 GB",) if "hps" in self.score else ()
         of_hps += ("the environment hpsv2 (s2g env build hpsv2)",) if of_hps and self.scorer == "official" else ()
         of_qalign = qalign.DOWNLOADS if "qalign" in self.score else ()
@@ -93,7 +93,7 @@ class HPS21(BenchWithQAlign):
 
     @property
     def licences(self) -> tuple[str, ...]:
-        """Of what is fetched."""
+        """List the licenses of what is fetched."""
         return ("HPSv2 code: Apache-2.0; weights and prompts: see their pages on the hub",) + (
             qalign.LICENCES if "qalign" in self.score else ()
         )
@@ -138,11 +138,11 @@ class HPS21(BenchWithQAlign):
         return self._texts[style][place]
 
     def place(self, item: int) -> tuple[str, int]:
-        """(style, prompt in its list) of an item; prompts of one's own come again with other noise."""
+        """Return (style, index in its list) of an item; the user's own prompts repeat with other noise."""
         return self._entries[item % len(self._entries)]
 
     def official_name(self, item: int) -> str:
-        """Where the official evaluator looks for an item's image: STYLE/NNNNN.jpg, whatever the format of its bytes."""
+        """Return the official evaluator's path of an item's image: STYLE/NNNNN.jpg, whatever the format of its bytes."""
         style, place = self.place(item)
         return f"{style}/{place:05d}.jpg"
 

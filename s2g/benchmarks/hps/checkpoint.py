@@ -20,7 +20,7 @@ FETCH = f"s2g fetch hps (about 4 GB), or hf download {published.REPOSITORY} {pub
 
 
 def file_of(typed: str) -> Path:
-    """Where the checkpoint lies: the file typed, or the hub's cache; UserError if it is nowhere."""
+    """Return the checkpoint's path, typed or in the hub's cache; UserError if there is none."""
     path = Path(typed).expanduser()
     if path.is_file():
         return path
@@ -36,7 +36,7 @@ def file_of(typed: str) -> Path:
 
 
 def check_version(typed: str) -> None:
-    """UserError for version 2.0 under any name, and for another file under 2.1's.
+    """Raise UserError for version 2.0 under any name, and for another file under 2.1's.
 
     Both have the same keys and shapes, and scores that overlap: only name and sha256 tell them apart.
     """
@@ -61,7 +61,7 @@ def check_version(typed: str) -> None:
 
 
 def official(typed: str) -> bool:
-    """Whether it is known to be the hub's version 2.1; a file that is not here is not known to be anything."""
+    """Return whether it is known to be the hub's version 2.1; False if the file is not here."""
     try:
         file = file_of(typed)
     except UserError:
@@ -70,7 +70,7 @@ def official(typed: str) -> bool:
 
 
 def doubts(typed: str, architecture: str) -> list[str]:
-    """Why it may not be the published network; [] where it is known to be."""
+    """Say why it may not be the published network; [] if it is known to be."""
     if architecture != ARCHITECTURE:
         return [f"the network is {Path(architecture).stem}, not {ARCHITECTURE}"]
     if not official(typed):
@@ -80,7 +80,7 @@ def doubts(typed: str, architecture: str) -> list[str]:
 
 @cache
 def sizes(architecture: str) -> Mapping[str, Any]:
-    """The network's sizes by open_clip's name for it, or from a JSON file in its form; UserError if there are none."""
+    """Return the network's sizes by open_clip's name or from a JSON file of that form; UserError if there are none."""
     with uninterrupted():
         import open_clip
     path = Path(architecture).expanduser()
@@ -99,7 +99,7 @@ def sizes(architecture: str) -> Mapping[str, Any]:
 
 
 def empty(architecture: str) -> Any:
-    """The network without numbers, on the meta device; UserError for sizes that make none."""
+    """Build the network on the meta device, without weights; UserError for impossible sizes."""
     import torch
     from open_clip.model import CLIP
 
@@ -115,7 +115,7 @@ def empty(architecture: str) -> Any:
 
 
 def read(typed: str, architecture: str, mapped: bool = False) -> dict[str, Any]:
-    """Tensors by name that fit the network; UserError that says what the file is, or the first names that differ.
+    """Read tensors by name that fit the network; UserError says what the file is instead, or the first names that differ.
 
     mapped: only looked at, without reading gigabytes.
     """

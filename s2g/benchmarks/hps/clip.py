@@ -37,11 +37,11 @@ class Clip:
 
     @property
     def knobs(self) -> str:
-        """The choices that a score is to be compared under, in words."""
+        """Return the settings under which scores compare, as text."""
         return f"antialias={str(self.antialias).lower()}, {self.dtype}"
 
     def identity(self) -> dict[str, Any]:
-        """All that a score depends on."""
+        """Return everything that a score depends on."""
         return {
             "network": dict(checkpoint.sizes(self.architecture)),
             "weights_sha256": content_hash(checkpoint.file_of(self.weights)),
@@ -52,7 +52,7 @@ class Clip:
         }
 
     def scores(self, pairs: Sequence[tuple[np.ndarray, str]], device: str) -> list[float]:
-        """100 cos of each uint8 image [H, W, 3] with its prompt, one at a time, so that no neighbour moves a last bit.
+        """Return 100 cos of each uint8 image [H, W, 3] with its prompt, one at a time, so no neighbor changes its bits.
 
         One thread on a CPU. ValueError for values that no cosine has. Half precision is autocast's, as the official package
         on a GPU, but for the cosine itself, which is taken in float32: in half precision a score near 30 moves in steps of
@@ -76,7 +76,7 @@ class Clip:
         return found
 
     def prepared(self, image: np.ndarray, side: int) -> Any:
-        """float32 [3, side, side] of a uint8 image [H, W, 3]: long side to `side`, black beside, CLIP's mean and deviation.
+        """Resize a uint8 image [H, W, 3] by its long side, pad with black, normalize as CLIP does; float32 [3, side, side].
 
         Not the centre crop that CLIP is usually given: hpsv2 asks for "light augmentation", and that is ResizeMaxSize.
         """
@@ -102,7 +102,7 @@ class ClipScorer(OneByOne):
     device: str
 
     def value(self, question: Question, device: str) -> float:
-        """100 cos of an image with its prompt."""
+        """Return 100 cos of an image with its prompt."""
         return self.clip.scores([(read_image(question.path), question.words)], chosen(self.device, device))[0]
 
 
@@ -114,7 +114,7 @@ def _device(typed: str) -> str:
 
 @cache
 def _loaded(clip: Clip, device: str) -> tuple[Any, Any, int]:
-    """Network in evaluation mode, tokenizer, image size."""
+    """Load the network in evaluation mode, its tokenizer and its image size."""
     with uninterrupted():
         import torch
         from open_clip.tokenizer import SimpleTokenizer
@@ -128,7 +128,7 @@ def _loaded(clip: Clip, device: str) -> tuple[Any, Any, int]:
 
 
 def check(clip: Clip) -> None:
-    """UserError if weights are not there, are version 2.0, or do not fit; gigabytes are mapped, not read."""
+    """Raise UserError if weights are missing, are version 2.0 or do not fit; gigabytes are mapped, not read."""
     if clip.dtype not in DTYPES:
         raise UserError(f"bench.dtype = {clip.dtype}", allowed=", ".join(DTYPES))
     checkpoint.file_of(clip.weights)

@@ -24,7 +24,7 @@ class UnreachableError(UserError):
 
 
 def fetch_prompts(get: Get | None = None) -> list[str]:
-    """Four lists below the cache, counted; what was done. UserError for what cannot be had or is not what was recorded."""
+    """Fetch and count four lists, and say what was done; UserError for any that cannot be had or differs from the record."""
     get, errors, said = get or from_hub, [], []
     for style in STYLES:
         with gathered(errors):
@@ -53,7 +53,7 @@ def fetch_prompts(get: Get | None = None) -> list[str]:
 
 
 def fetch_checkpoint(get: Get | None = None, stated: Sum | None = None) -> list[str]:
-    """The checkpoint of version 2.1 in the hub's cache, and the sha256 of both versions recorded; what was done."""
+    """Fetch the checkpoint of version 2.1, record the sha256 of both versions, and say what was done."""
     get, stated = get or from_hub, stated or stated_by_hub
     sums = {name: stated(published.REPOSITORY, name) for name in (published.V21, published.V20)}
     file = get(published.REPOSITORY, "model", published.V21)
@@ -74,14 +74,14 @@ def fetch_checkpoint(get: Get | None = None, stated: Sum | None = None) -> list[
 
 
 def from_hub(repository: str, kind: str, name: str) -> Path:
-    """A file of the hub, fetched unless its cache holds it; UserError says why it cannot be had."""
+    """Return a file of the hub, fetched unless it is cached; UserError says why that failed."""
     from huggingface_hub import hf_hub_download
 
     return Path(_asked(repository, kind, name, lambda: hf_hub_download(repository, name, repo_type=kind)))
 
 
 def stated_by_hub(repository: str, name: str) -> str:
-    """The sha256 of a large file as the hub states it, without fetching it."""
+    """Return the sha256 of a large file as the hub states it, without fetching the file."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     found = _asked(repository, "model", name, lambda: get_hf_file_metadata(hf_hub_url(repository, name)).etag) or ""
@@ -91,7 +91,7 @@ def stated_by_hub(repository: str, name: str) -> str:
 
 
 def _asked(repository: str, kind: str, name: str, ask: Callable[[], T]) -> T:
-    """What the hub gives; what its client says instead, as a user's error, without its retries."""
+    """Ask the hub without its client's retries, and turn the client's errors into UserError."""
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 

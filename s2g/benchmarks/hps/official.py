@@ -19,22 +19,22 @@ from s2g.scoring.scoring_pool import asked_here
 
 
 def environment() -> Isolated:
-    """Where the package lives."""
+    """Return the package's environment, built or not."""
     return find("hpsv2")
 
 
 def identity(weights: str) -> dict[str, Any]:
-    """All that its score depends on, but for the device: the package computes in half precision on a GPU alone."""
+    """Return everything that the package's score depends on, except the device: it uses half precision on a GPU only."""
     return {**environment().identity(), "weights_sha256": content_hash(checkpoint.file_of(weights))}
 
 
 def short(about: Mapping[str, Any]) -> str:
-    """12 hex digits of what a scorer is."""
+    """Return 12 hex digits that stand for a scorer's identity."""
     return hashlib.sha256(canonical(about).encode()).hexdigest()[:12]
 
 
 def scores(images: Sequence[Image], texts: Sequence[str], weights: str, place: Path, asked: Asked = asked_here) -> list[float]:
-    """100 times the package's score of each image with its prompt; UserError, IsolatedError as `values_of`."""
+    """Return 100 times the package's score of each image with its prompt; UserError, IsolatedError as `values_of`."""
     file = checkpoint.file_of(weights)
     questions = tuple(
         Question(image.item, f"{image.sha256} {text}", image.path, text) for image, text in zip(images, texts, strict=True)
@@ -53,7 +53,7 @@ def scores(images: Sequence[Image], texts: Sequence[str], weights: str, place: P
 
 
 def check_unread(typed: Mapping[str, Any]) -> None:
-    """UserError for a knob of our scorer that was typed: the package has its own way."""
+    """Raise UserError for a typed knob of our scorer, which the package would not read."""
     for key, value in typed.items():
         if value is not None:
             raise UserError(

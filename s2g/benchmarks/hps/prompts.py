@@ -35,12 +35,12 @@ class Listed:
 
     @property
     def sha256(self) -> str:
-        """Which prompts they are."""
+        """Return what identifies the prompts."""
         return hashlib.sha256(canonical(list(self.prompts)).encode()).hexdigest()
 
 
 def folders(path: str) -> list[Path]:
-    """Where lists are looked for: what was typed, else below S2G_DATA, else where `s2g fetch hps` puts them."""
+    """List where lists are looked for: the typed path, or S2G_DATA's folder and that of `s2g fetch hps`."""
     if path:
         return [Path(path).expanduser()]
     data = os.environ.get("S2G_DATA")
@@ -48,7 +48,7 @@ def folders(path: str) -> list[Path]:
 
 
 def load(path: str, which: str) -> tuple[Listed, ...]:
-    """The lists in order of styles; UserError naming every file that is missing or is not what it has to be.
+    """Read the lists in order of styles; UserError naming every file that is missing or not the expected one.
 
     own: one file, or every .json of a folder, of any length. official: 800 prompts of each style, and those of the first
     fetch where there was one.
@@ -95,12 +95,12 @@ def _official(path: str, style: str) -> Listed:
 
 
 def official() -> bool:
-    """Whether lists that load as official ones are known to be so: those of every style were recorded at a fetch."""
+    """Return whether official lists are known to be official: those of every style were recorded at a fetch."""
     return all(style in published.recorded()["prompts"] for style in STYLES)
 
 
 def _where(style: str, listed: Listed) -> str:
-    """The first prompt that differs from the fetched list, where that is whole."""
+    """Name the first prompt that differs from the fetched list, if that can be read."""
     try:
         fetched = read(published.place() / "prompts" / f"{style}.json")
     except UserError:
@@ -133,5 +133,5 @@ def read(file: Path) -> Listed:
 
 
 def lists_id(lists: Sequence[Listed]) -> Mapping[str, str]:
-    """Style to the sha256 that says which prompts they are."""
+    """Return the sha256 that identifies the prompts, by style."""
     return {listed.style: listed.sha256 for listed in lists}

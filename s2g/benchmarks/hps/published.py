@@ -20,12 +20,12 @@ V21, V20 = "HPS_v2.1_compressed.pt", "HPS_v2_compressed.pt"
 
 
 def place() -> Path:
-    """Where `s2g fetch hps` puts prompts, and what it recorded."""
+    """Return the folder of what `s2g fetch hps` fetched and recorded."""
     return cache_folder() / "hps"
 
 
 def recorded() -> dict[str, dict[str, Any]]:
-    """prompts: style -> {sha256, count}; weights: file name -> sha256; empty where nothing was recorded.
+    """Read {prompts: {style: {sha256, count}}, weights: {file name: sha256}}; empty if nothing was recorded.
 
     UserError for a record that cannot be read: taken for an empty one, it would let through what it refuses.
     """
@@ -38,12 +38,12 @@ def recorded() -> dict[str, dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{file}: the record of what was fetched cannot be read ({type(error).__name__}: {error})",
-            todo="restore it; or delete it, and s2g fetch hps records anew what the hub has, without holding it against before",
+            todo="restore it; or delete it, and s2g fetch hps records what the hub has now, without comparing it with before",
         ) from error
 
 
 def record(kind: str, found: Mapping[str, Any]) -> None:
-    """Note what was fetched; what was noted before stays, whatever comes later, and whoever else notes something."""
+    """Record what was fetched; earlier entries stay, also under concurrent writers."""
     place().mkdir(parents=True, exist_ok=True)
     with locked(place() / "recorded.lock"):
         before = recorded()

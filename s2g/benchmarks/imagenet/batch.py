@@ -49,7 +49,7 @@ class Batch:
         return self.shape[0]
 
     def chunks(self, size: int) -> Iterator[np.ndarray]:
-        """uint8 [n, H, W, 3] in order, `size` at a time; UserError where the file ends early."""
+        """Yield uint8 [n, H, W, 3] in order, `size` at a time; UserError if the file ends early."""
         item = self.shape[1] * self.shape[2] * 3
         with zipfile.ZipFile(self.path) as archive, archive.open(MEMBER) as stream:
             header(stream)
@@ -88,7 +88,7 @@ def write_batch(path: Path, num: int, chunks: Iterable[np.ndarray]) -> None:
 
 
 def header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether in Fortran's order, and dtype of the array that begins here; ValueError if none does."""
+    """Read shape, Fortran order and dtype of the array that begins here; ValueError if none does."""
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     return read(stream)

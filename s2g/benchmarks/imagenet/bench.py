@@ -65,7 +65,7 @@ class Reading:
 
     @property
     def idle(self) -> bool:
-        """Whether images go unread: none are kept to score, or they are kept themselves, to be read when they are scored.
+        """Return whether images go unread: none are kept to score, or they are kept themselves and read when scored.
 
         Only runs of random weights come here without Inception (`ImageNet.check`).
         """
@@ -104,17 +104,17 @@ class ImageNet(FeatureBench):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """Those asked for; none where nothing is kept to measure."""
+        """Return the metrics asked for; none if nothing is kept to measure."""
         return () if self.keep == "none" else tuple(metric for metric in METRICS if metric.name in self.score)
 
     @property
     def downloads(self) -> tuple[str, ...]:
-        """What scoring has to have fetched, with sizes."""
+        """List what scoring needs to have been fetched, with sizes."""
         return () if not self.metrics else DOWNLOADS if self._compares else DOWNLOADS[1:]
 
     @property
     def licences(self) -> tuple[str, ...]:
-        """Of what is fetched."""
+        """List the licenses of what is fetched."""
         return LICENCES if self.metrics and self._compares else ()
 
     @property
@@ -123,16 +123,16 @@ class ImageNet(FeatureBench):
 
     @property
     def sink(self) -> Reading:
-        """What reads images as they are made."""
+        """Return what reads images as they are made."""
         return Reading(self.keep or KEEP, self.inception, bool(self.score))
 
     @property
     def kept_mb(self) -> float:
-        """An item as it is stored."""
+        """Return an item's size in MB as it is stored."""
         return KEPT_MB[self.keep or KEEP]
 
     def fitted(self, model: ModelConfig) -> ImageNet:
-        """With what is kept of a model's images, where nobody says: images if its weights are random, to be looked at."""
+        """Choose what is kept of a model's images if nobody says: images if weights are random, to be looked at."""
         return self if self.keep is not None else replace(self, keep="png" if model.random else KEEP)
 
     def check(self, model: ModelConfig) -> None:
@@ -148,7 +148,7 @@ class ImageNet(FeatureBench):
             self._files()
 
     def placed(self, typed: Mapping[str, Any]) -> dict[str, Any]:
-        """The bench as it was typed, with its files at their absolute places."""
+        """Return the bench as typed, with absolute paths of its files."""
         places = {key: str(Path(getattr(self, key)).expanduser().absolute()) for key in ("inception", "reference")}
         return {**typed, "keep": self.keep, **places}
 
@@ -170,12 +170,12 @@ class ImageNet(FeatureBench):
         return f"class {self.prompts([item])[0]}"
 
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
-        """Of a set of images as if it were all there is."""
+        """Measure a set of images as if it were all there is."""
         features = self.sink.read(values, "auto")
         return self.gather(lambda: iter([features]), len(features))
 
     def gather(self, features: Features, num: int) -> dict[str, np.ndarray]:
-        """Numbers [num] by metric whose means are the metrics; features are read a few times over, never held at once.
+        """Return numbers [num] by metric whose means are the metrics; features are read several times, never held at once.
 
         But for precision and recall, which need all at once and the reference's: 1.6 GB for 50,000.
         """
@@ -208,15 +208,15 @@ class ImageNet(FeatureBench):
         return found
 
     def moments(self, which: str) -> Any:
-        """Moments of the reference's "pool" or "spatial" features."""
+        """Return moments of the reference's "pool" or "spatial" features."""
         return self._reference.moments(which, self.sink.read, self.sink.identity())
 
     def reference_features(self) -> np.ndarray:
-        """Pool features [M, 2048] of the reference images."""
+        """Return the pool features [M, 2048] of the reference images."""
         return self._reference.features(self.sink.read, self.sink.identity())
 
     def _files(self) -> None:
-        """UserError for what scoring needs and is not there, or is not what it should be."""
+        """Raise UserError for files that scoring needs and that are missing or wrong."""
         if self.metrics:
             inception.weights_file(self.inception)
             if self._compares:
@@ -224,7 +224,7 @@ class ImageNet(FeatureBench):
 
     @property
     def _compares(self) -> bool:
-        """Whether anything that is asked for is taken against the reference."""
+        """Return whether any metric asked for needs the reference."""
         return any(metric.name not in ALONE for metric in self.metrics)
 
     @cached_property

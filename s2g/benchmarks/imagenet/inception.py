@@ -27,7 +27,7 @@ BATCH = 16  # images at once: 16 of 299 x 299 take about 300 MB inside the netwo
 
 
 def weights_file(weights: str) -> Path:
-    """Where the weights lie; UserError naming bench.inception, the source and the next command if they are not there."""
+    """Return the weights' path; UserError naming bench.inception, the source and the next command if there is none."""
     path = Path(weights).expanduser()
     if not path.is_file():
         raise MissingError(
@@ -41,12 +41,12 @@ def weights_file(weights: str) -> Path:
 
 
 def identity(weights: str) -> str:
-    """sha256 of the weights' bytes."""
+    """Return the sha256 of the weights' bytes."""
     return content_hash(weights_file(weights))
 
 
 def read(weights: str, images: np.ndarray, device: str = "cpu") -> np.ndarray:
-    """float32 [B, 5079] of uint8 images [B, H, W, 3]: pool, spatial, logits; one thread on CPU.
+    """Compute features, float32 [B, 5079], of uint8 images [B, H, W, 3]: pool, spatial, logits; one thread on CPU.
 
     device: "cpu", "cuda:0", ..., or "auto". Of mixed_6 (torch: Mixed_6d) the convolution of 1 x 1 after ReLU, its first 7
     channels, 17 x 17 x 7 flattened channels last, as mu_s and sigma_s of the ADM statistics are.
@@ -79,7 +79,7 @@ def _rows(network: Any, images: Any) -> np.ndarray:
 
 @cache
 def _network(weights: str, digest: str, device: str) -> Any:
-    """torch-fidelity's network in evaluation mode; UserError for a file that does not fit."""
+    """Load torch-fidelity's network in evaluation mode; UserError for a file that does not fit."""
     from s2g.models.shared.weights import read_weights
 
     with uninterrupted():

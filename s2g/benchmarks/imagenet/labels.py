@@ -12,7 +12,7 @@ LABELS = ("uniform", "balanced")
 
 
 def labels_of(kind: str, seed: int, items: Sequence[int]) -> list[int]:
-    """Classes by index: of a uniform draw each (seed, item), or every class equally often in any thousand.
+    """Return classes by index: drawn uniformly for each (seed, item), or every class equally often in any thousand.
 
     A draw's bias is 1000 / 2^64.
     """
@@ -22,7 +22,7 @@ def labels_of(kind: str, seed: int, items: Sequence[int]) -> list[int]:
 
 
 def described(kind: str, seed: int) -> dict[str, object]:
-    """The same as plain data."""
+    """Return the choice of labels as plain data."""
     if kind == "balanced":
         return {"labels": f"{STRIDE} index mod {CLASSES}"}
     return {"labels": f"uniform over {CLASSES}", "label_seed": seed}

@@ -46,7 +46,7 @@ class Reference:
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """Return the path."""
         return Path(self.place).expanduser()
 
     @cached_property
@@ -55,11 +55,11 @@ class Reference:
 
     @property
     def of_images(self) -> bool:
-        """Whether it is images, of which statistics have to be made."""
+        """Return whether it is images, so that statistics have to be computed."""
         return self.path.is_dir() or self.path.suffix in (".tar", ".tgz") or self.path.name.endswith(".tar.gz")
 
     def check(self, images: bool) -> None:
-        """UserError for what can be known to be wrong before sampling; `images`: whether reference images are needed."""
+        """Raise UserError for what is wrong and can be known before sampling; `images`: whether reference images are needed."""
         if not (self.path.is_dir() or self.path.is_file()):  # a pipe would block
             raise MissingError(
                 f"{KEY} = {self.place}: no file {self.path}",
@@ -113,7 +113,7 @@ class Reference:
         return self._images.identity() if self.of_images else content_hash(self.path)
 
     def moments(self, which: str, read: Read, network: str) -> Moments:
-        """Moments of "pool" or "spatial" features; made of the images first where it is images.
+        """Return moments of "pool" or "spatial" features, computed first if the reference is images.
 
         read: reads images; network: which one does, for what is kept.
         """
@@ -121,7 +121,7 @@ class Reference:
         return Moments.stored(mean, covariance, 2)  # how many images they are of is in no formula
 
     def features(self, read: Read, network: str) -> np.ndarray:
-        """Pool features [M, 2048] of the reference images, 10,000 at most; kept beside the reference once read."""
+        """Return pool features [M, 2048] of at most 10,000 reference images; cached beside the reference."""
         if self.of_images:
             return self._statistics(read, network)["pool"]
         kept = self._beside(network)
@@ -132,7 +132,7 @@ class Reference:
         return pool
 
     def _statistics(self, read: Read, network: str) -> dict[str, np.ndarray]:
-        """mu, sigma, mu_s, sigma_s, each loaded when it is asked for; and pool where it is images."""
+        """Return mu, sigma, mu_s, sigma_s, each loaded when asked for; and pool if the reference is images."""
         if not self.of_images:
             return np.load(self.path)
         kept = self._beside(network)
@@ -141,7 +141,7 @@ class Reference:
         return _built(self._images, read, kept)
 
     def _beside(self, network: str) -> Path:
-        """Where what was read of it is kept: beside it, by what was read and by which network."""
+        """Return where statistics are cached: beside the reference, named by its content and the network."""
         name = hashlib.sha256(f"{self.identity()} {network}".encode()).hexdigest()[:12]
         return self.path.absolute().parent / f"{self.path.name}.s2g-{name}.npz"
 

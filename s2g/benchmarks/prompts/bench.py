@@ -84,7 +84,7 @@ class Prompts(MeasuredBench):
         model.check_prompts(self.listed)
 
     def placed(self, typed: Mapping[str, Any]) -> dict[str, Any]:
-        """The bench as it was typed, with its prompts instead of the file, which may change."""
+        """Return the bench as typed, with its prompts instead of the file, which may change."""
         return {**typed, "path": None, "text": list(self.listed), "seeds": list(self.seeds), "examples": []}
 
     def items_id(self) -> Any:
@@ -98,7 +98,7 @@ class Prompts(MeasuredBench):
         return [self.listed[item % len(self.listed)] for item in items]
 
     def streams(self, items: Sequence[int]) -> dict[int, tuple[int, int]]:
-        """By item the seed and number of its noise, where it has a seed of its own."""
+        """Return seed and number of the noise by item, if prompts have seeds of their own."""
         count = len(self.listed)
         return {item: (self.seeds[item % count], item // count) for item in items} if self.seeds else {}
 

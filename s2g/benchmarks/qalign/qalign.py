@@ -28,7 +28,7 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.b
 BESIDE = ("tokenizer.model", "tokenizer_config.json", "preprocessor_config.json")  # what the child reads besides
 _ASK = "USER: How would you rate the {} of this image?\n<|image|>\nASSISTANT: "
 VARIANTS = {
-    # The repository's scorer classes, whose 0 to 1 is here 4x + 1.
+    # The repository's scorer classes; their x in 0 to 1 is 4x + 1 here.
     "scorer": f"{_ASK}The {{}} of the image is".format("aesthetics", "aesthetics"),
     # Its model.score(): the words of the last sentence are exchanged.
     "method": f"{_ASK}The image of the {{}} is".format("aesthetics", "aesthetics"),
@@ -42,33 +42,33 @@ class File(Protocol):
 
     @property
     def item(self) -> int:
-        """Which item of the bench it is."""
+        """Return the item's number in the bench."""
         ...
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """Return the file's path."""
         ...
 
     @property
     def sha256(self) -> str:
-        """Of its bytes."""
+        """Return the sha256 of the file's bytes."""
         ...
 
 
 def check_variant(name: str) -> None:
-    """UserError if there is no such variant."""
+    """Raise UserError for an unknown variant."""
     if name not in VARIANTS:
         raise unknown("bench.qalign_variant", name, VARIANTS)
 
 
 def environment() -> Isolated:
-    """Its environment, built or not."""
+    """Return its environment, built or not."""
     return find("qalign")
 
 
 def weights_folder(typed: str) -> Path:
-    """The folder of the model: `typed` itself, or the hub's cache; UserError if it is not there."""
+    """Return the model's folder, `typed` or in the hub's cache; UserError if there is none."""
     folder, todo = folder_of(typed), f"hf download {OFFICIAL} (16 GB; {LICENCES[0]}), or leave qalign out of bench.score"
     if folder is None or not (folder / "config.json").is_file():
         raise MissingError(f"{KEY} = {typed}: no folder with its config.json here, nor in the cache of the hub", todo=todo)
@@ -79,7 +79,7 @@ def weights_folder(typed: str) -> Path:
 
 
 def _lacking(folder: Path) -> list[str]:
-    """Files without which the folder is no model with its tokenizer: every shard that its index names, above all."""
+    """List files without which the folder is no model with its tokenizer, above all every shard that its index names."""
     index = next((folder / name for name in WEIGHTS if (folder / name).is_file()), folder / WEIGHTS[-1])
     shards: set[str] = set()
     if index.suffix == ".json" and index.is_file():
@@ -91,17 +91,17 @@ def _lacking(folder: Path) -> list[str]:
 
 
 def doubts(typed: str) -> list[str]:
-    """Why its scores may not be those of the published model; [] where the hub's own is taken."""
+    """Say why its scores may not be those of the published model; [] for the hub's own."""
     return [] if typed == OFFICIAL and not Path(typed).is_dir() else [f"Q-Align's weights are not known to be {OFFICIAL}"]
 
 
 def remark(variant: str) -> str:
-    """Which of the prompts its scores were asked with: the name alone does not say."""
+    """Say which prompt the scores were asked with: the name alone does not."""
     return f"Q-Align, variant {variant}: compare only with the same"
 
 
 def identity(typed: str, variant: str) -> dict[str, str]:
-    """What determines a score: environment, child script, every file of the model's folder, and the prompt."""
+    """Return what determines a score: environment, child script, every file of the model's folder, and the prompt."""
     files = sorted(
         path for path in weights_folder(typed).iterdir() if path.suffix in (".bin", ".safetensors", ".json", ".py", ".model")
     )
@@ -112,7 +112,7 @@ def identity(typed: str, variant: str) -> dict[str, str]:
 def scores(
     images: Sequence[File], typed: str, variant: str, place: Path, device: str, asked: Asked = asked_here
 ) -> list[float]:
-    """1 to 5 of each image; what is known is kept below `place`. IsolatedError if its child fails."""
+    """Return 1 to 5 for each image; values are cached below `place`. IsolatedError if the child fails."""
     about: dict[str, Any] = identity(typed, variant)
     settings = {"weights": str(weights_folder(typed).absolute()), "prompt": VARIANTS[variant], "device": device}
     questions = tuple(Question(image.item, image.sha256, image.path) for image in images)

@@ -126,7 +126,7 @@ class Shapes(MeasuredBench):
 
 
 def layout(images: np.ndarray) -> np.ndarray:
-    """What a class leaves free in each scene: place x, y, size, brightness of the ground, mean colour; [B, 7].
+    """Measure what a class leaves free in a scene: position x, y, size, background brightness, mean color; [B, 7].
 
     Read off uint8 images [B, 32, 32, 3] without the probe: the ground is the border's median colour, the object what
     differs from it. In units of the standard deviation each has over true scenes (uniform of half width a: a / sqrt 3;
@@ -147,6 +147,6 @@ def layout(images: np.ndarray) -> np.ndarray:
 
 @cache
 def manifold(k: int) -> Manifold:
-    """Balls around the probe's features of 2,000 of those scenes, to the k-th nearest other one."""
+    """Return balls around the probe's features of 2,000 true scenes, each reaching to the k-th nearest other one."""
     with np.load(REFERENCE) as stored:
         return Manifold.of(stored["features"], k)

@@ -41,7 +41,7 @@ def _binding(name: str) -> Metric:
 
 
 def _part(name: str, label: str) -> Metric:
-    """All right, of the items of one kind alone."""
+    """Return the metric "all right" of the items of one kind."""
     return Metric(
         name,
         label,
@@ -145,5 +145,5 @@ class ShapesT2I(MeasuredBench):
 
 
 def _labels(objects: dict[str, Any]) -> np.ndarray:
-    """Classes that were read, [B]."""
+    """Return the classes that were read [B]."""
     return label_of(*(objects[name].numpy().argmax(-1) for name in ATTRIBUTES))

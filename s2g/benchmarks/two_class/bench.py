@@ -32,11 +32,11 @@ class PairBench(MeasuredBench):
 
     @abstractmethod
     def real(self) -> tuple[np.ndarray, np.ndarray]:
-        """Features [M, D] and classes [M] of the real images of both classes."""
+        """Return features [M, D] and classes [M] of the real images of both classes."""
 
     @abstractmethod
     def read(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Per-item arrays of uint8 images [B, H, W, 3]: `features` [B, D], and what else there is to be read."""
+        """Return per-item arrays of uint8 images [B, H, W, 3]: `features` [B, D], and whatever else can be read."""
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -67,14 +67,14 @@ class PairBench(MeasuredBench):
         return {"label": np.array(self.prompts(items)), **self.read(values)}
 
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
-        """What the item's nearest real images are."""
+        """Say which class the item's nearest real images have."""
         label = int(arrays["label"][item])
         read = int(neighbours_say(self, arrays["features"][item : item + 1])[0])
         return {"neighbours": read == label}, "" if read == label else f"its nearest real images are: {self.pair[read]}"
 
 
 def metrics(bench: PairBench) -> tuple[Metric, ...]:
-    """What is measured in a bench's features, against its real images."""
+    """Return the metrics in a bench's features against its real images."""
     return (
         # Heusel et al. (arXiv 1706.08500), in these features. With few items and a finite set of real images it is biased
         # upwards, alike for all methods at an equal number.
@@ -95,7 +95,7 @@ def metrics(bench: PairBench) -> tuple[Metric, ...]:
 
 
 def recall(features: np.ndarray, bench: PairBench) -> float:
-    """Percent of the real images inside the manifold of features [N, D]; nan for fewer than there are neighbours.
+    """Return the percentage of real images inside the manifold of features [N, D]; nan for too few features.
 
     Grows with N, so only equal N compare.
     """
@@ -105,33 +105,33 @@ def recall(features: np.ndarray, bench: PairBench) -> float:
 
 
 def apart(of: Arrays) -> float:
-    """Percent of items whose nearest other items are mostly of their class; nan for fewer than there are neighbours."""
+    """Return the percentage of items with nearest others mostly of their class; nan for too few items."""
     features, label = of["features"], of["label"]
     return 100.0 * leave_one_out(features, label, VOTERS) if len(label) > VOTERS else float("nan")
 
 
 def spread(features: np.ndarray, label: np.ndarray, bench: PairBench) -> float:
-    """Root mean square distance from the class's mean, over the real images' own, as a mean over classes."""
+    """Return the root mean square distance from the class's mean, over the real images' own, as a mean over classes."""
     real, real_label = bench.real()
     parts = [(features[label == k], real[real_label == k]) for k in range(len(bench.pair))]
     return float(np.mean([_width(own) / _width(true) if len(own) > 1 else np.nan for own, true in parts]))
 
 
 def neighbours_say(bench: PairBench, features: np.ndarray) -> np.ndarray:
-    """The class [N] of most of the nearest real images of features [N, D]."""
+    """Return the majority class [N] of the real images nearest to features [N, D]."""
     real, label = bench.real()
     return read_by_neighbours(real, label, features, VOTERS)
 
 
 @cache
 def moments_of(bench: PairBench) -> Moments:
-    """Moments of the real images' features."""
+    """Return the moments of the real images' features."""
     return Moments.of(bench.real()[0])
 
 
 @cache
 def manifold_of(bench: PairBench) -> Manifold:
-    """Balls around the real images' features, to the third nearest other one."""
+    """Return balls around the real images' features, to the third nearest other one."""
     return Manifold.of(bench.real()[0], NEAREST)
 
 

@@ -65,7 +65,7 @@ class Cifar(PairBench):
 
 @cache
 def reference(bench: Cifar) -> tuple[np.ndarray, np.ndarray]:
-    """Features [10000, 512] and classes of the real images; kept beside CIFAR-10's own files, if that folder takes them.
+    """Return features [10000, 512] and classes of the real images; kept beside CIFAR-10's own files, if that folder takes them.
 
     UserError if the images are not there.
     """

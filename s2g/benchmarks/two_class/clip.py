@@ -20,13 +20,13 @@ FILES = (".pt", ".bin", ".safetensors")
 
 
 def identity(architecture: str, weights: str) -> str:
-    """Which network it is: a published name is one set of weights, a file is its hash."""
+    """Return which network it is: a published name stands for one set of weights, a file for its hash."""
     path = Path(weights).expanduser()
     return f"{architecture}:{content_hash(path) if path.is_file() else weights}"
 
 
 def weights_file(architecture: str, weights: str, download: bool = False) -> Path:
-    """Where the weights lie, fetched if they may be; UserError naming bench.clip if they are not there.
+    """Return the weights' path, fetched if that is allowed; UserError naming bench.clip if there is none.
 
     weights: a name that open_clip knows for the architecture (openai, laion2b_s34b_b79k, ...), or a file.
     """
@@ -58,7 +58,7 @@ def weights_file(architecture: str, weights: str, download: bool = False) -> Pat
 
 
 def _kept(about: dict[str, Any]) -> Path | None:
-    """The file that was fetched before, None if none was; nothing is asked over the network."""
+    """Return the file that was fetched before, None if there is none; no network access."""
     from huggingface_hub import try_to_load_from_cache
 
     repository, _, name = str(about.get("hf_hub", "")).rpartition("/")
@@ -71,7 +71,7 @@ def _kept(about: dict[str, Any]) -> Path | None:
 
 @cache
 def _network(architecture: str, weights: str, download: bool) -> tuple[Any, Callable[[Image.Image], Any]]:
-    """The network in eval mode, and its own preprocessing."""
+    """Load the network in evaluation mode, and its own preprocessing."""
     file = weights_file(architecture, weights, download)
     with uninterrupted():
         import open_clip
@@ -85,7 +85,7 @@ def _network(architecture: str, weights: str, download: bool) -> tuple[Any, Call
 
 
 def features_of(architecture: str, weights: str, images: np.ndarray, download: bool = False) -> np.ndarray:
-    """Image embeddings [B, D] of uint8 images [B, H, W, 3], resized as open_clip does; one thread."""
+    """Return the image embeddings [B, D] of uint8 images [B, H, W, 3], resized as open_clip does; one thread."""
     import torch
 
     model, prepare = _network(architecture, weights, download)

@@ -67,13 +67,13 @@ class Digits(PairBench):
 
 
 def off_by(images: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Root mean square difference [B], in grey levels, of images [B, H, W, C] from the most alike of `known` [M, H, W, 1]."""
+    """Return the RMS difference [B], in grey levels, of images [B, H, W, C] from the most similar of `known` [M, H, W, 1]."""
     flat, others = (grey[..., 0].reshape(len(grey), -1).astype(np.float64) for grey in (images, known))
     return nearest(others, flat) / np.sqrt(flat.shape[1])
 
 
 @cache
 def reference() -> dict[str, np.ndarray]:
-    """features [356, 64], label [356], pixels [356, 8, 8, 1] and held_out [356] of the real images."""
+    """Return features [356, 64], label [356], pixels [356, 8, 8, 1] and held_out [356] of the real images."""
     with np.load(REFERENCE) as stored:
         return {**stored, "label": stored["label"].astype(np.int64)}

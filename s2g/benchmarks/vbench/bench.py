@@ -28,7 +28,7 @@ SCORES = ("vbench",)
 SHOWN = ("subject_consistency", "background_consistency", "aesthetic_quality", "imaging_quality", "object_class")
 SHOWN = (*SHOWN, "appearance_style")  # what the paper's Table 3 prints
 ALLOW = "bench.allow_missing=true (s2g score RUN --allow-missing) scores what is there, labelled"
-COMPLETE = f"s2g verify RUN --repair makes damaged videos anew; or {ALLOW}"
+COMPLETE = f"s2g verify RUN --repair recomputes damaged videos; or {ALLOW}"
 
 
 def _dimension(one: Dimension) -> Metric:
@@ -36,7 +36,7 @@ def _dimension(one: Dimension) -> Metric:
 
 
 def metrics_of(partial: bool) -> tuple[Metric, ...]:
-    """Total, Quality, Semantic and the sixteen dimensions, in percent; the dimensions raw, as the paper prints them."""
+    """Return Total, Quality, Semantic and the sixteen dimensions, in percent; dimensions are raw, as the paper prints them."""
 
     def total(name: str, label: str, groups: Sequence[str]) -> Metric:
         return Metric(name, label, True, 2, items=lambda of: total_items(of, groups, partial))
@@ -96,12 +96,12 @@ class VBench(BenchOfTexts):
 
     @property
     def downloads(self) -> tuple[str, ...]:
-        """What scoring fetches, with sizes."""
+        """List what scoring fetches, with sizes."""
         return (prompts.SOURCE, *(official.DOWNLOADS if self.score and not self.results else ()))
 
     @property
     def licences(self) -> tuple[str, ...]:
-        """Of what is fetched."""
+        """List the licenses of what is fetched."""
         return official.LICENCES if self.score else official.LICENCES[:1]
 
     @cached_property
@@ -154,20 +154,20 @@ class VBench(BenchOfTexts):
         return [self.caption(item) for item in items]
 
     def caption(self, item: int) -> str:
-        """The short prompt, also where the model is given a long one: files and the scorer have it."""
+        """Return the short prompt, also if the model is given a long one: files and scorer use it."""
         return self._suite.entries[self._suite.items[item][0]].prompt
 
     def clusters(self, num: int) -> np.ndarray:
-        """[num] prompt of each item, those that are listed twice as one: an interval is over prompts."""
+        """Return the prompt of each item [num], repeated prompts as one: an interval is over prompts."""
         return np.array([self._suite.first[at] for at, _ in self._suite.items[:num]])
 
     def official_name(self, item: int) -> str:
-        """Where the package looks for an item's video: PROMPT-SAMPLE.mp4 in one flat folder."""
+        """Return the package's name of an item's video: PROMPT-SAMPLE.mp4 in one flat folder."""
         at, sample = self._suite.items[item]
         return prompts.name_of(self._suite.entries[at].prompt, sample)
 
     def exported(self) -> dict[int, str]:
-        """By item its official name. A prompt that is listed twice has the videos of its first entry."""
+        """Return official names by item. A prompt that is listed twice has the videos of its first entry."""
         return {item: name for name, item in self._suite.files.items()}
 
     # What is measured of them.
@@ -181,7 +181,7 @@ class VBench(BenchOfTexts):
         return about | ({"allow_missing": True} if self.allow_missing else {})
 
     def remarks(self, num: int, arrays: Arrays | None = None) -> list[str]:
-        """Why a score is not comparable, and what else is to be known of it."""
+        """Say why a score is not comparable, and what else has to be known of it."""
         if not self.score:
             return []
         why, said = [], []
@@ -201,7 +201,7 @@ class VBench(BenchOfTexts):
         return said
 
     def judge(self, images: Sequence[Image], num: int, place: Path, asked: Asked = asked_here) -> dict[str, np.ndarray]:
-        """The sixteen dimensions as fractions by item, nan where an item has none; whether its video was there.
+        """Return the sixteen dimensions as fractions by item, nan where an item has none; whether its video was there.
 
         A dimension is scored whole, by the package, since its means are over all its videos: nobody is asked one by one.
         """

@@ -54,7 +54,7 @@ class _Sums:
         return _Sums(sums, counts)
 
     def points(self, times: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """[R, D + 3] percent: every dimension raw, then quality, semantic, total, with prompts taken `times` [R, P]."""
+        """Return [R, D + 3] percent: every dimension raw, then quality, semantic, total, with prompts taken `times` [R, P]."""
         with np.errstate(invalid="ignore", divide="ignore"):
             raw = (times @ self.sums) / (times @ self.counts)
         part = shares(names)
@@ -71,7 +71,7 @@ class _Sums:
 
 
 def compare(a: Results, b: Results, seed: int = 0, resamples: int = RESAMPLES) -> list[Difference]:
-    """b minus a in every dimension that both have, in quality, semantic and total; the latter three of these dimensions alone.
+    """Return b - a for every dimension that both have, quality, semantic and total; the latter three of these dimensions alone.
 
     [] where there is none. The same seed gives the same interval on any version of numpy: picks are made of PCG64's raw words.
     """
@@ -113,7 +113,7 @@ def compare(a: Results, b: Results, seed: int = 0, resamples: int = RESAMPLES) -
 
 
 def _times(words: np.random.PCG64, strata: Sequence[Sequence[int]], prompts: int, rows: int) -> np.ndarray:
-    """[rows, prompts] how often each prompt is drawn; of every stratum as many as it has."""
+    """Draw how often each prompt is taken [rows, prompts]; of every stratum as many as it has."""
     times = np.zeros((rows, prompts))
     for members in strata:
         size = len(members)

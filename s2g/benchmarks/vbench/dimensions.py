@@ -34,7 +34,7 @@ class Dimension:
     cosine: bool = False  # a raw value may be below 0
 
     def normalised(self, raw: float) -> float:
-        """Where a raw value lies between low (0) and high (1), or beyond."""
+        """Map a raw value linearly from [low, high] to [0, 1], without clipping."""
         return (raw - self.low) / (self.high - self.low)
 
 
@@ -83,12 +83,12 @@ class Totals:
 
     @property
     def partial(self) -> bool:
-        """Whether dimensions lack: then it is no VBench total."""
+        """Return whether dimensions are missing, so that it is no VBench total."""
         return bool(self.missing)
 
 
 def plain(name: str) -> str:
-    """A dimension's name as it is here, of one with blanks or capitals; UserError with the nearest if there is none."""
+    """Return a dimension's name without blanks and capitals; UserError with the nearest if there is none."""
     found = "_".join(name.strip().lower().replace("-", " ").replace("_", " ").split())
     if found not in DIMENSIONS:
         raise unknown("dimension", name, DIMENSIONS)
@@ -96,7 +96,7 @@ def plain(name: str) -> str:
 
 
 def shares(there: Iterable[str]) -> dict[str, float]:
-    """What a normalised dimension weighs in the total, 0.8 and 0.2 by group; of those that are there, where some lack.
+    """Return the weights of normalised dimensions in the total, 0.8 and 0.2 by group, over those that are there.
 
     A group that lacks altogether has no shares.
     """
@@ -110,7 +110,7 @@ def shares(there: Iterable[str]) -> dict[str, float]:
 
 
 def totals(raw: Mapping[str, float], allow_missing: bool = False) -> Totals:
-    """Quality, Semantic and Total of raw fractions by dimension; UserError naming what lacks, unless that is allowed.
+    """Compute Quality, Semantic and Total from raw fractions; UserError naming missing dimensions, unless that is allowed.
 
     The official script takes what lacks for 0 and says nothing. Here, where it is allowed, weights are those of the
     dimensions that are there, and a group without any is nan.

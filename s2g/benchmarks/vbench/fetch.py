@@ -23,7 +23,7 @@ WAIT = 60  # seconds for an answer
 
 
 def download(address: str) -> bytes:
-    """What lies at an address; UserError where it cannot be had."""
+    """Download what lies at an address; UserError if that fails."""
     try:
         with urllib.request.urlopen(address, timeout=WAIT) as answer:
             return answer.read()

@@ -39,7 +39,7 @@ class Weight:
     other: str = ""  # a place that does as well
 
     def found(self, folder: Path) -> list[Path]:
-        """Its places that are there."""
+        """Return its paths that exist."""
         return [found for place in (self.place, self.other) if place for found in sorted(folder.glob(place))]
 
 
@@ -101,12 +101,12 @@ LICENCES = ("VBench: Apache-2.0", "imaging quality comes by pyiqa: non-commercia
 
 
 def environment() -> Isolated:
-    """Where the package lives."""
+    """Return the package's environment, built or not."""
     return find("vbench")
 
 
 def gpu_there() -> bool:
-    """Whether the driver sees a GPU; our own torch may be built without one, and the package has its own."""
+    """Return whether the driver sees a GPU; our torch may be built without CUDA, and the package has its own."""
     command = shutil.which("nvidia-smi")
     if command is None:
         return False
@@ -118,12 +118,12 @@ def gpu_there() -> bool:
 
 
 def weights_folder(typed: str) -> Path:
-    """The package's cache: `typed`, else $VBENCH_CACHE_DIR, else ~/.cache/vbench."""
+    """Return the package's cache: `typed`, else $VBENCH_CACHE_DIR, else ~/.cache/vbench."""
     return Path(typed or os.environ.get("VBENCH_CACHE_DIR") or "~/.cache/vbench").expanduser()
 
 
 def check(typed: str) -> None:
-    """UserError with everything that scoring needs and that is not here; a GPU first, since without one nothing else helps."""
+    """Raise UserError with everything that scoring needs and that is missing; a GPU first, without which nothing else helps."""
     if not gpu_there():
         raise MissingError(
             "bench.score = [vbench]: the official package needs an NVIDIA GPU, and nvidia-smi shows none here",
@@ -144,7 +144,7 @@ def check(typed: str) -> None:
 
 
 def identity(typed: str) -> dict[str, str]:
-    """What determines a score: environment, child script, every file of the weights, and the code that lies among them."""
+    """Return what determines a score: environment, child script, every weights file, and the code among them."""
     folder, lines = weights_folder(typed), []
     for place in (place for weight in WEIGHTS for place in weight.found(folder)):
         # Of a folder its code: torch.hub runs it.
@@ -161,7 +161,7 @@ def scores(
     place: Path,
     told: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Scored]:
-    """Results by dimension of videos by official name (file, sha256); a dimension of which there is no video has none.
+    """Return results by dimension of videos {official name: (file, sha256)}; a dimension without a video has none.
 
     What is known of a dimension is kept below `place` under its videos' content: a stopped scoring goes on with the
     next dimension. UserError, IsolatedError as `values_of`.
@@ -199,7 +199,7 @@ def scores(
 
 
 def tells_case_apart(folder: Path) -> bool:
-    """Whether a folder's file system takes "a" and "A" for two names; a probe file is written and removed."""
+    """Return whether a folder's file system tells "a" from "A"; writes and removes a probe file."""
     probe = folder / ".s2g-case-probe"
     try:
         probe.touch()
@@ -209,7 +209,7 @@ def tells_case_apart(folder: Path) -> bool:
 
 
 def _of(suite: Suite, dimension: str, videos: Mapping[str, Any]) -> Sequence[str]:
-    """The names of a dimension's videos that are there; the static filter is given all 25 of a prompt."""
+    """Return the names of a dimension's videos that are there; the static filter is given all 25 of a prompt."""
     most = max((entry.samples for entry in suite.entries if dimension in entry.dimensions), default=SAMPLES)
     prompts = set(suite.prompts_of(dimension))
     parts = ((name, parted(name)) for name in videos)

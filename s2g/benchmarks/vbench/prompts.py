@@ -39,7 +39,7 @@ class Entry:
 
     @property
     def samples(self) -> int:
-        """How many videos it asks for."""
+        """Return how many videos it asks for."""
         return STATIC_SAMPLES if FLICKERING in self.dimensions else SAMPLES
 
 
@@ -55,19 +55,19 @@ class Suite:
 
     @cached_property
     def items(self) -> list[tuple[int, int]]:
-        """(entry, sample) of every item."""
+        """Return (entry, sample) of every item."""
         most = max(entry.samples for entry in self.entries)
         return [(at, sample) for sample in range(most) for at, entry in enumerate(self.entries) if sample < entry.samples]
 
     @cached_property
     def first(self) -> list[int]:
-        """[entries] the first entry with the same prompt: its videos serve both."""
+        """Return the first entry with the same prompt, by entry: its videos serve both."""
         places: dict[str, int] = {}
         return [places.setdefault(entry.prompt, at) for at, entry in enumerate(self.entries)]
 
     @cached_property
     def files(self) -> dict[str, int]:
-        """Official file name -> item, in the order of items; a prompt that is listed twice has one file a sample."""
+        """Return items by official file name, in order of items; a prompt that is listed twice has one file a sample."""
         return {
             name_of(self.entries[at].prompt, sample): item
             for item, (at, sample) in enumerate(self.items)
@@ -75,24 +75,24 @@ class Suite:
         }
 
     def prompts_of(self, dimension: str) -> list[str]:
-        """The prompts of a dimension, in official order."""
+        """Return the prompts of a dimension, in official order."""
         return [entry.prompt for entry in self.entries if dimension in entry.dimensions]
 
 
 def name_of(prompt: str, sample: int) -> str:
-    """A video's official name: the SHORT prompt as it is, also where a long one was used."""
+    """Return a video's official name: the SHORT prompt unchanged, also if a long one was used."""
     return f"{prompt}-{sample}.mp4"
 
 
 def parted(name: str) -> tuple[str, int] | None:
-    """(prompt, sample) of a file's name, None where it is not PROMPT-NUMBER with an ending; prompts hold dashes too."""
+    """Return (prompt, sample) of a file name, None if it is not PROMPT-NUMBER with an ending; prompts contain dashes too."""
     prompt, dash, number = name.rpartition(".")[0].rpartition("-")
     plain = dash and number.isascii() and number.isdigit() and len(number) <= DIGITS and str(int(number)) == number
     return (prompt, int(number)) if plain else None
 
 
 def folders(path: str) -> list[Path]:
-    """Where the file is looked for: what was typed, else below S2G_DATA, else where `s2g fetch vbench` puts it."""
+    """List where the file is looked for: the typed path, or S2G_DATA's folder and that of `s2g fetch vbench`."""
     if path:
         return [Path(path).expanduser()]
     data = os.environ.get("S2G_DATA")
@@ -100,14 +100,14 @@ def folders(path: str) -> list[Path]:
 
 
 def fetched() -> Path:
-    """Where `s2g fetch vbench` puts files."""
+    """Return the folder into which `s2g fetch vbench` puts files."""
     from s2g.io.cache import cache_folder
 
     return cache_folder() / "vbench"
 
 
 def found_at(path: str) -> Path | None:
-    """The first of the places at which the file is, whatever is in it; None where it is nowhere."""
+    """Return the first path at which the file exists, whatever is in it; None if it is nowhere."""
     return next((place for place in _places(path) if place.is_file()), None)
 
 
@@ -117,7 +117,7 @@ def _places(path: str) -> list[Path]:
 
 @cache
 def load(path: str) -> Suite:
-    """The official entries; UserError if the file is not there, or is not the official one, byte for byte."""
+    """Read the official entries; UserError if the file is missing or is not the official one, byte for byte."""
     file = found_at(path)
     if file is None:
         where = " or ".join(str(place.parent) for place in _places(path))
@@ -129,7 +129,7 @@ def load(path: str) -> Suite:
     found = hashlib.sha256(content).hexdigest()
     if found != OFFICIAL:
         get = f"s2g fetch vbench ({SOURCE})"
-        own = file == fetched() / FILE  # which is fetched anew; any other comes before it, and stays in the way
+        own = file == fetched() / FILE  # which is fetched again; any other is found before it
         raise UserError(
             f"{KEY}: {file} is not the official file (sha256 {found[:12]}, not {OFFICIAL[:12]})",
             allowed="its bytes as published: an edited prompt is another bench",
@@ -139,7 +139,7 @@ def load(path: str) -> Suite:
 
 
 def read(content: bytes) -> tuple[Entry, ...]:
-    """Entries of the file's bytes; UserError for a dimension that there is not."""
+    """Parse the file's bytes; UserError for an unknown dimension."""
     entries = tuple(Entry(one["prompt_en"], tuple(one["dimension"])) for one in json.loads(content))
     for entry in entries:
         for name in entry.dimensions:
@@ -150,7 +150,7 @@ def read(content: bytes) -> tuple[Entry, ...]:
 
 @cache
 def long_prompts(path: str, count: int) -> tuple[tuple[str, ...], str]:
-    """One long prompt for every entry, in official order, and the sha256 of them; UserError if their number differs."""
+    """Read one long prompt for every entry, in official order, and their sha256; UserError if their number differs."""
     key = f"bench.augmented = {path or 'not given'}"
     if not path:
         raise UserError(f"{key}, and bench.prompts = augmented", todo="bench.augmented=FILE, or bench.prompts=short")
@@ -170,7 +170,7 @@ def long_prompts(path: str, count: int) -> tuple[tuple[str, ...], str]:
 
 
 def colliding(names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Groups of names that a file system without capitals would take for one."""
+    """Return groups of names that a case-insensitive file system takes for one."""
     by: dict[str, list[str]] = {}
     for name in names:
         by.setdefault(name.casefold(), []).append(name)

@@ -42,12 +42,12 @@ class Scored:
 
     @property
     def apart(self) -> float:
-        """The package's aggregate less the mean of its records; 0 where there are none."""
+        """Return the package's aggregate minus the mean of its records; 0 without records."""
         return self.value - sum(self.videos.values()) / len(self.videos) if self.videos else 0.0
 
     @property
     def remark(self) -> str:
-        """What is to be said where the two differ: a mean over frames of unlike videos, or several GPUs' means; else ""."""
+        """Say that the two differ, from means over frames of unlike videos or over several GPUs; "" if they agree."""
         if abs(self.apart) <= APART:
             return ""
         return (
@@ -57,7 +57,7 @@ class Scored:
 
 
 def read_files(paths: Sequence[str | Path]) -> dict[str, Scored]:
-    """Dimensions of one file, or of several that complete each other; UserError for everything that is wrong in them.
+    """Read dimensions from one file, or several that complete each other; UserError for everything that is wrong in them.
 
     A folder stands for its *_eval_results.json. A dimension that two files have must be the same in both.
     """
@@ -77,7 +77,7 @@ def read_files(paths: Sequence[str | Path]) -> dict[str, Scored]:
 
 
 def files_of(path: Path) -> list[Path]:
-    """The files that a typed path stands for: itself, or what a folder holds of them; UserError if that is none."""
+    """Return the files that a typed path stands for: itself, or those in a folder; UserError if there are none."""
     path = path.expanduser()
     if not path.is_dir():
         return [path]
@@ -103,7 +103,7 @@ def _read(file: Path, changed: int) -> Mapping[str, Scored]:
 
 
 def parse(content: Mapping[str, Any], where: str) -> dict[str, Scored]:
-    """Dimensions of a file's content; UserError for everything that is wrong."""
+    """Parse a file's content into dimensions; UserError for everything that is wrong."""
     found: dict[str, Scored] = {}
     errors: list[UserError] = []
     for name, given in content.items():
@@ -142,7 +142,7 @@ def _scored(typed: str, given: Any, where: str) -> Scored:
 
 
 def _fraction(name: str, value: Any, where: str) -> float:
-    """A dimension's value; UserError for what is no fraction."""
+    """Return a dimension's value; UserError if it is no fraction."""
     if isinstance(value, bool) or not _finite(value):
         raise UserError(f"{where}, {name} = {_short(value)}: no number", allowed="a fraction")
     least, slack = (-1.0 if DIMENSIONS[name].cosine else 0.0), _slack(name)
@@ -162,7 +162,7 @@ def _fraction(name: str, value: Any, where: str) -> float:
 
 
 def _record(name: str, record: Any, where: str) -> tuple[tuple[str, int], float]:
-    """Whose video, and its value as a fraction."""
+    """Return (prompt, sample) of a record's video, and its value as a fraction."""
     if not isinstance(record, dict) or not {"video_path", "video_results"} <= set(record):
         raise UserError(f"{where}, {name}: a record without video_path and video_results ({str(record)[:80]})")
     path, value = Path(str(record["video_path"])).name, record["video_results"]
@@ -183,7 +183,7 @@ def _record(name: str, record: Any, where: str) -> tuple[tuple[str, int], float]
 
 
 def _finite(value: Any) -> bool:
-    """Whether it is a number that a float can hold; JSON's whole numbers may be of any length."""
+    """Return whether it is a number that a float can hold; integers in JSON may be of any length."""
     try:
         return isinstance(value, int | float) and math.isfinite(value)
     except OverflowError:

@@ -19,7 +19,7 @@ Shape = tuple[int, int, int]  # frames, height, width
 
 
 def shape_of(path: Path) -> Shape:
-    """Frames, height and width, from the packets, nothing decoded; ValueError for a file that is cut off, else OSError."""
+    """Return frames, height and width from the packets, without decoding; ValueError for a truncated file, else OSError."""
     import av  # only where there are videos
     from av.error import FFmpegError
 
@@ -45,7 +45,7 @@ def shape_of(path: Path) -> Shape:
 
 
 def sized(images: Iterable[Image], name: Callable[[Image], str], expected: Shape | None = None) -> FileCheck:
-    """Images (their files are videos) sorted into whole ones, unreadable ones, and those that are not as most are.
+    """Sort videos into whole ones, unreadable ones, and those of another size than most.
 
     expected: what all are to be, where that is known.
     """
@@ -67,7 +67,7 @@ def sized(images: Iterable[Image], name: Callable[[Image], str], expected: Shape
 
 
 def look(root: Path, suite: Suite) -> FileCheck:
-    """Every file of a flat folder held against the official names; a .DS_Store is one too many, as for the package."""
+    """Compare every file of a flat folder with the official names; a .DS_Store is one too many, as for the package."""
     wanted: Mapping[str, int] = suite.files
     there = sorted(path.name + "/" * path.is_dir() for path in root.iterdir())
     images, closed = list[Image](), list[str]()
