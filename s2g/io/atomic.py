@@ -1,16 +1,22 @@
-"""Files appear whole or not at all, and are on the disk before anything is said to rest on them."""
+"""Atomic, durable writes: a file appears whole or not at all, and is on disk before anything refers to it."""
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
 
 def write_bytes(path: Path, content: bytes, scratch: Path | None = None) -> None:
-    """Write under a temporary name in `scratch` (or beside `path`), then rename; OSError leaves what was there."""
-    temporary = (path.parent if scratch is None else scratch) / f".{path.name}.{os.getpid()}.tmp"
+    """Write under a temporary name and rename; OSError leaves what was there.
+
+    The temporary name is in `scratch`, by default beside `path`, where missing folders are created.
+    """
+    if scratch is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = (scratch or path.parent) / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     try:
         _flushed(temporary, content)
         os.replace(temporary, path)
@@ -19,7 +25,7 @@ def write_bytes(path: Path, content: bytes, scratch: Path | None = None) -> None
 
 
 def write_together(folder: Path, files: dict[str, bytes], scratch: Path) -> None:
-    """Several files of one folder: all are on the disk under temporary names before the first is renamed."""
+    """Write several files of one folder; all are on disk under temporary names before the first is renamed."""
     for name, content in files.items():
         _flushed(scratch / name, content)
     for name in files:
@@ -28,13 +34,13 @@ def write_together(folder: Path, files: dict[str, bytes], scratch: Path) -> None
 
 
 def write_json(path: Path, content: Any, scratch: Path | None = None) -> None:
-    """Readable JSON, whole or not at all."""
+    """Write indented JSON with sorted keys atomically."""
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write_bytes(path, text.encode(), scratch)
 
 
 def flush_folder(folder: Path) -> None:
-    """The names in a folder, made to last through a loss of power."""
+    """Flush a folder's entries to disk, so that renames survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -48,5 +54,5 @@ def _flushed(path: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-    except OSError as error:  # what a full disk says does not name the file
+    except OSError as error:  # the error of a full disk does not name the file
         raise OSError(error.errno, error.strerror, str(path)) from error

@@ -1,4 +1,4 @@
-"""sha256 of files, remembered below S2G_CACHE while a file does not change."""
+"""sha256 of files, cached below S2G_CACHE until a file changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from s2g.io.cache import cache_folder, put
+from s2g.io.atomic import write_bytes
+from s2g.io.cache import cache_folder
 
 
 def content_hash(path: Path) -> str:
@@ -46,5 +47,5 @@ def remembered_hash(name: str, state: list[Any], digest: Callable[[], str]) -> s
             return str(stored["sha256"])
     found = digest()
     with contextlib.suppress(OSError):  # without a writable cache it is computed every time
-        put(note, json.dumps({"of": identity, "sha256": found}).encode())
+        write_bytes(note, json.dumps({"of": identity, "sha256": found}).encode())
     return found

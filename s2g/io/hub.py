@@ -1,4 +1,4 @@
-"""Repositories of the Hugging Face hub: where its cache holds one, which commit that is, and fetching what is not there."""
+"""Repositories of the Hugging Face hub: where its cache holds one, at which commit, and how to download it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LEFT_OUT = ("*.fp16*", "*.bin", "*.msgpack", "*.onnx*", "*.gguf")  # the same we
 
 
 class NotFetchedError(Exception):
-    """Why a repository could not be fetched, in words."""
+    """A repository that could not be downloaded; the message says why."""
 
 
 def split(typed: str) -> tuple[str, str | None]:
@@ -67,22 +67,22 @@ def fetch(typed: str, patterns: Sequence[str], variant: str = "") -> Path:
     )
 
     if constants.HF_HUB_OFFLINE:
-        raise NotFetchedError("HF_HUB_OFFLINE=1 forbids fetching it")
+        raise NotFetchedError("HF_HUB_OFFLINE=1 forbids the download")
     repository, revision = split(typed)
     left_out = [pattern for pattern in LEFT_OUT if not variant or pattern != f"*.{variant}*"]
     try:
-        with _quiet():
+        with quiet():
             return Path(
                 snapshot_download(repository, revision=revision, allow_patterns=list(patterns), ignore_patterns=left_out)
             )
     except HFValidationError as error:
-        raise NotFetchedError("that is no name of a repository") from error
+        raise NotFetchedError("that is not a repository name") from error
     except RevisionNotFoundError as error:
         raise NotFetchedError(f"the repository has no revision {revision}") from error
     except GatedRepoError as error:
-        raise NotFetchedError("its licence has to be accepted by an account that is logged in here") from error
+        raise NotFetchedError("its licence must be accepted by the account that is logged in here") from error
     except RepositoryNotFoundError as error:
-        raise NotFetchedError("the hub shows no such repository to who is logged in here") from error
+        raise NotFetchedError("the hub has no such repository, or does not show it to this account") from error
     except HfHubHTTPError as error:
         raise NotFetchedError(f"the hub said: {str(error).splitlines()[0]}") from error
     except (LocalEntryNotFoundError, ConnectionError, httpx2.TransportError) as error:
@@ -90,7 +90,7 @@ def fetch(typed: str, patterns: Sequence[str], variant: str = "") -> Path:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Hide the hub's retries and advice, not its progress: what went wrong is reported once, by us."""
     logger = logging.getLogger("huggingface_hub")
     before = logger.level

@@ -1,4 +1,4 @@
-"""Versions of installed libraries: their answers change with them, so scores say which they were made with."""
+"""Versions of installed libraries: results change with them, so scores record them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MEASURING = ("torch", "torchvision", "numpy", "pillow", "open_clip_torch", "tran
 
 
 def versions(*names: str) -> dict[str, str]:
-    """Library to version, of those that are installed."""
+    """Return versions by name, of the named libraries that are installed; by default of all that scores depend on."""
     found = {}
     for name in names or MEASURING:
         try:

@@ -7,13 +7,14 @@ reads takes them all together. A file belongs to one writer by a kernel lock, wh
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from s2g.io.file_lock import try_lock
 
 FILE = "values.jsonl"
 
@@ -63,15 +64,11 @@ def own_place(folder: Path) -> Iterator[tuple[Path, int]]:
         place.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(place / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            continue
-        try:
-            yield place, descriptor
+            if try_lock(descriptor):
+                yield place, descriptor
+                return
         finally:
             os.close(descriptor)
-        return
 
 
 @contextlib.contextmanager

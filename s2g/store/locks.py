@@ -10,8 +10,6 @@ disagree can make a lock look old.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
 import platform
@@ -22,6 +20,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from s2g.io.file_lock import try_lock
 
 BEAT = 5.0  # seconds between heartbeats
 PATIENCE = 60.0  # seconds without one before an owner that cannot be asked counts as gone
@@ -90,13 +90,8 @@ def guard(folder: Path) -> Iterator[bool]:
     try:
         until = time.monotonic() + GUARD_WAIT
         alone = False
-        while not alone and time.monotonic() < until:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                alone = True
-            except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES):
-                    break
+        with contextlib.suppress(OSError):  # this file system has no locks
+            while not (alone := try_lock(descriptor)) and time.monotonic() < until:
                 time.sleep(0.002)
         yield alone
     finally:

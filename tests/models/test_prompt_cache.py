@@ -119,7 +119,7 @@ def test_two_processes_do_not_both_encode(text) -> None:
     """The second waits for the first and finds what it made."""
     (first, mine), (second, theirs) = text(), text()
     waiting = threading.Thread(target=second.encode, args=(["a cat"],))
-    with first.cache.alone():
+    with first.cache.locked():
         waiting.start()
         waiting.join(0.3)
         assert waiting.is_alive() and theirs.opened == 0

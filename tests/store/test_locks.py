@@ -147,7 +147,7 @@ def test_without_kernel_locks_nothing_that_may_be_in_use_is_cleared_away(
     def unsupported(descriptor: int, operation: int) -> None:
         raise OSError(38, "not here")
 
-    monkeypatch.setattr(locks.fcntl, "flock", unsupported)
+    monkeypatch.setattr("s2g.io.file_lock.fcntl.flock", unsupported)
     (tmp_path / "tmp" / "score.77.aaaa").mkdir(parents=True)
     assert Locks(tmp_path).abandoned() == [] and Locks(tmp_path).sweep() == []
     assert (tmp_path / "tmp" / "score.77.aaaa").exists()
@@ -193,7 +193,7 @@ def test_without_kernel_locks_there_is_still_one_owner(tmp_path: Path, monkeypat
     def unsupported(descriptor: int, operation: int) -> None:
         raise OSError(38, "not here")
 
-    monkeypatch.setattr(locks.fcntl, "flock", unsupported)
+    monkeypatch.setattr("s2g.io.file_lock.fcntl.flock", unsupported)
     with locks.guard(tmp_path) as alone:
         assert not alone
     ours, theirs = Locks(tmp_path), Locks(tmp_path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -11,8 +10,9 @@ from typing import TypeVar
 from s2g.benchmarks.hps import published
 from s2g.benchmarks.hps.prompts import COUNT, STYLES, read
 from s2g.errors import SeveralError, UserError, gathered
-from s2g.io.cache import put
+from s2g.io.atomic import write_bytes
 from s2g.io.hashing import content_hash
+from s2g.io.hub import quiet
 
 T = TypeVar("T")
 Get = Callable[[str, str, str], Path]  # repository, kind of repository, file -> where it lies now
@@ -41,7 +41,7 @@ def fetch_prompts(get: Get | None = None) -> list[str]:
                     f"(sha256 {listed.sha256[:12]}, recorded {before['sha256'][:12]})",
                     todo=f"if the new one is to count: delete {published.place() / 'recorded.json'}, and fetch again",
                 )
-            put(published.place() / "prompts" / f"{style}.json", content)
+            write_bytes(published.place() / "prompts" / f"{style}.json", content)
             about = {"sha256": listed.sha256, "file_sha256": hashlib.sha256(content).hexdigest(), "count": COUNT}
             published.record("prompts", {style: about})
             said.append(f"{style}: {COUNT} prompts, file sha256 {about['file_sha256']}")
@@ -95,11 +95,9 @@ def _asked(repository: str, kind: str, name: str, ask: Callable[[], T]) -> T:
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-    logger = logging.getLogger("huggingface_hub")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
     try:
-        return ask()
+        with quiet():
+            return ask()
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, httpx2.TransportError, ConnectionError) as error:
         to = "" if kind == "model" else f" --repo-type {kind}"
         raise UnreachableError(
@@ -108,5 +106,3 @@ def _asked(repository: str, kind: str, name: str, ask: Callable[[], T]) -> T:
         ) from error
     except HfHubHTTPError as error:
         raise UserError(f"{repository}: {name} cannot be fetched: {str(error).splitlines()[0]}") from error
-    finally:
-        logger.setLevel(before)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from s2g.errors import UserError
-from s2g.io.cache import cache_folder, put
-from s2g.scoring.isolated.environment import locked
+from s2g.io.atomic import write_bytes
+from s2g.io.cache import cache_folder
+from s2g.io.file_lock import file_lock
 
 REPOSITORY = "xswu/HPSv2"  # of the hub; weights
 DATA_SET = "zhwang/HPDv2"  # of the hub, a data set; prompts
@@ -45,7 +46,7 @@ def recorded() -> dict[str, dict[str, Any]]:
 def record(kind: str, found: Mapping[str, Any]) -> None:
     """Record what was fetched; earlier entries stay, also under concurrent writers."""
     place().mkdir(parents=True, exist_ok=True)
-    with locked(place() / "recorded.lock"):
+    with file_lock(place() / "recorded.lock"):
         before = recorded()
         before[kind] = {**found, **before[kind]}
-        put(place() / "recorded.json", (json.dumps(before, indent=1, sort_keys=True) + "\n").encode())
+        write_bytes(place() / "recorded.json", (json.dumps(before, indent=1, sort_keys=True) + "\n").encode())

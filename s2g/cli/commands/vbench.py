@@ -22,7 +22,8 @@ from s2g.benchmarks.vbench.results import HUNDRED, Scored, read_files
 from s2g.benchmarks.vbench.videos import look
 from s2g.cli.commands.options import AllowMissing
 from s2g.errors import SeveralError, UserError, gathered
-from s2g.io.cache import cache_folder, put
+from s2g.io.atomic import write_bytes
+from s2g.io.cache import cache_folder
 from s2g.report.tables import console_table
 from s2g.scoring.file_scoring import PLACE
 
@@ -217,10 +218,10 @@ def _keep(out: Path, name: str, content: bytes) -> tuple[Path, list[str]]:
     """Where results were written, and what is to be said: folders of one name do not overwrite each other's."""
     place = out / f"{name}_eval_results.json"
     if not place.exists() or place.read_bytes() == content:
-        put(place, content)
+        write_bytes(place, content)
         return place, []
     other = out / f"{name}-{hashlib.sha256(content).hexdigest()[:8]}_eval_results.json"
-    put(other, content)
+    write_bytes(other, content)
     return other, [f"{place} holds other results, and was left"]
 
 

@@ -6,12 +6,11 @@ or changed one is reported and replaced.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from s2g.errors import UserError
-from s2g.io.cache import cache_folder, put
+from s2g.io.atomic import write_bytes
+from s2g.io.cache import cache_folder
+from s2g.io.file_lock import file_lock
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class PromptCache:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in embedded.tensors.items()}
         metadata = {"prompt": prompt, "sha256": digest(tensors), "remark": embedded.remark}
         try:
-            put(self.file(prompt), save(tensors, metadata=metadata))
+            write_bytes(self.file(prompt), save(tensors, metadata=metadata))
         except OSError as error:
             raise UserError(
                 f"S2G_CACHE: {self.folder} cannot be written ({error.strerror})",
@@ -71,17 +72,16 @@ class PromptCache:
             ) from error
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold the cache's lock: other processes that want to add to it wait."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            stream = (self.folder / "lock").open("w")
-        except OSError as error:
-            raise UserError(
-                f"S2G_CACHE: {self.folder} cannot be written ({error.strerror})", todo="S2G_CACHE=FOLDER, a folder of yours"
-            ) from error
-        with stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from adding to this cache until the block ends; UserError where it cannot be written."""
+        with ExitStack() as held:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                held.enter_context(file_lock(self.folder / "lock"))
+            except OSError as error:
+                raise UserError(
+                    f"S2G_CACHE: {self.folder} cannot be written ({error.strerror})", todo="S2G_CACHE=FOLDER, a folder of yours"
+                ) from error
             yield
 
 

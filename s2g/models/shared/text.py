@@ -86,7 +86,7 @@ class CachedText:
         wanted = dict.fromkeys(prompts)
         cached = {prompt: self.cache.get(prompt) for prompt in wanted}
         if any(entry is None for entry in cached.values()):
-            with self.cache.alone():  # another process may have encoded them while this one waited
+            with self.cache.locked():  # another process may have encoded them while this one waited
                 missing = [prompt for prompt, entry in cached.items() if entry is None and self.cache.get(prompt) is None]
                 if missing:
                     self._encode(missing)

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from s2g.errors import IsolatedError
-from s2g.io.cache import put
-from s2g.scoring.isolated.environment import Isolated, locked, only_variables
+from s2g.io.atomic import write_bytes
+from s2g.io.file_lock import file_lock
+from s2g.scoring.isolated.environment import Isolated, only_variables
 from s2g.scoring.score_cache import FILE, known, mend, own_place, read_values
 
 LAUNCH = Path(__file__).with_name("launch.py")
@@ -71,7 +72,7 @@ def values_of(
     asked = {str(item["key"]): item for item in items}
     with own_place(place) if beside else _alone(place) as (own, lock):
         if not (place / ABOUT).exists():
-            put(place / ABOUT, (json.dumps(about, indent=1) + "\n").encode())
+            write_bytes(place / ABOUT, (json.dumps(about, indent=1) + "\n").encode())
         found, start = known(place), 0
         missing = [item for key, item in asked.items() if key not in found]
         if missing:
@@ -91,14 +92,14 @@ def known_values(isolated: Isolated, depends: Mapping[str, Any] | None, place: P
 
 @contextlib.contextmanager
 def _alone(place: Path) -> Iterator[tuple[Path, int]]:
-    with locked(place / "lock") as lock:
+    with file_lock(place / "lock") as lock:
         yield place, lock
 
 
 def try_imports(isolated: Isolated, place: Path, timeout: float = 300.0) -> None:
     """Start the child without any item: IsolatedError with its log if it cannot import what it needs."""
     place.mkdir(parents=True, exist_ok=True)
-    with locked(place / "lock") as lock:
+    with file_lock(place / "lock") as lock:
         _run(isolated, [], place, {}, timeout, lambda count: None, lock, None)
 
 
@@ -126,8 +127,8 @@ def _run(
     It holds the lock too: whoever comes after a parent that was killed waits for its end.
     """
     files = {name: place / name for name in ("items.jsonl", "values.jsonl", "settings.json", "log.txt", "home")}
-    put(files["items.jsonl"], "".join(json.dumps(dict(item)) + "\n" for item in items).encode())
-    put(files["settings.json"], json.dumps(dict(settings)).encode())
+    write_bytes(files["items.jsonl"], "".join(json.dumps(dict(item)) + "\n" for item in items).encode())
+    write_bytes(files["settings.json"], json.dumps(dict(settings)).encode())
     files["home"].mkdir(exist_ok=True)
     arguments = [str(path.absolute()) for path in (isolated.child, *list(files.values())[:3])]
     command = [str(isolated.interpreter), "-I", str(LAUNCH), *arguments]

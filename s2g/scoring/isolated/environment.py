@@ -11,8 +11,6 @@ changed script is not; both hashes are part of a score's key.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -22,13 +20,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from s2g.errors import IsolatedError, MissingError, UserError, unknown
 from s2g.io.cache import cache_folder
+from s2g.io.file_lock import file_lock
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PINNED = re.compile(r"[A-Za-z0-9][\w.-]*(\[[\w,-]+\])?==[\w.+!-]+(\s*;.+)?")
@@ -147,7 +146,7 @@ def build(isolated: Isolated) -> bool:
     """
     uv, place = uv_command(), isolated.place
     place.parent.mkdir(parents=True, exist_ok=True)
-    with locked(place.with_name(f"{place.name}.lock")):
+    with file_lock(place.with_name(f"{place.name}.lock")):
         if isolated.built() is not None:
             return False
         began = time.monotonic()
@@ -194,20 +193,6 @@ def uv_command() -> str:
     if found is None:
         raise UserError("uv, which builds isolated environments, is not installed", todo="pip install uv")
     return found
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[int]:
-    """Alone with what the file stands for, among all processes of this machine; gives the lock's descriptor.
-
-    A kernel lock: it ends with the processes that hold it, whatever ends them.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def only_variables(names: tuple[str, ...], prefixes: tuple[str, ...] = ()) -> dict[str, str]:
