@@ -26,7 +26,8 @@ from s2g.config.schema import ExecutorConfig
 from s2g.engine.environment import machine
 from s2g.engine.execute import execute
 from s2g.engine.executors.local import LocalExecutor
-from s2g.engine.run import Run, resolve
+from s2g.engine.resolve import resolve
+from s2g.engine.run import Run
 from s2g.report.tables import markdown_table
 from s2g.scoring.score import score
 from s2g.store.store import Store

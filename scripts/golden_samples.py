@@ -17,7 +17,8 @@ import torch
 
 from s2g.config.compose import compose_config
 from s2g.config.registry import GUIDANCE, SAMPLERS
-from s2g.engine.run import SAMPLES_VERSION, resolve
+from s2g.engine.resolve import resolve
+from s2g.engine.run import SAMPLES_VERSION
 from s2g.engine.worker import load
 from s2g.network.evaluate import Evaluator
 from s2g.sampling.loop import sample

@@ -23,7 +23,7 @@ from s2g.config.compose import compose_config
 from s2g.config.schema import CHECKOUT
 from s2g.engine.environment import machine
 from s2g.engine.memory import begin_peak, peak
-from s2g.engine.run import Outline, outline
+from s2g.engine.resolve import Outline, outline
 
 OUT = CHECKOUT / "experiments" / "results" / "gpu"
 

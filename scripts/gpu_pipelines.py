@@ -10,7 +10,7 @@ from gpu_measuring import Sizes, in_turn, matrix_peak, page
 from torch import Tensor
 
 from s2g.engine.cost import PassCost
-from s2g.engine.run import Outline
+from s2g.engine.resolve import Outline
 from s2g.engine.worker import DTYPES
 from s2g.models.base import Conditioning, Denoiser
 from s2g.network.evaluate import Account, Evaluator

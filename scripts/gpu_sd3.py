@@ -22,7 +22,7 @@ from gpu_measuring import Sizes, asked, result_of, run_of, write
 from gpu_pipelines import Row, markdown, measured
 from torch import Tensor
 
-from s2g.engine.run import Outline
+from s2g.engine.resolve import Outline
 from s2g.engine.worker import DTYPES, cost_of
 from s2g.models.base import Conditioning
 from s2g.models.family import SD3

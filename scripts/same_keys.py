@@ -20,7 +20,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from s2g.engine.run import restore
+from s2g.engine.resolve import restore
 
 GROUPS = ("model", "guidance", "sampler", "bench")
 EXPERIMENTS = Path("experiments")

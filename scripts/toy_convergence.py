@@ -12,7 +12,8 @@ import torch
 from rich.console import Console
 
 from s2g.config.compose import compose_config
-from s2g.engine.run import Run, resolve
+from s2g.engine.resolve import resolve
+from s2g.engine.run import Run
 from s2g.engine.trajectory import trajectories
 from s2g.report.tables import console_table
 

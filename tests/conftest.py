@@ -13,7 +13,8 @@ import torch
 from omegaconf import DictConfig
 
 from s2g.config.compose import compose_unresolved, plain_data
-from s2g.engine.run import Run, resolve
+from s2g.engine.resolve import resolve
+from s2g.engine.run import Run
 
 
 @pytest.fixture(autouse=True)

@@ -135,7 +135,8 @@ def job(composed: DictConfig, session: Session) -> None:
 
 def one(composed: DictConfig, session: Session) -> None:
     """Sample what a run is missing, score it, print it; with plan=true print its plan only."""
-    from s2g.engine.run import RANDOM, resolve
+    from s2g.engine.resolve import resolve
+    from s2g.engine.run import RANDOM
     from s2g.experiments.produce import sampled
     from s2g.integrations.wandb.run_log import log_run, read_logger
     from s2g.store.store import Store

@@ -13,7 +13,8 @@ import torch
 
 from s2g.config.schema import ModelConfig, canonical
 from s2g.engine.cost import PassCost, measure
-from s2g.engine.run import Outline, describe
+from s2g.engine.resolve import Outline
+from s2g.engine.run import describe
 from s2g.io.one_thread import one_thread
 from s2g.models.base import Denoiser
 from s2g.models.convention import VP

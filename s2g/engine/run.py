@@ -6,27 +6,17 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
-from s2g.config.coerce import at_least
-from s2g.config.knob import DEFAULT, TYPED, Knob, default_comment
 from s2g.config.own_code import own_code
-from s2g.config.registry import BENCHES, MODELS, SAMPLERS
-from s2g.config.schema import ExecutorConfig, ModelConfig, Settings, WeakConfig, canonical, read
-from s2g.engine.bench import Bench, PlannedBench
-from s2g.errors import NotBuiltError, SeveralError, UserError, gathered, unknown
-from s2g.guidance.assemble import Fit, assemble
-from s2g.guidance.base import Guidance, Requirement
-from s2g.models.resolution import check_resolution
+from s2g.config.schema import ModelConfig, WeakConfig, canonical
+from s2g.engine.bench import Bench
+from s2g.guidance.base import Guidance
 from s2g.models.video import negative_words
-from s2g.sampling.activity import check_activity
-from s2g.sampling.base import WITHOUT, Sampler
-from s2g.sampling.levels import shift_of_side, shift_of_tokens
+from s2g.sampling.base import Sampler
 from s2g.sampling.unit import Unit
 from s2g.store.video import settings
 
-GROUPS = ("model", "guidance", "sampler", "bench", "executor", "logger")
 ABOUT_MODEL = (
     "presets",
     "sampler",
@@ -42,8 +32,6 @@ ABOUT_MODEL = (
     "download_gb",
     "film",
 )  # resolved elsewhere, or no part of what samples are
-BY_SIDE = "by_side"  # a shift of videos that are small or large
-BY_TOKENS, TOKEN = "by_tokens", 16  # a shift that grows with the image; pixels of a token's side
 RANDOM = "random weights: no number and no image of this run means anything"
 SAMPLES_VERSION = 1  # raised whenever the mathematics of sampling changes (tests/engine/test_samples_version.py)
 
@@ -146,192 +134,3 @@ def describe(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [describe(item) for item in value]
     return value.value if isinstance(value, Enum) else value
-
-
-@dataclass(frozen=True)
-class Outline:
-    """A run as far as it can be known without its code and weights: enough to plan it."""
-
-    model: ModelConfig
-    sampler: Sampler
-    guidance: Guidance
-    bench: Bench | PlannedBench
-    name: str  # the method's
-    num: int
-    settings: Settings
-
-    @property
-    def unbuilt(self) -> NotBuiltError | None:
-        """Why it cannot be run: a model or a bench that has no code yet."""
-        if self.model.family not in MODELS.entries:
-            return NotBuiltError(
-                f"model = {self.model.name}: there is no adapter for model.family = {self.model.family} yet",
-                allowed=f"families: {', '.join(MODELS)}",
-                todo="model=tiny_sit, or plan=true",
-            )
-        if isinstance(self.bench, PlannedBench):
-            return NotBuiltError(
-                f"bench = {self.bench.name}: it is not built yet", allowed=", ".join(BENCHES), todo="bench=shapes, or plan=true"
-            )
-        return None
-
-
-def outline(raw: Mapping[str, Any], trace: list[Knob] | None = None) -> Outline:
-    """A composed configuration, checked as far as it can be without code and weights; UserError for what is wrong.
-
-    trace: every effective knob of method and sampler is appended to it, with its source.
-    """
-    for key in ("seed", "mask_seed"):
-        if key not in raw:
-            raise UserError(f"{key}: it was deleted, and is needed", todo=f"leave out ~{key}; {key}=NUMBER sets it")
-    for group in GROUPS:
-        if not isinstance(raw.get(group), Mapping) or not isinstance(raw[group].get("name"), str):
-            raise UserError(f"{group} = {raw.get(group)}: it is needed", todo=f"{group}=NAME; s2g ls lists what there is")
-    if raw["executor"]["name"] != "local":
-        raise unknown("executor", raw["executor"]["name"], ["local"])
-    settings = read(Settings, {k: v for k, v in raw.items() if k not in GROUPS}, "")
-    model = read(ModelConfig, raw["model"], "model")
-    check_resolution(model)
-    fit = Fit(model.blocks, model.presets, model.channels, model.network.get("channels"))
-    guidance = assemble(raw["guidance"]["name"], raw["guidance"], fit, trace)
-    if guidance.channels is not None and model.traits.packed:
-        raise UserError(
-            f"guidance.channels = {guidance.channels}: {model.name}'s latents are packed, four of each channel in a token",
-            allowed="null: all channels",
-        )
-    sampler = read_sampler(raw["sampler"], model, trace)
-    lacking = [need for need in Requirement if need in guidance.needs - sampler.offers]
-    if lacking:
-        name = sampler_name(raw["sampler"], model)
-        raise UserError(
-            f"sampler = {name}: {raw['guidance']['name']} needs "
-            + "; and ".join(f"{need.value}, but {WITHOUT[need]}" for need in lacking),
-            allowed=", ".join(f"{other} (its defaults)" if other == name else other for other in able(guidance, model)),
-        )
-    check_activity(raw["guidance"]["name"], guidance, sampler, model.blocks)
-    bench: Bench | PlannedBench
-    if raw["bench"]["name"] in BENCHES.entries:
-        kind = BENCHES.load(raw["bench"]["name"])
-        bench = read(kind, {k: v for k, v in raw["bench"].items() if k != "name"}, "bench")
-    else:
-        bench = read(PlannedBench, raw["bench"], "bench")
-    if not isinstance(bench, PlannedBench):
-        bench = bench.fitted(model)
-    num = bench.num if settings.num is None else settings.num
-    at_least(num, bench.fewest, "num" if settings.num is not None else "bench.num")
-    return Outline(model, sampler, guidance, bench, raw["guidance"]["name"], num, settings)
-
-
-def resolve(raw: Mapping[str, Any], fetching: bool = False) -> tuple[Run, ExecutorConfig, Settings]:
-    """A composed configuration as a checked run; UserError for whatever can be known to be wrong before loading.
-
-    fetching: a pipeline that the hub's cache lacks is downloaded, once everything else is known to be right.
-
-    NotBuiltError where model or bench have no code yet. The logger is not the engine's business: its name is asked for
-    here, the rest where it is used.
-    """
-    about = outline(raw)
-    if about.unbuilt is not None:
-        raise about.unbuilt
-    model, guidance, bench, settings = about.model, about.guidance, about.bench, about.settings
-    assert not isinstance(bench, PlannedBench)
-    # What the bench needs and what the model needs are said together; a download begins where nothing is wrong.
-    errors: list[UserError] = []
-    weak, executor = None, ExecutorConfig()
-    with gathered(errors):
-        bench.check(model)
-    with gathered(errors):
-        executor = read(ExecutorConfig, raw["executor"], "executor")
-        if guidance.weaker is not None:
-            weak = WeakConfig.of(model, guidance.weaker.weights, guidance.weaker.network)
-    with gathered(errors):
-        if model.piped:
-            model.pipeline(fetching and not errors)
-        elif not model.ships:
-            model.weights_file()
-    if errors:
-        raise SeveralError.of(errors)
-    config = {key: raw[key] for key in ("model", "guidance", "sampler", "bench", "seed", "mask_seed")}
-    # The run is made again from anywhere.
-    config["bench"] = bench.placed(raw["bench"])
-    config["model"] = {**raw["model"], "unit": model.unit}  # whatever another version has for its default
-    if model.piped:
-        folders = {key: Path(raw["model"].get(key) or "").expanduser() for key in ("weights", "base")}
-        config["model"] |= {k: str(f.absolute()) for k, f in folders.items() if str(f) != "." and f.is_dir()}
-    elif not model.ships:
-        config["model"]["weights"] = str(model.weights_file().absolute())
-    if model.vae != "none" and not model.random and (folder := Path(model.vae).expanduser()).is_dir():
-        config["model"] = {**config["model"], "vae": str(folder.absolute())}
-    if weak is not None and not weak.ships and (not weak.piped or Path(weak.weights).expanduser().is_dir()):
-        place = Path(weak.weights).expanduser() if weak.piped else weak.weights_file()
-        config["guidance"] = _placed(raw["guidance"], str(place.absolute()))
-    run = Run(model, about.sampler, guidance, bench, about.name, about.num, settings.seed, settings.mask_seed, weak, config)
-    return run, executor, settings
-
-
-def _placed(guidance: Mapping[str, Any], weights: str) -> dict[str, Any]:
-    """The method as it was typed, with the weak network's file at its absolute place."""
-    if "base" in guidance:
-        return {**guidance, "base_args": {**(guidance.get("base_args") or {}), "weak": weights}}
-    return {**guidance, "weak": weights}
-
-
-def restore(config: Mapping[str, Any], num: int) -> Run:
-    """The run that was composed as `config` (run.json keeps it); UserError as for a run that is typed."""
-    others = {"executor": {"name": "local"}, "logger": {"name": "none"}}
-    return resolve({**config, **others, "num": num})[0]
-
-
-def sampler_name(typed: Mapping[str, Any], model: ModelConfig) -> str:
-    """The sampler's name; the model's own where `model` is typed."""
-    if not isinstance(model.sampler.get("name"), str):
-        raise UserError(f"model.sampler.name = {model.sampler.get('name')}: it is needed", allowed=", ".join(SAMPLERS))
-    return model.sampler["name"] if typed["name"] == "model" else typed["name"]
-
-
-def read_sampler(typed: Mapping[str, Any], model: ModelConfig, trace: list[Knob] | None = None) -> Sampler:
-    """The typed sampler over the model's own where it is the same one; UserError where it cannot solve this model.
-
-    trace: every effective knob is appended to it, with its source.
-    """
-    name = sampler_name(typed, model)
-    given = {k: v for k, v in typed.items() if k != "name" and v is not None}
-    kind = SAMPLERS.load(name)
-    knobs = {f.name for f in fields(kind)}
-    # Steps are a solver's own business; shift and grid are the model's, whatever solves, where the solver has them.
-    preset = {
-        k: v
-        for k, v in model.sampler.items()
-        if k != "name" and (name == model.sampler["name"] or (k in ("shift", "grid") and k in knobs))
-    }
-    if preset.get("shift") == BY_SIDE:
-        preset["shift"] = shift_of_side(model.resolution)
-    if preset.get("shift") == BY_TOKENS:
-        preset["shift"] = shift_of_tokens((model.resolution // TOKEN) ** 2)
-    grid = model.sampler.get("grid", "flow")
-    if grid != "flow" and "grid" not in knobs:
-        raise UserError(
-            f"sampler = {name}: it moves along a flow's velocity, and {model.name} is a variance-preserving model",
-            allowed=", ".join(other for other in SAMPLERS if "grid" in {f.name for f in fields(SAMPLERS.load(other))}),
-        )
-    if given.get("grid", grid) != grid:
-        raise UserError(f"sampler.grid = {given['grid']}: {model.name}'s network knows the levels of the other", allowed=grid)
-    sampler = read(kind, {**preset, **given}, "sampler")
-    for knob in fields(sampler) if trace is not None else ():
-        source = TYPED if knob.name in given else "sampler" if knob.name in preset else DEFAULT
-        said = default_comment(kind, knob.name) if source == DEFAULT else ""
-        trace.append(Knob(f"sampler.{knob.name}", getattr(sampler, knob.name), source, said))  # type: ignore[union-attr]
-    return sampler
-
-
-def able(guidance: Guidance, model: ModelConfig) -> list[str]:
-    """The samplers that, left at their defaults, offer what a method needs and can solve this model."""
-    names = []
-    for name in SAMPLERS:
-        try:
-            offers = read_sampler({"name": name}, model).offers
-        except UserError:  # not for this model
-            continue
-        if guidance.needs <= offers:
-            names.append(name)
-    return names

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from s2g.config.compose import COMPOSITION_ERRORS, compose_config, compose_unresolved, explain_composition, plain_data
 from s2g.config.schema import config_dir
-from s2g.engine.run import GROUPS
+from s2g.engine.resolve import GROUPS
 from s2g.errors import MissingError, NotBuiltError, UserError, lacks
 from s2g.experiments.specification import RunSpec, word
 

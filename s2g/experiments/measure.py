@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from s2g.engine.bench import Metric, PlannedBench
-from s2g.engine.run import Outline, Run, outline
+from s2g.engine.resolve import Outline, outline
+from s2g.engine.run import Run
 from s2g.errors import unknown
 from s2g.experiments.composition import compose_row, named
 from s2g.experiments.pooled import apart, pooled, scaled

@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any
 
 from s2g.config.schema import ModelConfig, canonical
-from s2g.engine.run import Outline, describe, outline, resolve
+from s2g.engine.resolve import Outline, outline, resolve
+from s2g.engine.run import describe
 from s2g.errors import NotBuiltError, SeveralError, UserError, lacks
 from s2g.experiments.composition import compose_row, named
 from s2g.experiments.specification import Profile, RunSpec, run_specs

@@ -15,7 +15,7 @@ from rich.console import Console
 from s2g import __version__
 from s2g.engine.environment import machine
 from s2g.engine.pool import Pool
-from s2g.engine.run import outline, resolve
+from s2g.engine.resolve import outline, resolve
 from s2g.errors import NotBuiltError, UserError, lacks
 from s2g.experiments.composition import compose_row, named
 from s2g.experiments.measure import columns_of, measure

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from s2g.engine.run import Outline, Run
+from s2g.engine.resolve import Outline
+from s2g.engine.run import Run
 from s2g.errors import unknown
 from s2g.experiments.composition import named
 from s2g.experiments.measure import keys_of

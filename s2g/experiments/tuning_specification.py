@@ -10,7 +10,8 @@ from typing import Any
 from s2g.config.coerce import only
 from s2g.config.compose import compose_config
 from s2g.config.schema import read
-from s2g.engine.run import Run, resolve
+from s2g.engine.resolve import resolve
+from s2g.engine.run import Run
 from s2g.errors import UserError, unknown
 from s2g.experiments.file_shape import TuningShape
 from s2g.experiments.produce import require_trained

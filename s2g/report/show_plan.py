@@ -12,7 +12,8 @@ from rich.console import Console
 from s2g.config.knob import DEFAULT, TYPED, Knob
 from s2g.config.schema import canonical
 from s2g.config.typed import overrides_of
-from s2g.engine.run import describe, outline
+from s2g.engine.resolve import outline
+from s2g.engine.run import describe
 from s2g.experiments.planning import PEAK, UTILISATION, Planned, needed, plan_run
 from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec
 from s2g.report.tables import console_table

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import PIL.Image
 
-from s2g.io.cache import cache_folder, put
+from s2g.io.atomic import write_bytes
+from s2g.io.cache import cache_folder
 from s2g.io.images import is_plain, rgb
 from s2g.io.input_files import is_litter, read_regular
 from s2g.scoring.file_scoring import FileCheck, Image
@@ -58,5 +59,5 @@ def _scorable(item: int, path: Path) -> Image:
     stream = io.BytesIO()
     PIL.Image.fromarray(pixels).save(stream, format="PNG")
     digest = hashlib.sha256(stream.getvalue()).hexdigest()
-    put(converted := cache_folder() / "converted" / f"{digest}.png", stream.getvalue())
+    write_bytes(converted := cache_folder() / "converted" / f"{digest}.png", stream.getvalue())
     return Image(item, converted, digest)

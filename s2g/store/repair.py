@@ -10,7 +10,7 @@ from rich.console import Console
 from s2g.config.schema import ExecutorConfig
 from s2g.engine.execute import execute
 from s2g.engine.executors.local import LocalExecutor
-from s2g.engine.run import restore
+from s2g.engine.resolve import restore
 from s2g.errors import DamageError, UserError
 from s2g.store.code_changes import changed_files
 from s2g.store.items import name_of

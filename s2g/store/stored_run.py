@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from s2g.engine.bench import PlannedBench
-from s2g.engine.run import Run, outline
+from s2g.engine.resolve import outline
+from s2g.engine.run import Run
 from s2g.errors import UserError
 from s2g.store.store import Store
 

@@ -13,7 +13,7 @@ from s2g.benchmarks.compbench.bench import CompBench
 from s2g.benchmarks.hps.bench import HPS21
 from s2g.benchmarks.prompts.bench import Prompts
 from s2g.config.schema import read
-from s2g.engine.run import outline
+from s2g.engine.resolve import outline
 from s2g.errors import UserError
 
 

@@ -19,7 +19,7 @@ from s2g.cli.main import COMMANDS, app, load
 from s2g.cli.run import main
 from s2g.config.compose import COMPOSITION_ERRORS, compose_config
 from s2g.config.schema import BUILTIN, CHECKOUT
-from s2g.engine.run import resolve
+from s2g.engine.resolve import resolve
 from s2g.errors import UserError
 from s2g.report.tables import flat
 

@@ -10,7 +10,8 @@ import pytest
 
 from s2g.config.compose import compose_config
 from s2g.config.typed import command, differing, overrides_of, words
-from s2g.engine.run import Run, resolve
+from s2g.engine.resolve import resolve
+from s2g.engine.run import Run
 
 PROMPTS = ("model=tiny_sd3", "bench=prompts")
 

@@ -12,7 +12,7 @@ from s2g.config.schema import CHECKOUT
 from s2g.engine import cost_estimate
 from s2g.engine.cost import PassCost
 from s2g.engine.cost_estimate import full_pass, rehearse
-from s2g.engine.run import Outline, outline
+from s2g.engine.resolve import Outline, outline
 from s2g.engine.worker import cost_of
 from s2g.models.sit import SiTDenoiser
 

@@ -21,7 +21,8 @@ from s2g.config.registry import MODELS
 from s2g.config.schema import ExecutorConfig
 from s2g.engine.execute import execute
 from s2g.engine.executors.local import LocalExecutor
-from s2g.engine.run import RANDOM, Run, resolve, restore
+from s2g.engine.resolve import resolve, restore
+from s2g.engine.run import RANDOM, Run
 from s2g.errors import UserError
 from s2g.models.shared.random_weights import DECODER, random_state
 from s2g.models.shared.vae import random_vae

@@ -19,7 +19,7 @@ from PIL import Image
 from s2g.cli.run import main
 from s2g.config.schema import CHECKOUT
 from s2g.engine import worker
-from s2g.engine.run import outline, resolve
+from s2g.engine.resolve import outline, resolve
 from s2g.errors import UserError
 from tests.offline_pipelines import SIDE, flux_pipeline, sd3_pipeline
 

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 
 from s2g.cli.run import main
 from s2g.config.schema import BUILTIN
-from s2g.engine.run import Run, restore
+from s2g.engine.resolve import restore
+from s2g.engine.run import Run
 from s2g.engine.worker import load
 from s2g.models.sit import SiT, initialise
 from s2g.store.store import Store

@@ -11,7 +11,7 @@ from rich.console import Console
 from s2g.cli.commands.table import TableMaker
 from s2g.config.schema import CHECKOUT
 from s2g.engine.bench import PlannedBench
-from s2g.engine.run import outline
+from s2g.engine.resolve import outline
 from s2g.errors import UserError
 from s2g.experiments.composition import compose_row
 from s2g.experiments.specification import ExperimentSpec, command_of, run_specs

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from s2g.config.schema import ModelConfig
-from s2g.engine.run import outline
+from s2g.engine.resolve import outline
 from s2g.errors import UserError
 from s2g.models.shared.checkpoint import choose_weights
 from s2g.models.sit import SiT, SiTDenoiser

@@ -9,7 +9,7 @@ import torch
 from diffusers import DiTTransformer2DModel
 from torch import Tensor
 
-from s2g.engine.run import outline
+from s2g.engine.resolve import outline
 from s2g.engine.worker import cost_of
 from s2g.errors import UserError
 from s2g.models.dit import DiTDenoiser

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from s2g.config.schema import ModelConfig
-from s2g.engine.run import outline
+from s2g.engine.resolve import outline
 from s2g.errors import UserError
 from s2g.guidance.cfg import CFG
 from s2g.guidance.s2 import S2

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from s2g.config.schema import ModelConfig
-from s2g.engine.run import outline
+from s2g.engine.resolve import outline
 from s2g.errors import UserError
 from s2g.models.dit import DiTDenoiser
 from s2g.models.sit import SiT, SiTDenoiser

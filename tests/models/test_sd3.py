@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from s2g.config.schema import ModelConfig
-from s2g.engine.run import outline, resolve
+from s2g.engine.resolve import outline, resolve
 from s2g.errors import UserError
 from s2g.guidance.cfg import CFG
 from s2g.guidance.s2 import S2

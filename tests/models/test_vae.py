@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from s2g.config.schema import ModelConfig
-from s2g.engine.run import outline
+from s2g.engine.resolve import outline
 from s2g.errors import UserError
 from s2g.models.shared.vae import CHUNK, SCALE, Decoder, load_decoder, random_vae
 from s2g.models.sit import SiT, SiTDenoiser, pixels_of

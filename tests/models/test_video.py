@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from s2g.engine.run import outline, resolve
+from s2g.engine.resolve import outline, resolve
 from s2g.errors import UserError
 from s2g.models.family import WAN
 from s2g.models.video import NEGATIVES, negative_words

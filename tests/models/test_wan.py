@@ -14,7 +14,7 @@ from bench_reuse import expected_ratios
 from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler, WanTransformer3DModel
 
 from s2g.config.schema import ModelConfig
-from s2g.engine.run import outline
+from s2g.engine.resolve import outline
 from s2g.engine.worker import cost_of
 from s2g.errors import UserError
 from s2g.guidance.cfg import CFG

@@ -102,7 +102,7 @@ def test_the_same_noise_is_told_from_other_noise(typed: tuple[str, ...], why: st
     ],
 )
 def test_quoted_prompts_are_literal(typed: str, taken: list[str], composed: Callable[..., dict[str, Any]]) -> None:
-    from s2g.engine.run import outline
+    from s2g.engine.resolve import outline
 
     assert list(outline(composed("model=sd35", "bench=prompts", typed)).bench.listed) == taken  # type: ignore[union-attr]
 

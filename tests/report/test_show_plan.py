@@ -10,7 +10,7 @@ import pytest
 
 from s2g.cli.run import main
 from s2g.config.knob import Knob
-from s2g.engine.run import outline
+from s2g.engine.resolve import outline
 from s2g.report.show_plan import knob_lines
 
 

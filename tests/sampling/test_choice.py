@@ -11,7 +11,7 @@ import yaml
 
 from s2g.config.registry import SAMPLERS
 from s2g.config.schema import CHECKOUT, ModelConfig, config_dir, read
-from s2g.engine.run import able, read_sampler
+from s2g.engine.resolve import able, read_sampler
 from s2g.errors import UserError
 from s2g.guidance.base import Requirement
 from s2g.guidance.cfg import CFG

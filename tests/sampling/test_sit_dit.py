@@ -14,7 +14,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from s2g.engine.run import Run, outline
+from s2g.engine.resolve import outline
+from s2g.engine.run import Run
 from s2g.guidance.cfg import CFG
 from s2g.guidance.channels import Channels
 from s2g.models.dit import DiTDenoiser

@@ -15,7 +15,8 @@ from s2g.cli.commands.options import Workers
 from s2g.config.compose import compose_config
 from s2g.engine.bench import Metric
 from s2g.engine.pool import Pool
-from s2g.engine.run import Run, resolve
+from s2g.engine.resolve import resolve
+from s2g.engine.run import Run
 from s2g.experiments.produce import sampled
 from s2g.io.atomic import write_bytes, write_json
 from s2g.metrics.statistics import Estimate

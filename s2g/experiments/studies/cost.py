@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
 
-from s2g.engine.run import Outline
+from s2g.engine.resolve import Outline
 from s2g.experiments.studies.study import Quantity
 
 TERA = 1e12

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from s2g.engine.run import outline
+from s2g.engine.resolve import outline
 from s2g.experiments.composition import compose_row
 from s2g.experiments.measure import columns_of
 from s2g.experiments.results import NOT_BUILT, NOT_RUN, RUN, ResultRow, Results, counts_of

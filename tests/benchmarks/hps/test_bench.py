@@ -21,7 +21,8 @@ from s2g.cli.commands.compare_scorers import compare_scorers
 from s2g.cli.run import main
 from s2g.config.schema import ExecutorConfig
 from s2g.engine.executors.local import LocalExecutor
-from s2g.engine.run import Run, restore
+from s2g.engine.resolve import restore
+from s2g.engine.run import Run
 from s2g.errors import UserError
 from s2g.io.images import read_image
 from s2g.scoring import scoring_pool

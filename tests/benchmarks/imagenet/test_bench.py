@@ -21,7 +21,7 @@ from s2g.benchmarks.imagenet.inception import LOGITS, POOL, SPATIAL
 from s2g.benchmarks.imagenet.labels import labels_of
 from s2g.benchmarks.imagenet.reference import Reference
 from s2g.cli.commands import verify_fid
-from s2g.engine.run import restore
+from s2g.engine.resolve import restore
 from s2g.errors import UserError
 from s2g.metrics.frechet import Moments, frechet_distance
 from s2g.metrics.manifold import precision, recall

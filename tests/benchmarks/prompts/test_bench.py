@@ -12,7 +12,8 @@ import torch
 
 from s2g.benchmarks.prompts.bench import Prompts
 from s2g.benchmarks.prompts.prompt_file import read_prompts
-from s2g.engine.run import Run, outline, resolve
+from s2g.engine.resolve import outline, resolve
+from s2g.engine.run import Run
 from s2g.errors import UserError
 from s2g.sampling.loop import initial_noise, noise_of
 from s2g.sampling.unit import Unit
@@ -131,7 +132,7 @@ def test_the_key_is_of_the_prompts_not_of_their_file(composed: Callable[..., dic
 
 
 def test_a_run_is_made_again_from_what_it_holds_though_the_file_is_gone(composed: Callable[..., dict], tmp_path: Path) -> None:
-    from s2g.engine.run import restore
+    from s2g.engine.resolve import restore
 
     path = file(tmp_path, "a cat\na dog\n")
     run = run_of(composed, f"bench.path={path}")

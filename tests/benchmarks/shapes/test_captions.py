@@ -10,7 +10,7 @@ import pytest
 from s2g.benchmarks.common_metrics import stored_moments
 from s2g.benchmarks.shapes.captions import METRICS, REFERENCE, ShapesT2I
 from s2g.engine.bench import Arrays
-from s2g.engine.run import outline
+from s2g.engine.resolve import outline
 from s2g.errors import UserError
 from s2g.experiments.composition import compose_row
 from s2g.experiments.specification import RunSpec

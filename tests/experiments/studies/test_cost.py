@@ -8,7 +8,7 @@ from torch import nn
 
 from s2g.config.compose import compose_config
 from s2g.engine.cost import multiply_accumulates
-from s2g.engine.run import outline
+from s2g.engine.resolve import outline
 from s2g.experiments.studies.cost import Cost
 
 
