@@ -1,4 +1,4 @@
-"""The one exception that speaks to a user: which key, what was given, what is allowed, what to do next."""
+"""Errors with a message for the user: the key, its value, what is allowed and what to do next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class UserError(Exception):
-    """A mistake in what was asked for; the command line prints it as it is and exits with code 2."""
+    """A mistake of the user; the command line prints the message and exits with code 2."""
 
     def __init__(self, problem: str, *, allowed: str = "", todo: str = "") -> None:
         lines = [problem]
@@ -22,7 +22,7 @@ class UserError(Exception):
 
 
 class SeveralError(UserError):
-    """Everything that has to be put right, in one message, each with what to do."""
+    """Several errors in one message, each with what to do."""
 
     def __init__(self, errors: Sequence[UserError]) -> None:
         self.errors = tuple(errors)
@@ -58,11 +58,11 @@ def lacks(error: Exception) -> bool:
 
 
 class NotBuiltError(UserError):
-    """A model or a bench that is described but has no code yet: it can be planned, not run."""
+    """A model or bench that is described but has no code yet: it can be planned, not run."""
 
 
 class DamageError(UserError):
-    """A stored file that is not what was written."""
+    """A stored file that is not what was written to it."""
 
     def __init__(self, path: Path, problem: str, todo: str = "") -> None:
         self.path, self.problem, self.todo = path, problem, todo
@@ -74,7 +74,7 @@ class DamageError(UserError):
 
 
 class UnitsFailedError(Exception):
-    """Units that could not be made; the others are stored."""
+    """Units that failed; the others are stored."""
 
 
 class IsolatedError(Exception):
@@ -82,7 +82,7 @@ class IsolatedError(Exception):
 
 
 class NotFiniteError(ArithmeticError):
-    """NaN or infinity while sampling, with the step, branch and item at fault, or the decoder."""
+    """NaN or infinity during sampling, with the step, branch and item, or in the decoder."""
 
     def __init__(self, problem: str, guided: bool = False) -> None:
         """guided: guidance may be the reason: the network's first predictions were finite."""

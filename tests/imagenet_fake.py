@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from s2g.benchmarks.imagenet.bench import ImageNet, Reading
+from s2g.benchmarks.imagenet.bench import ImageNet, InceptionExtractor
 from s2g.config.registry import BENCHES, MODELS
 from s2g.config.schema import ModelConfig
 from s2g.metrics.frechet import Moments
@@ -88,7 +88,7 @@ def mixing() -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class FakeReading(Reading):
+class FakeExtractor(InceptionExtractor):
     """A fixed mixture of an image's 768 pixels, and a little noise by its bytes, so that no covariance is singular."""
 
     def identity(self) -> str:
@@ -107,14 +107,14 @@ class FakeImageNet(ImageNet):
     """bench=imagenet without its files: another network, and a reference that is a Gaussian."""
 
     @property
-    def sink(self) -> FakeReading:
-        return FakeReading(self.keep, self.inception)
+    def extractor(self) -> FakeExtractor:
+        return FakeExtractor(self.keep, self.inception)
 
     def check(self, model: ModelConfig) -> None:
         pass
 
     def version(self) -> dict[str, object]:
-        return {"bench": "fake", "sink": self.sink.identity(), "score": [metric.name for metric in self.metrics]}
+        return {"bench": "fake", "sink": self.extractor.identity(), "score": [metric.name for metric in self.metrics]}
 
     def moments(self, which: str) -> Moments:
         size = {"pool": 2048, "spatial": 2023}[which]

@@ -15,8 +15,8 @@ from s2g.config.schema import ExecutorConfig
 from s2g.engine.executors.local import LocalExecutor
 from s2g.errors import IsolatedError, UserError
 from s2g.scoring import scoring_pool
-from s2g.scoring.scorer import Inquiry, OneByOne, Question
-from s2g.scoring.scoring_pool import Crew
+from s2g.scoring.scorer import InProcessScorer, Question, ScoringRequest
+from s2g.scoring.scoring_pool import ScoringPool
 
 ERRORS = {
     "user": UserError("a mistake", todo="mend it"),
@@ -26,7 +26,7 @@ ERRORS = {
 
 
 @dataclass(frozen=True)
-class Noting(OneByOne):
+class Noting(InProcessScorer):
     """A value in 1/7 of the item; a line "KEY PID" in notes.txt for each."""
 
     notes: Path
@@ -43,14 +43,14 @@ class Noting(OneByOne):
         return question.item / 7
 
 
-def inquiry(folder: Path, count: int, seconds: float = 0.0, fails_at: int = -1, how: str = "bug") -> Inquiry:
+def request(folder: Path, count: int, seconds: float = 0.0, fails_at: int = -1, how: str = "bug") -> ScoringRequest:
     questions = tuple(Question(i, f"key-{i % (count - 1)}", Path(f"{i}.png"), f"prompt {i}") for i in range(count))  # one twice
-    return Inquiry("noting", Noting(folder, seconds, fails_at, how), folder / "answers", questions)
+    return ScoringRequest("noting", Noting(folder, seconds, fails_at, how), folder / "answers", questions)
 
 
-def asked(of: Inquiry, workers: int) -> list[float]:
+def asked(of: ScoringRequest, workers: int) -> list[float]:
     with LocalExecutor(ExecutorConfig(workers=workers, device="cpu")) as executor:
-        return Crew(lambda: executor, Console(quiet=True)).asked(of)
+        return ScoringPool(lambda: executor, Console(quiet=True)).answer(of)
 
 
 def noted(folder: Path) -> list[tuple[str, int]]:
@@ -63,5 +63,5 @@ def noted(folder: Path) -> list[tuple[str, int]]:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background is deaf to it
     scoring_pool.PART = 2
-    place, total, pause, crew = sys.argv[1:]
-    print(asked(inquiry(Path(place), int(total), float(pause)), int(crew)))
+    place, total, pause, workers = sys.argv[1:]
+    print(asked(request(Path(place), int(total), float(pause)), int(workers)))

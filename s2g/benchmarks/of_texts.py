@@ -17,8 +17,8 @@ from s2g.errors import SeveralError, UserError, gathered, unknown
 from s2g.metrics.subset_mean import subset_mean_items
 from s2g.scoring.comparability import not_comparable
 from s2g.scoring.file_scoring import FileBench, Image, filled
-from s2g.scoring.scorer import Asked
-from s2g.scoring.scoring_pool import asked_here
+from s2g.scoring.scorer import Answer
+from s2g.scoring.scoring_pool import answer_here
 
 
 class BenchOfTexts(FileBench):
@@ -77,7 +77,7 @@ class BenchWithQAlign(BenchOfTexts):
     def own_needs(self) -> list[Callable[[], object]]: ...
 
     @abstractmethod
-    def own_scores(self, images: Sequence[Image], place: Path, asked: Asked) -> list[float]: ...
+    def own_scores(self, images: Sequence[Image], place: Path, answer: Answer) -> list[float]: ...
 
     @abstractmethod
     def groups(self, num: int) -> dict[str, np.ndarray]:
@@ -133,15 +133,15 @@ class BenchWithQAlign(BenchOfTexts):
         said = not_comparable(why, {label: doubts[name] for name, label in self.published.items() if name in self.score})
         return [*said, *self.notes(), *([qalign.remark(self.qalign_variant)] if "qalign" in self.score else [])]
 
-    def judge(self, images: Sequence[Image], num: int, place: Path, asked: Asked = asked_here) -> dict[str, np.ndarray]:
+    def judge(self, images: Sequence[Image], num: int, place: Path, answer: Answer = answer_here) -> dict[str, np.ndarray]:
         """Return both scores of each item (Q-Align's 1 to 5), nan without an image; whether there was one; its group."""
         here = np.zeros(num, bool)
         here[[image.item for image in images]] = True
         arrays = {"here": here, **self.groups(num)}
         if self.own in self.score:
-            arrays[self.own] = filled(num, images, self.own_scores(images, place, asked))
+            arrays[self.own] = filled(num, images, self.own_scores(images, place, answer))
         if "qalign" in self.score:
-            found = qalign.scores(images, self.qalign, self.qalign_variant, place, self.device, asked)
+            found = qalign.scores(images, self.qalign, self.qalign_variant, place, self.device, answer)
             arrays["qalign"] = filled(num, images, found)
         return arrays
 

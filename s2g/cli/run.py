@@ -145,7 +145,7 @@ def one(composed: DictConfig, session: Session) -> None:
     assert isinstance(raw, dict)
     for key in ("plan", "runs", "logger"):
         if key not in raw:
-            raise UserError(f"{key}: it was deleted, and is needed", todo=f"leave out ~{key}")
+            raise UserError(f"{key}: it was deleted, but is required", todo=f"leave out ~{key}")
     if raw.get("plan") is True:
         with uninterrupted():
             from s2g.report.show_plan import show_run_plan
@@ -161,7 +161,7 @@ def one(composed: DictConfig, session: Session) -> None:
         try:
             (result,) = samples.scores()
         except UserError:  # known only now for random weights, which a scorer may refuse
-            text = f"{samples.made} items made now, {run.num} kept, none scored: {store.shown()}"
+            text = f"{samples.made} items made now, {run.num} kept, none scored: {store.display_path()}"
             session.console.print(text, soft_wrap=True)
             if run.random:
                 session.console.print(RANDOM, soft_wrap=True)
@@ -172,7 +172,7 @@ def one(composed: DictConfig, session: Session) -> None:
         number, name = session.place()
         overrides = dict(text.split("=", 1) for text in HydraConfig.get().overrides.task if "=" in text)
         session.jobs.append(Job(number, overrides, result, settings.runs))
-        session.console.print(f"{name}: {brief(result)}; {samples.made} items made: {store.shown()}", soft_wrap=True)
+        session.console.print(f"{name}: {brief(result)}; {samples.made} items made: {store.display_path()}", soft_wrap=True)
     else:
         show_result(session.console, result, store, samples.made)
     if run.config["bench"]["name"] == "prompts" and not sweeping:  # images are all it makes
@@ -217,7 +217,7 @@ def show_result(console: Console, result: Any, store: Any, made: int) -> None:
     console.print(
         (f"{interval_note(run)}{of_images}\n" if rows else "nothing is scored\n") + f"{cost_line(result.cost)}\n"
         f"{scale_line(result.effective)}\n"
-        f"{made} items made now{whole}, {run.num if rows else 0} scored: {store.shown()}",
+        f"{made} items made now{whole}, {run.num if rows else 0} scored: {store.display_path()}",
         soft_wrap=True,
     )
     for note in method_notes(run.name, run.guidance, run.sampler, run.model.blocks):

@@ -1,4 +1,4 @@
-"""The contract of a benchmark: which items a model makes, and how they become numbers.
+"""The contract of a benchmark: which items a model generates, and how they are scored.
 
 A benchmark is a frozen dataclass that inherits from one of three bases and states its number of items as `num`:
 
@@ -30,17 +30,17 @@ Arrays = Mapping[str, np.ndarray]  # per-item arrays by name, item axis first
 
 @dataclass(frozen=True)
 class Metric:
-    """A named number of a set of items: the mean of `items`, or `value` of the whole set."""
+    """A number of a set of items: the mean of `items`, or `value` of the whole set."""
 
     name: str
     label: str  # as tables show it
-    higher: bool | None  # whether more is better; None: neither, it is there to be looked at
+    higher: bool | None  # whether higher is better; None: neither, for information only
     digits: int
-    items: Callable[[Arrays], np.ndarray] | None = None  # [N] values, one an item
-    value: Callable[[Any], float] | None = None  # of the arrays, or of what `gather` makes of them
-    gather: Callable[[Arrays], Mergeable] | None = None  # statistics of a unit's items that merge with other units'
-    bounds: tuple[float, float] | None = None  # the least and the largest value an item can have, where there are such
-    main: bool = True  # whether tables of many runs show it
+    items: Callable[[Arrays], np.ndarray] | None = None  # [N] values, one per item
+    value: Callable[[Any], float] | None = None  # of the arrays, or of the merged results of `gather`
+    gather: Callable[[Arrays], Mergeable] | None = None  # statistics of a unit's items that merge with those of other units
+    bounds: tuple[float, float] | None = None  # lowest and highest possible value of an item
+    main: bool = True  # whether tables of many runs include it
     subset: Callable[[Arrays], np.ndarray] | None = None  # [N] bool: the items it averages; None: all of them
 
     def __post_init__(self) -> None:
@@ -50,7 +50,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class PlannedColumn:
-    """A number that a bench without code will give, as tables will show it."""
+    """A column of a bench without code, as tables will show it."""
 
     label: str
     higher: bool
@@ -59,21 +59,21 @@ class PlannedColumn:
 
 @dataclass(frozen=True)
 class PlannedBench:
-    """A bench of the paper whose code is not built: what its YAML says, enough to plan and to check columns by name."""
+    """A bench of the paper that has no code: its YAML, enough to plan and to check columns by name."""
 
     name: str
     num: int
     metrics: Mapping[str, Mapping[str, Any]]  # name -> label, higher, digits
-    kept_mb: float  # an item as it will be stored
+    kept_mb: float  # storage of one item
     protocol: str  # where it is defined
-    downloads: tuple[str, ...] = ()  # what scoring fetches, with sizes
-    licences: tuple[str, ...] = ()  # of what is fetched
+    downloads: tuple[str, ...] = ()  # what scoring downloads, with sizes
+    licences: tuple[str, ...] = ()  # of the downloads
 
     fewest: ClassVar[int] = 2
 
     @property
     def columns(self) -> dict[str, PlannedColumn]:
-        """Metrics by name; UserError for one that does not say what it is."""
+        """Metrics by name; UserError for one with missing keys."""
         return {name: read(PlannedColumn, about, f"bench.metrics.{name}") for name, about in self.metrics.items()}
 
 
@@ -167,7 +167,7 @@ class Bench(ABC):
 
 
 class MeasuredBench(Bench):
-    """A bench that reads its numbers off decoded items."""
+    """A bench that measures decoded items."""
 
     @abstractmethod
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""FLOPs of a pass, counted once per model on its meta twin: the stem, and each block."""
+"""FLOPs of a forward pass, counted once per model on the meta device: the stem and each block."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from s2g.network.evaluate import Account
 
 @dataclass(frozen=True)
 class PassCost:
-    """FLOPs (2 per multiply-accumulate, attention included) for one item: everything but the blocks, and each block."""
+    """FLOPs of one item (2 per multiply-accumulate, attention included): the stem (all but the blocks) and each block."""
 
     stem: int
     blocks: tuple[int, ...]
 
     @property
     def total(self) -> int:
-        """A full forward pass."""
+        """FLOPs of a full forward pass."""
         return self.stem + sum(self.blocks)
 
     def of(self, account: Account) -> int:
-        """FLOPs per item of what an account lists."""
+        """Return the FLOPs per item of the passes in an account."""
         return account.evaluations * self.stem + sum(self.blocks[index] * times for index, times in account.blocks.items())
 
 
 def multiply_accumulates(network: nn.Module, call: Callable[[], object]) -> int:
-    """What fvcore counts of `call()`: products of linear layers and convolutions, and 4 an element of a layer norm.
+    """Return what fvcore counts of `call()`, which the paper prints as TFLOPs.
 
-    5 where the norm has weights. Attention is left out, as fvcore leaves it out. This is what the paper prints as TFLOPs.
+    That is the products of linear layers and convolutions, and 4 per element of a layer norm (5 with weights); fvcore omits
+    attention.
     """
     found = 0
 
@@ -55,7 +56,7 @@ def multiply_accumulates(network: nn.Module, call: Callable[[], object]) -> int:
 
 
 def measure(network: nn.Module, blocks: Sequence[nn.Module], call: Callable[[], object]) -> PassCost:
-    """Count `call()`, a forward pass of one item, by block."""
+    """Return the FLOPs of `call()`, a forward pass of one item, by block."""
     names = {id(module): name for name, module in network.named_modules()}
     called: set[int] = set()
     hooks = [block.register_forward_pre_hook(lambda module, _: called.add(id(module))) for block in blocks]
@@ -70,6 +71,6 @@ def measure(network: nn.Module, blocks: Sequence[nn.Module], call: Callable[[], 
     unseen = [names[id(block)] for block in blocks if id(block) not in called]
     if unseen:
         raise RuntimeError(f"the forward pass of {root} did not call {unseen[0]} as a module: its FLOPs cannot be told apart")
-    # What is elementwise alone has no entry: it counts as nothing.
+    # Elementwise operations have no entry: they count as nothing.
     per_block = tuple(sum(counts.get(f"{root}.{names[id(block)]}", {}).values()) for block in blocks)
     return PassCost(counter.get_total_flops() - sum(per_block), per_block)

@@ -1,7 +1,7 @@
-"""What a run will ask of its network, counted before there are weights.
+"""Estimate the cost of a run before its weights exist.
 
-The method, the sampler, the evaluator and the masks are the run's own; the network is a narrow stand-in with as many
-blocks, whose output means nothing. What the real network's passes cost is counted on the meta device.
+Method, sampler, evaluator and masks are the run's own; the network is a narrow stand-in with as many blocks and a
+meaningless output. The cost of the real network's passes is counted on the meta device.
 """
 
 from __future__ import annotations
@@ -24,53 +24,53 @@ from s2g.network.evaluate import Account, Evaluator
 from s2g.sampling.loop import sample
 from s2g.sampling.unit import Unit
 
-MASKS = 200  # at least so many steps are counted: what a mask costs depends on its first block
+MASKS = 200  # least number of counted steps with masks: the cost of a mask depends on its first block
 
 
 @dataclass(frozen=True)
 class Expected:
-    """Per item, as a mean over the masks that were drawn."""
+    """The expected cost of an item, a mean over the masks drawn."""
 
     evaluations: float  # of the model's own network
-    flops: float  # with prefix reuse, if not said otherwise
+    flops: float  # with prefix reuse unless stated otherwise
     weak: float  # evaluations of a second network
 
 
 @dataclass(frozen=True)
 class _Counted:
-    """What is called for `units` items, however large the network is."""
+    """The evaluations of `units` items, for a network of any size."""
 
     units: int
     account: Account
     weak: int  # evaluations of a second network
 
 
-_COUNTED: dict[str, _Counted] = {}  # by all that it depends on
+_COUNTED: dict[str, _Counted] = {}  # by all that they depend on
 
 
 def full_pass(model: ModelConfig) -> PassCost:
-    """FLOPs of one forward pass of the network, as its folder describes it or else as the configuration does, by block."""
+    """Return the FLOPs of a forward pass by block, of the network that its folder, or else the configuration, describes."""
     network = meta_model(model.as_found())
     with torch.no_grad():
         return measure(network.network, network.blocks, network.call)
 
 
-def rehearse(run: Outline, cost: PassCost, reuse: bool = True) -> Expected:
-    """Evaluations and FLOPs of an item of a run, each pass at what `cost` says.
+def expected_cost(run: Outline, cost: PassCost, reuse: bool = True) -> Expected:
+    """Return the evaluations and FLOPs of an item of a run; cost: the FLOPs of a pass.
 
-    A solver that chooses its own steps is counted with those it takes on the stand-in, which is smooth: a lower bound.
+    An adaptive solver is counted with the steps it takes on the stand-in, which is smooth: a lower bound.
     """
     depends_on = [_stands_for(run.model), describe(run.guidance), describe(run.sampler), run.settings.mask_seed, reuse]
     key = canonical(depends_on)
     if key not in _COUNTED:
-        _COUNTED[key] = _rehearsed(run, reuse)
+        _COUNTED[key] = _count(run, reuse)
     counted = _COUNTED[key]
     account, units = counted.account, counted.units
     return Expected(account.evaluations / units, cost.of(account) / units, counted.weak / units)
 
 
 @one_thread()  # thousands of tiny products
-def _rehearsed(run: Outline, reuse: bool) -> _Counted:
+def _count(run: Outline, reuse: bool) -> _Counted:
     stand_in, account, weak = _stand_in(run.model), Account(), Account()
     other = Evaluator(_stand_in(run.model), account=weak) if run.guidance.weaker is not None else None
     steps, units = 0, 0
@@ -87,18 +87,18 @@ def _rehearsed(run: Outline, reuse: bool) -> _Counted:
 
 
 def _stands_for(model: ModelConfig) -> list[Any]:
-    """All of a model that its stand-in depends on: SD3 and SD3.5 have the same."""
+    """Return all that a model's stand-in depends on; SD3 and SD3.5 share one."""
     return [model.blocks, max(4, model.channels or 0), model.passes, model.sampler.get("grid", "flow") == "flow"]
 
 
 def _stand_in(model: ModelConfig) -> Denoiser:
-    """A SiT of the model's depth, 8 wide, 16 tokens: it runs thousands of passes in seconds."""
+    """Return a SiT of the model's depth, 8 wide with 16 tokens, which runs thousands of passes in seconds."""
     channels = max(4, model.channels or 0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = SiT(size=8, patch=2, channels=channels, width=8, depth=model.blocks, heads=2, num_classes=1).eval()
         initialise(network)
-        torch.nn.init.normal_(network.final_layer.linear.weight, std=0.1)  # else cond and uncond are both zero
+        torch.nn.init.normal_(network.final_layer.linear.weight, std=0.1)  # otherwise cond and uncond are both zero
     made: Denoiser = SiTDenoiser(network, 8, channels, model.passes)  # type: ignore[assignment]
     if model.sampler.get("grid", "flow") != "flow":
         made.convention = VP()

@@ -1,4 +1,4 @@
-"""On what units are made: versions, machine, device, threads, commit, weights."""
+"""The environment in which units are sampled: versions, machine, device, threads, commit, weights."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from s2g import __version__
 from s2g.config.schema import CHECKOUT, ModelConfig
 from s2g.engine.run import Run
 
-THREADS = 1  # of a worker, however many there are: the bytes of a sum depend on how it is split
+THREADS = 1  # per worker: the last bits of a sum depend on how it is split
 PACKAGES = ("torch", "torchvision", "diffusers", "transformers", "timm", "numpy", "pillow")
 
 
 def machine() -> str:
-    """The processor (and GPU) in words."""
+    """Return the processor, and GPUs if any, in words."""
     cpu = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as lines:
             cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
     gpu = ""
-    if os.path.exists("/dev/nvidiactl"):  # else there is no need to load torch for this
+    if os.path.exists("/dev/nvidiactl"):  # do not load torch without a GPU
         import torch
 
         gpu = f", {torch.cuda.device_count()} x {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
@@ -31,7 +31,7 @@ def machine() -> str:
 
 
 def commit() -> dict[str, Any] | None:
-    """The checkout's commit and whether it has been changed since; None where that cannot be known."""
+    """Return the checkout's commit and whether files have changed since; None if unknown."""
     if not (CHECKOUT / ".git").exists():
         return None
 
@@ -43,12 +43,12 @@ def commit() -> dict[str, Any] | None:
             "commit": git("rev-parse", "HEAD"),
             "dirty": bool(git("status", "--porcelain", "--", "s2g", "configs", "run.py")),
         }
-    except (OSError, subprocess.CalledProcessError):  # no git here, or one that does not trust the folder
+    except (OSError, subprocess.CalledProcessError):  # git is missing, or does not trust the folder
         return None
 
 
 def environment(run: Run, device: str, workers: int) -> dict[str, Any]:
-    """What env.json says of the units made by `workers` processes on `device`; a thread each on CPU."""
+    """Return the entry of env.json for units sampled by `workers` processes on `device`."""
     import torch
 
     cuda = {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()} if device != "cpu" else {}
@@ -68,9 +68,9 @@ def environment(run: Run, device: str, workers: int) -> dict[str, Any]:
 
 
 def weights_of(model: ModelConfig) -> dict[str, str]:
-    """A weights file by name and hash, a pipeline by its place and the revision of each part.
+    """Return name and hash of a weights file, or location and revisions of a pipeline.
 
-    Both "none" where there is no file, or "random:SEED".
+    Both are "none" for a model without a file, or "random:SEED".
     """
     hashed = model.weights_sha256()
     if model.piped:

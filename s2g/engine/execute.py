@@ -1,12 +1,11 @@
-"""Runs to stored samples: what is missing is made, by several workers and several processes at once.
+"""Sample the units that runs lack, with several workers and several processes at once.
 
-Every unit is made under its lock, so a second process on the same runs takes the units this one has not. A unit that
-fails is tried again, then set aside; a full disk or a mistake in what was asked stops everything at once.
+Each unit is sampled under its lock, so a second process on the same runs takes other units. A unit that fails is tried
+again, then set aside; a user error or a full disk stops everything at once.
 """
 
 from __future__ import annotations
 
-import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,18 +18,18 @@ from s2g.engine.progress import progress
 from s2g.engine.run import Run
 from s2g.engine.worker import Outcome, Task
 from s2g.errors import UnitsFailedError
+from s2g.store.env_file import add_environment
 from s2g.store.journal import Journal
 from s2g.store.locks import Lock, Locks
 from s2g.store.store import Store
 
 ATTEMPTS = 3
-POLL = 0.5  # seconds between looks at units another process is making
-HOPELESS = 3  # units set aside, none stored: the run stops instead of failing on and on
+HOPELESS = 3  # units set aside with none stored, after which a run is given up
 
 
 @dataclass
 class Work:
-    """What is to be done for one run, and how far it is."""
+    """The units that one run lacks, and what has become of them."""
 
     run: Run
     store: Store
@@ -38,28 +37,28 @@ class Work:
     journal: Journal
     environment: str
     units: list[int]
-    some: bool  # whether units were stored before
-    aside: set[int]  # units that failed before: they come last
+    has_stored: bool  # whether units were stored before
+    failed_before: set[int]  # they come last
     attempts: Counter[int] = field(default_factory=Counter)
-    made: int = 0
+    stored: int = 0  # units, by this process
     failed: dict[int, str] = field(default_factory=dict)  # unit -> why
     not_finite: set[str] = field(default_factory=set)  # reasons for NaN or infinity, as outcomes have them
 
     @property
     def hopeless(self) -> bool:
-        """Whether nothing but failures came of it."""
-        return not self.some and self.made == 0 and len(self.failed) >= HOPELESS
+        """Whether every unit so far has failed."""
+        return not self.has_stored and self.stored == 0 and len(self.failed) >= HOPELESS
 
 
 @dataclass(frozen=True)
 class Made:
-    """What came of it: items made here, and per run what failed."""
+    """The number of items sampled here, and the failures of each run."""
 
     items: int
-    failed: dict[str, str]  # run key -> what to tell the user
+    failed: dict[str, str]  # run key -> message
 
     def check(self, run: Run) -> None:
-        """UnitsFailedError if units of this run could not be made."""
+        """Raise UnitsFailedError if units of this run failed."""
         if run.key in self.failed:
             raise UnitsFailedError(self.failed[run.key])
 
@@ -74,40 +73,38 @@ def execute(
 ) -> Made:
     """Sample what the runs still lack below `root`; the folder of each has been opened by Store.begin.
 
-    again: make these units instead, whether or not they are stored; for each, the sha256 of the items to be kept.
+    again: sample these units instead, whether or not they are stored; for each, the sha256 of the items to be kept.
 
-    The units of several runs take turns, so that a machine that slows down slows all of them. Raises UserError and
-    OSError as soon as one says that no unit will go better; what is stored stays.
+    The units of several runs take turns, so that a machine that slows down slows all of them. UserError and OSError are
+    raised as soon as they occur, since no other unit would fare better; stored units stay.
     """
     works: dict[str, Work] = {}
     for run in sorted(runs, key=lambda run: -run.num):  # of runs with one key, the longest holds the others
         if run.key not in works:
             store = Store.of(run, root)
             missing = store.missing(run) if again is None else list(again)
-            name = store.add_environment(environment(run, executor.device, executor.workers)) if missing else ""
+            name = add_environment(store, environment(run, executor.device, executor.workers)) if missing else ""
             locks, journal = Locks(store.folder), Journal(store.folder)
-            some = len(missing) < len(run.units)
-            works[run.key] = Work(run, store, locks, journal, name, missing, some, store.failed())
-    pairs = [(unit in work.aside, unit, key) for key, work in works.items() for unit in work.units]
+            has_stored = len(missing) < len(run.units)
+            works[run.key] = Work(run, store, locks, journal, name, missing, has_stored, store.failed())
+    pairs = [(unit in work.failed_before, unit, key) for key, work in works.items() for unit in work.units]
     queue = deque((works[key], unit) for _, unit, key in sorted(pairs, key=lambda pair: pair[:2]))
     concerned = [work for work in works.values() if work.units]
     for work in concerned:
         swept = work.locks.sweep()
         work.journal.add("start", owner=str(work.locks.me), workers=executor.workers, device=executor.device, swept=swept)
-    executor.expect(len(queue))
     try:
         _Schedule(executor, reuse, again, queue, console).go()
     finally:
-        executor.abandon()
         for work in concerned:
             work.locks.close()
-            work.journal.add("end", owner=str(work.locks.me), made=work.made, failed=sorted(work.failed))
-    made = sum(work.made * work.run.model.unit for work in works.values())
-    return Made(made, {key: _told(work) for key, work in works.items() if work.failed})
+            work.journal.add("end", owner=str(work.locks.me), made=work.stored, failed=sorted(work.failed))
+    made = sum(work.stored * work.run.model.unit for work in works.values())
+    return Made(made, {key: _failure_message(work) for key, work in works.items() if work.failed})
 
 
 class _Schedule:
-    """Units to workers, until none is left."""
+    """Units, the workers that sample them and the locks they are sampled under."""
 
     def __init__(
         self,
@@ -118,28 +115,17 @@ class _Schedule:
         console: Console,
     ) -> None:
         self.executor, self.reuse, self.again, self.queue = executor, reuse, again, queue
-        self.busy: deque[tuple[Work, int]] = deque()  # another process has their locks
+        self.busy: deque[tuple[Work, int]] = deque()  # locked by another process
         self.running: dict[tuple[str, int], tuple[Work, Lock]] = {}
         self.bar = progress(console, sum(work.run.model.unit for work, _ in queue))
 
     def go(self) -> None:
         """Work until every unit is stored, here or by another process, or set aside."""
-        looked = time.monotonic()
         with self.bar:
-            while self.queue or self.busy or self.running:
-                if self.busy and time.monotonic() - looked > POLL:
-                    self.queue.extend(self.busy)
-                    self.busy.clear()
-                    looked = time.monotonic()
-                while self.queue and self.executor.idle:
-                    self._begin(*self.queue.popleft())
-                if self.running:
-                    for task, outcome in self.executor.wait(POLL if self.busy else None):
-                        self._end(task, outcome)
-                elif self.busy:
-                    time.sleep(POLL / 2)
+            self.executor.work_through(self.queue, self.busy, self.running, self._begin, self._end)
 
-    def _begin(self, work: Work, unit: int) -> None:
+    def _begin(self, pieces: list[tuple[Work, int]]) -> None:
+        ((work, unit),) = pieces
         if work.hopeless:
             return
         name = f"{unit:06d}"
@@ -147,12 +133,12 @@ class _Schedule:
         if lock is None:
             self.busy.append((work, unit))
             return
-        if self.again is None and work.store.serves(work.run, unit):  # another process made it since we looked
+        if self.again is None and work.store.suffices(work.run, unit):  # another process has stored it since
             work.locks.release(lock)
             self.bar.advance(work.run.model.unit)
             return
-        told = {"taken_from": lock.taken_from} if lock.taken_from else {}
-        work.journal.add("begun", unit=unit, pid=work.locks.me.pid, **told)
+        previous = {"taken_from": lock.taken_from} if lock.taken_from else {}
+        work.journal.add("begun", unit=unit, pid=work.locks.me.pid, **previous)
         self.running[work.run.key, unit] = work, lock
         keep = None if self.again is None else self.again[unit]
         self.executor.start(Task(work.run, unit, work.store, lock.scratch, self.reuse, work.environment, keep))
@@ -162,10 +148,10 @@ class _Schedule:
         lost = not lock.ours()
         work.locks.release(lock)
         if not outcome.error:
-            work.made += 1
+            work.stored += 1
             work.journal.add("stored", unit=task.unit, items=task.run.model.unit, seconds=round(outcome.seconds, 4))
             self.bar.advance(task.run.model.unit)
-        elif lost:  # we were stopped for so long that another process took over; it makes the unit
+        elif lost:  # this process stalled for so long that another one took over
             self.busy.append((work, task.unit))
         elif outcome.fatal is not None:
             raise outcome.fatal
@@ -181,23 +167,23 @@ class _Schedule:
             return
         work.failed[unit] = outcome.error
         work.not_finite |= {outcome.not_finite} - {""}
-        about = {"attempts": attempts, "error": outcome.error, "traceback": outcome.trace, "environment": work.environment}
-        work.store.set_aside(unit, {**about, "owner": str(work.locks.me)})
+        facts = {"attempts": attempts, "error": outcome.error, "traceback": outcome.trace, "environment": work.environment}
+        work.store.set_aside(unit, {**facts, "owner": str(work.locks.me)})
         self.bar.advance(work.run.model.unit, failed=True)
 
 
-def _told(work: Work) -> str:
-    """What a user is told of a run's failures: every unit, and each error once."""
-    folder = work.store.shown()
+def _failure_message(work: Work) -> str:
+    """Return the message about a run's failures: every unit, and each error once."""
+    folder = work.store.display_path()
     errors = Counter(work.failed.values())
     units = ", ".join(str(unit) for unit in sorted(work.failed))
-    lines = [f"{work.run.key}: {len(work.failed)} of {len(work.run.units)} units could not be made: {units}"]
+    lines = [f"{work.run.key}: {len(work.failed)} of {len(work.run.units)} units failed: {units}"]
     lines += [f"  {error}" + (f" ({count} units)" if count > 1 else "") for error, count in errors.items()]
     if work.hopeless:
-        lines.append("  none was made, so the rest was not tried")
+        lines.append("  none succeeded, so the others were not tried")
     stored = "" if work.hopeless else "; the other units are stored"
     lines.append(f"  tracebacks: {folder}/failed{stored}")
-    lines.append(f"  do: {_advice(work)}the same command tries them again")
+    lines.append(f"  do: {_advice(work)}run the same command to try them again")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Memory: the most that was used, and what to do when it does not suffice."""
+"""Peak memory, and splitting a batch that does not fit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def begin_peak(device: str) -> None:
-    """From now on `peak` counts anew, where the system lets it."""
+    """Reset `peak`, where the system allows it."""
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats(device)
         return
@@ -25,7 +25,7 @@ def begin_peak(device: str) -> None:
 
 
 def peak(device: str) -> int:
-    """Bytes: allocated by torch on a GPU; on CPU the resident memory of this process, Python and libraries included."""
+    """Return the peak in bytes: torch's allocations on a GPU, the whole process's resident memory on a CPU."""
     if device != "cpu":
         return torch.cuda.max_memory_allocated(device)
     try:
@@ -36,15 +36,15 @@ def peak(device: str) -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory did not suffice, on a GPU or on a CPU."""
+    """Return whether an error means out of memory, on a GPU or a CPU."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    # The CPU's allocator has no exception of its own.
+    # torch's CPU allocator has no exception of its own.
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def in_parts(make: Callable[[Sequence[int]], T], items: Sequence[int]) -> list[tuple[Sequence[int], T]]:
-    """make(items), or where memory does not suffice, of halves, quarters …; a single item that does not fit raises."""
+    """Return (items, make(items)); out of memory, of halves, quarters and so on. A single item that does not fit raises."""
     done: list[tuple[Sequence[int], T]] = []
     at, size = 0, len(items)
     while at < len(items):
@@ -62,7 +62,7 @@ def in_parts(make: Callable[[Sequence[int]], T], items: Sequence[int]) -> list[t
 
 
 def _fitting(make: Callable[[Sequence[int]], T], part: Sequence[int]) -> tuple[T] | None:
-    # In a function of its own, so that the error's frames, and the tensors in them, are gone before the next attempt.
+    # A function of its own, so that the error's frames and their tensors are freed before the next attempt.
     try:
         return (make(part),)
     except (MemoryError, RuntimeError) as error:

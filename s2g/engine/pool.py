@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # it loads torch
 
 
 class Pool:
-    """Worker processes that all runs of a command share; a context manager that stops them at its end."""
+    """Worker processes shared by all runs of a command; a context manager that stops them at its end."""
 
     def __init__(self, workers: int | None = None, config: ExecutorConfig | None = None) -> None:
         self.config = config or ExecutorConfig(workers=workers)
@@ -29,7 +29,7 @@ class Pool:
 
     @property
     def executor(self) -> LocalExecutor:
-        """The workers, started on first use; this imports torch, which a command that finds everything stored never needs."""
+        """The workers, started on first use, which imports torch; a command that finds everything stored never does."""
         if self._executor is None:
             with uninterrupted():
                 from s2g.engine.executors.local import LocalExecutor

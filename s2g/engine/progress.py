@@ -1,4 +1,4 @@
-"""How far the sampling is, where somebody watches."""
+"""Progress bars in a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Bar:
-    """A progress bar over items; a context manager that draws nothing where there is no terminal."""
+    """A progress bar over items; a context manager that draws nothing without a terminal."""
 
     def __init__(self, drawn: Progress, total: int) -> None:
         self._drawn = drawn
@@ -25,7 +25,7 @@ class Bar:
         self._drawn.__exit__(kind, error, trace)
 
     def advance(self, items: int, failed: bool = False) -> None:
-        """So many items are done, or given up."""
+        """Advance by items that are done, or have failed."""
         self._failed += items if failed else 0
         self._drawn.update(self._task, advance=items)
         speed = self._drawn.tasks[0].speed
@@ -35,7 +35,7 @@ class Bar:
 
 
 def progress(console: Console, total: int, word: str = "sampling") -> Bar:
-    """A bar over `total` items."""
+    """Return a bar over `total` items."""
     columns = (
         TextColumn(word),
         BarColumn(),

@@ -28,19 +28,19 @@ BY_TOKENS, TOKEN = "by_tokens", 16  # a shift that grows with the image; side of
 
 @dataclass(frozen=True)
 class Outline:
-    """A run as far as it can be known without its code and weights: enough to plan it."""
+    """A run as far as it is known without code and weights, enough to plan it."""
 
     model: ModelConfig
     sampler: Sampler
     guidance: Guidance
     bench: Bench | PlannedBench
-    name: str  # the method's
+    name: str  # of the method
     num: int
     settings: Settings
 
     @property
     def unbuilt(self) -> NotBuiltError | None:
-        """Why it cannot be run: a model or a bench that has no code yet."""
+        """The error for a model or bench that has no code yet; None if both have."""
         if self.model.family not in MODELS.entries:
             return NotBuiltError(
                 f"model = {self.model.name}: there is no adapter for model.family = {self.model.family} yet",
@@ -55,16 +55,16 @@ class Outline:
 
 
 def outline(raw: Mapping[str, Any], trace: list[Knob] | None = None) -> Outline:
-    """A composed configuration, checked as far as it can be without code and weights; UserError for what is wrong.
+    """Return a composed configuration as an outline, checked without code and weights; UserError for a mistake in it.
 
     trace: every effective knob of method and sampler is appended to it, with its source.
     """
     for key in ("seed", "mask_seed"):
         if key not in raw:
-            raise UserError(f"{key}: it was deleted, and is needed", todo=f"leave out ~{key}; {key}=NUMBER sets it")
+            raise UserError(f"{key}: deleted, but required", todo=f"leave out ~{key}; {key}=NUMBER sets it")
     for group in GROUPS:
         if not isinstance(raw.get(group), Mapping) or not isinstance(raw[group].get("name"), str):
-            raise UserError(f"{group} = {raw.get(group)}: it is needed", todo=f"{group}=NAME; s2g ls lists what there is")
+            raise UserError(f"{group} = {raw.get(group)}: required", todo=f"{group}=NAME; s2g ls lists what there is")
     if raw["executor"]["name"] != "local":
         raise unknown("executor", raw["executor"]["name"], ["local"])
     settings = read(Settings, {k: v for k, v in raw.items() if k not in GROUPS}, "")
@@ -101,19 +101,18 @@ def outline(raw: Mapping[str, Any], trace: list[Knob] | None = None) -> Outline:
 
 
 def resolve(raw: Mapping[str, Any], fetching: bool = False) -> tuple[Run, ExecutorConfig, Settings]:
-    """A composed configuration as a checked run; UserError for whatever can be known to be wrong before loading.
+    """Return a composed configuration as a checked run; UserError for every mistake that is known before loading.
 
-    fetching: a pipeline that the hub's cache lacks is downloaded, once everything else is known to be right.
+    fetching: download a pipeline that the hub's cache lacks, once everything else has been checked.
 
-    NotBuiltError where model or bench have no code yet. The logger is not the engine's business: its name is asked for
-    here, the rest where it is used.
+    NotBuiltError if model or bench have no code yet. Of the logger only the name is checked here.
     """
     about = outline(raw)
     if about.unbuilt is not None:
         raise about.unbuilt
     model, guidance, bench, settings = about.model, about.guidance, about.bench, about.settings
     assert not isinstance(bench, PlannedBench)
-    # What the bench needs and what the model needs are said together; a download begins where nothing is wrong.
+    # Report what bench and model lack together; download only if nothing is wrong.
     errors: list[UserError] = []
     weak, executor = None, ExecutorConfig()
     with gathered(errors):
@@ -130,9 +129,9 @@ def resolve(raw: Mapping[str, Any], fetching: bool = False) -> tuple[Run, Execut
     if errors:
         raise SeveralError.of(errors)
     config = {key: raw[key] for key in ("model", "guidance", "sampler", "bench", "seed", "mask_seed")}
-    # The run is made again from anywhere.
+    # Absolute paths: the run can be restored from any folder.
     config["bench"] = bench.placed(raw["bench"])
-    config["model"] = {**raw["model"], "unit": model.unit}  # whatever another version has for its default
+    config["model"] = {**raw["model"], "unit": model.unit}  # another version may have another default
     if model.piped:
         folders = {key: Path(raw["model"].get(key) or "").expanduser() for key in ("weights", "base")}
         config["model"] |= {k: str(f.absolute()) for k, f in folders.items() if str(f) != "." and f.is_dir()}
@@ -148,27 +147,27 @@ def resolve(raw: Mapping[str, Any], fetching: bool = False) -> tuple[Run, Execut
 
 
 def _placed(guidance: Mapping[str, Any], weights: str) -> dict[str, Any]:
-    """The method as it was typed, with the weak network's file at its absolute place."""
+    """Return the method's configuration with the absolute path of the weak network's file."""
     if "base" in guidance:
         return {**guidance, "base_args": {**(guidance.get("base_args") or {}), "weak": weights}}
     return {**guidance, "weak": weights}
 
 
 def restore(config: Mapping[str, Any], num: int) -> Run:
-    """The run that was composed as `config` (run.json keeps it); UserError as for a run that is typed."""
+    """Return the run of a `config` from run.json; UserError as of `resolve`."""
     others = {"executor": {"name": "local"}, "logger": {"name": "none"}}
     return resolve({**config, **others, "num": num})[0]
 
 
 def sampler_name(typed: Mapping[str, Any], model: ModelConfig) -> str:
-    """The sampler's name; the model's own where `model` is typed."""
+    """Return the sampler's name; "model" stands for the model's own."""
     if not isinstance(model.sampler.get("name"), str):
-        raise UserError(f"model.sampler.name = {model.sampler.get('name')}: it is needed", allowed=", ".join(SAMPLERS))
+        raise UserError(f"model.sampler.name = {model.sampler.get('name')}: required", allowed=", ".join(SAMPLERS))
     return model.sampler["name"] if typed["name"] == "model" else typed["name"]
 
 
 def read_sampler(typed: Mapping[str, Any], model: ModelConfig, trace: list[Knob] | None = None) -> Sampler:
-    """The typed sampler over the model's own where it is the same one; UserError where it cannot solve this model.
+    """Return the typed sampler over the model's defaults; UserError if it cannot sample the model.
 
     trace: every effective knob is appended to it, with its source.
     """
@@ -176,7 +175,7 @@ def read_sampler(typed: Mapping[str, Any], model: ModelConfig, trace: list[Knob]
     given = {k: v for k, v in typed.items() if k != "name" and v is not None}
     kind = SAMPLERS.load(name)
     knobs = {f.name for f in fields(kind)}
-    # Steps are a solver's own business; shift and grid are the model's, whatever solves, where the solver has them.
+    # Steps belong to a sampler; shift and grid belong to the model and apply to every sampler that has them.
     preset = {
         k: v
         for k, v in model.sampler.items()
@@ -189,11 +188,11 @@ def read_sampler(typed: Mapping[str, Any], model: ModelConfig, trace: list[Knob]
     grid = model.sampler.get("grid", "flow")
     if grid != "flow" and "grid" not in knobs:
         raise UserError(
-            f"sampler = {name}: it moves along a flow's velocity, and {model.name} is a variance-preserving model",
+            f"sampler = {name}: it integrates a flow's velocity, but {model.name} is variance-preserving",
             allowed=", ".join(other for other in SAMPLERS if "grid" in {f.name for f in fields(SAMPLERS.load(other))}),
         )
     if given.get("grid", grid) != grid:
-        raise UserError(f"sampler.grid = {given['grid']}: {model.name}'s network knows the levels of the other", allowed=grid)
+        raise UserError(f"sampler.grid = {given['grid']}: {model.name} was trained on other noise levels", allowed=grid)
     sampler = read(kind, {**preset, **given}, "sampler")
     for knob in fields(sampler) if trace is not None else ():
         source = TYPED if knob.name in given else "sampler" if knob.name in preset else DEFAULT
@@ -203,7 +202,7 @@ def read_sampler(typed: Mapping[str, Any], model: ModelConfig, trace: list[Knob]
 
 
 def able(guidance: Guidance, model: ModelConfig) -> list[str]:
-    """The samplers that, left at their defaults, offer what a method needs and can solve this model."""
+    """Return the samplers that at their defaults meet a method's requirements and can sample this model."""
     names = []
     for name in SAMPLERS:
         try:

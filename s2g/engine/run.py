@@ -1,4 +1,4 @@
-"""A run is a value: what determines the samples, and the key that is made of it."""
+"""A run as a value: everything that determines its samples, and the key hashed from it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ABOUT_MODEL = (
     "licence",
     "download_gb",
     "film",
-)  # resolved elsewhere, or no part of what samples are
+)  # resolved into other fields, or without influence on samples
 RANDOM = "random weights: no number and no image of this run means anything"
 SAMPLES_VERSION = 1  # raised whenever the mathematics of sampling changes (tests/engine/test_samples_version.py)
 
@@ -44,18 +44,18 @@ class Run:
     sampler: Sampler
     guidance: Guidance
     bench: Bench
-    name: str  # the method's
+    name: str  # of the method
     num: int
     seed: int
     mask_seed: int
-    weak: WeakConfig | None = None  # the second network, where the method has one
-    config: Mapping[str, Any] = field(default_factory=dict, compare=False)  # as it was composed: the run can be made from it
+    weak: WeakConfig | None = None  # the second network, if the method has one
+    config: Mapping[str, Any] = field(default_factory=dict, compare=False)  # as composed; the run can be restored from it
 
     def identity(self) -> dict[str, Any]:
-        """Everything that determines the samples, as plain data; the weights enter by their hash, not their place."""
+        """Return everything that determines the samples as plain data; weights enter by hash, not by path."""
         model = {k: v for k, v in describe(self.model).items() if k not in ABOUT_MODEL}
         model["family"] = self.model.traits.hashed_name or self.model.family
-        if self.model.noise == "random":  # as in keys from before there was another
+        if self.model.noise == "random":  # as in keys older than the alternative
             del model["noise"]
         if not self.model.vae_tiling:
             del model["vae_tiling"]
@@ -65,7 +65,7 @@ class Run:
         if self.model.negative and not self.model.makes_videos:
             model["negative"] = self.model.negative
         if self.model.makes_videos:
-            model["negative"] = negative_words(self.model.negative)  # the words, whatever their name
+            model["negative"] = negative_words(self.model.negative)  # the text, not its name
             model["film"] = settings(self.model.film, self.model.video_fps)
         if self.model.vae != "none":
             model["vae_sha256"] = self.model.vae_sha256()
@@ -92,21 +92,21 @@ class Run:
 
     @property
     def random(self) -> bool:
-        """Whether any of its weights are random: then no number of it means anything."""
+        """Whether any weights are random; its numbers then mean nothing."""
         return self.model.random or (self.weak is not None and self.weak.random)
 
     @property
     def key(self) -> str:
-        """model-method-12 hex digits of the identity's sha256."""
+        """MODEL-METHOD-HASH, with 12 hex digits of the identity's sha256."""
         return key_of(self.identity(), f"{self.model.name}-{self.name}")
 
     @property
     def units(self) -> range:
-        """Indices of the units that hold the first `num` items; the last may hold more."""
+        """Indices of the units that hold the first `num` items; the last unit may hold more."""
         return range(-(-self.num // self.model.unit))
 
     def unit(self, index: int) -> Unit:
-        """The items of one unit."""
+        """Return the items of one unit."""
         first = index * self.model.unit
         items = tuple(range(first, first + self.model.unit))
         own = self.bench.streams(items)
@@ -115,17 +115,17 @@ class Run:
 
 
 def key_of(identity: Mapping[str, Any], name: str) -> str:
-    """A run's name and the beginning of its identity's sha256."""
+    """Return NAME-HASH, with 12 hex digits of the identity's sha256."""
     return f"{name}-{hashlib.sha256(canonical(identity).encode()).hexdigest()[:12]}"
 
 
 def weak_identity(weak: WeakConfig) -> dict[str, Any]:
-    """What of the second network determines the samples, as plain data."""
+    """Return the second network's part of the identity as plain data."""
     return {"network": describe(weak.network), "weights_sha256": weak.weights_sha256()}
 
 
 def describe(value: Any) -> Any:
-    """A frozen dataclass as plain data: its class by name, its fields, all the way down; not where something lies."""
+    """Return a frozen dataclass as plain data, recursively: the class's name and its fields, without those marked `place`."""
     if is_dataclass(value) and not isinstance(value, type):
         inside = {f.name: describe(getattr(value, f.name)) for f in fields(value) if not f.metadata.get("place")}
         return {"class": type(value).__name__, **inside}

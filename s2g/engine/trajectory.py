@@ -1,4 +1,4 @@
-"""The way of a run's first items from noise to data: sampled again, step by step, to the bits that are stored."""
+"""The trajectories of a run's first items from noise to data, sampled again to the same bits as stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from s2g.sampling.loop import sample
 
 
 def trajectories(run: Run, count: int) -> np.ndarray:
-    """States [count, steps + 1, ...] of items 0, 1, ..., before decoding, on the CPU."""
+    """Return the states [count, steps + 1, ...] of items 0, 1, ... before decoding, sampled on the CPU."""
     prepare("cpu")
     network = load(run.model, "cpu")[0]
     weak = None if run.weak is None else load(run.weak, "cpu")[0]

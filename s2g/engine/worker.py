@@ -1,8 +1,7 @@
-"""What a worker does: keep the model in memory, and make one unit after another."""
+"""What a worker does: it keeps the model in memory and samples one unit after another."""
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
@@ -10,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy as np
 import torch
 
 from s2g.config.registry import MODELS
-from s2g.config.schema import ModelConfig, canonical, read
+from s2g.config.schema import ModelConfig, canonical
 from s2g.engine.cost import PassCost, measure
 from s2g.engine.environment import THREADS
 from s2g.engine.memory import begin_peak, in_parts, peak
@@ -32,17 +31,17 @@ from s2g.models.meta_models import MetaModel
 from s2g.network.evaluate import Account, Evaluator
 from s2g.sampling.loop import Sampled, sample
 from s2g.store.items import STILL, Film
-from s2g.store.retention import FeatureBench, kept_of
+from s2g.store.retention import FeatureBench, extract
 from s2g.store.store import Store
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Job(Protocol):
-    """What a worker is given: plain data that knows what is to be done."""
+    """What a worker is given: plain data with the work as its method."""
 
     def do(self, device: str) -> float:
-        """Do it; the seconds it took."""
+        """Do the work; return the seconds it took."""
         ...
 
 
@@ -56,36 +55,36 @@ class Task:
     scratch: Path
     reuse: bool
     environment: str
-    keep: Mapping[str, str] | None = None  # sha256 of stored items of the unit that are whole, where it is made anew
+    keep: Mapping[str, str] | None = None  # repair: sha256 of the unit's undamaged items
 
     def do(self, device: str) -> float:
-        """Make and store the unit; the seconds it took."""
-        return do(self, device)
+        """Sample and store the unit; return the seconds it took."""
+        return sample_unit(self, device)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task: how long it took, or what went wrong."""
+    """The result of a task: the seconds it took, or the error."""
 
     seconds: float = 0.0
     error: str = ""  # one line
     trace: str = ""
-    again: bool = True  # whether another attempt may go better
+    again: bool = True  # whether another attempt may succeed
     not_finite: str = ""  # "guided" where guidance may be the reason for NaN or infinity, else "network"
-    fatal: BaseException | None = None  # nothing to do with this unit: no other will go better
+    fatal: BaseException | None = None  # an error that every other task would meet too
 
 
 def prepare(device: str) -> None:
-    """One thread a worker, however many workers there are: the bytes of a sum depend on how it is split."""
+    """Set torch up for a worker: one CPU thread, no TF32; the last bits of a sum depend on how it is split."""
     torch.set_num_threads(THREADS)
     if device != "cpu":
-        torch.cuda.set_device(device)  # the clock's events and memory's peak are asked of the current one
+        torch.cuda.set_device(device)  # events and peak memory are read from the current device
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
 
 
 def serve(connection: Connection, device: str) -> None:
-    """A worker process: tasks in, outcomes out, until the other end is closed."""
+    """Run a worker process: receive tasks and send outcomes until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare(device)
@@ -96,7 +95,7 @@ def serve(connection: Connection, device: str) -> None:
             return
         except (ImportError, AttributeError) as error:
             mistake = UserError(
-                f"a worker process cannot import what the run is made of: {error}",
+                f"a worker process cannot import a class of the run: {error}",
                 todo="put the module on PYTHONPATH, or executor.workers=1",
             )
             connection.send(Outcome(error=str(mistake), fatal=mistake))
@@ -108,11 +107,11 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])
-    os._exit(1)  # whoever starts the run again must find neither its memory nor its units taken
+    os._exit(1)  # when the run is started again, its memory and its units must be free
 
 
 def attempt(task: Job, device: str) -> Outcome:
-    """Do what is asked; whatever goes wrong is told, so that the other tasks go on."""
+    """Do a task; return its outcome, whatever the error, so that other tasks continue."""
     try:
         return Outcome(seconds=task.do(device))
     except (UserError, IsolatedError, OSError) as error:
@@ -120,39 +119,51 @@ def attempt(task: Job, device: str) -> Outcome:
     except NotFiniteError as error:
         why = "guided" if error.guided else "network"  # not tried again: it would give the same numbers
         return Outcome(error=str(error), trace=traceback.format_exc(), again=False, not_finite=why)
-    except Exception as error:  # the one place for it: a unit that fails is set aside with its traceback
+    except Exception as error:  # the only such place: a unit that fails is set aside with its traceback
         return Outcome(error=f"{type(error).__name__}: {error}".splitlines()[0], trace=traceback.format_exc())
 
 
+@dataclass(frozen=True)
+class _Key:
+    """A model's configuration as a cache key: compared as JSON, since its mappings have no hash."""
+
+    config: ModelConfig = field(compare=False)
+    content: str
+
+    @staticmethod
+    def of(config: ModelConfig) -> _Key:
+        return _Key(config, f"{type(config).__name__} {canonical(asdict(config))}")
+
+
 def load(config: ModelConfig, device: str) -> tuple[Denoiser, PassCost]:
-    """A model and its FLOPs; those used last are kept."""
-    return _load(type(config), canonical(asdict(config)), device)
+    """Return a model and the FLOPs of its passes; the last three are cached."""
+    return _load(_Key.of(config), device)
 
 
 def precompute_text(run: Run, device: str) -> None:
-    """What a model wants to do with all prompts of a run before its network is loaded; once a run and process."""
+    """Embed all prompts of a run, once per run and process, before its network needs the memory."""
     prompts = run.bench.prompts(range(len(run.units) * run.model.unit))
     for config in (run.model, run.weak):
         if config is not None and config.piped:
-            _precompute_text(type(config), canonical(asdict(config)), tuple(prompts), device)
+            _precompute_text(_Key.of(config), tuple(prompts), device)
 
 
-def forget() -> None:
-    """Free the networks of what was sampled last."""
+def free_networks() -> None:
+    """Free the cached networks."""
     if _load.cache_info().currsize:
         _load.cache_clear()
         torch.cuda.empty_cache()
 
 
 @lru_cache(maxsize=3)
-def _precompute_text(kind: type[ModelConfig], config_json: str, prompts: tuple[Any, ...], device: str) -> None:
-    config = read(kind, json.loads(config_json), "model")
+def _precompute_text(key: _Key, prompts: tuple[Any, ...], device: str) -> None:
+    config = key.config
     MODELS.load(config.family).precompute_text(config, prompts, torch.device(device), DTYPES[config.dtype])
 
 
 @lru_cache(maxsize=3)
-def _load(kind: type[ModelConfig], config_json: str, device: str) -> tuple[Denoiser, PassCost]:
-    config = read(kind, json.loads(config_json), "model")
+def _load(key: _Key, device: str) -> tuple[Denoiser, PassCost]:
+    config = key.config
     adapter = MODELS.load(config.family)
     denoiser: Denoiser = adapter.load(config, torch.device(device), DTYPES[config.dtype])
     if config.blocks and len(denoiser.blocks) != config.blocks:
@@ -168,15 +179,15 @@ def cost_of(denoiser: Denoiser, prompt: str | int = 0) -> PassCost:
     return measure(meta.network, meta.blocks, meta.call)
 
 
-def do(task: Task, device: str) -> float:
-    """Make and store one unit; returns the seconds it took."""
+def sample_unit(task: Task, device: str) -> float:
+    """Sample and store one unit; return the seconds it took."""
     run = task.run
     precompute_text(run, device)
     denoiser, cost = load(run.model, device)
     weak, weak_cost = (None, None) if run.weak is None else load(run.weak, device)
     unit = run.unit(task.unit)
 
-    # Seconds of what went well, in all and inside the network: attempts that did not fit are not the unit's cost.
+    # Seconds of successful attempts, in all and inside the network: one that ran out of memory is not the unit's cost.
     took: list[float] = []
     inside: list[float] = []
 
@@ -204,7 +215,7 @@ def do(task: Task, device: str) -> float:
         decoded = in_parts(decode, range(len(unit.items)))
         values = np.concatenate([part for _, part in decoded])
     seconds = sum(took)
-    first, second = sampled[0][1][1]  # per item, and the same in every part: masks belong to the unit
+    first, second = sampled[0][1][1]  # per item, the same in every part: masks belong to the unit
     scales = EffectiveScale()
     for _, (made, _) in sampled:
         scales.merge(made.effective_scale)
@@ -227,8 +238,8 @@ def do(task: Task, device: str) -> float:
     kept = None
     if isinstance(run.bench, FeatureBench):
         began = time.perf_counter()
-        kept = kept_of(run.bench.sink, values, device)
-        facts["sink_seconds"] = round(time.perf_counter() - began, 4)  # no cost of sampling
+        kept = extract(run.bench.extractor, values, device)
+        facts["sink_seconds"] = round(time.perf_counter() - began, 4)  # not part of the cost of sampling
     film = Film(run.model.film, run.model.video_fps) if run.model.makes_videos else STILL
     task.store.put(task.unit, unit.items, values, facts, task.scratch, task.keep, kept, film)
     return seconds

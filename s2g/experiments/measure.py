@@ -19,7 +19,7 @@ from s2g.experiments.specification import Profile, RunSpec
 from s2g.metrics.likeness import LIKENESS
 from s2g.metrics.statistics import Estimate, of_mean
 from s2g.metrics.trajectories import WAYS
-from s2g.scoring.score import CHUNK, Score, difference, estimate, remembered
+from s2g.scoring.score import CHUNK, Score, difference, estimate, stored_arrays
 from s2g.store.score_files import items_digest
 from s2g.store.store import Store
 
@@ -133,7 +133,7 @@ def with_ways(scores: Sequence[Score], root: str) -> list[Score]:
             states = trajectories(run, run.num)
             return {name: about.of(states) for name, about in WAYS.items()}
 
-        arrays = remembered(one.run, Store.of(one.run, root), {"ways": {n: w.version for n, w in WAYS.items()}}, measure)
+        arrays = stored_arrays(one.run, Store.of(one.run, root), {"ways": {n: w.version for n, w in WAYS.items()}}, measure)
         values = {name: estimate(way(name), arrays, np.arange(one.run.num) // one.run.model.unit) for name in WAYS}
         found.append(replace(one, arrays={**one.arrays, **arrays}, estimates={**one.estimates, **values}))
     return found
@@ -150,8 +150,8 @@ def alike(name: str, run: Run, other: Run, root: str) -> Estimate:
             parts.append(LIKENESS[name].of(store.items(items), others.items(items)))
         return {name: np.concatenate(parts)}
 
-    to = {"run": other.key, "items": items_digest(list(others.records(other.units)), other.num)}
-    values = remembered(run, store, {"likeness": name, "version": LIKENESS[name].version, "to": to}, measure)[name]
+    to = {"run": other.key, "items": items_digest(others.records(other.units), other.num)}
+    values = stored_arrays(run, store, {"likeness": name, "version": LIKENESS[name].version, "to": to}, measure)[name]
     return of_mean(values, np.arange(run.num) // run.model.unit)
 
 

@@ -115,9 +115,9 @@ def full(model: str, held: _Held) -> Any:
 
 @cache
 def _expected(model: str, method: str, held: _Held) -> Any:
-    from s2g.engine.cost_estimate import rehearse
+    from s2g.engine.cost_estimate import expected_cost
 
-    return rehearse(held.run, full(model, held))
+    return expected_cost(held.run, full(model, held))
 
 
 def needed(plans: Sequence[Planned]) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from s2g.engine.run import Run
 from s2g.errors import UserError
 from s2g.io.interrupt import uninterrupted
 from s2g.scoring.score import Score, score
-from s2g.scoring.scoring_pool import Crew
+from s2g.scoring.scoring_pool import ScoringPool
 from s2g.store.code_changes import code_changes
 from s2g.store.locks import in_use
 from s2g.store.store import Store
@@ -31,8 +31,8 @@ class Samples:
 
     def scores(self) -> list[Score]:
         """Score each run, in order; UserError and IsolatedError as the scorers raise them."""
-        crew = Crew(lambda: self.pool.executor, self.console)
-        return [score(run, Store.of(run, self.root), crew) for run in self.runs]
+        workers = ScoringPool(lambda: self.pool.executor, self.console)
+        return [score(run, Store.of(run, self.root), workers) for run in self.runs]
 
 
 @contextmanager

@@ -73,5 +73,5 @@ def _content(run: Run, store: Store, item: int) -> tuple[str, bytes]:
         return Path(entry["file"]).suffix, store.read_item(entry)
     value = store.items([item])[0]
     if value.dtype != np.uint8:
-        raise UserError(f"{store.shown()}: its items are points", allowed="runs of images or videos")
+        raise UserError(f"{store.display_path()}: its items are points", allowed="runs of images or videos")
     return ".png", png(value)

@@ -36,7 +36,7 @@ def show_run_plan(raw: Mapping[str, Any], root: str, console: Console) -> None:
     state = f"{one.items // unit} units to make" if one.key else one.state
     console.print(f"{name}: {run.num:,} items in {-(-run.num // unit):,} units of {unit}; {state}", soft_wrap=True)
     if one.key:
-        console.print(Store(Path(root).absolute() / one.key).shown(), soft_wrap=True)
+        console.print(Store(Path(root).absolute() / one.key).display_path(), soft_wrap=True)
     for note in method_notes(run.name, run.guidance, run.sampler, run.model.blocks):
         console.print(note, soft_wrap=True, markup=False)
     for line in knob_lines(raw, run.model.name, trace):

@@ -1,4 +1,4 @@
-"""What is said beside a score of a published bench that is not the published measurement."""
+"""Remarks on scores of a published bench that are not the published measurement."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 
 def not_comparable(common: Sequence[str], own: Mapping[str, Sequence[str]]) -> list[str]:
-    """A line for each kind of published numbers that a score cannot stand beside; kinds with the same reasons share it.
+    """Return a line per kind of published numbers that a score is not comparable with; equal reasons share a line.
 
-    common: reasons that hold for every kind; own: by kind, such as "HPSv2.1", the reasons of its scorer.
+    common: reasons that apply to every kind; own: by kind, such as "HPSv2.1", the reasons of its scorer.
     """
     kinds: dict[tuple[str, ...], list[str]] = {}
     for kind, reasons in own.items():

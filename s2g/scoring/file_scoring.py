@@ -1,7 +1,7 @@
-"""Benches that judge stored images one by one, from their files: what is there first, then an image at a time.
+"""Benches that score stored files one by one: the files are checked first, then scored.
 
-Judging takes hours, so what is known of an image is kept as it becomes known, under a key that names the image's content:
-a stopped scoring goes on, a longer run asks only about what is new, and an image that has changed is asked about again.
+Scoring takes hours, so each value is cached as soon as it is known, under a key that names the image's content: an
+interrupted scoring resumes, a longer run scores only new images, and a changed image is scored again.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import numpy as np
 from s2g.engine.bench import Bench
 from s2g.errors import DamageError, UserError, gathered
 from s2g.io.input_files import is_litter
-from s2g.scoring.scorer import Asked
-from s2g.scoring.scoring_pool import asked_here
+from s2g.scoring.scorer import Answer
+from s2g.scoring.scoring_pool import answer_here
 from s2g.store.items import FILES
 from s2g.store.store import Reader, Store
 
-PLACE = "judged"  # beside the samples: a folder for each judge
-LISTED = 20  # of what is wrong, named one by one
+PLACE = "judged"  # folder of cached values beside the samples, one below it per scorer
+LISTED = 20  # problems of one kind that are listed by name
 
 
 @dataclass(frozen=True)
 class Image:
-    """A stored image that is whole."""
+    """A stored image that is not damaged."""
 
     item: int
     path: Path
@@ -36,7 +36,7 @@ class Image:
 
 
 def filled(num: int, images: Sequence[Image], values: Sequence[float]) -> np.ndarray:
-    """Values of images as an array [num] of items, nan for those that lack."""
+    """Return the values of images as an array [num] over items, nan where an image is missing."""
     found = np.full(num, np.nan)
     found[[image.item for image in images]] = values
     return found
@@ -52,10 +52,10 @@ class FileBench(Bench):
     allow_missing: bool  # score the files that exist; the score is then labelled as partial
 
     @abstractmethod
-    def judge(self, images: Sequence[Image], num: int, place: Path, asked: Asked = asked_here) -> dict[str, np.ndarray]:
+    def judge(self, images: Sequence[Image], num: int, place: Path, answer: Answer = answer_here) -> dict[str, np.ndarray]:
         """Return per-item arrays [num, ...], nan for items without a file; answers are cached below `place`.
 
-        asked: puts questions to scorers and caches their answers.
+        answer: puts questions to scorers and caches their answers.
         """
 
     @abstractmethod
@@ -100,8 +100,8 @@ class FileCheck:
         return not (self.missing or self.unreadable or self.extra or self.other)
 
     def problems(self) -> str:
-        """Return what is wrong: a line of count and names for each kind of problem."""
-        kinds = {"missing": self.missing, "unreadable": self.unreadable, "not among them": self.extra}
+        """Return a line of count and names for each kind of problem."""
+        kinds = {"missing": self.missing, "unreadable": self.unreadable, "unexpected": self.extra}
         kinds["of another size"] = self.other
         return "\n".join(f"  {len(names)} {kind}: {_some(names)}" for kind, names in kinds.items() if names)
 
@@ -109,7 +109,7 @@ class FileCheck:
         """Return the files that can be scored; UserError with every problem if any is not allowed, or if there is no file."""
         if self.images and (self.complete or allow_missing):
             return self.images
-        make = "make them first: the run's command"
+        make = "sample them first: the run's command"
         raise UserError(
             f"{where}: {len(self.images):,} of {num:,} {self.kind} can be scored\n{self.problems()}",
             todo=todo if self.images or self.kind == "videos" else make,
@@ -117,11 +117,11 @@ class FileCheck:
 
 
 def look(store: Store, num: int) -> FileCheck:
-    """Every file of the run's first `num` items read once and held against its sha256; and what else lies beside them."""
+    """Verify each file of the run's first `num` items; return the sound ones and all problems, unexpected files included."""
     size = store.read_run()["identity"]["model"]["unit"]
     images: list[Image] = []
     missing, unreadable = [], []
-    reader = Reader(store)
+    reader = Reader(store.folder)
     for unit in range(-(-num // size)):
         items = range(unit * size, min((unit + 1) * size, num))
         try:
@@ -139,7 +139,7 @@ def look(store: Store, num: int) -> FileCheck:
                 missing.append(f"items/{entry.get('file', f'item {item}, not kept')}")
                 continue
             try:
-                reader.whole(entry)
+                reader.verified(entry)
                 images.append(Image(item, path, entry["sha256"]))
             except DamageError as error:
                 unreadable.append(f"items/{path.name} ({error.problem})")
@@ -147,30 +147,30 @@ def look(store: Store, num: int) -> FileCheck:
 
 
 def _extra(store: Store, num: int, size: int) -> list[str]:
-    """Files among the items that no item of the run can have, or that are beyond `num` and of no unit."""
+    """Return files in items/ that belong to no item of the run, or to an item beyond `num` whose unit is not stored."""
     folder = store.folder / "items"
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     return [f"items/{name}" for name in names if not is_litter(name) and not _belongs(store, name, num, size)]
 
 
 def _belongs(store: Store, name: str, num: int, size: int) -> bool:
-    """Whether a file can be an item's: of the first `num`, of a unit that is stored, or of one that is being made."""
+    """Return whether a file may be an item: one of the first `num`, or of a unit that is stored or being sampled."""
     found = FILES.fullmatch(name)
     if found is None:
         return False
     unit = int(found["unit"]) if found["unit"] else int(found["item"]) // size
-    at_work = (store.folder / "locks" / f"{unit:06d}").exists()  # a unit's files come before its record
+    at_work = (store.folder / "locks" / f"{unit:06d}").exists()  # a unit's files are written before its record
     return unit * size < num or store.has(unit) or at_work
 
 
 def repair_todo(store: Store) -> str:
     """Return how to complete a run's images."""
-    return f"s2g verify {store.shown()} --repair makes them anew, what does not belong there is to be moved away"
+    return f"s2g verify {store.display_path()} --repair samples them again; move unexpected files away"
 
 
 def todo_of(store: Store) -> str:
     """Return how to complete a run's images, or score them incomplete."""
-    allow = "bench.allow_missing=true (s2g score RUN --allow-missing) scores those that are there, labelled"
+    allow = "bench.allow_missing=true (s2g score RUN --allow-missing) scores the files that exist, labelled as partial"
     return f"{repair_todo(store)}; or {allow}"
 
 

@@ -1,6 +1,6 @@
 """Images from any source under the names that an official evaluator expects: each name says which item it is.
 
-HPSv2's script crashes over a stray file, forgets a style that is missing, and skips an image with a line of text.
+HPSv2's script crashes on a stray file, omits a missing style, and skips a missing image with a printed line.
 Official packages read 16 bits, orientation and the like each in its own way, so they are given such images converted.
 """
 
@@ -19,35 +19,35 @@ from s2g.io.images import is_plain, rgb
 from s2g.io.input_files import is_litter, read_regular
 from s2g.scoring.file_scoring import FileCheck, Image
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp")  # HPSv2 has .jpg alone, whatever the format of its bytes
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp")  # HPSv2 names every image .jpg, whatever its format
 
 
 def look(root: Path, names: Sequence[str]) -> FileCheck:
-    """Read every image of `names` (by item, its place below `root`, with any image ending) and list what else lies there."""
+    """Read every image of `names` (by item, its path below `root`, with any image ending) and list unexpected files."""
     wanted = {_stem(Path(name)): item for item, name in enumerate(names)}
     images: list[Image] = []
     unreadable, extra, seen = [], [], set()
     for path in sorted(root.rglob("*")):
         if path.is_dir() or is_litter(path.name):
             continue
-        name, whose = str(path.relative_to(root)), _stem(path.relative_to(root))
-        if whose not in wanted or path.suffix.lower() not in ENDINGS:
+        name, stem = str(path.relative_to(root)), _stem(path.relative_to(root))
+        if stem not in wanted or path.suffix.lower() not in ENDINGS:
             extra.append(name)
-        elif whose in seen:
+        elif stem in seen:
             extra.append(f"{name} (a second image of that prompt)")
         else:
-            seen.add(whose)
+            seen.add(stem)
             try:
-                images.append(_scorable(wanted[whose], path))
+                images.append(_scorable(wanted[stem], path))
             except (OSError, ValueError) as error:
                 unreadable.append(f"{name} ({(isinstance(error, OSError) and error.strerror) or error})")
     missing = [stem for stem in wanted if stem not in seen]
     return FileCheck(sorted(images, key=lambda image: image.item), missing, unreadable, extra)
 
 
-def _stem(place: Path) -> str:
+def _stem(path: Path) -> str:
     """Return a path without its ending; a prompt in it may have full stops of its own."""
-    return (place.parent / place.stem).as_posix()
+    return (path.parent / path.stem).as_posix()
 
 
 def _scorable(item: int, path: Path) -> Image:

@@ -1,4 +1,4 @@
-"""Stored items to scores: measured once, kept beside the samples, estimated with error bars over units."""
+"""Score stored items: measure once, keep the arrays beside the samples, estimate with error bars over units."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from s2g.engine.run import Run
 from s2g.errors import DamageError
 from s2g.metrics.statistics import Estimate, Paired, jackknife, jackknife_merged, of_mean
 from s2g.scoring.file_scoring import PLACE, FileBench, look, todo_of
-from s2g.scoring.scoring_pool import Crew, asked_here
+from s2g.scoring.scoring_pool import ScoringPool, answer_here
 from s2g.store.retention import IMAGES, FeatureBench, spooled
 from s2g.store.score_files import items_digest, read_arrays, write_scores
 from s2g.store.store import Store
@@ -28,7 +28,7 @@ CHUNK = 64  # items measured at once
 
 @dataclass(frozen=True)
 class Cost:
-    """What an item cost; seconds are the median unit's, shared by its items, peak memory the largest unit's."""
+    """The cost of an item: seconds from the median unit, peak memory from the largest."""
 
     evaluations: float  # network evaluations per item
     flops: float  # per item
@@ -39,50 +39,50 @@ class Cost:
 
 @dataclass(frozen=True)
 class Effective:
-    """The effective guidance scale of a run, and over how many of an item's evaluations it is a mean."""
+    """The effective guidance scale of a run, and how many evaluations per item it averages."""
 
     scale: Estimate | None  # over units; None where no evaluation had an uncond branch
-    evaluations: float  # of the guided network, per item; with an adaptive solver a mean over units
-    left_out: float  # those without an uncond branch, or without any
+    evaluations: float  # of the guided network, per item; a mean over units for adaptive solvers
+    left_out: float  # evaluations without an uncond branch, or without any branch
 
     @property
     def value(self) -> float:
-        """The scale; nan where there is none."""
+        """The scale; nan if there is none."""
         return math.nan if self.scale is None else self.scale.value
 
 
 @dataclass(frozen=True)
 class Score:
-    """Estimates by metric name, the per-item arrays they come from, the cost, and the effective scale."""
+    """Estimates by metric name, their per-item arrays, the cost and the effective scale."""
 
     run: Run
     estimates: dict[str, Estimate]
     arrays: dict[str, np.ndarray]
     cost: Cost
     effective: Effective
-    not_kept: str = ""  # why they could not be written beside the samples
-    remarks: tuple[str, ...] = ()  # what must be said beside them, such as that they are not comparable
+    not_kept: str = ""  # why the score could not be stored beside the samples
+    remarks: tuple[str, ...] = ()  # to be shown beside the estimates, such as that they are not comparable
 
 
-def score(run: Run, store: Store, crew: Crew | None = None) -> Score:
-    """Scores of the run's first `num` items, measured now or read back if they were measured before.
+def score(run: Run, store: Store, pool: ScoringPool | None = None) -> Score:
+    """Return the scores of the run's first `num` items, measured now or read back.
 
-    crew: who scores images that are judged one by one; this process alone where not given. What is kept depends on the
-    items and the protocol alone, to the byte, and is measured again if items have changed.
-    A store that cannot be written gives its scores all the same. DamageError if an item is not what was written; UserError
-    with the whole list, before any is judged, where a bench judges images one by one and they are not all there.
+    pool: the workers for scorers that take files one by one; this process by default. The stored bytes depend on items and
+    protocol only; items that have changed are measured again. A read-only store yields scores all the same.
+    DamageError if an item is not what was written. UserError with all problems, before any file is scored, if a bench that
+    scores files lacks some.
     """
     judge = run.bench if isinstance(run.bench, FileBench) else None
-    some = judge is not None and judge.allow_missing  # what is there may change without its records: always looked at
+    some = judge is not None and judge.allow_missing  # files may appear without a change of records: never read back
     if judge is not None and not some and not store.stored() >= set(run.units):
-        look(store, run.num).check(store.shown(), run.num, False, todo_of(store))
-    records = _readable(run, store) if some else list(store.records(run.units))
+        look(store, run.num).check(store.display_path(), run.num, False, todo_of(store))
+    records = _readable(run, store) if some else store.records(run.units)
     name = score_name(run.bench, run.num)
     items = items_digest(records, run.num)
     arrays = None if some else read_arrays(store, name, items)
     measured = arrays is None
     if arrays is None:
-        arrays = _measure(run, store, crew)
+        arrays = _measure(run, store, pool)
     estimates = {metric.name: estimate(metric, arrays, _units(run)) for metric in run.bench.metrics}
     remarks = run.bench.remarks(run.num, arrays)
     not_kept = ""
@@ -96,19 +96,19 @@ def score(run: Run, store: Store, crew: Crew | None = None) -> Score:
     return Score(run, estimates, arrays, cost, effective, not_kept, tuple(remarks))
 
 
-def remembered(
+def stored_arrays(
     run: Run, store: Store, protocol: Mapping[str, Any], measure: Callable[[], dict[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """Per-item arrays of something else than the bench's own metrics, measured now or read back; kept as scores are.
+    """Return per-item arrays of a measurement besides the bench's metrics, measured now or read back; stored as scores are.
 
-    protocol: plain data that says what is measured, against what.
+    protocol: plain data that determines the measurement.
     """
     name = hashlib.sha256(canonical({**protocol, "num": run.num}).encode()).hexdigest()[:12]
-    items = items_digest(list(store.records(run.units)), run.num)
+    items = items_digest(store.records(run.units), run.num)
     arrays = read_arrays(store, name, items)
     if arrays is None:
         arrays = measure()
-        with contextlib.suppress(OSError):  # a store that cannot be written gives its numbers all the same
+        with contextlib.suppress(OSError):  # a read-only store
             write_scores(store, name, arrays, {}, {"protocol": dict(protocol), "n": run.num, "items": items})
     return arrays
 
@@ -121,7 +121,7 @@ def score_name(bench: Bench, num: int) -> str:
 
 
 def estimate(metric: Metric, arrays: Arrays, unit_of: np.ndarray) -> Estimate:
-    """A metric of one run's per-item arrays with its error bar over units [N]."""
+    """Return a metric of per-item arrays with its error bar; unit_of: the unit of each item [N]."""
     if metric.items is not None:
         return of_mean(metric.items(arrays), unit_of, metric.bounds)
     value = _value(metric)
@@ -143,7 +143,7 @@ def unpaired(a: Run, b: Run) -> str:
 
 
 def difference(metric: Metric, a: Score, b: Score) -> Estimate:
-    """a minus b on the same items, paired: both are resampled, or leave out, the same unit."""
+    """Return a minus b on the same items, paired: both resample, or leave out, the same unit."""
     unit_of = _units(a.run)
     if metric.items is not None:
         width = None if metric.bounds is None else metric.bounds[1] - metric.bounds[0]
@@ -162,7 +162,7 @@ def _value(metric: Metric) -> Callable[[Any], float]:
 
 
 def _readable(run: Run, store: Store) -> list[dict[str, Any]]:
-    """The records there are of a run that need not be whole."""
+    """Return the readable records of a run that may be incomplete."""
     found = []
     for unit in sorted(store.stored() & set(run.units)):
         with contextlib.suppress(DamageError):
@@ -171,7 +171,7 @@ def _readable(run: Run, store: Store) -> list[dict[str, Any]]:
 
 
 def _units(run: Run) -> np.ndarray:
-    """What an interval is over: units, or what a bench says is alike."""
+    """Return the cluster [N] of each item that intervals are over: its unit, or what the bench states."""
     clusters = run.bench.clusters(run.num)
     return np.arange(run.num) // run.model.unit if clusters is None else clusters
 
@@ -184,13 +184,13 @@ def _by_unit(arrays: Arrays, unit_of: np.ndarray) -> list[dict[str, np.ndarray]]
     return [_rows(arrays, unit_of == unit) for unit in np.unique(unit_of)]
 
 
-def _measure(run: Run, store: Store, crew: Crew | None) -> dict[str, np.ndarray]:
-    if not run.bench.metrics:  # nothing was kept but sums
+def _measure(run: Run, store: Store, pool: ScoringPool | None) -> dict[str, np.ndarray]:
+    if not run.bench.metrics:  # only checksums were kept
         return {}
     bench = run.bench
     if isinstance(bench, FileBench):
-        images = look(store, run.num).check(store.shown(), run.num, bench.allow_missing, todo_of(store))
-        return bench.judge(images, run.num, store.folder / PLACE, asked_here if crew is None else crew.asked)
+        images = look(store, run.num).check(store.display_path(), run.num, bench.allow_missing, todo_of(store))
+        return bench.judge(images, run.num, store.folder / PLACE, answer_here if pool is None else pool.answer)
     if isinstance(bench, FeatureBench):
         return _gathered(run, store, bench)
     chunks = [range(start, min(start + CHUNK, run.num)) for start in range(0, run.num, CHUNK)]
@@ -200,20 +200,20 @@ def _measure(run: Run, store: Store, crew: Crew | None) -> dict[str, np.ndarray]
 
 
 def _gathered(run: Run, store: Store, bench: FeatureBench) -> dict[str, np.ndarray]:
-    """Return per-item arrays from stored features, or from features read now off the images if another network made those."""
-    identity, records = bench.sink.identity(), list(store.records(run.units))
+    """Return per-item arrays from stored features, or, if another network extracted those, from features extracted now."""
+    identity, records = bench.extractor.identity(), store.records(run.units)
     ends = [min(run.model.unit, run.num - unit * run.model.unit) for unit in run.units]
     if all(record.get("sink") == identity for record in records):
         return bench.gather(lambda: (store.features(unit)[:end] for unit, end in zip(run.units, ends, strict=True)), run.num)
-    assert all(record.get("kept", "png") in IMAGES for record in records)  # else the unit would have been made again
-    # Whole units, as when they were sampled: another batch may round differently.
+    assert all(record.get("kept", "png") in IMAGES for record in records)  # else the unit would have been sampled again
+    # Whole units, as during sampling: another batch may round differently.
     units = ((run.unit(unit).items, end) for unit, end in zip(run.units, ends, strict=True))
-    with spooled(bench.sink.read(store.items(items), "auto")[:end] for items, end in units) as features:
+    with spooled(bench.extractor.read(store.items(items), "auto")[:end] for items, end in units) as features:
         return bench.gather(features, run.num)
 
 
 def cost_of(records: Sequence[dict[str, Any]], unit: int) -> Cost:
-    """The cost of an item of a run with units of `unit` items, from the units' records."""
+    """Return the cost of an item from the records of units of `unit` items."""
     seconds, inside = (np.array([record[name] for record in records]) for name in ("seconds", "network_seconds"))
     evaluations, flops = (float(np.mean([record[name] for record in records])) for name in ("evaluations", "flops"))
     return Cost(
@@ -226,7 +226,7 @@ def cost_of(records: Sequence[dict[str, Any]], unit: int) -> Cost:
 
 
 def effective_of(records: Sequence[dict[str, Any]]) -> Effective:
-    """The effective guidance scale from the units' records; of its unit, each is the mean over evaluations and items."""
+    """Return the effective guidance scale from the records; each holds the mean over its unit's evaluations and items."""
     facts = [record.get("effective_scale", {"mean": None, "evaluations": 0, "left_out": 0}) for record in records]
     means = np.array([fact["mean"] for fact in facts if fact["mean"] is not None])
     scale = of_mean(means, np.arange(len(means))) if len(means) else None

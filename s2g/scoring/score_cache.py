@@ -1,7 +1,7 @@
-"""What scorers said, by key, as lines of JSONL that several processes add to at once: each to a file of its own.
+"""Cached values of scorers by key, as JSON lines; several processes add to the cache at once, each to its own file.
 
-A folder holds values.jsonl; a process that finds it taken writes part-1/values.jsonl, or the next that is free. Whoever
-reads takes them all together. A file belongs to one writer by a kernel lock, which ends with the writer, whatever ends it.
+A folder holds values.jsonl; a process that finds it locked writes part-1/values.jsonl, or the next that is free. Readers
+take all files together. A kernel lock gives each file one writer, and ends with it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ FILE = "values.jsonl"
 
 
 def places(folder: Path) -> list[Path]:
-    """Every folder in which values of this one may lie."""
+    """Return all folders that may hold values of this one."""
     return [folder, *sorted(folder.glob("part-*"))]
 
 
 def known(folder: Path) -> dict[str, Any]:
-    """Values by key, whoever wrote them."""
+    """Return all values by key, whichever process wrote them."""
     found: dict[str, Any] = {}
     for place in places(folder):
         found |= read_values(place / FILE)
@@ -33,7 +33,7 @@ def known(folder: Path) -> dict[str, Any]:
 
 
 def read_values(path: Path) -> dict[str, Any]:
-    """Values by key of one file; lines that were not finished, or that a loss of power has spoiled, are as if not there."""
+    """Return the values of one file by key, without lines that are incomplete or damaged."""
     try:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
@@ -47,7 +47,7 @@ def read_values(path: Path) -> dict[str, Any]:
 
 
 def mend(path: Path) -> None:
-    """Cut off a last line that was not finished, so that the next one begins a line; for the file's owner alone."""
+    """Remove an incomplete last line, so that the next value starts a line; only the file's writer may call this."""
     with contextlib.suppress(FileNotFoundError):
         content = path.read_bytes()
         whole = content.rfind(b"\n") + 1
@@ -58,7 +58,7 @@ def mend(path: Path) -> None:
 
 @contextlib.contextmanager
 def own_place(folder: Path) -> Iterator[tuple[Path, int]]:
-    """The first folder in which nobody else writes, and the descriptor of its lock, for children to hold it too."""
+    """Lock the first folder that no other process writes to; yields it and the lock's descriptor, for child processes."""
     for number in count():
         place = folder / f"part-{number}" if number else folder
         place.mkdir(parents=True, exist_ok=True)
@@ -73,13 +73,13 @@ def own_place(folder: Path) -> Iterator[tuple[Path, int]]:
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[Callable[[str, Any], None]]:
-    """What keeps a value under its key at once: whatever ends the process, only what it had in hand is lost."""
+    """Yield a function that stores a value under its key at once, so that a killed process loses only the current value."""
     with own_place(folder) as (place, _):
         mend(place / FILE)
         with (place / FILE).open("a") as stream:
 
-            def keep(key: str, value: Any) -> None:
+            def write(key: str, value: Any) -> None:
                 stream.write(json.dumps({"key": key, "value": value}) + "\n")
                 stream.flush()
 
-            yield keep
+            yield write

@@ -1,6 +1,6 @@
-"""What is asked of a scorer about images: by image a key that names content and question, and what answers them.
+"""Scorers: questions about images, and what answers them.
 
-A scorer travels to worker processes, so it is plain data until it is asked.
+A scorer is sent to worker processes, so it is plain data; what it needs is loaded with the first question.
 """
 
 from __future__ import annotations
@@ -19,96 +19,93 @@ from s2g.scoring.isolated.environment import Isolated
 
 @dataclass(frozen=True)
 class Question:
-    """One image and what is asked of it."""
+    """One image and what is asked about it."""
 
     item: int
-    key: str  # an image that has changed, or another question, has another one
+    key: str  # names the image's content and the question: the answers are cached under it
     path: Path
-    words: Any = None  # a prompt, or what else the scorer is given; plain data
+    words: Any = None  # a prompt, or other plain data for the scorer
 
 
 class Scorer(Protocol):
     """Answers questions."""
 
-    costly: ClassVar[bool]  # whether it starts anew each time it is asked: it is then given an equal share at once
+    slow_start: ClassVar[bool]  # whether each call starts a process: each worker then gets all of its share at once
 
     def known(self, folder: Path) -> Mapping[str, Any]:
-        """By key what was answered before."""
+        """Return the cached answers by key."""
         ...
 
     def answer(self, questions: Sequence[Question], folder: Path, device: str) -> None:
-        """Answer each, on the worker's device, and keep it below `folder` as it becomes known."""
+        """Answer each question on the worker's device; cache each answer below `folder` as soon as it is known."""
         ...
 
 
 @dataclass(frozen=True)
-class Inquiry:
-    """Questions to one scorer, an image each."""
+class ScoringRequest:
+    """Questions to one scorer."""
 
-    name: str  # of the scorer, as a user knows it
+    name: str  # of the scorer, for messages
     scorer: Scorer
-    folder: Path  # where its answers are kept: named after all that they depend on, but for image and question
+    folder: Path  # of the cached answers; its name holds all that they depend on besides image and question
     questions: tuple[Question, ...]
 
 
-Asked = Callable[[Inquiry], list[Any]]  # the answer to each question of an inquiry, in order
+Answer = Callable[[ScoringRequest], list[Any]]  # returns the answer to each question, in order
 
 
-class OneByOne(ABC):
-    """A scorer in the worker's own process, whose network stays loaded: an image at a time, so that no neighbour matters."""
+class InProcessScorer(ABC):
+    """A scorer whose network stays loaded in the worker; one image at a time, so that no value depends on a batch."""
 
-    costly: ClassVar[bool] = False
+    slow_start: ClassVar[bool] = False
 
     @abstractmethod
     def value(self, question: Question, device: str) -> Any:
-        """The answer to one question; plain data."""
+        """Return the answer to one question as plain data."""
 
     def known(self, folder: Path) -> Mapping[str, Any]:
-        """By key what was answered before."""
         return score_cache.known(folder)
 
     def answer(self, questions: Sequence[Question], folder: Path, device: str) -> None:
-        """Answer each, and keep it as it becomes known."""
-        with score_cache.writing(folder) as keep:
+        with score_cache.writing(folder) as write:
             for question in questions:
-                keep(question.key, self.value(question, device))
+                write(question.key, self.value(question, device))
 
 
 @dataclass(frozen=True)
-class InChild:
-    """A scorer in an environment of its own: a child process for each worker, which sees the worker's GPU alone."""
+class IsolatedScorer:
+    """A scorer in an isolated environment: a child process per worker, which sees that worker's GPU only."""
 
     isolated: Isolated
     settings: Mapping[str, Any]
-    device: str = "auto"  # as typed
-    depends: Mapping[str, Any] | None = None  # what of the settings a value depends on: no path, no device; None: all of them
+    device: str = "auto"  # as configured
+    depends: Mapping[str, Any] | None = None  # the settings that values depend on, without paths and device; None: all
 
-    costly: ClassVar[bool] = True
+    slow_start: ClassVar[bool] = True
 
     def known(self, folder: Path) -> Mapping[str, Any]:
-        """By key what was answered before, by this scorer where its values depend on the same."""
         return known_values(self.isolated, self.settings if self.depends is None else self.depends, folder)
 
     def answer(self, questions: Sequence[Question], folder: Path, device: str) -> None:
-        """Answer each; IsolatedError with the child's log if it fails."""
+        """Answer each question; IsolatedError with the child's log if it fails."""
         items = [
             {"key": question.key, "path": str(question.path.absolute())}
             | ({} if question.words is None else {"prompt": question.words})
             for question in questions
         ]
-        gpus = visible(device, self.device)
+        gpus = visible_devices(device, self.device)
         values_of(self.isolated, items, folder, self.settings, depends=self.depends, beside=True, gpus=gpus)
 
 
-def chosen(typed: str, device: str) -> str:
-    """Where a scorer runs: what was typed; "auto", and "cuda" without a number, are the worker's own device if it can be."""
-    return device if typed == "auto" or (typed == "cuda" and device.startswith("cuda")) else typed
+def scorer_device(configured: str, device: str) -> str:
+    """Return where a scorer runs: as configured; "auto", and "cuda" without a number, follow the worker's device."""
+    return device if configured == "auto" or (configured == "cuda" and device.startswith("cuda")) else configured
 
 
-def visible(device: str, typed: str = "auto") -> str | None:
-    """CUDA_VISIBLE_DEVICES of a child of a worker on `device`; None to leave it as it is."""
+def visible_devices(device: str, configured: str = "auto") -> str | None:
+    """Return CUDA_VISIBLE_DEVICES for the child of a worker on `device`; None leaves the variable as it is."""
     if not device.startswith("cuda"):
-        return "" if typed == "auto" else None
+        return "" if configured == "auto" else None
     number = int(device.partition(":")[2] or 0)
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     return str(number) if listed is None else listed.split(",")[number]

@@ -1,8 +1,8 @@
-"""Questions to scorers, spread over the workers that sample: what is known is not asked, what becomes known is kept.
+"""Spread the questions to a scorer over the workers; cached answers are not computed again.
 
-Images are taken in parts of fixed items, each under its lock, so that a second process at the same run takes the parts
-this one has not, and no image is scored twice. An answer depends on its image and question alone, so how many workers
-there are changes no byte of a result.
+Questions are grouped by item into parts, each scored under its lock, so a second process on the same run takes other
+parts and no image is scored twice. An answer depends on its image and question only, so the number of workers changes
+no byte of a result.
 """
 
 from __future__ import annotations
@@ -20,104 +20,90 @@ from rich.console import Console
 from s2g.config.schema import ExecutorConfig
 from s2g.engine.progress import progress
 from s2g.errors import UnitsFailedError
-from s2g.scoring.scorer import Inquiry, Question, Scorer
+from s2g.scoring.scorer import Question, Scorer, ScoringRequest
 from s2g.store.locks import Lock, Locks
 
-if TYPE_CHECKING:  # it loads torch, and nobody is asked where everything is known
+if TYPE_CHECKING:  # they load torch, which is not needed where every answer is cached
     from s2g.engine.executors.local import LocalExecutor
     from s2g.engine.worker import Outcome
 
 PART = 32  # items under one lock
 ATTEMPTS = 3  # of a part whose worker dies
-POLL = 0.5  # seconds between looks at parts another process has
 
 
 @dataclass(frozen=True)
-class Crew:
-    """Who scores: workers, started when the first question is open, and the console that shows how far they are."""
+class ScoringPool:
+    """The workers that score, started for the first question without a cached answer, and the console for progress."""
 
     workers: Callable[[], LocalExecutor]
     console: Console
 
-    def asked(self, inquiry: Inquiry) -> list[Any]:
-        """The answer to each question, in order; asked now, or known from before.
+    def answer(self, request: ScoringRequest) -> list[Any]:
+        """Return the answer to each question, in order, cached or computed now.
 
-        UserError, IsolatedError and OSError as the scorer raises them; UnitsFailedError with the whole traceback for any
-        other. What was answered stays.
+        UserError, IsolatedError and OSError as the scorer raises them; UnitsFailedError with the traceback for any other
+        error. Answers that were computed stay cached.
         """
-        known = inquiry.scorer.known(inquiry.folder)
-        missing = {question.key: question for question in reversed(inquiry.questions) if question.key not in known}
+        known = request.scorer.known(request.folder)
+        missing = {question.key: question for question in reversed(request.questions) if question.key not in known}
         if missing:
             open_ = sorted(missing.values(), key=lambda question: question.item)
-            _Spread(self.workers(), inquiry, open_, self.console).go()
-            known = inquiry.scorer.known(inquiry.folder)
-        return [known[question.key] for question in inquiry.questions]
+            _Schedule(self.workers(), request, open_, self.console).go()
+            known = request.scorer.known(request.folder)
+        return [known[question.key] for question in request.questions]
 
 
-def asked_here(inquiry: Inquiry) -> list[Any]:
-    """The same in this process alone."""
+def answer_here(request: ScoringRequest) -> list[Any]:
+    """Return the answer to each question, in order, computed in this process; errors as of ScoringPool.answer."""
     from s2g.engine.executors.local import LocalExecutor
 
     with LocalExecutor(ExecutorConfig(workers=1)) as executor:
-        return Crew(lambda: executor, Console(quiet=True)).asked(inquiry)
+        return ScoringPool(lambda: executor, Console(quiet=True)).answer(request)
 
 
 @dataclass(frozen=True)
-class Part:
-    """Some questions of an inquiry, as a worker gets them."""
+class ScoringTask:
+    """Questions that one worker answers."""
 
     scorer: Scorer
     questions: tuple[Question, ...]
     folder: Path
 
     def do(self, device: str) -> float:
-        """Answer them; the seconds it took."""
+        """Answer the questions; return the seconds this took."""
         began = time.perf_counter()
         if device != "cpu":
-            from s2g.engine.worker import forget
+            from s2g.engine.worker import free_networks
 
-            forget()  # the sampled network: a scorer may need all there is of a GPU
+            free_networks()  # a scorer may need all of the GPU's memory
         self.scorer.answer(self.questions, self.folder, device)
         return time.perf_counter() - began
 
 
-class _Spread:
-    """Parts to workers, until nothing is open."""
+class _Schedule:
+    """Parts of a request, the workers that score them and the locks they are scored under."""
 
-    def __init__(self, executor: LocalExecutor, inquiry: Inquiry, questions: Sequence[Question], console: Console) -> None:
-        self.executor, self.inquiry = executor, inquiry
+    def __init__(
+        self, executor: LocalExecutor, request: ScoringRequest, questions: Sequence[Question], console: Console
+    ) -> None:
+        self.executor, self.request = executor, request
         self.parts: dict[int, list[Question]] = {}
         for question in questions:
             self.parts.setdefault(question.item // PART, []).append(question)
         self.queue, self.busy = deque(self.parts), deque[int]()
-        self.running: dict[int, list[tuple[int, Lock]]] = {}  # by id of the part
+        self.running: dict[int, list[tuple[int, Lock]]] = {}  # by id of the task
         self.deaths: Counter[int] = Counter()
-        self.bar = progress(console, len(questions), f"scoring, {inquiry.name}")
-        inquiry.folder.mkdir(parents=True, exist_ok=True)
-        self.locks = Locks(inquiry.folder)
+        self.bar = progress(console, len(questions), f"scoring, {request.name}")
+        request.folder.mkdir(parents=True, exist_ok=True)
+        self.locks = Locks(request.folder)
 
     def go(self) -> None:
         """Work until every question is answered, here or by another process."""
-        # What starts anew each time gets an equal share; what stays loaded gets a part at a time.
-        share = math.ceil(len(self.parts) / self.executor.workers) if self.inquiry.scorer.costly else 1
-        self.executor.expect(math.ceil(len(self.parts) / share))
-        looked = time.monotonic()
+        share = math.ceil(len(self.parts) / self.executor.workers) if self.request.scorer.slow_start else 1
         try:
             with self.bar:
-                while self.queue or self.busy or self.running:
-                    if self.busy and time.monotonic() - looked > POLL:
-                        self.queue.extend(self.busy)
-                        self.busy.clear()
-                        looked = time.monotonic()
-                    while self.queue and self.executor.idle:
-                        self._begin([self.queue.popleft() for _ in range(min(share, len(self.queue)))])
-                    if self.running:
-                        for part, outcome in self.executor.wait(POLL if self.busy else None):
-                            self._end(part, outcome)
-                    elif self.busy:
-                        time.sleep(POLL / 2)
+                self.executor.work_through(self.queue, self.busy, self.running, self._begin, self._end, share)
         finally:
-            self.executor.abandon()
             self.locks.close()
 
     def _begin(self, numbers: Sequence[int]) -> None:
@@ -128,8 +114,8 @@ class _Spread:
                 self.busy.append(number)
             else:
                 held.append((number, lock))
-        # Another process, or a worker that died, may have answered some since we looked.
-        known = self.inquiry.scorer.known(self.inquiry.folder) if held else {}
+        # Another process, or a worker that died, may have answered some in the meantime.
+        known = self.request.scorer.known(self.request.folder) if held else {}
         for number, _ in held:
             left = [question for question in self.parts[number] if question.key not in known]
             self.bar.advance(len(self.parts[number]) - len(left))
@@ -139,32 +125,32 @@ class _Spread:
             for _, lock in held:
                 self.locks.release(lock)
             return
-        part = Part(self.inquiry.scorer, tuple(questions), self.inquiry.folder)
-        self.running[id(part)] = held
-        self.executor.start(part)
+        task = ScoringTask(self.request.scorer, tuple(questions), self.request.folder)
+        self.running[id(task)] = held
+        self.executor.start(task)
 
-    def _end(self, part: Part, outcome: Outcome) -> None:
-        held = self.running.pop(id(part))
+    def _end(self, task: ScoringTask, outcome: Outcome) -> None:
+        held = self.running.pop(id(task))
         for _, lock in held:
             self.locks.release(lock)
         if not outcome.error:
-            self.bar.advance(len(part.questions))
+            self.bar.advance(len(task.questions))
             return
         if outcome.fatal is not None:
             raise outcome.fatal
         numbers = [number for number, _ in held]
         self.deaths.update(numbers)
-        if not outcome.trace and max(self.deaths[number] for number in numbers) < ATTEMPTS:  # it died; it did not say why
-            self.queue.extend(numbers)  # what it had answered is counted when they begin again
+        if not outcome.trace and max(self.deaths[number] for number in numbers) < ATTEMPTS:  # the worker died without an error
+            self.queue.extend(numbers)  # what it has answered is counted when they start again
             return
-        raise UnitsFailedError(_told(self.inquiry, part, outcome))
+        raise UnitsFailedError(_failure_message(self.request, task, outcome))
 
 
-def _told(inquiry: Inquiry, part: Part, outcome: Outcome) -> str:
-    """What a user is told of a part that failed: where, and all that was said."""
-    first, last = part.questions[0], part.questions[-1]
-    said = "".join(f"\n  | {line}" for line in outcome.trace.rstrip().splitlines())
+def _failure_message(request: ScoringRequest, task: ScoringTask, outcome: Outcome) -> str:
+    """Return the message about a failed task: which items, the error and its traceback."""
+    first, last = task.questions[0], task.questions[-1]
+    trace = "".join(f"\n  | {line}" for line in outcome.trace.rstrip().splitlines())
     return (
-        f"scorer {inquiry.name}: failed among items {first.item} to {last.item} ({first.path.name} …): {outcome.error}{said}\n"
-        "  do: the same command goes on from the values that are there; executor.workers=1 takes less memory"
+        f"scorer {request.name}: failed among items {first.item} to {last.item} ({first.path.name} …): {outcome.error}{trace}\n"
+        "  do: run the same command to resume from the values stored so far; executor.workers=1 takes less memory"
     )

@@ -1,4 +1,4 @@
-"""What nothing refers to: files in a run that no record names, and runs that no table names."""
+"""Garbage: files in a run that no record lists, and runs that no table refers to."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from s2g.store.locks import Locks, guard
 from s2g.store.store import Store
 from s2g.store.verify import INCOMPLETE, LEFT_OVER, examine_names
 
-REFERENCES = "*runs.json"  # what a table or page writes beside itself, {"runs": [keys]}: runs.json, NAME.runs.json
+REFERENCES = "*runs.json"  # written beside each table and page as {"runs": [keys]}: runs.json, NAME.runs.json
 
 
 @dataclass(frozen=True)
 class Garbage:
-    """A file or folder of a run, or a whole run, that may go."""
+    """A file or folder of a run, or a whole run, that may be deleted."""
 
     run: Path
     path: Path
@@ -26,7 +26,7 @@ class Garbage:
     size: int  # bytes
 
     def remove(self) -> bool:
-        """Delete it, unless it has become of use since it was listed; whether it is gone."""
+        """Delete it unless it has come into use since it was listed; return whether it is gone."""
         place = self.path.parent.name
         if self.path == self.run:
             return _remove_run(self.run)
@@ -35,7 +35,7 @@ class Garbage:
         elif place == "items":
             return self._remove_item()
         else:
-            with Store(self.run).alone("gc"):
+            with Store(self.run).exclusive("gc"):
                 self.path.unlink(missing_ok=True)
         return not self.path.exists()
 
@@ -44,7 +44,7 @@ class Garbage:
         unit = int(self.path.stem) // store.read_run()["identity"]["model"]["unit"]
         try:
             lock = locks.acquire(f"{unit:06d}")
-            if lock is None or store.has(unit):  # somebody makes the unit, or has made it
+            if lock is None or store.has(unit):  # being sampled by another process, or stored
                 return False
             self.path.unlink(missing_ok=True)
             return True
@@ -59,14 +59,14 @@ def _remove_run(folder: Path) -> bool:
     with guard(folder):
         if Locks(folder).working():
             return False
-        going = folder.rename(folder.with_name(f".{folder.name}.going"))  # nobody finds half of it
+        going = folder.rename(folder.with_name(f".{folder.name}.going"))  # so that no process finds half of it
     shutil.rmtree(going)
     return True
 
 
 def leftovers(root: str | Path) -> list[Garbage]:
-    """Inside runs: files of interrupted units, of processes that are gone, and scores that can no longer be read."""
-    going = [path.absolute() for path in sorted(Path(root).glob(".*.going"))]  # a deletion that was interrupted
+    """Return what is left over inside runs: files of interrupted units and ended processes, and unreadable scores."""
+    going = [path.absolute() for path in sorted(Path(root).glob(".*.going"))]  # interrupted deletions
     found = [Garbage(path, path, "a run half deleted", size_of(path)) for path in going]
     for folder in _folders(root):
         store = Store(folder)
@@ -82,7 +82,7 @@ def leftovers(root: str | Path) -> list[Garbage]:
 
 
 def unreferenced(root: str | Path, referring: Sequence[Path]) -> list[Garbage]:
-    """Whole runs that no table or page names and nobody is busy with."""
+    """Return the runs that no table or page refers to and no process uses."""
     named = referenced(referring)
     free = [folder for folder in _folders(root) if folder.name not in named and not Locks(folder).working()]
     return [Garbage(folder, folder, "", size_of(folder)) for folder in free]
@@ -94,19 +94,19 @@ def _folders(root: str | Path) -> list[Path]:
 
 
 def referenced(places: Sequence[Path]) -> set[str]:
-    """Keys of the runs that the runs.json below these folders name; one that cannot be read is an error, not an empty list."""
+    """Return the keys in all reference files below these folders; DamageError for a file that cannot be read."""
     keys: set[str] = set()
     for place in places:
         for path in sorted(place.rglob(REFERENCES)):
             try:
                 keys |= {str(key) for key in json.loads(path.read_text())["runs"]}
             except (ValueError, KeyError, TypeError) as error:
-                raise DamageError(path, "does not say which runs it refers to", "make the table anew, or remove it") from error
+                raise DamageError(path, "does not list the runs it refers to", "write the table again, or delete it") from error
     return keys
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files below a folder."""
+    """Return the bytes of a file, or of all files below a folder."""
     if not path.is_dir():
         return path.stat().st_size if path.exists() else 0
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

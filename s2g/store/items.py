@@ -1,9 +1,7 @@
-"""An item as bytes: an image is a PNG of its own, a video an mp4 or a film strip, a point a row of its unit's array file.
+"""Items as bytes: an image is a PNG file, a video an mp4 or a film strip, a point a row of its unit's array file.
 
-An item's sha256 is of its own bytes.
-
-Where a bench reads images as they are made, an item may instead be a row of features, or of an array of images, or no
-file at all (s2g/store/retention.py).
+The sha256 of an item is that of its own bytes. Where a bench extracts features while sampling, an item may instead be a
+row of features, a row of an array of images, or no file at all (s2g/store/retention.py).
 """
 
 from __future__ import annotations
@@ -24,12 +22,12 @@ from s2g.store import video
 from s2g.store.retention import Kept
 
 Entry = Mapping[str, Any]  # of a unit's record: item, file, sha256; its row where it shares the file; pixels' sha256
-FILES = re.compile(r"(?P<item>\d{6,})\.(png|mp4)|unit-(?P<unit>\d{6,})\.np[yz]")  # what lies in items/
+FILES = re.compile(r"(?P<item>\d{6,})\.(png|mp4)|unit-(?P<unit>\d{6,})\.np[yz]")  # the files in items/
 
 
 @dataclass(frozen=True)
 class Film:
-    """How videos are kept: one of config.FILMS, and frames a second; an empty form where items are no videos."""
+    """How videos are stored: one of config.FILMS and frames per second; form is "" where items are not videos."""
 
     form: str = ""
     fps: int = 0
@@ -39,14 +37,14 @@ STILL = Film()
 
 
 class Content:
-    """A file's bytes, and the array they hold."""
+    """A file's bytes and the array in them."""
 
     def __init__(self, content: bytes) -> None:
         self.bytes = content
 
     @cached_property
     def array(self) -> np.ndarray:
-        """[B, ...]; ValueError if it holds none."""
+        """The array [B, ...]; ValueError if there is none."""
         try:
             found = np.load(io.BytesIO(self.bytes), allow_pickle=False)
             return found["arr_0"] if isinstance(found, np.lib.npyio.NpzFile) else found
@@ -57,9 +55,9 @@ class Content:
 def packed(
     unit: int, items: Sequence[int], values: np.ndarray, kept: Kept | None = None, film: Film = STILL
 ) -> tuple[dict[str, bytes], list[dict[str, Any]], list[dict[str, Any]]]:
-    """Files by name, and an entry for each item: uint8 images [B, H, W, 3], videos [B, F, H, W, 3] or float32 points [B, ...].
+    """Return files by name, an entry per item, and entries of what is kept beside the images.
 
-    Then entries of what is kept beside the images, where anything is.
+    values: uint8 images [B, H, W, 3], videos [B, F, H, W, 3] or float32 points [B, ...].
     """
     if values.dtype == np.uint8 and values.ndim == 5:
         return *_videos(items, values, film), []
@@ -99,7 +97,7 @@ def _points(unit: int, items: Sequence[int], values: np.ndarray) -> tuple[dict[s
 
 def _array(unit: int, items: Sequence[int], values: np.ndarray) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
     stream, name = io.BytesIO(), f"unit-{unit:06d}.npz"
-    np.savez(stream, values)  # named arr_0, as the ADM evaluator has it
+    np.savez(stream, values)  # named arr_0, as the ADM evaluator expects
     places = [{"file": name, "row": row} for row in range(len(values))]
     return {name: stream.getvalue()}, _entries(items, places, [image.tobytes() for image in values])
 
@@ -112,19 +110,19 @@ def _entries(items: Sequence[int], places: Sequence[dict[str, Any]], contents: I
 
 
 def name_of(entry: Entry) -> str:
-    """An item's name within its run: its file, and the row where it shares one."""
+    """Return an item's name within its run: its file, with the row if several share it."""
     if "file" not in entry:
         return f"item {entry['item']}"
     return entry["file"] if "row" not in entry else f"{entry['file']} row {entry['row']}"
 
 
 def own_bytes(entry: Entry, content: Content) -> bytes:
-    """The bytes an item's sha256 is of, from its file; ValueError if the file does not hold it."""
+    """Return the bytes that an item's sha256 covers, from its file; ValueError if the file does not hold the item."""
     return content.bytes if "row" not in entry else _row(entry, content).tobytes()
 
 
 def value_of(entry: Entry, content: Content) -> np.ndarray:
-    """An item from its file: an image, uint8 [H, W, 3], a video, uint8 [F, H, W, 3], or float32 [...]."""
+    """Return an item from its file: an image, uint8 [H, W, 3], a video, uint8 [F, H, W, 3], or float32 [...]."""
     if "row" in entry:
         return _row(entry, content)
     if entry["file"].endswith(".mp4"):
@@ -140,7 +138,7 @@ def _row(entry: Entry, content: Content) -> np.ndarray:
 
 
 def png(image: np.ndarray) -> bytes:
-    """A uint8 image [H, W, 3] as PNG bytes."""
+    """Return a uint8 image [H, W, 3] as PNG bytes."""
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, format="PNG")
     return stream.getvalue()

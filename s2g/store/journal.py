@@ -1,7 +1,6 @@
-"""What happened to a run, in order: journal.jsonl, appended to by every process that works on it.
+"""The journal of a run, journal.jsonl: what happened in order, appended to by every process that works on the run.
 
-Nothing depends on it: a run without one is complete all the same. It says how fast a run goes, how often it was
-interrupted, and who made what.
+It shows the speed, the interruptions and which process sampled what. Nothing depends on it: a run without one is complete.
 """
 
 from __future__ import annotations
@@ -15,34 +14,34 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-TAIL = 1 << 16  # bytes read for "lately"
+TAIL = 1 << 16  # bytes read for the latest events
 
 
 @dataclass(frozen=True)
 class Journal:
-    """The journal of one run's folder."""
+    """The journal of one run."""
 
     folder: Path
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """Its path."""
         return self.folder / "journal.jsonl"
 
     def add(self, event: str, **facts: Any) -> None:
-        """Append one line; a store that is full or read-only does without."""
+        """Append one line; a full or read-only store is ignored."""
         line = json.dumps({"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts})
         with contextlib.suppress(OSError):
             descriptor = os.open(self.path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o644)
             try:
                 end = os.lseek(descriptor, 0, os.SEEK_END)
-                whole = end == 0 or os.pread(descriptor, 1, end - 1) == b"\n"  # else a full disk cut a line short
-                os.write(descriptor, f"{'' if whole else chr(10)}{line}\n".encode())  # one write: lines do not mix
+                whole = end == 0 or os.pread(descriptor, 1, end - 1) == b"\n"  # else a full disk has truncated it
+                os.write(descriptor, f"{'' if whole else chr(10)}{line}\n".encode())  # lines of two processes do not mix
             finally:
                 os.close(descriptor)
 
     def events(self, lately: bool = False) -> Iterator[dict[str, Any]]:
-        """All events in order, or those of the last 64 KiB; what is not a line of ours is passed over."""
+        """Yield all events in order, or those of the last 64 KiB; lines that are no events are skipped."""
         try:
             with self.path.open("rb") as stream:
                 if lately and stream.seek(0, os.SEEK_END) > TAIL:

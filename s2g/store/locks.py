@@ -1,10 +1,9 @@
-"""Who works on what: a lock for each piece of work, with a heartbeat, taken over when its owner is gone.
+"""Locks on pieces of work, with a heartbeat; a lock is taken over when its owner is gone.
 
-A lock is a small file that names its owner. Whether the owner still lives is asked of the process table where that can
-be done (same machine, same boot, same pid namespace). Elsewhere, and for a process that lives but hangs, the heartbeat
-decides: the owner touches its locks, and one that nobody has seen change for `PATIENCE` is stale. Changes are counted
-on our own monotonic clock, times of two clocks are never compared: neither a clock that jumps nor two machines that
-disagree can make a lock look old.
+A lock is a small file that names its owner. On the same machine, boot and pid namespace the process table says whether
+the owner is alive. Elsewhere, and for a process that hangs, the heartbeat decides: an owner touches its locks, and a lock
+that has not changed for `PATIENCE` seconds is stale. These seconds are counted on our own monotonic clock and times of
+two clocks are never compared, so neither a clock that jumps nor two machines that disagree make a lock look old.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ from pathlib import Path
 from s2g.io.file_lock import try_lock
 
 BEAT = 5.0  # seconds between heartbeats
-PATIENCE = 60.0  # seconds without one before an owner that cannot be asked counts as gone
+PATIENCE = 60.0  # seconds without a heartbeat after which an owner counts as gone
 GUARDED = "journal.jsonl"
-GUARD_WAIT = 10.0  # seconds; what is done under the guard takes milliseconds
+GUARD_WAIT = 10.0  # seconds; work under the guard takes milliseconds
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A process, told apart from a later one with the same number."""
+    """A process, distinguished from a later one with the same number."""
 
     host: str
     boot: str
@@ -41,7 +40,7 @@ class Owner:
 
     @staticmethod
     def me() -> Owner:
-        """This process."""
+        """Return this process."""
         try:
             boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
             namespace = os.readlink("/proc/self/ns/pid")
@@ -50,12 +49,12 @@ class Owner:
         return Owner(platform.node(), boot, namespace, os.getpid(), _started(os.getpid()) or "")
 
     def alive(self, me: Owner) -> bool | None:
-        """Whether it runs; None where `me` cannot know."""
+        """Return whether it runs; None if `me` cannot know."""
         if (self.host, self.boot, self.namespace) != (me.host, me.boot, me.namespace):
             return None
         if me.started:
             return _started(self.pid) == self.started
-        try:  # no /proc here: the number alone, which may be another process's by now
+        try:  # without /proc: the number alone, which another process may have by now
             os.kill(self.pid, 0)
         except ProcessLookupError:
             return False
@@ -68,7 +67,7 @@ class Owner:
 
 
 def _started(pid: int) -> str | None:
-    """Ticks since boot when a process began, None if there is none (a zombie is none)."""
+    """Return when a process started, in ticks since boot; None if it does not run (a zombie does not)."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (OSError, ValueError):
@@ -78,14 +77,14 @@ def _started(pid: int) -> str | None:
 
 @contextlib.contextmanager
 def guard(folder: Path) -> Iterator[bool]:
-    """A short moment alone with a run's folder, among all processes that see it; whether that can be had.
+    """Exclude all other processes from a run's folder for a short moment; yields whether that succeeded.
 
-    A kernel lock: it cannot be left behind. It is taken on the journal, a regular file that is never replaced, since
-    network file systems lock files between machines and folders only within one. Where there are no such locks: False.
+    The kernel lock is on the journal, a regular file that is never replaced, since network file systems lock files
+    between machines but folders only within one. False where the file system has no locks.
     """
     try:
         descriptor = os.open(folder / GUARDED, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError:  # a store that cannot be written needs no guard against writers elsewhere
+    except OSError:  # a read-only store: the folder itself
         descriptor = os.open(folder, os.O_RDONLY)
     try:
         until = time.monotonic() + GUARD_WAIT
@@ -100,38 +99,38 @@ def guard(folder: Path) -> Iterator[bool]:
 
 @dataclass(eq=False)
 class Lock:
-    """A piece of work that is ours until it is released."""
+    """A lock that this process holds until it is released."""
 
     path: Path
     token: str
-    scratch: Path  # where its files are written before they are renamed; gone with the lock
-    taken_from: str = ""  # whose it was, if its owner was gone
+    scratch: Path  # for files before they are renamed; removed with the lock
+    taken_from: str = ""  # the previous owner, if it was gone
 
     def ours(self) -> bool:
-        """False once another process thought us dead and took over."""
+        """Return False once another process has taken the lock over."""
         held = _read(self.path)
         return held is not None and held[1] == self.token
 
 
 @dataclass
 class Locks:
-    """The locks of one folder, as one process sees and holds them."""
+    """The locks in one folder, as one process sees and holds them."""
 
     folder: Path
     patience: float = PATIENCE
     clock: Callable[[], float] = time.monotonic
     me: Owner = field(default_factory=Owner.me)
     held: dict[str, Lock] = field(default_factory=dict)
-    _seen: dict[str, tuple[int, float]] = field(default_factory=dict)  # heartbeat, and when it was first seen so
+    _seen: dict[str, tuple[int, float]] = field(default_factory=dict)  # heartbeat, and when it was first seen
     _beating: threading.Event | None = None
 
     @property
     def place(self) -> Path:
-        """Where the lock files are."""
+        """The folder of the lock files."""
         return self.folder / "locks"
 
     def acquire(self, name: str) -> Lock | None:
-        """The lock, or None while somebody who may be alive has it; OSError if it cannot be written."""
+        """Return the lock, or None while an owner that may be alive holds it; OSError if it cannot be written."""
         path = self.place / name
         taken_from = ""
         with guard(self.folder) as alone:
@@ -152,7 +151,7 @@ class Locks:
             lock = Lock(path, token, self._scratch(name, token), taken_from)
             try:
                 os.write(descriptor, json.dumps({"owner": asdict(self.me), "token": token}).encode())
-                lock.scratch.mkdir(parents=True)  # under the guard: nobody clears tmp/ away meanwhile
+                lock.scratch.mkdir(parents=True)  # under the guard, so that no process clears tmp/ meanwhile
             except OSError:
                 path.unlink(missing_ok=True)
                 raise
@@ -165,7 +164,7 @@ class Locks:
         return lock
 
     def release(self, lock: Lock) -> None:
-        """Give it back; what was not renamed is dropped."""
+        """Release a lock; files that were not renamed are removed."""
         shutil.rmtree(lock.scratch, ignore_errors=True)
         self.held.pop(lock.path.name, None)
         with guard(self.folder):
@@ -173,9 +172,9 @@ class Locks:
                 lock.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Give back whatever is held, stop the heartbeat, and clear away what the dead have left."""
+        """Release all locks, stop the heartbeat and sweep."""
         for lock in list(self.held.values()):
-            with contextlib.suppress(OSError):  # what stopped us may stop this too, and is what is to be told
+            with contextlib.suppress(OSError):  # the error that ended the work is the one to report
                 self.release(lock)
         if self._beating is not None:
             self._beating.set()
@@ -183,13 +182,13 @@ class Locks:
         self.sweep()
 
     def sweep(self) -> list[str]:
-        """Remove locks of processes known to be dead and files that nobody is writing any more; their names."""
+        """Remove locks and temporary files of ended processes; return their names."""
         gone: list[str] = []
         with contextlib.suppress(OSError), guard(self.folder) as alone:
             for name in self._dead(alone):
                 (self.place / name).unlink(missing_ok=True)
                 gone.append(f"locks/{name}")
-            if not alone:  # somebody may be making a folder there just now
+            if not alone:  # another process may be creating a folder there
                 return gone
             for path in self._unowned():
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
@@ -200,14 +199,14 @@ class Locks:
         return gone
 
     def abandoned(self) -> list[str]:
-        """What `sweep` would remove."""
+        """Return what `sweep` would remove."""
         with guard(self.folder) as alone:
             dead = self._dead(alone)
             unowned = self._unowned(dead) if alone else []
             return [f"locks/{name}" for name in dead] + [f"tmp/{path.name}" for path in unowned]
 
     def working(self) -> list[tuple[str, Owner]]:
-        """What is being worked on, by whom, as far as can be told."""
+        """Return the names of live locks and their owners."""
         found = [(path.name, _read(path)) for path in sorted(self.place.iterdir())] if self.place.exists() else []
         return [(name, held[0]) for name, held in found if held is not None and held[0].alive(self.me) is not False]
 
@@ -228,7 +227,7 @@ class Locks:
         path = self.place / name
         held = _read(path)
         if held is None and alone:
-            return True  # written under the guard, which we hold: whoever began to write it did not live to finish
+            return True  # locks are written under the guard, which we hold, so its writer died
         alive = held[0].alive(self.me) if held else None
         if alive is False:
             return True
@@ -245,16 +244,16 @@ class Locks:
     def _beat(self, stop: threading.Event) -> None:
         while not stop.wait(BEAT):
             for lock in list(self.held.values()):
-                with contextlib.suppress(OSError):  # a store that is not there for a moment
+                with contextlib.suppress(OSError):  # the store is briefly unavailable
                     if lock.ours():
                         os.utime(lock.path)
 
 
 @contextlib.contextmanager
 def in_use(folder: Path) -> Iterator[None]:
-    """Tell others that this process is busy with a run, whether or not it makes a unit just now; clears up at the end."""
+    """Mark a run as in use by this process, so that it is not deleted; sweeps at the end."""
     locks = Locks(folder)
-    with contextlib.suppress(OSError):  # a store that cannot be written cannot be deleted under us either
+    with contextlib.suppress(OSError):  # a read-only store cannot be deleted either
         locks.acquire(f"use-{locks.me.pid}-{secrets.token_hex(2)}")
     try:
         yield
@@ -270,7 +269,7 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> tuple[Owner, str] | None:
-    """Owner and token of a lock file, None if it is not one."""
+    """Return owner and token of a lock file; None if it is not one."""
     try:
         content = json.loads(path.read_text())
         return Owner(**content["owner"]), str(content["token"])

@@ -1,4 +1,4 @@
-"""What is damaged is made anew, and held against what was recorded."""
+"""Sample damaged units again and compare them with their records."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.resolve import restore
 from s2g.errors import DamageError, UserError
 from s2g.store.code_changes import changed_files
+from s2g.store.env_file import environments
 from s2g.store.items import name_of
 from s2g.store.locks import Locks
 from s2g.store.store import Store
@@ -20,11 +21,11 @@ from s2g.store.verify import LEFT_OVER, Examined
 
 
 def repair(store: Store, examined: Examined, console: Console, workers: int | None = None, replace: bool = False) -> list[str]:
-    """Make damaged units anew, drop what was left over; what was done, a line each.
+    """Sample damaged units again and remove leftovers; return a line for each.
 
-    A damaged unit keeps its record until the new one replaces it, so that a repair that fails loses nothing; and unless
-    `replace`, none is replaced if an item that is whole would change. UserError then, and if this version, or these
-    weights, would make other samples; UnitsFailedError if a unit cannot be made.
+    A damaged unit keeps its record until the new one replaces it, so a failed repair loses nothing. UserError if this
+    version or these weights would sample something else or, unless `replace`, if an undamaged item would change;
+    UnitsFailedError if a unit fails.
     """
     about = store.read_run()
     run = restore(about["config"], max(about["num"], 2))
@@ -32,7 +33,7 @@ def repair(store: Store, examined: Examined, console: Console, workers: int | No
         files = changed_files(about["identity"].get("code", {}), run.identity().get("code", {}))
         reason = f"{files} changed since" if files else "another version of s2g, or other weights"
         raise UserError(
-            f"{store.shown()}: what it describes is {run.key} by now ({reason})",
+            f"{store.display_path()}: its configuration now has the key {run.key} ({reason})",
             todo="repair it with the version, the weights and the code that it was made with",
         )
     told = []
@@ -53,11 +54,11 @@ def repair(store: Store, examined: Examined, console: Console, workers: int | No
         made = _hashes(store, unit)
         differing = sum(before[unit].get(file) != digest for file, digest in made.items()) if unit in before else 0
         if unit not in before:
-            told.append(f"unit {unit}: made anew; there was no record to hold it against")
+            told.append(f"unit {unit}: sampled again; there was no record to compare it with")
         elif differing:
-            told.append(f"unit {unit}: made anew; {differing} of {len(made)} items differ from those recorded (see env.json)")
+            told.append(f"unit {unit}: sampled again; {differing} of {len(made)} items differ from the record (env.json)")
         else:
-            told.append(f"unit {unit}: made anew, the same bytes as recorded")
+            told.append(f"unit {unit}: sampled again, the same bytes as recorded")
     return told
 
 
@@ -73,6 +74,6 @@ def _without(hashes: dict[str, str], damaged: set[str]) -> dict[str, str]:
 
 
 def _device(store: Store) -> str:
-    """The kind of device most units of the run were made on: another one rounds differently."""
-    devices = Counter(about["device"] for about in store.environments().values())
+    """Return the device on which most units of the run were sampled, since another kind rounds differently."""
+    devices = Counter(about["device"] for about in environments(store).values())
     return devices.most_common(1)[0][0] if devices else "auto"

@@ -1,7 +1,7 @@
-"""What is kept of a unit's images where a bench reads them as they are made: nothing, what was read, or images and both.
+"""What is stored of a unit where the bench extracts features while sampling:
 
-none      sha256 of every image: enough to hold runs against each other, and for their cost
-features  what the bench's network reads, a row for each item in one array file
+none      sha256 of every image: enough to compare runs, and for their cost
+features  the features, a row per item in one array file
 npz       images in one array file, features beside
 png       images as files of their own, features beside
 """
@@ -22,11 +22,11 @@ from s2g.engine.bench import MeasuredBench
 
 KEEPS = ("none", "features", "npz", "png")
 IMAGES = ("npz", "png")
-Features = Callable[[], Iterator[np.ndarray]]  # float32 [n, D] at a time, in item order; again from the first at each call
+Features = Callable[[], Iterator[np.ndarray]]  # float32 [n, D] at a time, in item order; each call starts from the first
 
 
-class Sink(Protocol):
-    """What reads images as they are made."""
+class FeatureExtractor(Protocol):
+    """The network that reads features off images as they are sampled."""
 
     @property
     def keep(self) -> str:
@@ -34,21 +34,21 @@ class Sink(Protocol):
         ...
 
     def identity(self) -> str:
-        """Which network reads: features of another one are not mixed with its. "none" where nothing is read."""
+        """Return which network reads, so that features of two networks are never mixed; "none" if nothing is read."""
         ...
 
     def read(self, images: np.ndarray, device: str) -> np.ndarray:
-        """float32 [B, D] of uint8 images [B, H, W, 3]; UserError for images that are not the bench's."""
+        """Return float32 [B, D] of uint8 images [B, H, W, 3]; UserError for images that are not the bench's."""
         ...
 
 
 class FeatureBench(MeasuredBench):
-    """A bench measured from features that are read as images are made, for sets too large to hold in memory."""
+    """A bench measured from features that are extracted while sampling, for sets too large to hold in memory."""
 
     @property
     @abstractmethod
-    def sink(self) -> Sink:
-        """Return what reads the images."""
+    def extractor(self) -> FeatureExtractor:
+        """Return what extracts the features."""
 
     @abstractmethod
     def gather(self, features: Features, num: int) -> dict[str, np.ndarray]:
@@ -57,30 +57,30 @@ class FeatureBench(MeasuredBench):
 
 @dataclass(frozen=True)
 class Kept:
-    """What is to be kept of one unit, beside or instead of its images."""
+    """What is stored of one unit beside or instead of its images."""
 
-    form: str
-    sink: str  # the identity of what read them
+    form: str  # one of KEEPS
+    extractor: str  # its identity
     features: np.ndarray | None  # float32 [B, D]
 
 
-def kept_of(sink: Sink, images: np.ndarray, device: str) -> Kept:
-    """What a sink has kept of a unit's uint8 images [B, H, W, 3]."""
-    identity = sink.identity()
-    return Kept(sink.keep, identity, None if identity == "none" else sink.read(images, device))
+def extract(extractor: FeatureExtractor, images: np.ndarray, device: str) -> Kept:
+    """Return what is to be stored of a unit's uint8 images [B, H, W, 3]."""
+    identity = extractor.identity()
+    return Kept(extractor.keep, identity, None if identity == "none" else extractor.read(images, device))
 
 
-def serves(record: Mapping[str, Any], sink: Sink) -> bool:
-    """Whether a unit's record says that enough was kept: features of this very network, or images to read them off."""
+def suffices(record: Mapping[str, Any], extractor: FeatureExtractor) -> bool:
+    """Return whether a unit's record lists enough: features of this very network, or images to extract them from."""
     kept = record.get("kept", "png")
-    if sink.keep == "none" or kept in IMAGES:
+    if extractor.keep == "none" or kept in IMAGES:
         return True
-    return sink.keep == "features" == kept and record.get("sink") == sink.identity()
+    return extractor.keep == "features" == kept and record.get("sink") == extractor.identity()
 
 
 @contextmanager
 def spooled(parts: Iterable[np.ndarray]) -> Iterator[Features]:
-    """Arrays that are made once, to be read as often as is wanted: they lie in temporary files meanwhile."""
+    """Write arrays to temporary files as they are computed, so that they can be read several times until the block ends."""
     with tempfile.TemporaryDirectory(prefix="s2g-") as folder:
         paths = []
         for part in parts:

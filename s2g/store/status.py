@@ -1,4 +1,4 @@
-"""How far the runs below a folder are, told from names and the journal's end: no record is opened."""
+"""The progress of stored runs, from file names and the end of the journal; no record is opened."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from s2g.store.journal import Journal
 from s2g.store.locks import Locks
 from s2g.store.store import Store
 
-LATELY = 64  # stored units that the rate is taken from
+LATELY = 64  # stored units over which the rate is averaged
 
 
 @dataclass(frozen=True)
 class State:
-    """One run: units wanted by anybody so far, those stored, set aside, and being made; what is known of its pace."""
+    """The state of one run: numbers of units, who works on it and how fast."""
 
     key: str
     size: int  # items of a unit
-    wanted: int
-    done: int
-    failed: int
-    working: dict[str, int]  # owner -> units it is making
-    rate: float | None  # items per second lately, while it works
-    last: datetime | None  # of the last unit stored
-    problem: str = ""  # why nothing can be said of it
+    wanted: int  # units requested so far
+    done: int  # units stored
+    failed: int  # units set aside
+    working: dict[str, int]  # owner -> units it is sampling
+    rate: float | None  # recent items per second, while a process works on it
+    last: datetime | None  # when the last unit was stored
+    problem: str = ""  # why the state is unknown
 
     @property
     def missing(self) -> int:
-        """Units still to be made."""
+        """The number of units still to be sampled."""
         return self.wanted - self.done
 
     @property
     def left(self) -> float | None:
-        """Seconds until the last unit at this rate."""
+        """Seconds until the last unit at the current rate; None if unknown."""
         return self.missing * self.size / self.rate if self.rate and self.missing else None
 
 
 def states(root: str | Path) -> list[State]:
-    """Every run below `root`, by name."""
+    """Return the state of every run below `root`, by name."""
     return [state_of(Store(folder.absolute())) for folder in run_folders(root)]
 
 
@@ -51,7 +51,7 @@ def run_folders(root: str | Path) -> list[Path]:
 
 
 def state_of(store: Store) -> State:
-    """How far one run is."""
+    """Return the state of one run."""
     try:
         about = store.read_run()
     except DamageError as error:
@@ -72,7 +72,7 @@ def state_of(store: Store) -> State:
 
 
 def pace(events: list[dict[str, Any]]) -> tuple[float | None, datetime | None]:
-    """Items per second of the last stored units since the last start, and when the last one was stored."""
+    """Return items per second over the last units since the last start, and when the last unit was stored."""
     starts = [place for place, event in enumerate(events) if event["event"] == "start"]
     lately = [event for event in events[starts[-1] if starts else 0 :] if _stored(event)][-LATELY:]
     ever = [event for event in events if _stored(event)]

@@ -1,8 +1,8 @@
-"""Where samples live: runs/<key>/{run.json, env.json, journal.jsonl, items/, units/, scores/, failed/}.
+"""The folder of a run: runs/<key>/{run.json, env.json, journal.jsonl, items/, units/, scores/, failed/}.
 
-A unit counts as stored when its record exists. The record is written last and holds the sha256 of every item, and its
-own: what a stopped process left behind is never mistaken for samples, and what is damaged later is found out when it
-is read. What is missing is a set difference. locks/ and tmp/ are there only while somebody works.
+A unit is stored once its record exists. The record is written last and holds the sha256 of every item and of itself, so
+files of an interrupted process are never taken for samples, and later damage is noticed on reading. The units still to
+be sampled are a set difference. locks/ and tmp/ exist only while a process works on the run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,67 +26,71 @@ from s2g.config.schema import canonical
 from s2g.engine.run import Run
 from s2g.errors import DamageError, UserError
 from s2g.io.atomic import flush_folder, write_bytes, write_json, write_together
-from s2g.store.items import STILL, Content, Film, name_of, own_bytes, packed, value_of
+from s2g.store.items import STILL, Film, name_of, packed, value_of
 from s2g.store.locks import guard
-from s2g.store.retention import KEEPS, FeatureBench, Kept, serves
+from s2g.store.reader import Reader
+from s2g.store.retention import KEEPS, FeatureBench, Kept, suffices
 
 
 @dataclass(frozen=True)
 class Store:
-    """The folder of one run."""
+    """The folder of one run, by its absolute path."""
 
     folder: Path
 
     @staticmethod
     def of(run: Run, root: str | Path) -> Store:
-        """The run's place below `root`, whether or not it exists yet."""
+        """Return the run's folder below `root`, whether or not it exists yet."""
         return Store(Path(root).absolute() / run.key)
 
-    def shown(self) -> str:
-        """The folder as a user would type it."""
+    def display_path(self) -> str:
+        """Return the folder as a user would type it."""
         here = Path.cwd()
         return str(self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder)
 
     def begin(self, run: Run, reuse: bool) -> None:
-        """Make the folder and its run.json, or hold this start against the one that is there."""
+        """Create the folder and run.json, or check this start against the run.json of an earlier one.
+
+        UserError where the folder cannot be written, or the run was started with another `reuse`; OSError for a full disk.
+        """
         try:
             for name in ("items", "units", "scores"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
-            begun = self._begun(run, reuse)
+            about = self._open_run_file(run, reuse)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise UserError(
                 f"runs = {self.folder.parent}: cannot be written ({error.strerror})",
-                todo="give a folder you may write to: runs=FOLDER",
+                todo="runs=FOLDER, a folder that you may write to",
             ) from error
-        fixed = begun["fixed"]["reuse"]
+        fixed = about["fixed"]["reuse"]
         if fixed != reuse:
             raise UserError(
-                f"executor.reuse = {str(reuse).lower()}: run {run.key} was begun with {str(fixed).lower()}",
+                f"executor.reuse = {str(reuse).lower()}: run {run.key} was started with {str(fixed).lower()}",
                 todo=f"keep executor.reuse={str(fixed).lower()}, or use another folder: runs=FOLDER",
             )
 
-    def _begun(self, run: Run, reuse: bool) -> dict[str, Any]:
-        """run.json, written if it is not there or says less items than are wanted now."""
+    def _open_run_file(self, run: Run, reuse: bool) -> dict[str, Any]:
+        """Return run.json; write it first if it is missing, or states fewer items or images kept than this start wants."""
         file = self.folder / "run.json"
-        if file.exists() and (begun := self.read_run())["num"] >= run.num and not _more(run.config, begun["config"]):
-            return begun
-        with self.alone("begin") as scratch:
-            begun = self.read_run() if file.exists() else None
-            if begun is None:
+        if file.exists() and (about := self.read_run())["num"] >= run.num and not _keeps_more(run.config, about["config"]):
+            return about
+        with self.exclusive("begin") as scratch:
+            if file.exists():  # read again: another process may have written it since
+                about = self.read_run()
+            else:
                 now = datetime.now(UTC).isoformat(timespec="seconds")
-                begun = {"key": run.key, "identity": run.identity(), "fixed": {"reuse": reuse}, "begun": now, "num": 0}
-                if run.random:
-                    begun["random_weights"] = True
-            kept = begun.get("config", {}) if _more(begun.get("config", {}), run.config) else run.config
-            begun |= {"num": max(run.num, begun["num"]), "config": kept}
-            write_json(file, {**begun, "check": checksum(begun)}, scratch)
-        return begun
+                about = {"key": run.key, "identity": run.identity(), "fixed": {"reuse": reuse}, "begun": now, "num": 0}
+                about |= {"random_weights": True} if run.random else {}
+            config = about["config"] if _keeps_more(about.get("config", {}), run.config) else run.config
+            about |= {"num": max(run.num, about["num"]), "config": config}
+            write_json(file, {**about, "check": checksum(about)}, scratch)
+        return about
 
     @contextlib.contextmanager
-    def alone(self, purpose: str) -> Iterator[Path]:
-        """For writing a file of the run's own, one process at a time; gives the place for temporary names."""
+    def exclusive(self, purpose: str) -> Iterator[Path]:
+        """Hold the run's guard while writing one of its files; yields a folder for temporary files."""
         place = self.folder / "tmp"
         scratch = place / f"{purpose}.{os.getpid()}.{secrets.token_hex(4)}"
         with guard(self.folder):
@@ -95,16 +99,16 @@ class Store:
                 yield scratch
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
-                with contextlib.suppress(OSError):  # others are at work
+                with contextlib.suppress(OSError):  # other processes use it
                     place.rmdir()
 
     def read_run(self) -> dict[str, Any]:
-        """run.json: key, identity, config, fixed, num (the most items anybody asked for), begun; DamageError.
+        """Return run.json: key, identity, config, fixed, num (the most items ever requested), begun.
 
-        random_weights is there, and true, where any weights are random.
+        random_weights is present, and true, if any weights are random. DamageError if the file is not what was written.
         """
         path = self.folder / "run.json"
-        todo = "move it away and type the run's command again"
+        todo = "move it away and repeat the run's command"
         try:
             content = json.loads(path.read_text())
             check = content.pop("check")
@@ -113,61 +117,40 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamageError(path, "does not say what the run is", todo) from error
         if check != checksum(content):
-            raise DamageError(path, "is not what was written: its sum differs", todo)
+            raise DamageError(path, "is not what was written: its checksum differs", todo)
         return content
 
-    def add_environment(self, environment: dict[str, Any]) -> str:
-        """Note in env.json on what units are made from now on; its id, which their records bear."""
-        name = checksum(environment)[:8]
-        path = self.folder / "env.json"
-        if name not in self.environments():
-            with self.alone("environment") as scratch:
-                known = self.environments()
-                if path.exists() and len(known) != _entries(path):  # what it said of earlier units is not thrown away
-                    path.rename(path.with_name(f"env.json.damaged.{secrets.token_hex(2)}"))
-                write_json(path, {**known, name: environment}, scratch)
-        return name
-
-    def environments(self) -> dict[str, dict[str, Any]]:
-        """env.json: by id, in what surroundings units were made; without what is not as it was written."""
-        try:
-            content = json.loads((self.folder / "env.json").read_text())
-        except (OSError, ValueError):
-            return {}
-        entries = content.items() if isinstance(content, dict) else ()
-        return {name: value for name, value in entries if checksum(value)[:8] == name}
-
     def stored(self) -> set[int]:
-        """Indices of the units that are complete."""
+        """Return the indices of all complete units."""
         return numbered(self.folder / "units", ".json")
 
     def missing(self, run: Run) -> list[int]:
-        """Indices of the units the run still lacks, ascending; those of which less was kept than its bench needs as well."""
+        """Return the indices of units to sample, ascending: those not stored, and those that keep less than the bench needs."""
         return sorted(set(run.units) - self.usable(run))
 
     def usable(self, run: Run) -> set[int]:
         """Return the stored units of the run that hold what its bench needs."""
         stored = {unit for unit in self.stored() if unit in run.units}
-        return {unit for unit in stored if self.serves(run, unit)} if isinstance(run.bench, FeatureBench) else stored
+        return {unit for unit in stored if self.suffices(run, unit)} if isinstance(run.bench, FeatureBench) else stored
 
-    def serves(self, run: Run, unit: int) -> bool:
-        """Whether a unit is complete, and enough of it was kept for the run's bench."""
+    def suffices(self, run: Run, unit: int) -> bool:
+        """Return whether a unit is complete and keeps enough for the run's bench."""
         if not isinstance(run.bench, FeatureBench) or not self.has(unit):
             return self.has(unit)
-        with contextlib.suppress(DamageError):  # what is damaged is said when it is read
-            return serves(self.record(unit), run.bench.sink)
+        with contextlib.suppress(DamageError):  # damage is reported when the unit is read
+            return suffices(self.record(unit), run.bench.extractor)
         return True
 
     def has(self, unit: int) -> bool:
-        """Whether a unit is complete."""
+        """Return whether a unit is complete."""
         return self.record_path(unit).exists()
 
     def record_path(self, unit: int) -> Path:
-        """Where a unit's record is."""
+        """Return the path of a unit's record."""
         return self.folder / "units" / f"{unit:06d}.json"
 
     def record(self, unit: int) -> dict[str, Any]:
-        """A unit's record; DamageError if it is not what was written."""
+        """Return a unit's record; DamageError if it is not what was written."""
         path = self.record_path(unit)
         try:
             record = json.loads(path.read_text())
@@ -179,11 +162,11 @@ class Store:
             raise DamageError(path, f"cannot be read ({error.strerror})") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamageError(path, "cannot be read as a record") from error
-        raise DamageError(path, "is not what was written: its sum differs")
+        raise DamageError(path, "is not what was written: its checksum differs")
 
-    def records(self, units: Sequence[int]) -> Iterator[dict[str, Any]]:
-        """Records one after another."""
-        return (self.record(unit) for unit in units)
+    def records(self, units: Iterable[int]) -> list[dict[str, Any]]:
+        """Return the records of several units; DamageError names the first that is not what was written."""
+        return [self.record(unit) for unit in units]
 
     def put(
         self,
@@ -196,15 +179,15 @@ class Store:
         kept: Kept | None = None,
         film: Film = STILL,
     ) -> None:
-        """Write uint8 images [B, H, W, 3], videos [B, F, H, W, 3] or float32 points [B, ...], then the record of them.
+        """Write uint8 images [B, H, W, 3], videos [B, F, H, W, 3] or float32 points [B, ...], then their record.
 
-        keep: sha256 by name of stored items that are whole; UserError, and nothing written, if one would change.
-        kept: what a bench's sink has kept, beside or instead of the images. UserError if the unit is made again because
-        more is to be kept, and its images would be others.
+        keep: sha256 by name of undamaged stored items; UserError, and nothing written, if one of them would change.
+        kept: what to store beside or instead of the images. UserError if the unit is sampled again only to keep more,
+        and its images differ.
         """
         files, listed, beside = packed(unit, items, values, kept, film)
         if kept is not None:
-            facts = {**facts, "kept": kept.form, "sink": kept.sink, **({"beside": beside} if beside else {})}
+            facts = {**facts, "kept": kept.form, "sink": kept.extractor, **({"beside": beside} if beside else {})}
             if keep is None:
                 self._same_images(unit, listed)
         changed = [
@@ -214,8 +197,8 @@ class Store:
         ]
         if changed:
             raise UserError(
-                f"unit {unit}: {len(changed)} whole items would be replaced by others ({changed[0]} …)",
-                todo="repair it on the kind of machine and with the torch that made it (s2g show RUN), or add --replace",
+                f"unit {unit}: {len(changed)} undamaged items would be replaced by different ones ({changed[0]} …)",
+                todo="repair on the kind of machine and with the torch version that made it (s2g show RUN), or add --replace",
             )
         write_together(self.folder / "items", files, scratch)
         record = json.loads(canonical({"unit": unit, "items": listed, **facts}))
@@ -224,7 +207,7 @@ class Store:
         (self.folder / "failed" / f"{unit:06d}.json").unlink(missing_ok=True)
 
     def _same_images(self, unit: int, listed: Sequence[Mapping[str, Any]]) -> None:
-        """UserError if a unit that is stored had other images than those that would take its place."""
+        """Raise UserError if a stored unit has other images than those that would replace them."""
         if not self.has(unit):
             return
         with contextlib.suppress(DamageError):
@@ -232,86 +215,55 @@ class Store:
             changed = sum(before.get(entry["item"], entry["pixels"]) != entry["pixels"] for entry in listed)
             if changed:
                 raise UserError(
-                    f"unit {unit}: more is to be kept of it, so it was made again, and {changed} of its images are others",
-                    todo="go on on the kind of machine and with the torch that made it (s2g show RUN), or use runs=FOLDER",
+                    f"unit {unit}: sampled again to keep more of it, and {changed} of its images differ from those stored",
+                    todo="continue on the kind of machine and with the torch that made it (s2g show RUN), or runs=FOLDER",
                 )
 
     def set_aside(self, unit: int, facts: dict[str, Any]) -> Path:
-        """Note that a unit could not be made; where."""
+        """Note in failed/ that a unit could not be made; return the path of the note."""
         path = self.folder / "failed" / f"{unit:06d}.json"
-        with self.alone("failed") as scratch:
+        with self.exclusive("failed") as scratch:
             path.parent.mkdir(exist_ok=True)
             write_json(path, {"unit": unit, **facts}, scratch)
         return path
 
     def failed(self) -> set[int]:
-        """Units that were set aside, and are not stored."""
+        """Return the units that were set aside and are not stored."""
         aside = numbered(self.folder / "failed", ".json")
         return aside - self.stored() if aside else aside
 
     def items(self, items: Sequence[int]) -> np.ndarray:
-        """Stored items [len(items), ...]: images, videos (uint8, channels last) or points; DamageError names a damaged one.
+        """Return stored items [len(items), ...]: images or videos (uint8, channels last) or points (float32).
 
-        UserError where a bench had something else kept than images.
+        DamageError names an item that is not what was written; UserError where images were not kept.
         """
         size = self.read_run()["identity"]["model"]["unit"]
-        records = list(self.records(sorted({item // size for item in items})))
+        records = self.records(sorted({item // size for item in items}))
         less = next((record["kept"] for record in records if record.get("kept") in ("none", "features")), "")
         if less:
             raise UserError(
-                f"{self.shown()}: its images were not kept (bench.keep={less})",
-                todo="the run's command with bench.keep=png makes them again",
+                f"{self.display_path()}: its images were not kept (bench.keep={less})",
+                todo="repeat the run's command with bench.keep=png: it samples them again",
             )
         return self._rows([entry for record in records for entry in record["items"]], items)
 
     def features(self, unit: int) -> np.ndarray:
-        """What a bench's sink read of a unit's items: float32 [B, D]; DamageError if it is not what was written."""
+        """Return the stored features of a unit's items, float32 [B, D]; DamageError if they are not what was written."""
         record = self.record(unit)
         entries = record["items"] if record["kept"] == "features" else record["beside"]
         return self._rows(entries, [entry["item"] for entry in entries])
 
     def _rows(self, entries: Sequence[dict[str, Any]], items: Sequence[int]) -> np.ndarray:
-        by_item, reader = {entry["item"]: entry for entry in entries}, Reader(self)
-        return np.stack([value_of(by_item[item], reader.whole(by_item[item])) for item in items])
+        by_item, reader = {entry["item"]: entry for entry in entries}, Reader(self.folder)
+        return np.stack([value_of(by_item[item], reader.verified(by_item[item])) for item in items])
 
     def read_item(self, entry: dict[str, Any]) -> bytes:
-        """The bytes of an item's file by its entry in a record; DamageError if the item is not what was written."""
-        return Reader(self).whole(entry).bytes
-
-
-class Reader:
-    """Items one after another; a file that several share is read once as long as they follow each other."""
-
-    def __init__(self, store: Store) -> None:
-        self.folder = store.folder / "items"
-        self._file, self._content = "", Content(b"")
-
-    def whole(self, entry: Mapping[str, Any]) -> Content:
-        """The file of an item that is what was written; DamageError if it is not."""
-        path, where = self.folder / entry["file"], f" in row {entry['row']}" if "row" in entry else ""
-        if entry["file"] != self._file:
-            self._file, self._content = "", _read(path)
-            self._file = entry["file"]
-        try:
-            own = own_bytes(entry, self._content)
-        except ValueError as error:
-            raise DamageError(path, f"is not what was written{where}: it cannot be read as an array") from error
-        if hashlib.sha256(own).hexdigest() != entry["sha256"]:
-            raise DamageError(path, f"is not what was written{where}: its sha256 differs from the record's")
-        return self._content
-
-
-def _read(path: Path) -> Content:
-    try:
-        return Content(path.read_bytes())
-    except FileNotFoundError as error:
-        raise DamageError(path, "is gone") from error
-    except OSError as error:
-        raise DamageError(path, f"cannot be read ({error.strerror})") from error
+        """Return the bytes of an item's file, given its entry in a record; DamageError if it is not what was written."""
+        return Reader(self.folder).verified(entry).bytes
 
 
 def numbered(folder: Path, end: str) -> set[int]:
-    """Numbers of the files NNNNNN<end> of a folder; none if there is no folder."""
+    """Return the numbers of a folder's files NNNNNN<end>; none if there is no folder."""
     try:
         names = [entry.name for entry in os.scandir(folder)]
     except FileNotFoundError:
@@ -320,20 +272,12 @@ def numbered(folder: Path, end: str) -> set[int]:
     return {int(stem) for stem in stems if stem.isascii() and stem.isdigit() and stem == f"{int(stem):06d}"}
 
 
-def _more(config: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether a run of `config` keeps more of its images than one of `other`: a repair is to make as much again."""
+def _keeps_more(config: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether `config` keeps more of the images than `other`; run.json holds the larger, for repairs."""
     one, two = (about.get("bench", {}).get("keep", "none") for about in (config, other))
     return one in KEEPS and two in KEEPS and KEEPS.index(one) > KEEPS.index(two)
 
 
-def _entries(path: Path) -> int:
-    """How many entries a JSON file has; -1 if it is none."""
-    try:
-        return len(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
-        return -1
-
-
 def checksum(content: Any) -> str:
-    """sha256 of plain data."""
+    """Return the sha256 of plain data."""
     return hashlib.sha256(canonical(content).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""A run that is stored, as a value again: enough to score and export it, without the weights that made it."""
+"""A stored run as a value again, enough to score and export it without its weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from s2g.store.store import Store
 
 @dataclass(frozen=True)
 class StoredRun(Run):
-    """A run whose key and identity are those it was stored under."""
+    """A run with the key and identity that it was stored under."""
 
     stored: Mapping[str, Any] = None  # type: ignore[assignment]  # run.json
 
@@ -28,20 +28,21 @@ class StoredRun(Run):
 
 
 def stored_run(store: Store, bench: Mapping[str, Any] | None = None, num: int | None = None) -> StoredRun:
-    """The run of a folder; of its weights only their hashes are known. UserError where its bench has no code.
+    """Return the run of a folder; of its weights only the hashes are known. UserError if its bench has no code.
 
-    bench: keys of the bench to be taken instead of those it was run with. UserError where they would make it a run of
-    other items. num: of its first items; as many as were asked for when not given.
+    bench: keys that replace those of the run's bench; UserError if they change the prompts. num: the number of items,
+    by default as many as were requested.
     """
     about = store.read_run()
     config = {**about["config"], "bench": {**about["config"]["bench"], **(bench or {})}}
     others = {"executor": {"name": "local"}, "logger": {"name": "none"}, "num": about["num"] if num is None else num}
     found = outline({**config, **others})
     if isinstance(found.bench, PlannedBench):
-        raise UserError(f"{store.shown()}: bench={found.bench.name} is not built yet")
+        raise UserError(f"{store.display_path()}: bench={found.bench.name} is not built yet")
     if found.bench.items_id() != about["identity"]["items"]:
         raise UserError(
-            f"{store.shown()}: its images are of other prompts than bench = {config['bench']['name']} has with these keys",
+            f"{store.display_path()}: "
+            f"bench = {config['bench']['name']} with these keys has other prompts than the stored images",
             todo="leave out the keys that say which prompts",
         )
     settings = found.settings

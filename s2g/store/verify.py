@@ -1,4 +1,4 @@
-"""A stored run held against its records: every item hashed, everything that does not belong there named."""
+"""Verify a stored run: hash every item against its record and list everything that does not belong there."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from s2g.engine.run import key_of
 from s2g.errors import DamageError
+from s2g.store.env_file import environments
 from s2g.store.items import FILES, name_of
 from s2g.store.locks import Locks
 from s2g.store.score_files import items_digest, read_arrays
@@ -21,19 +22,19 @@ from s2g.store.store import Reader, Store, numbered
 KNOWN = {"run.json", "env.json", "journal.jsonl", "items", "units", "scores", "failed", "locks", "tmp", "judged"}
 SCORE = re.compile(r"[0-9a-f]{12}\.(json|npz)")
 DAMAGED, INCOMPLETE, LEFT_OVER, SET_ASIDE, FOREIGN, AT_WORK, LOST = (
-    "damaged",  # not what was written; made anew by --repair
-    "no record",  # items of a unit that was never finished, or whose record is gone; made anew by --repair
-    "left over",  # of a process that is gone, or a score of other items; removed by --repair
-    "set aside",  # a unit that failed; tried again by the run's own command
-    "foreign",  # not ours; left alone
-    "at work",  # a process is making it now
-    "lost",  # what was known of the units and cannot be found out again
+    "damaged",  # not what was written; sampled again by --repair
+    "no record",  # items of a unit that was never finished, or lost its record; sampled again by --repair
+    "left over",  # of a process that has ended, or a score of other items; removed by --repair
+    "set aside",  # a unit that failed; the run's command tries it again
+    "foreign",  # not part of a run; left alone
+    "at work",  # being sampled by a process
+    "lost",  # knowledge of the units that cannot be recovered
 )
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be, or is worth a word."""
+    """A problem, or something else worth reporting."""
 
     kind: str
     path: str  # relative to the run's folder
@@ -42,30 +43,30 @@ class Finding:
 
     @property
     def bad(self) -> bool:
-        """Whether the run is less than it says."""
+        """Whether items are damaged or incomplete."""
         return self.kind in (DAMAGED, INCOMPLETE)
 
 
 @dataclass(frozen=True)
 class Examined:
-    """What was looked at and what was found."""
+    """What was verified and what was found."""
 
     units: int
     items: int
-    missing: int  # units that were asked for and are not there
+    missing: int  # units that were requested and are not stored
     findings: list[Finding]
 
     @property
     def again(self) -> list[int]:
-        """Units to make anew."""
+        """The units to sample again."""
         return sorted({finding.unit for finding in self.findings if finding.bad and finding.unit is not None})
 
 
 def examine(store: Store, threads: int, advance: Callable[[int], None] = lambda items: None) -> Examined:
-    """Hash every item of every record, and look at everything else in the folder.
+    """Hash every item of every record and check everything else in the folder.
 
-    `advance` is called with the number of items that were hashed. Items that cannot be read at all (a disk's error)
-    are findings like the others. DamageError if run.json does not say what the run is.
+    advance: called with the number of items hashed since the last call. Items that cannot be read at all (a disk error)
+    are findings like the others. DamageError if run.json is damaged.
     """
     about = store.read_run()
     size = about["identity"]["model"]["unit"]
@@ -86,16 +87,16 @@ def examine(store: Store, threads: int, advance: Callable[[int], None] = lambda 
     working = Locks(store.folder).working()
     findings += [Finding(AT_WORK, f"locks/{name}", f"by {owner}") for name, owner in working if name.isdigit()]
     findings += _strangers(store.folder)
-    known = store.environments()
+    known = environments(store)
     unknown = sum(record["environment"] not in known for record in good.values())
     if unknown:
-        findings.append(Finding(LOST, "env.json", f"no longer says on what {unknown} units were made"))
+        findings.append(Finding(LOST, "env.json", f"no longer lists the environments of {unknown} units"))
     missing = len(set(range(-(-about["num"] // size))) - set(units))
     return Examined(len(units), len(units) * size, missing, findings)
 
 
 def examine_names(store: Store) -> list[Finding]:
-    """The part of `examine` that hashes no item: what does not belong there."""
+    """Return the findings that need no hashing: what does not belong in the folder."""
     size = store.read_run()["identity"]["model"]["unit"]
 
     @cache
@@ -117,14 +118,14 @@ def _unit(store: Store, unit: int, size: int) -> tuple[int, dict[str, Any] | Non
     except OSError as error:
         return unit, None, [Finding(DAMAGED, path, f"cannot be read: {error.strerror}", unit)]
     if [entry["item"] for entry in record["items"]] != list(range(unit * size, (unit + 1) * size)):
-        return unit, None, [Finding(DAMAGED, path, "lists other items than the unit's", unit)]
+        return unit, None, [Finding(DAMAGED, path, "lists items of another unit", unit)]
     found = []
-    reader = Reader(store)
+    reader = Reader(store.folder)
     for entry in [*record["items"], *record.get("beside", ())]:
-        if "file" not in entry:  # nothing was kept of it but its sum
+        if "file" not in entry:  # only its checksum was kept
             continue
         try:
-            reader.whole(entry)
+            reader.verified(entry)
         except DamageError as error:
             found.append(Finding(DAMAGED, f"items/{name_of(entry)}", error.problem, unit))
         except OSError as error:
@@ -133,15 +134,15 @@ def _unit(store: Store, unit: int, size: int) -> tuple[int, dict[str, Any] | Non
 
 
 def _items(store: Store, size: int) -> Iterator[Finding]:
-    """Files in items/ of no recorded unit."""
-    # In this order: a unit that somebody begins or stores meanwhile is then not taken for a leftover.
+    """Yield files in items/ that belong to no recorded unit."""
+    # In this order, a unit that another process starts or stores meanwhile is not taken for a leftover.
     paths = _entries(store.folder / "items")
     working = dict(Locks(store.folder).working())
     units = store.stored()
     for path in paths:
         known = FILES.fullmatch(path.name)
         if known is None:
-            yield Finding(FOREIGN, f"items/{path.name}", "is no item's file")
+            yield Finding(FOREIGN, f"items/{path.name}", "is not an item's file")
             continue
         unit = int(known["unit"]) if known["unit"] else int(known["item"]) // size
         if unit not in units and f"{unit:06d}" not in working:
@@ -163,10 +164,10 @@ def _failed(store: Store) -> Iterator[Finding]:
 
 
 def _scores(store: Store, size: int, record: Callable[[int], dict[str, Any] | None]) -> Iterator[Finding]:
-    """Scores that no longer say anything of these items."""
+    """Yield scores that no longer describe these items."""
     for path in _entries(store.folder / "scores"):
         if not SCORE.fullmatch(path.name):
-            yield Finding(FOREIGN, f"scores/{path.name}", "is no score's file")
+            yield Finding(FOREIGN, f"scores/{path.name}", "is not a score's file")
             continue
         if path.suffix == ".npz" and path.with_suffix(".json").exists():
             continue
@@ -176,21 +177,21 @@ def _scores(store: Store, size: int, record: Callable[[int], dict[str, Any] | No
             num = 0
         records = [record(unit) for unit in range(-(-num // size))]
         if None in records:
-            continue  # what it was made of is not known before the units are mended
+            continue  # its items are unknown until the units are repaired
         digest = items_digest([found for found in records if found is not None], num)
         if read_arrays(store, path.stem, digest) is None:
-            yield Finding(LEFT_OVER, f"scores/{path.name}", "is damaged, or of items that have changed; it is measured again")
+            yield Finding(LEFT_OVER, f"scores/{path.name}", "is damaged, or its items have changed; it will be measured again")
 
 
 def _strangers(folder: Path) -> Iterator[Finding]:
-    """What no part of the engine writes; and what a process that is gone left behind."""
+    """Yield what the engine never writes, and what ended processes left behind."""
     for path in _entries(folder):
         if path.name not in KNOWN:
-            yield Finding(FOREIGN, path.name, "is nothing of a run's")
+            yield Finding(FOREIGN, path.name, "is not part of a run")
     for place in ("units", "failed"):
         ours = {f"{number:06d}.json" for number in numbered(folder / place, ".json")}
         for path in _entries(folder / place):
             if path.name not in ours:
-                yield Finding(FOREIGN, f"{place}/{path.name}", "is no unit's file")
+                yield Finding(FOREIGN, f"{place}/{path.name}", "is not a unit's file")
     for name in Locks(folder).abandoned():
-        yield Finding(LEFT_OVER, name, "of a process that is gone")
+        yield Finding(LEFT_OVER, name, "of a process that has ended")

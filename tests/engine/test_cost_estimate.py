@@ -11,7 +11,7 @@ from s2g.config.compose import compose_config
 from s2g.config.schema import CHECKOUT
 from s2g.engine import cost_estimate
 from s2g.engine.cost import PassCost
-from s2g.engine.cost_estimate import full_pass, rehearse
+from s2g.engine.cost_estimate import expected_cost, full_pass
 from s2g.engine.resolve import Outline, outline
 from s2g.engine.worker import cost_of
 from s2g.models.sit import SiTDenoiser
@@ -26,7 +26,7 @@ def test_table_5_of_the_paper_by_its_true_flops() -> None:
     # SD3-medium, 28 steps: 56 passes of 8.904 TFLOP; S2 in 23 steps, the third pass without 2 blocks of 24, reused.
     cfg, s2 = (run_of("model=sd3", "bench=hps", f"guidance={name}") for name in ("cfg", "s2"))
     cost = full_pass(cfg.model)
-    first, second = rehearse(cfg, cost), rehearse(s2, cost)
+    first, second = expected_cost(cfg, cost), expected_cost(s2, cost)
     assert (first.evaluations, second.evaluations) == (56, 79)
     assert first.flops / 1e12 == pytest.approx(498.6, abs=0.1)
     assert second.flops / first.flops == pytest.approx(1.24, abs=0.02)  # 1.245 with the last block protected too
@@ -36,10 +36,10 @@ def test_table_5_of_the_paper_by_its_true_flops() -> None:
 def test_what_a_window_a_zero_init_and_a_second_network_leave_to_be_evaluated() -> None:
     cost = full_pass(run_of("model=wan_14b", "bench=vbench").model)
     wan = ("model=wan_14b", "bench=vbench")
-    assert rehearse(run_of(*wan, "guidance=s2"), cost).evaluations == 50 * 2 + 40
-    assert rehearse(run_of(*wan, "guidance=cfg_zero"), cost).evaluations == 48 * 2
+    assert expected_cost(run_of(*wan, "guidance=s2"), cost).evaluations == 50 * 2 + 40
+    assert expected_cost(run_of(*wan, "guidance=cfg_zero"), cost).evaluations == 48 * 2
     tiny = run_of("guidance=autoguidance")
-    found = rehearse(tiny, full_pass(tiny.model))
+    found = expected_cost(tiny, full_pass(tiny.model))
     assert (found.evaluations, found.weak) == (28, 28)
 
 
@@ -52,18 +52,19 @@ def test_the_rehearsal_of_the_built_in_model_is_what_its_runs_took(row: str) -> 
     run = run_of(f"guidance={row}")
     plan = full_pass(run.model)
     assert cost_of(SiTDenoiser.meta_model(run.model)) == plan
-    found = rehearse(run, plan)
+    found = expected_cost(run, plan)
     assert found.evaluations == took["evaluations"]
     assert found.flops == pytest.approx(took["flops_per_item"], rel=0.02 if row == "s2" else 1e-5)  # masks are drawn
 
 
-def test_models_whose_stand_in_is_the_same_are_rehearsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_whose_stand_in_is_the_same_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     counted: dict[str, Any] = {}
     monkeypatch.setattr(cost_estimate, "_COUNTED", counted)
     cost = PassCost(1, (1,) * 24)
-    found = [rehearse(run_of(f"model={model}", "bench=hps", "guidance=cfg"), cost) for model in ("sd3", "sd35")]
+    found = [expected_cost(run_of(f"model={model}", "bench=hps", "guidance=cfg"), cost) for model in ("sd3", "sd35")]
     assert len(counted) == 1
-    assert rehearse(run_of("model=sd35", "bench=compbench", "guidance=cfg"), PassCost(2, (2,) * 24)).flops == 2 * found[1].flops
+    other = run_of("model=sd35", "bench=compbench", "guidance=cfg")
+    assert expected_cost(other, PassCost(2, (2,) * 24)).flops == 2 * found[1].flops
     assert len(counted) == 1
-    rehearse(run_of("model=sd35", "bench=hps", "guidance=cfg", "mask_seed=7"), cost)
+    expected_cost(run_of("model=sd35", "bench=hps", "guidance=cfg", "mask_seed=7"), cost)
     assert len(counted) == 2

@@ -58,7 +58,7 @@ def test_a_unit_that_fails_three_times_is_set_aside_and_the_rest_goes_on(tmp_pat
     assert [event["attempt"] for event in events(store, "failed")] == [1, 2, 3]
     aside = (store.folder / "failed" / "000001.json").read_text()
     assert "ValueError: no such luck" in aside and "in branches" in aside and '"attempts": 3' in aside
-    with pytest.raises(UnitsFailedError, match=r"1 of 4 units could not be made: 1\n  ValueError: no such luck\n  tracebacks"):
+    with pytest.raises(UnitsFailedError, match=r"1 of 4 units failed: 1\n  ValueError: no such luck\n  tracebacks"):
         made.check(run)
     assert nothing_temporary(store)
 
@@ -115,7 +115,7 @@ def test_a_run_of_which_nothing_comes_stops(tmp_path: Path, run_of: RunOf) -> No
     run = replace(run_of(*QUICK, "num=320"), guidance=Infinite(units=tuple(range(20))))
     made = make(run, tmp_path)
     assert len(Store.of(run, tmp_path).failed()) == 3 and made.items == 0
-    with pytest.raises(UnitsFailedError, match="none was made, so the rest was not tried"):
+    with pytest.raises(UnitsFailedError, match="none succeeded, so the others were not tried"):
         made.check(run)
 
 
@@ -333,7 +333,7 @@ def test_units_of_a_process_elsewhere_are_waited_for(tmp_path: Path, run_of: Run
         ours.record_path(1).write_bytes(theirs.record_path(1).read_bytes())
         lock.path.unlink(missing_ok=True)
 
-    monkeypatch.setattr("s2g.engine.execute.time.sleep", sleep)
+    monkeypatch.setattr("s2g.engine.executors.local.time.sleep", sleep)
     assert make(run, tmp_path / "ours").items == 32
     assert ours.stored() == {0, 1, 2} and [event["unit"] for event in events(ours, "begun")] == [0, 2]
 

@@ -81,7 +81,7 @@ def test_damage_is_named_and_mended_to_the_same_bytes(run_of: Callable[..., Run]
     if how == "a flipped bit":
         assert [finding.path for finding in bad] == ["items/unit-000001.npy row 63"]
     told = repair(store, examined, Console(quiet=True), 1)
-    assert "unit 1: made anew, the same bytes as recorded" in told
+    assert "unit 1: sampled again, the same bytes as recorded" in told
     assert path.read_bytes() == before and not examine(store, 1).findings
 
 

@@ -30,6 +30,7 @@ from s2g.models.sit import made, position_table
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.evaluate import Evaluator
 from s2g.scoring.score import score
+from s2g.store.env_file import environments
 from s2g.store.store import Store
 
 SIZES = {"size": 8, "patch": 2, "channels": 4, "width": 32, "depth": 6, "heads": 2, "num_classes": 10, "learn_sigma": True}
@@ -98,7 +99,7 @@ def test_a_run_is_made_and_says_what_it_is(
     assert store.read_run()["random_weights"] is True
     images = store.items([0, 1])
     assert images.shape == (2, 64, 64, 3) and images.dtype == np.uint8 and images.std() > 1
-    (surroundings,) = store.environments().values()
+    (surroundings,) = environments(store).values()
     assert surroundings["weights"] == {"file": "random:0", "sha256": "random:0"}
     show_result(Console(width=200), score(run, store), store, 2)
     assert RANDOM in capsys.readouterr().out

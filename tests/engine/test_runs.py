@@ -141,7 +141,7 @@ def test_items_do_not_depend_on_num_and_methods_share_noise(tmp_path: Path, run_
 def test_reuse_is_fixed_when_a_run_begins(tmp_path: Path, run_of: RunOf) -> None:
     run = run_of(*QUICK, "num=16")
     make(run, tmp_path)
-    with pytest.raises(UserError, match="was begun with true"):
+    with pytest.raises(UserError, match="was started with true"):
         make(run, tmp_path, reuse=False)
 
 

@@ -94,7 +94,7 @@ def test_without_weights_there_is_one_message(how: str, tmp_path: Path, gated_hu
     assert ended.returncode == 2 and ended.stdout == ""
     said = ended.stderr.splitlines()
     assert len(said) == 3 and said[0].startswith(f"error: model.weights = {REPOSITORY}: no file of it in the hub's cache, and ")
-    why = {"unreachable": "cannot be reached", "offline": "HF_HUB_OFFLINE=1", "gated": "its licence has to be accepted"}
+    why = {"unreachable": "cannot be reached", "offline": "HF_HUB_OFFLINE=1", "gated": "its licence must be accepted"}
     assert why[how] in said[0] and "(gated; with all it needs 15.9 GB)" in said[0]
     assert "model.weights=FOLDER" in said[1]
     assert f"accept its licence at https://huggingface.co/{REPOSITORY}, then hf auth login" in said[2]

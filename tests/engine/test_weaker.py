@@ -15,6 +15,7 @@ from s2g.engine.resolve import restore
 from s2g.engine.run import Run
 from s2g.engine.worker import load
 from s2g.models.sit import SiT, initialise
+from s2g.store.env_file import environments
 from s2g.store.store import Store
 
 SMALL = "guidance.weak_network={depth: 3, width: 48}"
@@ -58,7 +59,7 @@ def test_a_run_with_a_weaker_network_is_made_stored_and_restored(
     store = Store(folder)
     (record,) = store.records([0])
     assert record["evaluations"] == (4 if typed == "guidance=autoguidance" else 5)
-    (surroundings,) = store.environments().values()
+    (surroundings,) = environments(store).values()
     assert surroundings["weak_weights"]["file"] == "small.safetensors"
     monkeypatch.chdir("/")
     assert restore(store.read_run()["config"], 16).key == folder.name

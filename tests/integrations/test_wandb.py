@@ -39,13 +39,12 @@ class Shelf:
     def items(self, items: range) -> np.ndarray:
         return np.stack([np.full((32, 32, 3), 20 * item, np.uint8) for item in items])
 
-    def environments(self) -> dict[str, dict[str, Any]]:
-        return {"a": {"machine": "2 x a processor", "packages": {"torch": "2.99"}}}
-
 
 @pytest.fixture(autouse=True)
 def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No key, no home, no terminal to ask at: a prompt would fail."""
+    made_on = {"a": {"machine": "2 x a processor", "packages": {"torch": "2.99"}}}
+    monkeypatch.setattr("s2g.integrations.wandb.run_log.environments", lambda store: made_on)
     for name in ("API_KEY", "IDENTITY_TOKEN_FILE", "MODE", "BASE_URL", "DIR"):
         monkeypatch.delenv(f"WANDB_{name}", raising=False)
     monkeypatch.delenv("NETRC", raising=False)

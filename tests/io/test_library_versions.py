@@ -12,7 +12,7 @@ from s2g.benchmarks.hps.bench import HPS21
 from s2g.benchmarks.hps.clip import Clip
 from s2g.io import library_versions
 from s2g.scoring.file_scoring import Image
-from s2g.scoring.scorer import Inquiry
+from s2g.scoring.scorer import ScoringRequest
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_answers_of_another_version_of_anything_lie_elsewhere(weights: Path, mon
     bench = HPS21(prompt_list="own", path=str(weights / "own.json"), weights=str(weights / "a.pt"))
     places = []
 
-    def asked(inquiry: Inquiry) -> list[float]:
+    def asked(inquiry: ScoringRequest) -> list[float]:
         places.append(inquiry.folder)
         return [30.0]
 

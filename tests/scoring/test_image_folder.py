@@ -59,7 +59,7 @@ def test_everything_that_is_wrong_is_named(root: Path) -> None:
     assert [name.split(" ")[0] for name in found.extra] == [
         *("anime/00002.png", "deep/anime/00000.jpg", "log.txt", "photo/00003.jpg")
     ]
-    with pytest.raises(UserError, match=r"9 of 12(.|\n)*1 missing: anime/00001(.|\n)*2 unreadable(.|\n)*4 not among them"):
+    with pytest.raises(UserError, match=r"9 of 12(.|\n)*1 missing: anime/00001(.|\n)*2 unreadable(.|\n)*4 unexpected"):
         found.check("here", 12, False, "do")
     assert len(found.check("here", 12, True, "do")) == 9
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import spread_scorer
-from spread_scorer import asked, inquiry, noted
+from spread_scorer import asked, noted, request
 
 from s2g.errors import IsolatedError, UnitsFailedError, UserError
 from s2g.scoring import score_cache, scoring_pool
-from s2g.scoring.scorer import chosen, visible
+from s2g.scoring.scorer import scorer_device, visible_devices
 
 
 @pytest.fixture(autouse=True)
@@ -48,12 +48,12 @@ def test_three_workers_say_what_one_says_and_nothing_is_asked_twice(tmp_path: Pa
     (one := tmp_path / "one").mkdir()
     (three := tmp_path / "three").mkdir()
     expected = [i / 7 for i in range(12)] + [0.0]
-    assert asked(inquiry(one, 13), 1) == asked(inquiry(three, 13, 0.05), 3) == expected
+    assert asked(request(one, 13), 1) == asked(request(three, 13, 0.05), 3) == expected
     assert sorted(noted(one)) == [(key, os.getpid()) for key in sorted({f"key-{i}" for i in range(12)})]
     assert sorted(key for key, _ in noted(three)) == sorted({f"key-{i}" for i in range(12)})
     assert len({pid for _, pid in noted(three)}) > 1 and os.getpid() not in {pid for _, pid in noted(three)}
-    assert asked(inquiry(three, 13), 1) == expected and len(noted(three)) == 12  # all is known
-    assert asked(inquiry(three, 16), 1)[:12] == expected[:12] and len(noted(three)) == 15  # only what is new
+    assert asked(request(three, 13), 1) == expected and len(noted(three)) == 12  # all is known
+    assert asked(request(three, 16), 1)[:12] == expected[:12] and len(noted(three)) == 15  # only what is new
     assert not list((three / "answers").glob("locks/*"))
 
 
@@ -68,18 +68,18 @@ def test_a_worker_that_is_killed_loses_what_it_had_in_hand(tmp_path: Path) -> No
 
     thread = threading.Thread(target=kill)
     thread.start()
-    assert asked(inquiry(tmp_path, 13, 0.2), 2) == [i / 7 for i in range(12)] + [0.0]
+    assert asked(request(tmp_path, 13, 0.2), 2) == [i / 7 for i in range(12)] + [0.0]
     thread.join()
     keys = [key for key, _ in noted(tmp_path)]
     assert set(keys) == {f"key-{i}" for i in range(12)} and len(keys) <= 13  # at most the one that was asked is asked again
 
 
 def test_a_line_that_was_not_finished_is_asked_again_and_spoils_no_other(tmp_path: Path) -> None:
-    values = asked(inquiry(tmp_path, 9), 1)
+    values = asked(request(tmp_path, 9), 1)
     file = tmp_path / "answers" / score_cache.FILE
     file.write_bytes(file.read_bytes()[:-7])
     assert len(score_cache.known(tmp_path / "answers")) == 7
-    assert asked(inquiry(tmp_path, 9), 1) == values and len(noted(tmp_path)) == 9
+    assert asked(request(tmp_path, 9), 1) == values and len(noted(tmp_path)) == 9
     assert len(file.read_text().splitlines()) == 8
 
 
@@ -108,7 +108,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_known(tmp_path: Path) -> None
     until(10, lambda: not any(alive(pid) for _, pid in noted(tmp_path)))
     kept = score_cache.known(tmp_path / "answers")
     assert len(noted(tmp_path)) - 2 <= len(kept) < 40 and not list((tmp_path / "answers").glob("locks/*"))
-    assert len(asked(inquiry(tmp_path, 41), 1)) == 41
+    assert len(asked(request(tmp_path, 41), 1)) == 41
     assert len(noted(tmp_path)) <= 42  # what two workers had in hand
 
 
@@ -116,16 +116,16 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_known(tmp_path: Path) -> None
 @pytest.mark.parametrize("workers", [1, 2])
 def test_errors_are_told_whole(tmp_path: Path, workers: int) -> None:
     with pytest.raises(UnitsFailedError) as failed:
-        asked(inquiry(tmp_path, 9, fails_at=5), workers)
+        asked(request(tmp_path, 9, fails_at=5), workers)
     said = str(failed.value)
     assert said.startswith("scorer noting: failed among items 4 to 5 (4.png …): ZeroDivisionError")
     assert "Traceback" in said and "spread_scorer.py" in said and "do: the same command goes on" in said
     with pytest.raises(UserError, match=r"^a mistake\n  do: mend it$"):
-        asked(inquiry(tmp_path, 9, fails_at=5, how="user"), workers)
+        asked(request(tmp_path, 9, fails_at=5, how="user"), workers)
     with pytest.raises(IsolatedError, match=r"^scorer x: all its log$"):
-        asked(inquiry(tmp_path, 9, fails_at=5, how="isolated"), workers)
+        asked(request(tmp_path, 9, fails_at=5, how="isolated"), workers)
     assert "key-4" in score_cache.known(tmp_path / "answers")
-    assert asked(inquiry(tmp_path, 9), workers) == [i / 7 for i in range(8)] + [0.0]
+    assert asked(request(tmp_path, 9), workers) == [i / 7 for i in range(8)] + [0.0]
 
 
 @pytest.mark.slow("many processes")
@@ -162,13 +162,13 @@ def asked_by_two(folder: Path) -> None:
 
     with LocalExecutor(ExecutorConfig(workers=2, device="cpu")) as executor:
         executor.expect = lambda tasks: None  # type: ignore[method-assign]
-        scoring_pool.Crew(lambda: executor, Console(quiet=True)).asked(inquiry(folder, 9, 5.0))
+        scoring_pool.ScoringPool(lambda: executor, Console(quiet=True)).answer(request(folder, 9, 5.0))
 
 
 def test_every_worker_has_its_own_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [chosen(typed, "cuda:1") for typed in ("auto", "cuda", "cpu", "cuda:0")] == ["cuda:1", "cuda:1", "cpu", "cuda:0"]
-    assert [chosen(typed, "cpu") for typed in ("auto", "cuda")] == ["cpu", "cuda"]
+    assert [scorer_device(of, "cuda:1") for of in ("auto", "cuda", "cpu", "cuda:0")] == ["cuda:1", "cuda:1", "cpu", "cuda:0"]
+    assert [scorer_device(typed, "cpu") for typed in ("auto", "cuda")] == ["cpu", "cuda"]
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert (visible("cuda:3"), visible("cpu"), visible("cpu", "cuda")) == ("3", "", None)
+    assert (visible_devices("cuda:3"), visible_devices("cpu"), visible_devices("cpu", "cuda")) == ("3", "", None)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
-    assert visible("cuda:1") == "6"
+    assert visible_devices("cuda:1") == "6"

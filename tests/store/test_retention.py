@@ -49,7 +49,7 @@ def test_whatever_is_kept_the_samples_are_one_run_and_one_score(run_of, tmp_path
         store, made = make(run, tmp_path / keep)
         assert made == 12 and not examine(store, 1).findings
         names = {path.name for path in (store.folder / "items").iterdir()}
-        records = list(store.records(run.units))
+        records = store.records(run.units)
         assert all(record["kept"] == keep for record in records)
         found[keep] = run.key, items_digest(records, 10), score(run, store).estimates.get("is"), len(names)
     assert [count for *_, count in found.values()] == [0, 3, 6, 15]
@@ -86,7 +86,7 @@ def test_features_off_kept_images_are_those_read_as_they_were_made(run_of, tmp_p
 
 def test_images_that_were_not_kept_are_said_to_be(run_of, tmp_path: Path) -> None:
     store, _ = make(run_of(*SMALL), tmp_path)
-    with pytest.raises(UserError, match=r"bench\.keep=png makes them again"):
+    with pytest.raises(UserError, match=r"bench\.keep=png: it samples them again"):
         store.items([0])
 
 
@@ -102,7 +102,7 @@ def test_damage_is_found_and_mended_to_the_byte(keep: str, run_of, tmp_path: Pat
     found = examine(store, 1)
     assert [(finding.path, finding.unit) for finding in found.findings] == [("items/unit-000001.npy row 3", 1)]
     told = repair(store, found, Console(quiet=True), 1)
-    assert told == ["unit 1: made anew, the same bytes as recorded"] and path.read_bytes() == content
+    assert told == ["unit 1: sampled again, the same bytes as recorded"] and path.read_bytes() == content
     assert not examine(store, 1).findings
 
 
@@ -112,7 +112,7 @@ def test_other_images_do_not_take_the_place_of_those_recorded(run_of, tmp_path: 
     make(run_of(*SMALL), tmp_path)
     before = imagenet_fake.FakeDenoiser.decode
     monkeypatch.setattr(imagenet_fake.FakeDenoiser, "decode", lambda self, latents: before(self, latents + 0.1))
-    with pytest.raises(UserError, match="of its images are others"):
+    with pytest.raises(UserError, match="of its images differ"):
         make(run_of(*SMALL, "bench.keep=png"), tmp_path)
 
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from s2g.cli.commands.upkeep import gc, status, verify
 from s2g.cli.run import main
 from s2g.errors import DamageError, UserError
+from s2g.store.env_file import environments
 from s2g.store.gc import leftovers, unreferenced
 from s2g.store.journal import Journal
 from s2g.store.locks import Owner, in_use
@@ -102,7 +103,7 @@ def test_damage_is_found_and_mended_to_the_same_bytes(
     assert where in out and "--repair" in out
     assert verify(store.folder.name, root, True, 1) == 0
     out = capfd.readouterr().out
-    assert "unit 1: made anew" in out and "48 items of 3 units are what was written" in out
+    assert "unit 1: sampled again" in out and "48 items of 3 units are what was written" in out
     assert content(store.folder) == content(made) and not examine(store, 1).findings
 
 
@@ -195,12 +196,13 @@ def test_missing_units_are_counted(store: Store, capfd: pytest.CaptureFixture[st
     assert "32 items of 2 units are what was written; 1 units are missing" in capfd.readouterr().out
 
 
-def test_a_lost_env_json_is_named_and_never_overwritten(store: Store) -> None:
-    (store.folder / "env.json").write_text('{"12345678": {"machine": "a guess"}}')
+@pytest.mark.parametrize("content", ['{"12345678": {"machine": "a guess"}}', "a guess"])
+def test_a_lost_env_json_is_named_and_never_overwritten(store: Store, content: str) -> None:
+    (store.folder / "env.json").write_text(content)
     assert [(f.kind, f.path) for f in examine(store, 1).findings] == [("lost", "env.json")]
     assert main([*COMMAND, "num=64", f"runs={store.folder.parent}"]) == 0
     (damaged,) = store.folder.glob("env.json.damaged.*")
-    assert "a guess" in damaged.read_text() and len(store.environments()) == 1
+    assert "a guess" in damaged.read_text() and len(environments(store)) == 1
 
 
 def test_a_repair_that_fails_loses_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +212,7 @@ def test_a_repair_that_fails_loses_nothing(store: Store, monkeypatch: pytest.Mon
     def fails(task: object, device: str) -> float:
         raise OSError(28, "No space left on device", "somewhere")
 
-    monkeypatch.setattr("s2g.engine.worker.do", fails)
+    monkeypatch.setattr("s2g.engine.worker.sample_unit", fails)
     with pytest.raises(OSError, match="No space"):
         repair(store, examine(store, 1), QUIET, workers=1)
     assert {path: path.read_bytes() for path in before} == before
@@ -229,18 +231,18 @@ def test_a_repair_does_not_replace_what_is_whole_unless_told_to(store: Store, ca
     shutil.rmtree(store.folder / "scores")  # of the items as they were before
     (store.folder / "scores").mkdir()
     before = content(store.folder)
-    with pytest.raises(UserError, match=r"unit 1: 1 whole items would be replaced by others \(000020\.png"):
+    with pytest.raises(UserError, match=r"unit 1: 1 undamaged items would be replaced by different ones \(000020\.png"):
         repair(store, examine(store, 1), QUIET, workers=1)
     assert content(store.folder) == before
     told = repair(store, examine(store, 1), QUIET, workers=1, replace=True)
-    assert "unit 1: made anew; 1 of 16 items differ from those recorded (see env.json)" in told
+    assert "unit 1: sampled again; 1 of 16 items differ from the record (env.json)" in told
     assert not [f for f in examine(store, 1).findings if f.bad]
 
 
 def test_a_run_that_is_not_what_its_name_says_is_not_repaired(store: Store) -> None:
     moved = Store(store.folder.rename(store.folder.with_name("tiny_sit-s2-000000000000")))
     assert [f.path for f in examine(moved, 1).findings] == ["run.json"]
-    with pytest.raises(UserError, match="what it describes is tiny_sit-s2-"):
+    with pytest.raises(UserError, match="its configuration now has the key tiny_sit-s2-"):
         repair(moved, examine(moved, 1), QUIET)
 
 
@@ -382,7 +384,7 @@ def test_a_run_somebody_works_on_or_a_table_names_is_no_garbage(store: Store, tm
     assert [g.path for g in unreferenced(store.folder.parent, [tmp_path / "outputs"])] == [store.folder]
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs/runs.json").write_text("{")
-    with pytest.raises(DamageError, match="does not say which runs"):
+    with pytest.raises(DamageError, match="does not list the runs"):
         unreferenced(store.folder.parent, [tmp_path / "outputs"])
     (tmp_path / "outputs/runs.json").unlink()
     (store.folder / "locks").mkdir()

@@ -20,7 +20,7 @@ from s2g.engine.bench import Arrays, Metric
 from s2g.errors import UserError, unknown
 from s2g.metrics.subset_mean import subset_mean_items
 from s2g.scoring.file_scoring import Image
-from s2g.scoring.scorer import Asked, Inquiry, Question
+from s2g.scoring.scorer import Answer, Question, ScoringRequest
 
 IMAGES = 10  # of a prompt
 FIRST_SEED = 42  # image n of every prompt begins from noise of seed 42 + n
@@ -180,7 +180,7 @@ class CompBench(BenchWithQAlign):
     def groups(self, num: int) -> dict[str, np.ndarray]:
         return {"category": np.array([CATEGORIES.index(self.place(item)[0]) for item in range(num)])}
 
-    def own_scores(self, images: Sequence[Image], place: Path, asked: Asked) -> list[float]:
+    def own_scores(self, images: Sequence[Image], place: Path, answer: Answer) -> list[float]:
         """Return BLIP-VQA's score in [0, 1] of each image; answers are cached as they become known."""
         texts = self.prompts([image.item for image in images])
         found = phrases.phrases_of(texts, self.spacy)
@@ -189,7 +189,7 @@ class CompBench(BenchWithQAlign):
             words = questions_of(found[text]["phrases"])
             questions.append(Question(image.item, f"{image.sha256} {' '.join(words)}", image.path, words))
         scorer, folder = blip.BlipScorer(self.blip, self.device), place / f"blip-{blip.identity(self.blip)}-{self.own_version}"
-        return [image_score(answers) for answers in asked(Inquiry("blip", scorer, folder, tuple(questions)))]
+        return [image_score(answers) for answers in answer(ScoringRequest("blip", scorer, folder, tuple(questions)))]
 
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
         return {}, f"BLIP-VQA {arrays['blip'][item]:.4f}" if "blip" in arrays else ""

@@ -23,7 +23,7 @@ from s2g.io.hashing import content_hash
 from s2g.io.images import read_image
 from s2g.io.interrupt import uninterrupted
 from s2g.io.library_versions import versions
-from s2g.scoring.scorer import OneByOne, Question, chosen
+from s2g.scoring.scorer import InProcessScorer, Question, scorer_device
 
 KEY = "bench.blip"
 OFFICIAL = "Salesforce/blip-vqa-capfilt-large"
@@ -121,7 +121,7 @@ def pixels_of(image: np.ndarray) -> Any:
 
 
 @dataclass(frozen=True)
-class BlipScorer(OneByOne):
+class BlipScorer(InProcessScorer):
     """The network as workers ask it."""
 
     typed: str
@@ -129,7 +129,7 @@ class BlipScorer(OneByOne):
 
     def value(self, question: Question, device: str) -> list[float]:
         """Return the answers to an image's questions."""
-        return load(self.typed, chosen(self.device, device)).answers(read_image(question.path), question.words)
+        return load(self.typed, scorer_device(self.device, device)).answers(read_image(question.path), question.words)
 
 
 @cache

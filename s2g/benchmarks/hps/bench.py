@@ -19,7 +19,7 @@ from s2g.engine.bench import Arrays, Metric
 from s2g.errors import unknown
 from s2g.metrics.subset_mean import subset_mean_items
 from s2g.scoring.file_scoring import Image
-from s2g.scoring.scorer import Asked, Inquiry, Question
+from s2g.scoring.scorer import Answer, Question, ScoringRequest
 
 SCORERS = ("hps", "official")
 USUAL = (10.0, 40.0)  # ours: every mean that is published for v2.1 lies well inside (GLIDE 14.51, S2 on SD3.5 31.56)
@@ -182,18 +182,18 @@ class HPS21(BenchWithQAlign):
         order = {name: at for at, name in enumerate(STYLES)}
         return {"style": np.array([order.get(self.place(item)[0], -1) for item in range(num)])}
 
-    def own_scores(self, images: Sequence[Image], place: Path, asked: Asked) -> list[float]:
+    def own_scores(self, images: Sequence[Image], place: Path, answer: Answer) -> list[float]:
         """Return 100 cos of each image, cached under the image's content and its prompt."""
         texts = self.prompts([image.item for image in images])
         if self.scorer == "official":
-            return official.scores(images, texts, self.weights, place, asked)
+            return official.scores(images, texts, self.weights, place, answer)
         from s2g.benchmarks.hps.clip import ClipScorer
 
         questions = tuple(
             Question(image.item, f"{image.sha256} {text}", image.path, text) for image, text in zip(images, texts, strict=True)
         )
         folder = place / f"hps-{official.short(self._identity())}-{self.own_version}"
-        return asked(Inquiry("hps", ClipScorer(self._clip, self.device), folder, questions))
+        return answer(ScoringRequest("hps", ClipScorer(self._clip, self.device), folder, questions))
 
     def reading(self, arrays: Arrays, item: int) -> tuple[dict[str, bool], str]:
         return {}, f"HPS {arrays['hps'][item]:.2f}" if "hps" in arrays else ""

@@ -20,7 +20,7 @@ from s2g.io.images import read_image
 from s2g.io.interrupt import uninterrupted
 from s2g.io.library_versions import versions
 from s2g.io.one_thread import one_thread
-from s2g.scoring.scorer import OneByOne, Question, chosen
+from s2g.scoring.scorer import InProcessScorer, Question, scorer_device
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's (arXiv 2103.00020)
 DTYPES = ("fp32", "fp16")
@@ -95,7 +95,7 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class ClipScorer(OneByOne):
+class ClipScorer(InProcessScorer):
     """The scorer as workers ask it."""
 
     clip: Clip
@@ -103,7 +103,7 @@ class ClipScorer(OneByOne):
 
     def value(self, question: Question, device: str) -> float:
         """Return 100 cos of an image with its prompt."""
-        return self.clip.scores([(read_image(question.path), question.words)], chosen(self.device, device))[0]
+        return self.clip.scores([(read_image(question.path), question.words)], scorer_device(self.device, device))[0]
 
 
 def _device(typed: str) -> str:

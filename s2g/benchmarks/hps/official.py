@@ -14,8 +14,8 @@ from s2g.errors import UserError
 from s2g.io.hashing import content_hash
 from s2g.scoring.file_scoring import Image
 from s2g.scoring.isolated.environment import Isolated, find
-from s2g.scoring.scorer import Asked, InChild, Inquiry, Question
-from s2g.scoring.scoring_pool import asked_here
+from s2g.scoring.scorer import Answer, IsolatedScorer, Question, ScoringRequest
+from s2g.scoring.scoring_pool import answer_here
 
 
 def environment() -> Isolated:
@@ -33,21 +33,23 @@ def short(about: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(about).encode()).hexdigest()[:12]
 
 
-def scores(images: Sequence[Image], texts: Sequence[str], weights: str, place: Path, asked: Asked = asked_here) -> list[float]:
+def scores(
+    images: Sequence[Image], texts: Sequence[str], weights: str, place: Path, answer: Answer = answer_here
+) -> list[float]:
     """Return 100 times the package's score of each image with its prompt; UserError, IsolatedError as `values_of`."""
     file = checkpoint.file_of(weights)
     questions = tuple(
         Question(image.item, f"{image.sha256} {text}", image.path, text) for image, text in zip(images, texts, strict=True)
     )
     digest = content_hash(file)
-    scorer = InChild(environment(), {"checkpoint": str(file.resolve()), "sha256": digest}, depends={"sha256": digest})
-    inquiry = Inquiry("hpsv2", scorer, place / f"hpsv2-{short(identity(weights))}", questions)
-    found = [100.0 * value for value in asked(inquiry)]
+    scorer = IsolatedScorer(environment(), {"checkpoint": str(file.resolve()), "sha256": digest}, depends={"sha256": digest})
+    request = ScoringRequest("hpsv2", scorer, place / f"hpsv2-{short(identity(weights))}", questions)
+    found = [100.0 * value for value in answer(request)]
     wrong = [image.path.name for image, value in zip(images, found, strict=True) if not math.isfinite(value)]
     if wrong:  # a mean would leave them out without a word
         raise UserError(
             f"{checkpoint.KEY} = {weights}: {len(wrong)} scores of the official package are not finite ({wrong[0]} the first)",
-            todo=f"delete {inquiry.folder}, and give the hub's checkpoint: {checkpoint.FETCH}",
+            todo=f"delete {request.folder}, and give the hub's checkpoint: {checkpoint.FETCH}",
         )
     return found
 

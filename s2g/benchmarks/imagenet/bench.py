@@ -53,8 +53,8 @@ NAMES = tuple(metric.name for metric in METRICS)
 
 
 @dataclass(frozen=True)
-class Reading:
-    """The sink: images of the right size into Inception's features."""
+class InceptionExtractor:
+    """Inception's features of images of the right size."""
 
     keep: str
     weights: str
@@ -122,9 +122,9 @@ class ImageNet(FeatureBench):
         return CLASSES if self.labels == "balanced" else 0
 
     @property
-    def sink(self) -> Reading:
-        """Return what reads images as they are made."""
-        return Reading(self.keep or KEEP, self.inception, bool(self.score))
+    def extractor(self) -> InceptionExtractor:
+        """Return what extracts features while sampling."""
+        return InceptionExtractor(self.keep or KEEP, self.inception, bool(self.score))
 
     @property
     def kept_mb(self) -> float:
@@ -171,7 +171,7 @@ class ImageNet(FeatureBench):
 
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
         """Measure a set of images as if it were all there is."""
-        features = self.sink.read(values, "auto")
+        features = self.extractor.read(values, "auto")
         return self.gather(lambda: iter([features]), len(features))
 
     def gather(self, features: Features, num: int) -> dict[str, np.ndarray]:
@@ -209,11 +209,11 @@ class ImageNet(FeatureBench):
 
     def moments(self, which: str) -> Any:
         """Return moments of the reference's "pool" or "spatial" features."""
-        return self._reference.moments(which, self.sink.read, self.sink.identity())
+        return self._reference.moments(which, self.extractor.read, self.extractor.identity())
 
     def reference_features(self) -> np.ndarray:
         """Return the pool features [M, 2048] of the reference images."""
-        return self._reference.features(self.sink.read, self.sink.identity())
+        return self._reference.features(self.extractor.read, self.extractor.identity())
 
     def _files(self) -> None:
         """Raise UserError for files that scoring needs and that are missing or wrong."""

@@ -16,8 +16,8 @@ from s2g.config.weights import folder_of
 from s2g.errors import MissingError, UserError, unknown
 from s2g.io.hashing import content_hash
 from s2g.scoring.isolated.environment import Isolated, find
-from s2g.scoring.scorer import Asked, InChild, Inquiry, Question
-from s2g.scoring.scoring_pool import asked_here
+from s2g.scoring.scorer import Answer, IsolatedScorer, Question, ScoringRequest
+from s2g.scoring.scoring_pool import answer_here
 
 KEY = "bench.qalign"
 OFFICIAL = "q-future/one-align"
@@ -110,15 +110,16 @@ def identity(typed: str, variant: str) -> dict[str, str]:
 
 
 def scores(
-    images: Sequence[File], typed: str, variant: str, place: Path, device: str, asked: Asked = asked_here
+    images: Sequence[File], typed: str, variant: str, place: Path, device: str, answer: Answer = answer_here
 ) -> list[float]:
     """Return 1 to 5 for each image; values are cached below `place`. IsolatedError if the child fails."""
     about: dict[str, Any] = identity(typed, variant)
     settings = {"weights": str(weights_folder(typed).absolute()), "prompt": VARIANTS[variant], "device": device}
     questions = tuple(Question(image.item, image.sha256, image.path) for image in images)
     # A value is a value wherever it was computed, as in the score's key: the device is no part of either.
-    scorer = InChild(environment(), settings, device, {"weights": about["weights"], "prompt": VARIANTS[variant]})
-    values = [float(v) for v in asked(Inquiry("qalign", scorer, place / f"qalign-{variant}-{about['weights']}", questions))]
+    scorer = IsolatedScorer(environment(), settings, device, {"weights": about["weights"], "prompt": VARIANTS[variant]})
+    request = ScoringRequest("qalign", scorer, place / f"qalign-{variant}-{about['weights']}", questions)
+    values = [float(value) for value in answer(request)]
     wrong = [(image.path.name, value) for image, value in zip(images, values, strict=True) if not 1 <= value <= 5]
     if wrong:
         raise UserError(f"{KEY}: {len(wrong)} scores are beyond 1 to 5 ({wrong[0][0]}: {wrong[0][1]})", allowed=OFFICIAL)

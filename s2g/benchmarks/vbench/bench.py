@@ -20,8 +20,8 @@ from s2g.engine.bench import Arrays, Metric
 from s2g.errors import UserError, unknown
 from s2g.io.hashing import content_hash
 from s2g.scoring.file_scoring import Image
-from s2g.scoring.scorer import Asked
-from s2g.scoring.scoring_pool import asked_here
+from s2g.scoring.scorer import Answer
+from s2g.scoring.scoring_pool import answer_here
 
 PROMPTS = ("short", "augmented")
 SCORES = ("vbench",)
@@ -200,7 +200,7 @@ class VBench(BenchOfTexts):
             said += [one.remark for one in results.read_files(self.results).values() if one.remark]
         return said
 
-    def judge(self, images: Sequence[Image], num: int, place: Path, asked: Asked = asked_here) -> dict[str, np.ndarray]:
+    def judge(self, images: Sequence[Image], num: int, place: Path, answer: Answer = answer_here) -> dict[str, np.ndarray]:
         """Return the sixteen dimensions as fractions by item, nan where an item has none; whether its video was there.
 
         A dimension is scored whole, by the package, since its means are over all its videos: nobody is asked one by one.

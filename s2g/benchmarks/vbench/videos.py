@@ -34,13 +34,13 @@ def shape_of(path: Path) -> Shape:
             for packet in container.demux(stream):
                 if packet.size:
                     if packet.is_corrupt:
-                        raise ValueError(f"cut off in frame {found}")
+                        raise ValueError(f"truncated in frame {found}")
                     found += 1
             shape = found, stream.height, stream.width
     except FFmpegError as error:
         raise ValueError(str(error)) from error
     if not found or (said and said != found):
-        raise ValueError(f"cut off: {found} of {said} frames")
+        raise ValueError(f"truncated: {found} of {said} frames")
     return shape
 
 

@@ -16,7 +16,7 @@ from s2g.engine.pool import Pool
 from s2g.errors import SeveralError, UserError
 from s2g.report.tables import console_table
 from s2g.scoring.file_scoring import PLACE, Image, look, todo_of
-from s2g.scoring.scoring_pool import Crew
+from s2g.scoring.scoring_pool import ScoringPool
 from s2g.store.store import Store
 from s2g.store.stored_run import stored_run
 
@@ -33,10 +33,10 @@ def compare_scorers(run: StoredRun, runs: Runs = "runs", num: FirstImages = None
     errors = theirs.lacking()
     if errors:
         raise SeveralError.of(errors)
-    images = look(store, stored.num).check(store.shown(), stored.num, stored.bench.allow_missing, todo_of(store))
+    images = look(store, stored.num).check(store.display_path(), stored.num, stored.bench.allow_missing, todo_of(store))
     with Pool(workers) as pool:
-        asked = Crew(lambda: pool.executor, console).asked
-        both = [bench.judge(images, stored.num, store.folder / PLACE, asked) for bench in (ours, theirs)]
+        answer = ScoringPool(lambda: pool.executor, console).answer
+        both = [bench.judge(images, stored.num, store.folder / PLACE, answer) for bench in (ours, theirs)]
     rows = [
         [metric.label, *(mean_of(metric, arrays) for arrays in both), str(count_of(metric, both[0]))] for metric in ours.metrics
     ]

@@ -71,7 +71,7 @@ def _write_adm(store: Store, file: Path, num: int | None) -> None:
                 images = store.items(range(start, min(start + CHUNK, count)))
                 if images.dtype != np.uint8 or images.ndim != 4:
                     kind = "videos" if images.dtype == np.uint8 else "points"
-                    raise UserError(f"{store.shown()}: its items are {kind}", allowed="runs of images")
+                    raise UserError(f"{store.display_path()}: its items are {kind}", allowed="runs of images")
                 yield images
                 bar.advance(len(images))
 
@@ -104,7 +104,7 @@ def _count(store: Store, num: int | None) -> int:
     missing = sorted(set(range(-(-count // metadata["identity"]["model"]["unit"]))) - store.stored())
     if missing:
         raise UserError(
-            f"{store.shown()}: {len(missing)} units of the first {count:,} items are missing, the first is unit {missing[0]}",
+            f"{store.display_path()}: {len(missing)} units of the first {count:,} items are missing, first unit {missing[0]}",
             allowed="--num, at most the number of items stored without a gap",
             todo=f"type the run's command again (with num={count})",
         )
@@ -122,7 +122,7 @@ def _write_named(store: Store, to: str, out: Path, num: int | None) -> None:
     bench = run.bench
     if run.config["bench"]["name"] != to or not isinstance(bench, FileBench):
         own, layout = run.config["bench"]["name"], file_benches()[to].layout
-        raise UserError(f"--to {to}: {store.shown()} is a run of bench={own}", allowed=f"{layout}: runs of bench={to}")
+        raise UserError(f"--to {to}: {store.display_path()} is a run of bench={own}", allowed=f"{layout}: runs of bench={to}")
     images = whole_set(run, store)
     names = names_of(bench, images, to)
     long = [one for one in names.values() if len(Path(one).name.encode()) > LONGEST]
@@ -181,12 +181,12 @@ def whole_set(run: LoadedRun, store: Store) -> list[Image]:
     """
     if run.num < run.bench.num:
         raise UserError(
-            f"{store.shown()}: {run.num:,} images were asked for, and the official set is {run.bench.num:,}: "
+            f"{store.display_path()}: {run.num:,} images were asked for, and the official set is {run.bench.num:,}: "
             f"images {run.num:,} to {run.bench.num - 1:,} are missing",
             todo=f"the run's command with num={run.bench.num} makes the rest",
         )
     num = run.bench.num
-    return look(store, num).check(store.shown(), num, False, repair_todo(store))
+    return look(store, num).check(store.display_path(), num, False, repair_todo(store))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from s2g.errors import UserError
 from s2g.report.run_list import run_lines
 from s2g.report.tables import console_table, cost_line, flat, scale_line
 from s2g.scoring.score import cost_of, effective_of
+from s2g.store.env_file import environments
 from s2g.store.status import run_folders
 from s2g.store.store import Store, checksum
 
@@ -71,7 +72,7 @@ def show(run: StoredRun, runs: Runs = "runs") -> None:
         console.print(RANDOM, soft_wrap=True)
     rows = [[key, json.dumps(value)] for key, value in sorted(flat(metadata["identity"] | {"fixed": metadata["fixed"]}))]
     console.print(console_table(["identity", ""], rows, left=True))
-    records = list(store.records(sorted(store.stored())))
+    records = store.records(sorted(store.stored()))
     size = metadata["identity"]["model"]["unit"]
     console.print(f"{len(records)} units, {size * len(records)} items of {metadata['num']} asked for")
     if records:
@@ -81,7 +82,7 @@ def show(run: StoredRun, runs: Runs = "runs") -> None:
     if split:
         console.print(f"units sampled in parts (out of memory): {', '.join(map(str, split))}", soft_wrap=True)
     made = Counter(record["environment"] for record in records)
-    for name, environment in store.environments().items():
+    for name, environment in environments(store).items():
         commit = environment["git"] or {"commit": "no checkout", "dirty": False}
         changes = " with changes" if commit["dirty"] else ""
         console.print(

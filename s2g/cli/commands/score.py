@@ -15,7 +15,7 @@ from s2g.cli.run import show_result
 from s2g.engine.pool import Pool
 from s2g.errors import UserError
 from s2g.scoring.score import score
-from s2g.scoring.scoring_pool import Crew
+from s2g.scoring.scoring_pool import ScoringPool
 from s2g.store.locks import in_use
 from s2g.store.store import Store
 from s2g.store.stored_run import stored_run
@@ -36,7 +36,7 @@ def score_stored(
     stored = stored_run(store, changed, num)
     stored.bench.check(stored.model)
     with in_use(store.folder), Pool(workers) as pool:
-        result = score(stored, store, Crew(lambda: pool.executor, console))
+        result = score(stored, store, ScoringPool(lambda: pool.executor, console))
     show_result(console, result, store, 0)
 
 

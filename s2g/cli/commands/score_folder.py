@@ -20,7 +20,7 @@ from s2g.io.cache import cache_folder
 from s2g.report.tables import console_table
 from s2g.scoring.file_scoring import PLACE
 from s2g.scoring.image_folder import look
-from s2g.scoring.scoring_pool import Crew
+from s2g.scoring.scoring_pool import ScoringPool
 
 
 def score_folder(
@@ -47,7 +47,7 @@ def score_folder(
     names = [scorer.official_name(item) for item in range(scorer.num)]
     images = look(folder, names).check(str(folder), scorer.num, scorer.allow_missing, todo)
     with Pool(workers) as pool:
-        arrays = scorer.judge(images, scorer.num, cache_folder() / PLACE, Crew(lambda: pool.executor, console).asked)
+        arrays = scorer.judge(images, scorer.num, cache_folder() / PLACE, ScoringPool(lambda: pool.executor, console).answer)
     rows = [[metric.label, mean_of(metric, arrays), str(count_of(metric, arrays))] for metric in scorer.metrics]
     console.print(console_table([str(folder), "mean", "images"], rows))
     for remark in scorer.remarks(scorer.num, arrays):

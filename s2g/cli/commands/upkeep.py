@@ -127,14 +127,14 @@ def _verdict(store: Store, examined: Examined, console: Console) -> int:
     if not bad:
         missing = f"; {examined.missing} units are missing" if examined.missing else ""
         whole = f"{examined.items} items of {examined.units} units are what was written"
-        console.print(f"{store.shown()}: {whole}{missing}", soft_wrap=True)
+        console.print(f"{store.display_path()}: {whole}{missing}", soft_wrap=True)
         return 0
     if not examined.again:
-        console.print(f"{store.shown()}: the folder is not the run its run.json describes; was it renamed?", soft_wrap=True)
+        console.print(f"{store.display_path()}: its run.json describes another run; was the folder renamed?", soft_wrap=True)
         return 1
     units = len(examined.again)
-    console.print(f"{store.shown()}: {units} of {examined.units} units must be sampled again", soft_wrap=True)
-    console.print(f"  do: s2g verify {store.shown()} --repair", soft_wrap=True)
+    console.print(f"{store.display_path()}: {units} of {examined.units} units must be sampled again", soft_wrap=True)
+    console.print(f"  do: s2g verify {store.display_path()} --repair", soft_wrap=True)
     return 1
 
 

@@ -48,7 +48,7 @@ def scores_of(batch: Batch, bench: ImageNet, device: str, console: Console) -> d
     def features() -> Iterator[np.ndarray]:
         with progress(console, len(batch), "reading") as bar:
             for images in batch.chunks(CHUNK):
-                yield bench.sink.read(images, device)
+                yield bench.extractor.read(images, device)
                 bar.advance(len(images))
 
     with spooled(features()) as kept:

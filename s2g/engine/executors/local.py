@@ -1,16 +1,20 @@
-"""executor=local: units to make, or images to score, to processes on this machine, one for each device."""
+"""executor=local: worker processes on this machine, one per device, that sample units or score images."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
+import time
+from collections import deque
+from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 
@@ -18,11 +22,13 @@ from s2g.config.schema import ExecutorConfig
 from s2g.engine.worker import Job, Outcome, attempt, prepare, serve
 from s2g.errors import UserError
 
-JOIN = 20.0  # seconds a worker with nothing to do has to end in
+JOIN = 20.0  # seconds that an idle worker has to end
+POLL = 0.5  # seconds between attempts to lock pieces of work that another process has
+Piece = TypeVar("Piece")
 
 
 def device_of(config: ExecutorConfig) -> str:
-    """The kind of device a run is made on; UserError if it is not here."""
+    """Return the kind of device that workers use; UserError if this machine has none."""
     available = torch.cuda.is_available()
     if config.device == "cuda" and not available:
         raise UserError("executor.device = cuda: torch sees no CUDA GPU on this machine", allowed="auto, cpu")
@@ -31,7 +37,7 @@ def device_of(config: ExecutorConfig) -> str:
 
 @dataclass
 class _Worker:
-    """A process, and what it is doing."""
+    """A process, its connection and its current task."""
 
     process: SpawnProcess
     connection: Connection
@@ -39,10 +45,10 @@ class _Worker:
 
 
 class LocalExecutor:
-    """Processes that stay up between runs, so that a sweep loads its model once; a context manager.
+    """Processes that outlive a run, so that a sweep loads its model once; a context manager.
 
-    A process that dies is replaced, and its unit reported as failed. With `executor.workers=1` the work is done in this
-    process: a debugger stops there, and what was registered by hand is known there.
+    A process that dies is replaced and its task reported as failed. With `executor.workers=1` tasks run in this process,
+    where a debugger can stop and classes registered by hand are known.
     """
 
     def __init__(self, config: ExecutorConfig) -> None:
@@ -50,7 +56,7 @@ class LocalExecutor:
         self.workers = config.workers or (len(os.sched_getaffinity(0)) if self.device == "cpu" else torch.cuda.device_count())
         self._configured = config.workers
         self._here = config.workers == 1
-        self._waiting: list[Job] = []  # tasks of this process, none begun
+        self._waiting: list[Job] = []  # tasks of this process, not yet started
         self._pool: list[_Worker | None] = [None] * self.workers
 
     def __enter__(self) -> Self:
@@ -65,31 +71,63 @@ class LocalExecutor:
                 worker.process.kill()
         self._pool = [None] * self.workers
 
+    def work_through(
+        self,
+        queue: deque[Piece],
+        busy: deque[Piece],
+        running: Sized,
+        begin: Callable[[list[Piece]], None],
+        end: Callable[[Any, Outcome], None],
+        share: int = 1,
+    ) -> None:
+        """Give pieces of work to idle workers until `queue`, `busy` and `running` are empty; stop all tasks on an error.
+
+        begin: start up to `share` pieces as one task, or move those that another process has locked to `busy`, which is
+        queued again every POLL seconds. end: settle a task by its outcome; it may queue pieces again.
+        """
+        self.expect(math.ceil(len(queue) / share))
+        looked = time.monotonic()
+        try:
+            while queue or busy or running:
+                if busy and time.monotonic() - looked > POLL:
+                    queue.extend(busy)
+                    busy.clear()
+                    looked = time.monotonic()
+                while queue and self.idle:
+                    begin([queue.popleft() for _ in range(min(share, len(queue)))])
+                if running:
+                    for task, outcome in self.wait(POLL if busy else None):
+                        end(task, outcome)
+                elif busy:
+                    time.sleep(POLL / 2)
+        finally:
+            self.abandon()
+
     def expect(self, tasks: int) -> None:
-        """How many tasks will come: for a single one on the CPU no process is worth starting."""
+        """State how many tasks will come: a single one on the CPU runs in this process, where nothing has to start."""
         if self._configured != 1 and not any(self._pool):
             self._here = tasks < 2 and self.device == "cpu"
 
     @property
     def idle(self) -> int:
-        """How many tasks can be started now."""
+        """Return the number of tasks that can start now."""
         if self._here:
             return 1 - len(self._waiting)
         return sum(worker is None or worker.task is None for worker in self._pool)
 
     def start(self, task: Job) -> None:
-        """Give a task to an idle worker, which is started if it is not there yet."""
+        """Give a task to an idle worker, started first if necessary."""
         if self._here:
             self._waiting.append(task)
             return
         place = next(i for i, worker in sorted(enumerate(self._pool), key=_fresh) if worker is None or worker.task is None)
         worker = self._pool[place] or self._hire(place)
         worker.task = task
-        with contextlib.suppress(BrokenPipeError):  # it died meanwhile: `wait` finds out
+        with contextlib.suppress(BrokenPipeError):  # it has died: `wait` notices
             worker.connection.send(task)
 
     def wait(self, timeout: float | None) -> list[tuple[Any, Outcome]]:
-        """What has become of tasks since the last call; waits up to `timeout` seconds for the first of them."""
+        """Return the tasks finished since the last call with their outcomes; wait up to `timeout` seconds for the first."""
         if self._here:
             prepare(self._device(0))
             done = [(task, attempt(task, self._device(0))) for task in self._waiting]
@@ -105,14 +143,14 @@ class LocalExecutor:
             assert worker.task is not None
             done.append((worker.task, outcome))
             worker.task = None
-            # A CUDA error spoils its process for good; a fresh one costs a model's loading.
+            # A CUDA error breaks its process for good; a new process has to load the model again.
             if outcome.error and outcome.again and (self.device == "cuda" or not worker.process.is_alive()):
                 self._dismiss(worker)
                 self._pool[place] = None
         return done
 
     def abandon(self) -> None:
-        """Stop whatever is being done; what is stored stays."""
+        """Stop all tasks; stored units stay."""
         self._waiting = []
         for place, worker in enumerate(self._pool):
             if worker is not None and worker.task is not None:
@@ -123,10 +161,10 @@ class LocalExecutor:
         return "cpu" if self.device == "cpu" else f"cuda:{place % torch.cuda.device_count()}"
 
     def _hire(self, place: int) -> _Worker:
-        context = multiprocessing.get_context("spawn")  # fork would copy torch's threads in an unknown state
+        context = multiprocessing.get_context("spawn")  # fork would copy torch's threads in an undefined state
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, self._device(place)), daemon=True, name=f"worker {place}")
-        # Ctrl-C reaches the whole group; until `serve` ignores it, which is after torch is loaded, it is held back.
+        # Ctrl-C reaches the whole process group; block it until `serve` ignores it, which is after torch is loaded.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()

@@ -29,10 +29,10 @@ class Cost:
     def measure(self, run: Outline) -> dict[str, float]:
         """evaluations; tflops and plain: 2 FLOPs a multiply-accumulate, attention included, blocks that are left out not
         counted; macs: the paper's convention, in which a pass without some blocks costs as much as one with all."""
-        from s2g.engine.cost_estimate import rehearse
+        from s2g.engine.cost_estimate import expected_cost
 
         cost, macs = _passes(_Network(run.model))
-        expected = {reuse: rehearse(run, cost, reuse) for reuse in (True, False)}
+        expected = {reuse: expected_cost(run, cost, reuse) for reuse in (True, False)}
         return {
             "evaluations": expected[True].evaluations,
             "tflops": expected[True].flops / TERA,

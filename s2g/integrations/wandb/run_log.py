@@ -15,6 +15,7 @@ from PIL import Image
 
 from s2g.config.schema import read
 from s2g.scoring.score import Score
+from s2g.store.env_file import environments
 from s2g.store.store import Store
 from s2g.errors import UserError, unknown
 from s2g.config.coerce import only
@@ -158,10 +159,10 @@ def log(config: WandbConfig, name: str, group: str, tag: str, fill: Callable[[An
 
 def configuration(result: Score, store: Store) -> dict[str, Any]:
     """Return what determines the samples, how many were scored and how, and the machines that sampled them."""
-    environments = store.environments().values()
+    used = environments(store).values()
     made_on = {
-        "machine": sorted({env["machine"] for env in environments}),
-        "torch": sorted({env["packages"]["torch"] for env in environments}),
+        "machine": sorted({env["machine"] for env in used}),
+        "torch": sorted({env["packages"]["torch"] for env in used}),
     }
     run = result.run
     return {

@@ -13,6 +13,7 @@ from s2g.report.gallery import Gallery, gallery_of
 from s2g.report.html.page import Pairs, render
 from s2g.report.tables import Table, flat
 from s2g.scoring.score import Score
+from s2g.store.env_file import environments
 from s2g.store.store import Store
 
 LABELS = {"none": "no guidance", "cfg": "CFG", "s2": "S²-Guidance"}
@@ -87,12 +88,12 @@ def run_facts(name: str, result: Score, against: Score, root: str) -> RunFacts:
 
 def facts_of(runs: Iterable[Run], root: str) -> list[tuple[str, str]]:
     """Return when the page was made, and on which machines and with which versions the samples were."""
-    environments = [env for run in runs for env in Store.of(run, root).environments().values()]
-    commits = [(env.get("git") or {}).get("commit", "")[:10] for env in environments]
+    used = [env for run in runs for env in environments(Store.of(run, root)).values()]
+    commits = [(env.get("git") or {}).get("commit", "")[:10] for env in used]
     facts = {
         "Page made": [datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")],
-        "Sampled on": [env["machine"] for env in environments],
-        "torch": [env["packages"]["torch"] for env in environments],
+        "Sampled on": [env["machine"] for env in used],
+        "torch": [env["packages"]["torch"] for env in used],
         "S2G": [__version__],
         "Commit": [commit for commit in commits if commit],
     }

@@ -110,7 +110,7 @@ def _small(run: Run, root: str) -> bool:
     _check_items(run, store, 1)
     (item,) = store.items([0])
     if item.dtype != np.uint8:
-        raise UserError(f"{store.shown()}: its items are points", allowed="runs of images or videos")
+        raise UserError(f"{store.display_path()}: its items are points", allowed="runs of images or videos")
     return max(item.shape[-3:-1]) <= 2 * PIXELATED
 
 
@@ -118,7 +118,7 @@ def _check_items(run: Run, store: Store, num: int) -> None:
     missing = sorted(set(range(-(-num // run.model.unit))) - store.stored())
     if missing:
         raise UserError(
-            f"{store.shown()}: {len(missing)} units of the first {num} items are missing",
+            f"{store.display_path()}: {len(missing)} units of the first {num} items are missing",
             todo=f"{command(overrides_of(run.config), run.num)} makes them",
         )
 
@@ -127,12 +127,12 @@ def _arrays(run: Run, store: Store) -> Mapping[str, np.ndarray]:
     """Return what was read off the items if they are scored; nothing is scored here."""
     if not run.bench.metrics or not store.stored() >= set(run.units):
         return {}
-    return read_arrays(store, score_name(run.bench, run.num), items_digest(list(store.records(run.units)), run.num)) or {}
+    return read_arrays(store, score_name(run.bench, run.num), items_digest(store.records(run.units), run.num)) or {}
 
 
 def _facts(run: Run, label: str, root: str) -> RunFacts:
     store = Store.of(run, root)
-    cost = cost_of(list(store.records(sorted(store.stored()))), run.model.unit)
+    cost = cost_of(store.records(sorted(store.stored())), run.model.unit)
     measured = [
         ("network evaluations per item", f"{cost.evaluations:g}"),
         ("GFLOP per item", f"{cost.flops / 1e9:.2f}"),

@@ -88,4 +88,4 @@ def stored(key: str, root: str) -> tuple[str, Pairs]:
         return "", ()
     items = len(store.stored()) * run["identity"]["model"]["unit"]
     knobs = [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in flat(run["identity"])]
-    return f"{items} items stored in {store.shown()}", knobs
+    return f"{items} items stored in {store.display_path()}", knobs

@@ -1,11 +1,11 @@
-"""Items to values through a child process in an isolated environment, item by item, so that a stopped scoring resumes.
+"""Score items in a child process of an isolated environment, item by item, so that an interrupted scoring resumes.
 
 The child script is called as  child.py ITEMS VALUES SETTINGS:
-  ITEMS     JSONL, {"key": ..., "path": ..., "prompt": ...} each, and whatever else the scorer is given
-  VALUES    JSONL, to be appended to: {"key": ..., "value": ...}, a line for each item, in order, flushed when it is known
+  ITEMS     JSONL, {"key": ..., "path": ..., "prompt": ...} each, with further keys where a scorer needs them
+  VALUES    JSONL to append to: {"key": ..., "value": ...}, a line per item, in order, flushed at once
   SETTINGS  one JSON object: weights by their absolute paths, and knobs
-Values lie in a folder for each scorer and what its values depend on: another one begins anew, and no value is deleted.
-It imports what it needs at its top, so that no items at all show whether that can be imported. It reaches no network.
+Each scorer has a folder of values for each set of settings that they depend on; no value is ever deleted.
+The script imports everything at its top, so that a call without items tests the imports. It has no network.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from s2g.scoring.isolated.environment import Isolated, only_variables
 from s2g.scoring.score_cache import FILE, known, mend, own_place, read_values
 
 LAUNCH = Path(__file__).with_name("launch.py")
-TIMEOUT = 1800.0  # seconds without a new value; the first one waits for the weights to load
+TIMEOUT = 1800.0  # seconds without a new value; the first includes loading the weights
 POLL = 0.1
-ABOUT = "about.json"  # beside values: what they depend on
-# What a child may know of the parent's surroundings. Everything else, tokens and keys above all, stays outside; HOME is a
-# folder of its own, because tokens lie in files there as well.
+ABOUT = "about.json"  # beside the values: what they depend on
+# Environment variables that a child inherits. All others, above all tokens and keys, are withheld; HOME is a folder of its
+# own, since files in a home folder hold tokens too.
 VARIABLES = ("PATH", "TMPDIR", "LANG", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # a sum's last bits depend on how it is split
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # the last bits of a sum depend on how it is split
 
-Item = Mapping[str, Any]  # key, path, prompt, and what else a scorer is given
+Item = Mapping[str, Any]  # key, path, prompt and whatever else a scorer needs
 
 
 def values_of(
@@ -52,18 +52,20 @@ def values_of(
     beside: bool = False,
     gpus: str | None = None,
 ) -> dict[str, Any]:
-    """Values by key, scored now or found in `place` from an earlier time, finished or not.
+    """Return values by key, scored now or found in `place`.
 
-    items: `key` names the content that is scored, not the file: what was known of a key is not asked again.
-    place: below it, the folder of this scorer's items.jsonl, values.jsonl and log.txt. depends: what values depend on besides
-    environment and script: hashes of the weights, and those knobs that change a value; `settings` where not given, which
-    holds only if no path and no device is among them. timeout: seconds without a new value after which the child is ended.
-    told: how many values there are, now and then. beside: where another process scores there, work in a folder beside it
-    instead of waiting; who asks sees to it that they ask for different keys. gpus: the child's CUDA_VISIBLE_DEVICES, ours if
-    None.
+    items: `key` names the content that is scored, not the file; a key with a value is not scored again.
+    place: below it is the folder of this scorer's items.jsonl, values.jsonl and log.txt.
+    depends: what values depend on besides environment and script, such as hashes of the weights; by default `settings`,
+    which must then hold neither paths nor a device.
+    timeout: seconds without a new value after which the child is killed.
+    told: called now and then with the number of new values.
+    beside: where another process scores in the same folder, use one beside it instead of waiting; the callers must then
+    ask for different keys.
+    gpus: the child's CUDA_VISIBLE_DEVICES; None leaves the variable as it is.
 
-    UserError if the environment is not built; IsolatedError with the whole log if the child fails, hangs, or leaves items
-    out. Values that were written stay.
+    UserError if the environment is not built; IsolatedError with the full log if the child fails, hangs or omits items.
+    Values that were written stay.
     """
     isolated.check()
     about = _about(isolated, settings if depends is None else depends)
@@ -86,7 +88,7 @@ def values_of(
 
 
 def known_values(isolated: Isolated, depends: Mapping[str, Any] | None, place: Path) -> dict[str, Any]:
-    """Values by key that this scorer gave where they depend on this, whichever of its children wrote them."""
+    """Return all values by key that this scorer has written for these settings, from any process."""
     return known(_folder(place, _about(isolated, depends)))
 
 
@@ -97,7 +99,7 @@ def _alone(place: Path) -> Iterator[tuple[Path, int]]:
 
 
 def try_imports(isolated: Isolated, place: Path, timeout: float = 300.0) -> None:
-    """Start the child without any item: IsolatedError with its log if it cannot import what it needs."""
+    """Start the child without items; IsolatedError with its log if an import fails."""
     place.mkdir(parents=True, exist_ok=True)
     with file_lock(place / "lock") as lock:
         _run(isolated, [], place, {}, timeout, lambda count: None, lock, None)
@@ -122,9 +124,9 @@ def _run(
     lock: int,
     gpus: str | None,
 ) -> int:
-    """One life of the child; where in the log it begins.
+    """Run the child once; return the offset in the log at which its output starts.
 
-    It holds the lock too: whoever comes after a parent that was killed waits for its end.
+    The child holds the lock too, so the successor of a killed parent waits for it.
     """
     files = {name: place / name for name in ("items.jsonl", "values.jsonl", "settings.json", "log.txt", "home")}
     write_bytes(files["items.jsonl"], "".join(json.dumps(dict(item)) + "\n" for item in items).encode())
@@ -136,7 +138,7 @@ def _run(
     variables |= {} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus}
     began = f"\n== {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: {isolated.name}, {len(items)} items\n".encode()
     with files["log.txt"].open("ab") as log:
-        start = log.tell()  # what this child says, and no other one, begins here
+        start = log.tell()  # where the output of this child starts
         log.write(began)
         log.flush()
         child = subprocess.Popen(
@@ -145,21 +147,21 @@ def _run(
         try:
             hung = not _watched(child, files["values.jsonl"], timeout, told)
         finally:
-            child.kill()  # it has ended, or hangs, or we were interrupted
+            child.kill()  # it has ended, hangs, or we were interrupted
             child.wait()
             assert child.stdin is not None
             child.stdin.close()
     if hung:
         done = read_values(files["values.jsonl"])
         at = next((item["key"] for item in items if str(item["key"]) not in done), "its end")
-        raise _failure(isolated, place, start, f"no new value came for {timeout:g} s, at {at}; it was ended")
+        raise _failure(isolated, place, start, f"no new value for {timeout:g} s, at {at}; it was killed")
     if child.returncode:
         raise _failure(isolated, place, start, _ended(child.returncode))
     return start
 
 
 def _watched(child: subprocess.Popen[bytes], values: Path, timeout: float, told: Callable[[int], None]) -> bool:
-    """Wait for the child's end; False once its values have not grown for `timeout` seconds."""
+    """Wait for the child to end; return False once `timeout` seconds pass without a new value."""
     size, since, seen = -1, time.monotonic(), 0
     while child.poll() is None:
         grown = values.stat().st_size if values.exists() else 0
@@ -177,7 +179,7 @@ def _watched(child: subprocess.Popen[bytes], values: Path, timeout: float, told:
 
 def _ended(code: int) -> str:
     if code == -9:
-        return "its process was killed (signal 9); a machine that runs out of memory does that"
+        return "its process was killed (signal 9), which happens when memory runs out"
     return f"its process ended with code {code}" if code > 0 else f"its process ended by signal {-code}"
 
 
@@ -186,5 +188,5 @@ def _failure(isolated: Isolated, place: Path, start: int, what: str) -> Isolated
     said = "\n".join(f"  | {line}" for line in log.splitlines())
     return IsolatedError(
         f"scorer {isolated.name}: {what}\n  its log in full ({os.path.relpath(place / 'log.txt')}):\n{said}\n"
-        f"  do: s2g env doctor {isolated.name}; the same command goes on from the values that are there"
+        f"  do: s2g env doctor {isolated.name}; run the same command to resume from the values stored so far"
     )

@@ -1,12 +1,12 @@
-"""An isolated environment: what pins it, where it is built, and whether it is there.
+"""Isolated environments: what pins one, where it is built and whether it is there.
 
 A scorer's folder holds
-  requirements.txt   name==version on every line, all that is installed; its first comment says what it is
+  requirements.txt   name==version on every line, all that is installed; its first comment describes the scorer
   python-version     such as 3.11
   child.py           reads items, writes values (s2g/scoring/isolated/child.py); imports nothing of s2g
-  prepare.py         optional: run once, with the environment's own Python, after everything is installed
-The environment is named by the hash of all but the child script, so that a changed pin is another environment and a
-changed script is not; both hashes are part of a score's key.
+  prepare.py         optional: run once with the environment's own Python, after everything is installed
+The environment's name holds the hash of all but the child script: a changed pin makes another environment, a changed
+script does not. Both hashes are part of a score's key.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from s2g.io.file_lock import file_lock
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PINNED = re.compile(r"[A-Za-z0-9][\w.-]*(\[[\w,-]+\])?==[\w.+!-]+(\s*;.+)?")
-BUILD_TIMEOUT = 3600  # seconds; the largest downloads some gigabytes
-# What a build may know of its surroundings: where things are, and how the network is reached. Nothing else: packages that
-# come as source run their own code while they are built. What may hold a password, an index or a proxy, the installer
-# alone is given; scripts that run in the environment are not.
+BUILD_TIMEOUT = 3600  # seconds; the largest environment downloads several gigabytes
+# Environment variables that a build inherits: paths, and access to the network. No others, since packages in source form
+# run their own code during the build. Variables that may hold a password (an index, a proxy) go to the installer only,
+# not to scripts in the environment.
 BUILD_VARIABLES = ("PATH", "HOME", "USER", "TMPDIR", "LANG", "TZ", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
 BUILD_PREFIXES = ("SSL_CERT_", "LC_")
 UV_VARIABLES = (
@@ -54,13 +54,13 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 @dataclass(frozen=True)
 class Isolated:
-    """One scorer's environment, by the folder that describes it."""
+    """One scorer's environment, given the folder that describes it."""
 
     folder: Path
 
     @property
     def name(self) -> str:
-        """As a user types it."""
+        """Its name on the command line."""
         return self.folder.name
 
     @property
@@ -70,17 +70,17 @@ class Isolated:
 
     @property
     def python(self) -> str:
-        """Which Python, such as "3.11"."""
+        """Its Python version, such as "3.11"."""
         return (self.folder / "python-version").read_text().strip()
 
     @property
     def about(self) -> str:
-        """What it is, in one line."""
+        """A description in one line."""
         return (self.folder / "requirements.txt").read_text().splitlines()[0].lstrip("# ").strip()
 
     @property
     def requirements(self) -> tuple[str, ...]:
-        """Every line that installs something; ValueError for one that does not pin a version."""
+        """All lines that install a package; ValueError for one that pins no version."""
         lines = (line.partition(" #")[0].strip() for line in (self.folder / "requirements.txt").read_text().splitlines())
         found = tuple(line for line in lines if line and not line.startswith("#"))
         for line in found:
@@ -96,13 +96,13 @@ class Isolated:
         return hashlib.sha256("\n".join(pins).encode()).hexdigest()[:12]
 
     def identity(self) -> dict[str, str]:
-        """What of it belongs into a score's key: the environment's hash and the child script's."""
+        """Return its part of a score's key: the hashes of environment and child script."""
         child = hashlib.sha256(self.child.read_bytes()).hexdigest()[:12]
         return {"scorer": self.name, "environment": self.hash, "child": child}
 
     @property
     def place(self) -> Path:
-        """Where the environment is, or will be."""
+        """The folder of the environment, built or not."""
         return cache_folder() / "environments" / f"{self.name}-{self.hash}"
 
     @property
@@ -111,14 +111,14 @@ class Isolated:
         return self.place / "bin" / "python"
 
     def built(self) -> dict[str, object] | None:
-        """What was noted when it was built; None if it is not there."""
+        """Return the note of its build; None if it is not built."""
         try:
             return json.loads((self.place / "built.json").read_text())
         except (OSError, ValueError):
             return None
 
     def check(self) -> None:
-        """UserError with the command that builds it if it is not there."""
+        """Raise UserError with the command that builds it if it is not built."""
         if self.built() is None:
             raise MissingError(
                 f"environment {self.name}: it is not built ({len(self.requirements)} pinned packages, Python {self.python})",
@@ -127,22 +127,22 @@ class Isolated:
 
 
 def known() -> dict[str, Isolated]:
-    """Every scorer that has an environment, by name."""
+    """Return all scorers with an environment, by name."""
     return {path.parent.name: Isolated(path.parent) for path in sorted(BENCHMARKS.glob("*/isolated/*/requirements.txt"))}
 
 
 def find(name: str) -> Isolated:
-    """The environment of that name; UserError if there is none."""
+    """Return the environment of that name; UserError if there is none."""
     if name not in known():
         raise unknown("environment", name, known(), todo="s2g env list shows them")
     return known()[name]
 
 
 def build(isolated: Isolated) -> bool:
-    """Make the environment unless it is there; whether it was made now.
+    """Build the environment unless it exists; return whether it was built now.
 
-    It appears whole or not at all; of two processes that build at once, one builds and the other waits for it.
-    IsolatedError with all that uv said if it cannot be made; UserError where there is no uv.
+    It appears whole or not at all; of two processes, one builds and the other waits.
+    IsolatedError with uv's full output if the build fails; UserError without uv.
     """
     uv, place = uv_command(), isolated.place
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +151,7 @@ def build(isolated: Isolated) -> bool:
             return False
         began = time.monotonic()
         unfinished = f"{place.name}.unfinished-"
-        for left in place.parent.glob(f"{unfinished}*"):  # of a build that was stopped: we hold the lock
+        for left in place.parent.glob(f"{unfinished}*"):  # of interrupted builds; none runs, since we hold the lock
             shutil.rmtree(left, ignore_errors=True)
         making = place.with_name(f"{unfinished}{secrets.token_hex(4)}")
         python = str(making / "bin" / "python")
@@ -159,7 +159,7 @@ def build(isolated: Isolated) -> bool:
             _step(isolated, [uv, "venv", "--relocatable", "--no-project", "--python", isolated.python, str(making)])
             pins = making / "pins.txt"
             pins.write_text("\n".join(isolated.requirements) + "\n")
-            # What is listed and nothing else: a package's own wishes (test tools, other versions) are not followed.
+            # Only what is listed: the packages' own dependencies (test tools, other versions) are ignored.
             _step(isolated, [uv, "pip", "install", "--no-deps", "--python", python, "-r", str(pins)])
             if (isolated.folder / "prepare.py").exists():
                 _step(isolated, [python, "-I", str(isolated.folder / "prepare.py")])
@@ -172,7 +172,7 @@ def build(isolated: Isolated) -> bool:
                 "date": f"{datetime.now(UTC):%Y-%m-%d}",
             }
             (making / "built.json").write_text(json.dumps(about, indent=1) + "\n")
-            shutil.rmtree(place, ignore_errors=True)  # one without built.json was spoiled by hand
+            shutil.rmtree(place, ignore_errors=True)  # one without built.json was damaged by hand
             os.replace(making, place)
         finally:
             shutil.rmtree(making, ignore_errors=True)
@@ -180,14 +180,14 @@ def build(isolated: Isolated) -> bool:
 
 
 def differences(isolated: Isolated) -> list[str]:
-    """Pins that the built environment does not keep to: changed by hand since."""
+    """Return where the installed packages differ from the pins, since somebody changed them."""
     said = _step(isolated, [uv_command(), "pip", "freeze", "--python", str(isolated.interpreter)])
     now, then = set(said.split()), set(isolated.built()["packages"])  # type: ignore[index, call-overload]
     return sorted(f"{line} is gone" for line in then - now) + sorted(f"{line} is new" for line in now - then)
 
 
 def uv_command() -> str:
-    """Where uv is: beside this Python, or on PATH; UserError if there is none."""
+    """Return the path of uv, beside this Python or on PATH; UserError if there is none."""
     beside = Path(sys.executable).with_name("uv")
     found = str(beside) if beside.exists() else shutil.which("uv")
     if found is None:
@@ -196,7 +196,7 @@ def uv_command() -> str:
 
 
 def only_variables(names: tuple[str, ...], prefixes: tuple[str, ...] = ()) -> dict[str, str]:
-    """Those of our own environment variables, and no others."""
+    """Return our environment variables of these names or prefixes."""
     return {name: value for name, value in os.environ.items() if name in names or name.startswith(prefixes or "\0")}
 
 
@@ -205,7 +205,7 @@ def _step(isolated: Isolated, command: list[str]) -> str:
     variables: Mapping[str, str] = only_variables(BUILD_VARIABLES, BUILD_PREFIXES)
     if Path(command[0]).name == "uv":
         variables = {**variables, **proxies, **only_variables(UV_VARIABLES)}
-    else:  # a script may need the network, not what opens it
+    else:  # a script may use a proxy, but not one with a password
         variables = {**variables, **{name: value for name, value in proxies.items() if "@" not in value}}
     try:
         done = subprocess.run(
@@ -216,7 +216,7 @@ def _step(isolated: Isolated, command: list[str]) -> str:
     if done.returncode:
         said = "\n".join(f"  | {line}" for line in f"{done.stdout}{done.stderr}".rstrip().splitlines())
         raise IsolatedError(
-            f"environment {isolated.name}: {' '.join(command)} ended with code {done.returncode}; all it said:\n{said}\n"
+            f"environment {isolated.name}: {' '.join(command)} ended with code {done.returncode}; its output:\n{said}\n"
             f"  do: s2g env build {isolated.name} tries again; nothing was left behind"
         )
     return done.stdout

@@ -132,7 +132,7 @@ def test_missing_extra_and_unreadable_images_stop_it_with_the_list(run_of, fakes
     said = str(caught.value)
     assert "7 of 10 images can be scored" in said and "1 missing: items/000003.png" in said
     assert "2 unreadable: items/000005.png" in said and "items/000006.png" in said
-    assert "1 not among them: items/copy of 000001.png" in said and ".DS_Store" not in said
+    assert "1 unexpected: items/copy of 000001.png" in said and ".DS_Store" not in said
     assert "--allow-missing" in said and "--repair" in said
     some = score(run_of(*fakes("num=10", "bench.allow_missing=true")), store)
     assert "7 of 10 images were there" in some.remarks[0]
@@ -162,7 +162,7 @@ def test_stored_images_are_scored_without_the_model(
         assert "Color" in said and "8 prompts" in said
         with pytest.raises(UserError, match=r"12 of 16 images can be scored(.|\n)*4 missing: item 12"):
             score_stored(key, runs=runs, num=16, workers=1)
-        with pytest.raises(UserError, match="of other prompts"):
+        with pytest.raises(UserError, match="has other prompts than the stored images"):
             score_stored(key, ["bench.categories=[color]"], runs, workers=1)
         with pytest.raises(UserError, match=r"bench\.KEY=VALUE"):
             score_stored(key, ["score=[]"], runs, workers=1)

@@ -234,7 +234,7 @@ def test_three_workers_give_the_same_bytes_as_one(
     found = []
     for workers in (1, 3):
         with LocalExecutor(ExecutorConfig(workers=workers, device="cpu")) as executor:
-            score(run, store, scoring_pool.Crew(lambda: executor, Console(quiet=True)))
+            score(run, store, scoring_pool.ScoringPool(lambda: executor, Console(quiet=True)))
         found.append({path.name: path.read_bytes() for path in (store.folder / "scores").iterdir()})
         parts = list((store.folder / "judged").glob("*/**/values.jsonl"))
         assert sum(len(path.read_text().splitlines()) for path in parts) == 8

@@ -25,7 +25,7 @@ from s2g.engine.resolve import restore
 from s2g.errors import UserError
 from s2g.metrics.frechet import Moments, frechet_distance
 from s2g.metrics.manifold import precision, recall
-from s2g.store.retention import kept_of, serves
+from s2g.store.retention import extract, suffices
 
 SIT = ("model=sit_xl", "bench=imagenet", "guidance=none")
 
@@ -78,10 +78,10 @@ def test_spatial_features_are_seven_channels_of_mixed_6_channels_last(weights: P
 
 
 def test_images_of_another_size_are_refused(weights: Path) -> None:
-    sink = ImageNet(inception=str(weights)).sink
+    extractor = ImageNet(inception=str(weights)).extractor
     for images in (np.zeros((1, 32, 32, 4), np.uint8), np.zeros((1, 256, 256, 3), np.float32)):
         with pytest.raises(UserError, match="uint8 images of 256 x 256"):
-            sink.read(images, "cpu")
+            extractor.read(images, "cpu")
 
 
 @pytest.mark.slow("features of many images")
@@ -112,7 +112,7 @@ def test_numbers_from_images_are_those_of_the_formulas(weights: Path, tmp_path: 
     def never(images: np.ndarray) -> np.ndarray:
         raise AssertionError("it was kept")
 
-    moments = folder.moments("pool", never, bench.sink.identity())
+    moments = folder.moments("pool", never, bench.extractor.identity())
     assert np.allclose(moments.mean, true[:, POOL].mean(0)) and kept.stat().st_mtime_ns == stamp
 
 
@@ -179,13 +179,13 @@ def test_labels_are_drawn_or_balanced_and_part_of_the_key() -> None:
 
 def test_images_that_nothing_is_scored_of_need_no_inception() -> None:
     bench = ImageNet(keep="png", score=())
-    assert bench.metrics == () and bench.sink.identity() == "none"
+    assert bench.metrics == () and bench.extractor.identity() == "none"
     images = np.zeros((2, 256, 256, 3), np.uint8)
-    kept = kept_of(bench.sink, images, "cpu")
+    kept = extract(bench.extractor, images, "cpu")
     assert kept.features is None and kept.form == "png"
     # Scored later, features are read off the images then.
-    assert serves({"kept": "png", "sink": "none"}, ImageNet().sink)
-    assert ImageNet(keep="features", score=()).sink.keep == "features"
+    assert suffices({"kept": "png", "sink": "none"}, ImageNet().extractor)
+    assert ImageNet(keep="features", score=()).extractor.keep == "features"
 
 
 def test_random_weights_are_sampled_without_inception_and_scored_with_it(
@@ -193,7 +193,7 @@ def test_random_weights_are_sampled_without_inception_and_scored_with_it(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run = run_of("model=sit_xl", "model.weights=random", "bench=imagenet", "num=2")
-    assert (run.model.unit, run.bench.keep) == (2, "png") and run.bench.sink.identity() == "none"
+    assert (run.model.unit, run.bench.keep) == (2, "png") and run.bench.extractor.identity() == "none"
     with pytest.raises(UserError, match=r"bench.inception = weights-inception(.|\n)*curl -LO"):
         run.bench.version()
     with pytest.raises(UserError, match=r"bench\.reference = VIRTUAL"):  # not an OSError, which would be exit code 1
@@ -207,7 +207,7 @@ def test_random_weights_are_sampled_without_inception_and_scored_with_it(
         run_of("model=sit_xl", "model.weights=random", "bench=imagenet", "bench.keep=features")
     given = replace(run.bench, inception=str(weights))
     kept = {"kept": "png", "sink": "none"}
-    assert serves(kept, run.bench.sink) and serves(kept, given.sink) and given.sink.identity() != "none"
+    assert suffices(kept, run.bench.extractor) and suffices(kept, given.extractor) and given.extractor.identity() != "none"
 
 
 def test_trained_weights_keep_their_units_and_ask_early(run_of, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 import s2g.benchmarks
 from s2g.benchmarks.qalign import qalign
 from s2g.errors import MissingError, UserError
-from s2g.scoring.scorer import Inquiry
+from s2g.scoring.scorer import ScoringRequest
 
 SPEC = importlib.util.spec_from_file_location(
     "qalign_child", Path(s2g.benchmarks.__file__).parent / "qalign" / "isolated" / "qalign" / "child.py"
@@ -123,9 +123,9 @@ def test_scores_come_by_content_and_must_be_on_the_scale(tmp_path: Path, monkeyp
     before = qalign.identity(str(weights), "scorer")
     (weights / "modeling.py").write_text("")
     assert qalign.identity(str(weights), "scorer") != before != qalign.identity(str(weights), "pyiqa")
-    given: list[Inquiry] = []
+    given: list[ScoringRequest] = []
 
-    def asked(inquiry: Inquiry) -> list[float]:
+    def asked(inquiry: ScoringRequest) -> list[float]:
         given.append(inquiry)
         return values
 

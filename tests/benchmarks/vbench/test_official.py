@@ -51,7 +51,7 @@ def test_every_dimension_is_scored_and_read_back(package: Path, suite: Suite, tm
 def test_it_goes_on_with_the_dimension_where_it_stopped(package: Path, suite: Suite, tmp_path: Path) -> None:  # noqa: F811
     made = videos(tmp_path / "items")
     (package / "stop").write_text("human_action")
-    with pytest.raises(IsolatedError, match=r"out of memory(.|\n)*goes on from the values that are there"):
+    with pytest.raises(IsolatedError, match=r"out of memory(.|\n)*to resume from the values stored so far"):
         official.scores(made, suite, str(package), tmp_path / "judged")
     done = asked(package)
     assert done == list(DIMENSIONS)[: list(DIMENSIONS).index("human_action")]

@@ -54,8 +54,8 @@ def test_everything_that_is_wrong_is_in_one_list(folder: Path, few: Path) -> Non
         check(folder, str(few))
     said = str(caught.value)
     assert f"{FILES - 7} of {FILES} videos can be scored" in said and "1 missing: a bird-3.mp4" in said
-    assert "3 not among them: .DS_Store, a birb-3.mp4, more/" in said
-    assert "4 unreadable: A person is riding a bike-1.mp4 (No such file" in said and "bike-0.mp4 (it is cut off" in said
+    assert "3 unexpected: .DS_Store, a birb-3.mp4, more/" in said
+    assert "4 unreadable: A person is riding a bike-1.mp4 (No such file" in said and "bike-0.mp4 (it is truncated" in said
     assert "a bird-0.mp4 (" in said and "a bird-1.mp4 (" in said
     assert (
         "2 of another size: a bird-2.mp4 (4 frames of 32x48, the others 5 frames of 32x48), a bird-4.mp4 (5 frames of 64x48"

@@ -20,7 +20,7 @@ from s2g.errors import IsolatedError, UserError
 from s2g.scoring.isolated.child import _about, _folder, try_imports, values_of
 from s2g.scoring.isolated.environment import Isolated, _step, build, differences, find, known
 from s2g.scoring.score_cache import FILE, places, read_values
-from s2g.scoring.scorer import InChild
+from s2g.scoring.scorer import IsolatedScorer
 
 OLD_NUMPY = Isolated(Path(__file__).parent / "old_numpy")
 ITEMS = [{"key": f"item-{i}", "path": f"{i}.png", "prompt": "", "numbers": [i, i + 1]} for i in range(6)]
@@ -187,7 +187,7 @@ def test_values_outlive_a_moved_file_and_another_device(built: Isolated, tmp_pat
     others = values_of(built, ITEMS[:2], tmp_path, moved, depends={"weights": "34cd"})
     assert others["item-0"]["pid"] != first["item-0"]["pid"]
     assert values_of(built, ITEMS[:2], tmp_path, weights, depends=depends) == first  # nothing was deleted
-    scorer = InChild(built, moved, "cuda", depends)
+    scorer = IsolatedScorer(built, moved, "cuda", depends)
     assert scorer.known(tmp_path) == first
 
 
@@ -199,7 +199,7 @@ def test_a_child_that_hangs_is_ended_and_named(built: Isolated, tmp_path: Path) 
     with pytest.raises(IsolatedError) as raised:
         values_of(built, ITEMS, tmp_path, {"hang_at": "item-2"}, timeout=3)
     said = str(raised.value)
-    assert "old_numpy" in said and "no new value came for 3 s, at item-2" in said and "about to hang" in said
+    assert "old_numpy" in said and "no new value for 3 s, at item-2" in said and "about to hang" in said
     assert not alive(read_values(place_of({"hang_at": "item-2"}, tmp_path) / FILE)["item-0"]["pid"])
 
 
