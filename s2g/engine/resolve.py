@@ -61,7 +61,7 @@ def outline(raw: Mapping[str, Any], trace: list[Knob] | None = None) -> Outline:
     """
     for key in ("seed", "mask_seed"):
         if key not in raw:
-            raise UserError(f"{key}: deleted, but required", todo=f"leave out ~{key}; {key}=NUMBER sets it")
+            raise UserError(f"{key}: it was deleted, but is required", todo=f"leave out ~{key}; {key}=NUMBER sets it")
     for group in GROUPS:
         if not isinstance(raw.get(group), Mapping) or not isinstance(raw[group].get("name"), str):
             raise UserError(f"{group} = {raw.get(group)}: required", todo=f"{group}=NAME; s2g ls lists what there is")

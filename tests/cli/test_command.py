@@ -90,7 +90,7 @@ QUICK = ["sampler.steps=2", "num=16", "executor.workers=1"]
         (["~mask_seed"], ["mask_seed", "was deleted"]),
         (["~runs"], ["runs", "was deleted"]),
         (["~logger"], ["logger", "was deleted"]),
-        (["~model.sampler.name"], ["model.sampler.name", "needed", "euler"]),
+        (["~model.sampler.name"], ["model.sampler.name", "required", "euler"]),
         (["logger=wandb", "logger.project=team/name"], ["logger.project = team/name", "'/'", "logger.entity=TEAM"]),
     ],
 )

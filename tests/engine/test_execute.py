@@ -104,11 +104,11 @@ def test_advice_is_given_only_where_it_may_help(
     def fail(*about: object) -> None:
         raise NotFiniteError("not finite: somewhere", guided)
 
-    monkeypatch.setattr("s2g.engine.worker.do", fail)
+    monkeypatch.setattr("s2g.engine.worker.sample_unit", fail)
     run = run_of(*QUICK, "num=16", f"model.dtype={dtype}")
     with pytest.raises(UnitsFailedError) as caught:
         make(run, tmp_path).check(run)
-    assert str(caught.value).endswith(f"\n  do: {advice}the same command tries them again")
+    assert str(caught.value).endswith(f"\n  do: {advice}run the same command to try them again")
 
 
 def test_a_run_of_which_nothing_comes_stops(tmp_path: Path, run_of: RunOf) -> None:
