@@ -134,7 +134,7 @@ def job(composed: DictConfig, session: Session) -> None:
 
 
 def one(composed: DictConfig, session: Session) -> None:
-    """Sample what a run is missing, score it, print it; with plan=true print its plan only."""
+    """Sample what a run is missing, score it and print it; with plan=true only print its plan."""
     from s2g.engine.resolve import resolve
     from s2g.engine.run import RANDOM
     from s2g.experiments.produce import sampled
@@ -160,7 +160,7 @@ def one(composed: DictConfig, session: Session) -> None:
     with sampled([run], settings.runs, session.pool(executor_config), session.console) as samples:
         try:
             (result,) = samples.scores()
-        except UserError:  # known only now for random weights, which a scorer may refuse
+        except UserError:  # a scorer may refuse random weights
             text = f"{samples.made} items made now, {run.num} kept, none scored: {store.display_path()}"
             session.console.print(text, soft_wrap=True)
             if run.random:
@@ -215,7 +215,7 @@ def show_result(console: Console, result: Any, store: Any, made: int) -> None:
     of_images = "; no number here is an ImageNet number" if run.config.get("bench", {}).get("name") == "shapes" else ""
     whole = f" (a unit is made whole: {run.model.unit} items)" if made and run.num % run.model.unit else ""
     console.print(
-        (f"{interval_note(run)}{of_images}\n" if rows else "nothing is scored\n") + f"{cost_line(result.cost)}\n"
+        (f"{interval_note(run)}{of_images}\n" if rows else "this bench scores nothing\n") + f"{cost_line(result.cost)}\n"
         f"{scale_line(result.effective)}\n"
         f"{made} items made now{whole}, {run.num if rows else 0} scored: {store.display_path()}",
         soft_wrap=True,
@@ -227,7 +227,7 @@ def show_result(console: Console, result: Any, store: Any, made: int) -> None:
     for remark in result.remarks:
         console.print(remark, soft_wrap=True, markup=False)
     if result.not_kept:
-        console.print(f"the scores could not be kept there: {result.not_kept}")
+        console.print(f"the scores could not be stored: {result.not_kept}")
 
 
 def explain(error: Exception) -> str:
@@ -237,10 +237,10 @@ def explain(error: Exception) -> str:
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
         where = error.filename or "writing"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            todo = "free the disk, or use another folder (runs=FOLDER); what is stored stays, the same command goes on"
+            todo = "free disk space, or use another folder (runs=FOLDER); what is stored is kept, and the same command resumes"
         elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             todo = "use a folder you may write to: runs=FOLDER"
         else:
-            todo = "the same command goes on from what is stored"
+            todo = "run the same command again: it resumes from what is stored"
         return f"{where}: {error.strerror or error}\n  do: {todo}"
     return explain_composition(error)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from s2g.engine.bench import Metric
+from s2g.engine.run import RANDOM
 from s2g.metrics.statistics import Estimate, over_seeds
 from s2g.report.tables import heading, scale_of, with_interval
 from s2g.scoring.score import Score, difference, unpaired
@@ -164,6 +165,10 @@ class Sweep:
                 lines.append(f"no Δ for job {job.number}: {why}")
         if self.reference is None and self.metrics:
             lines.append(f"no Δ: the baseline, job {self.baseline}, has no score")
+        lines += [RANDOM] * any(job.score.run.random for job in self.jobs)
+        lines += [
+            f"the scores of job {job.number} could not be stored: {why}" for job in self.jobs if (why := job.score.not_kept)
+        ]
         for remark, runs in self.remarks().items():
             which = "" if len(runs) == len(self.numbers) else f"run {', '.join(map(str, runs))}: "
             lines.append(f"{which}{remark}")

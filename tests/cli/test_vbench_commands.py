@@ -37,7 +37,7 @@ def test_totals_show_every_term(few: Path, tmp_path: Path, capsys: pytest.Captur
     # By hand: (0.5 - 0.1462) / 0.8538 = 0.414383, of which 80 / 6.5 are 5.100.
     (line,) = [line for line in said.splitlines() if "subject_consistency" in line and "0.1462" in line]
     assert line.split() == ["subject_consistency", "Quality", "50.00", "0.1462", "to", "1", "41.44", "1", "5.100", "0"]
-    assert "not complete: scene: no per-video values" in said and "PARTIAL" not in said
+    assert "incomplete: scene: no per-video values" in said and "PARTIAL" not in said
 
 
 def test_a_total_without_a_dimension_is_refused_or_called_partial(few: Path, tmp_path: Path, capsys, monkeypatch) -> None:  # noqa: F811
@@ -48,7 +48,7 @@ def test_a_total_without_a_dimension_is_refused_or_called_partial(few: Path, tmp
     call("vbench-totals", file, "--allow-missing")
     said = " ".join(capsys.readouterr().out.split())
     assert "PARTIAL: 5 of 16 dimensions, without temporal_flickering" in said
-    assert "Total (partial, unchecked)" in said and "unchecked: which videos they are of" in said
+    assert "Total (partial, unchecked)" in said and "unchecked: without the prompts" in said
     (few / prompts.FILE).write_bytes(b"[]")  # one that is there and wrong is not taken for none
     (tmp_path / "data" / "prompts").mkdir(parents=True)
     few.rename(tmp_path / "data" / "prompts" / "vbench")

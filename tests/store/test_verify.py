@@ -103,7 +103,7 @@ def test_damage_is_found_and_mended_to_the_same_bytes(
     assert where in out and "--repair" in out
     assert verify(store.folder.name, root, True, 1) == 0
     out = capfd.readouterr().out
-    assert "unit 1: sampled again" in out and "48 items of 3 units are what was written" in out
+    assert "unit 1: sampled again" in out and "48 items of 3 units are intact" in out
     assert content(store.folder) == content(made) and not examine(store, 1).findings
 
 
@@ -193,7 +193,7 @@ def test_missing_units_are_counted(store: Store, capfd: pytest.CaptureFixture[st
     for item in range(32, 48):
         (store.folder / f"items/{item:06d}.png").unlink()
     assert verify(store.folder.name, str(store.folder.parent), False, 1) == 0
-    assert "32 items of 2 units are what was written; 1 units are missing" in capfd.readouterr().out
+    assert "32 items of 2 units are intact; 1 units are missing" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("content", ['{"12345678": {"machine": "a guess"}}', "a guess"])

@@ -22,14 +22,16 @@ from s2g.store.stored_run import stored_run
 
 
 def compare_scorers(run: StoredRun, runs: Runs = "runs", num: FirstImages = None, workers: ScoringWorkers = None) -> None:
-    """Score a run's images with both; print means by style and the differences of single images."""
+    """Score a run's images with both; print means by style and per-image differences."""
     console = Console(highlight=False)
     store = Store(find_run(run, runs).resolve())
     stored = stored_run(store, {}, num)
     if not isinstance(stored.bench, HPS21):
         raise UserError(f"{run}: not a run of bench=hps", todo="s2g status lists runs")
     ours = replace(stored.bench, score=("hps",), scorer="hps")
-    theirs = replace(ours, scorer="official", antialias=None, dtype=None, device="auto")  # settings that only ours has
+    theirs = replace(
+        ours, scorer="official", antialias=None, dtype=None, device="auto"
+    )  # the official package has no such settings
     errors = theirs.lacking()
     if errors:
         raise SeveralError.of(errors)

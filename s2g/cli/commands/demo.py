@@ -31,14 +31,14 @@ METRICS = Shapes().metrics
 AGAINST = "cfg"  # what the others are compared with
 OTHERS = tuple(name for name in METHODS if name != AGAINST)
 WORDS = {  # what the rows of the table mean, by metric
-    "joint": "share of images in which the probe reads shape, color and texture as asked for",
+    "joint": "share of images in which the probe reads the requested shape, color and texture",
     "fd": "Fréchet distance between the probe's features of these images and of 10,000 true scenes; grows as n shrinks",
-    "precision": "share of images that lie where true scenes do, in the probe's features",
-    "recall": "share of true scenes that lie where these images do",
+    "precision": "share of images that lie among true scenes in the probe's feature space",
+    "recall": "share of true scenes that lie among these images",
     "coverage": "share of true scenes with one of these images nearby",
-    "density": "how many true scenes an image has around it; 1 for true scenes, more where images crowd",
-    "diversity": "how far images of one prompt differ in place, size and shade; 3.6 for true scenes",
-    "pis": "the Inception Score's formula on the probe's output: sure of each image, and spread over all of them",
+    "density": "how many true scenes surround an image; 1 for true scenes, more where images cluster",
+    "diversity": "how much images of one prompt differ in position, size and shade; 3.6 for true scenes",
+    "pis": "the Inception Score's formula on the probe's output: confident on each image, diverse over all of them",
 }
 DIFFERENCES = "Δ to CFG, same noise"
 Deltas = dict[str, dict[str, Estimate]]  # method against CFG, by metric
@@ -67,19 +67,19 @@ def make_demo(
         page = page_of(scores, deltas, root)
         gallery_figure(page.gallery).savefig(out / "grid.png", dpi=150)
         write_bytes(out / "index.html", demo_page(page).encode())
-        write_json(out / "runs.json", {"runs": [run.key for run in runs.values()]})  # what of the store the page speaks of
+        write_json(out / "runs.json", {"runs": [run.key for run in runs.values()]})  # s2g gc keeps these runs
         console.print(note)
     files = f"Page: {out / 'index.html'}  Picture: {out / 'grid.png'}  Table: {out / 'table.md'}"
     console.print(f"{samples.made} items made, {time.perf_counter() - began:.0f} s. {files}", soft_wrap=True)
 
 
 def demo_run(name: str, num: int) -> Run:
-    """The run `python run.py guidance=NAME num=NUM` would make: the demo's samples are found there again."""
+    """Return the run of `python run.py guidance=NAME num=NUM`, which shares its samples with the demo."""
     return resolve(compose_config(f"guidance={name}", f"num={num}"))[0]
 
 
 def deltas_of(scores: dict[str, Score]) -> Deltas:
-    """Every other method minus CFG, paired on the same noise."""
+    """Return every other method minus CFG, paired on the same noise."""
     return {name: {m.name: difference(m, scores[name], scores[AGAINST]) for m in METRICS} for name in OTHERS}
 
 
@@ -105,7 +105,7 @@ def table_of(scores: dict[str, Score], deltas: Deltas, metrics: Sequence[Metric]
 
 
 def note_of(run: Run) -> str:
-    """What the numbers are, and are not."""
+    """Return what the numbers are, and what they are not."""
     return (
         f"Model {run.model.name} (32x32, built in), n = {run.num}; {interval_note(run)} (a unit is a batch of "
         f"{run.model.unit}); Δ is against CFG, paired on the same noise. No number here is an ImageNet number."
@@ -113,16 +113,16 @@ def note_of(run: Run) -> str:
 
 
 def page_of(scores: dict[str, Score], deltas: Deltas, root: str) -> DemoPage:
-    """The same table, more images, and what made them."""
-    note = f"{note_of(scores[AGAINST].run)} A Δ in bold is one whose interval leaves out 0."
+    """Return the page: the whole table, more images, and the runs behind them."""
+    note = f"{note_of(scores[AGAINST].run)} A Δ is bold if its interval excludes 0."
     return DemoPage(
         title="The same noise, with and without guidance",
         lead=(
             "Every image below began as random noise, and a small diffusion model turned it into the picture its prompt asks "
             "for: once with no guidance, once with classifier-free guidance (CFG), once with S²-Guidance on top of CFG. The "
-            "noise is the same each time, so whatever differs between the three is the method's doing.",
+            "noise is the same each time, so every difference between the three comes from the method.",
             f"The model is {scores[AGAINST].run.model.name}: 32×32 pixels, trained on simple shapes, built into S2G. A second "
-            "small network, the probe, reads each finished image; where it does not see what was asked for, the image has "
+            "small network, the probe, reads each finished image; an image in which it does not see what was requested has "
             "a frame. It is a wind tunnel, not a stand-in for a large model: no number here is an ImageNet number.",
         ),
         gallery=demo_gallery(scores, root),

@@ -61,18 +61,18 @@ def _weights(path: Path) -> list[str]:
     config = OmegaConf.load(path)
     family = MODELS.find(config.family)
     if config.weights == "none":
-        return [f"model={path.stem}", "needs none: it is exact"]
+        return [f"model={path.stem}", "needs none (closed form)"]
     if config.weights.startswith("training/"):
         there = "found" if Path(config.weights).is_file() else "not here"
-        return [f"model={path.stem}", f"made by scripts/train_shapes.py, {there}: {config.weights}"]
+        return [f"model={path.stem}", f"trained by scripts/train_shapes.py, {there}: {config.weights}"]
     if config.weights != "builtin" and family.layout:
         there = "in the hub's cache" if snapshot(config.weights) else "not here"
-        return [f"model={path.stem}", f"{there}: {config.weights}, {config.download_gb:g} GB with all it needs"]
+        return [f"model={path.stem}", f"{there}: {config.weights}, {config.download_gb:g} GB in all"]
     if config.weights != "builtin" and family.adapter:
         there = "found" if Path(config.weights).is_file() else "not here"
         return [f"model={path.stem}", f"{there}: {config.weights}; from {config.source}"]
     if config.weights != "builtin":
-        return [f"model={path.stem}", f"not built yet; its weights: {config.weights}"]
+        return [f"model={path.stem}", f"no code yet; weights: {config.weights}"]
     if family.shipped:
         return [f"model={path.stem}", _state(import_object(family.shipped)(config.network, False)[0])]
     file = f"{config.name}.safetensors"

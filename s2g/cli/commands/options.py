@@ -22,7 +22,7 @@ ItemsPerRow = Annotated[int | None, typer.Option(min=2, help="Items per row; def
 Profile = Annotated[str, typer.Option(help="tiny: the built-in models; paper: the paper's models.")]
 MadeBy = Annotated[str, typer.Option(help="Command that the results name as their origin.")]
 Results = Annotated[Path, typer.Option(help="Folder of the measured results.")]
-AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Score an incomplete set, labelled as partial.")]
+AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Score an incomplete set, labeled as partial.")]
 BenchKeys = Annotated[
     list[str] | None, typer.Argument(metavar="[BENCH.KEY=VALUE]...", help="Bench settings, e.g. bench.score=[blip,qalign].")
 ]

@@ -23,7 +23,7 @@ def show_plan_of(folder: Path, name: str, profile_name: str, num: int | None, ro
         profile = experiment.profile(profile_name)
         if profile.study:
             console.print(
-                f"{experiment.title}: computed of the networks themselves, seconds a row; nothing is sampled", soft_wrap=True
+                f"{experiment.title}: computed from the networks, seconds per row; nothing is sampled", soft_wrap=True
             )
             continue
         show_plan(experiment, profile, planning.plan(profile, num, root), console)

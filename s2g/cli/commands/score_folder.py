@@ -43,7 +43,7 @@ def score_folder(
         errors.insert(0, UserError(f"{folder}: no such folder", allowed="a folder as s2g export RUN FOLDER writes it"))
     if errors:
         raise SeveralError.of(errors)
-    todo = "add what is missing and move other files away; or --allow-missing scores the images that exist, labelled as partial"
+    todo = "add what is missing and move other files away; or --allow-missing scores the images that exist, labeled as partial"
     names = [scorer.official_name(item) for item in range(scorer.num)]
     images = look(folder, names).check(str(folder), scorer.num, scorer.allow_missing, todo)
     with Pool(workers) as pool:

@@ -43,7 +43,7 @@ class TableMaker:
         experiment = find_experiment(self.folder, name)
         if experiment.only_printed:
             console.print(to_console(paper_table(experiment)))
-            console.print(f"The paper's numbers alone; there is nothing to run: {experiment.only_printed}", soft_wrap=True)
+            console.print(f"Only the paper's numbers; nothing to run: {experiment.only_printed}", soft_wrap=True)
             return None
         profile = experiment.profile(profile_name)
         make_folder(self.out)

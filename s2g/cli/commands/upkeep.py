@@ -126,7 +126,7 @@ def _verdict(store: Store, examined: Examined, console: Console) -> int:
     bad = [finding for finding in examined.findings if finding.bad]
     if not bad:
         missing = f"; {examined.missing} units are missing" if examined.missing else ""
-        whole = f"{examined.items} items of {examined.units} units are what was written"
+        whole = f"{examined.items} items of {examined.units} units are intact"
         console.print(f"{store.display_path()}: {whole}{missing}", soft_wrap=True)
         return 0
     if not examined.again:
@@ -158,14 +158,14 @@ def gc(
             todo="change to the folder you run from, or name one with --refer",
         )
     files, unused = leftovers(runs), unreferenced(runs, referring)
-    _list(files, "left over inside runs", runs, console)
+    _list(files, "leftovers inside runs", runs, console)
     _list(unused, "runs that no table or page refers to", runs, console)
     chosen = [*files, *(unused if runs_too else [])]
     if yes:
         removed = [garbage for garbage in chosen if garbage.remove()]
         console.print(f"removed {len(removed)} ({size_text(sum(garbage.size for garbage in removed))})")
         if len(removed) < len(chosen):
-            console.print(f"{len(chosen) - len(removed)} came into use meanwhile and were kept")
+            console.print(f"{len(chosen) - len(removed)} came into use in the meantime and were kept")
         return
     if chosen:
         console.print(f"s2g gc {'--runs-too ' if runs_too else ''}--yes removes {'all of it' if runs_too else 'the leftovers'}")

@@ -31,12 +31,12 @@ SuitePath = Annotated[
     str, typer.Option(help="VBench_full_info.json, the list of expected videos; default: where bench=vbench finds it.")
 ]
 Videos = Annotated[Path, typer.Argument(help="A flat folder of PROMPT-NUMBER.mp4, as the official package reads it.")]
-UNCHECKED = "unchecked: which videos they are of is not known without the prompts: s2g fetch vbench, or --path FILE"
+UNCHECKED = "unchecked: without the prompts, the set of videos is unknown: s2g fetch vbench, or --path FILE"
 
 
 def totals(
     files: Annotated[list[Path], typer.Argument(help="*_eval_results.json of the official package, or a folder of them.")],
-    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Total the dimensions that exist, labelled.")] = False,
+    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Total the dimensions that exist, labeled.")] = False,
     path: SuitePath = "",
 ) -> None:
     """Print the totals of result files with every term; UserError for anything wrong or missing in them."""
@@ -49,16 +49,16 @@ def totals(
         lines = coverage.lacking(suite, scored, wanted)
         if lines and not allow_missing:
             raise _incomplete(lines)
-        lines = [f"not complete: {line}" for line in lines] + coverage.left_out(suite, scored, wanted)
+        lines = [f"incomplete: {line}" for line in lines] + coverage.left_out(suite, scored, wanted)
     else:
         lines = [UNCHECKED]
     print_totals(console, found, scored, lines, "" if suite else "unchecked")
 
 
 def print_totals(console: Console, found: Totals, scored: Mapping[str, Scored], lines: Sequence[str], label: str = "") -> None:
-    """The sixteen terms, Quality, Semantic and Total as a table, and what is to be said of them below it.
+    """Print the sixteen terms, Quality, Semantic and Total as a table, and the remarks below it.
 
-    label: what the three are to be called beside their names.
+    label: appended to the names of the three totals in parentheses.
     """
     console.print(totals_table(found, scored, label))
     if found.partial:
@@ -73,7 +73,7 @@ def print_totals(console: Console, found: Totals, scored: Mapping[str, Scored], 
 
 
 def totals_table(found: Totals, scored: Mapping[str, Scored], label: str = "") -> Table:
-    """Of every dimension: raw value in percent, the range it is held against, normalised, weight in its group, points."""
+    """Return a row per dimension: raw value in percent, range it is normalized by, normalized value, weight, points."""
     rows = []
     for term in found.terms:
         one = term.dimension
@@ -95,7 +95,7 @@ def totals_table(found: Totals, scored: Mapping[str, Scored], label: str = "") -
     ):
         shown = "–" if np.isnan(value) else f"{100 * value:.2f}"
         rows.append([f"{name}{label}", "", "", how, shown, "", shown if name == "Total" else "", ""])
-    return console_table(["percent", "group", "raw", "from 0 to 1", "normalised", "weight", "points", "videos"], rows)
+    return console_table(["percent", "group", "raw", "from 0 to 1", "normalized", "weight", "points", "videos"], rows)
 
 
 def compare_results(
@@ -123,8 +123,8 @@ def compare_results(
         lines.append(UNCHECKED)
     if apart and not allow_missing:
         raise UserError(
-            "these results are not of the same videos, or not complete\n  " + "\n  ".join(apart),
-            todo="score what is missing; or --allow-missing compares the videos that both have, labelled",
+            "these results are of different videos, or incomplete\n  " + "\n  ".join(apart),
+            todo="score what is missing; or --allow-missing compares the videos that both have, labeled",
         )
     found = compare(*paired(both[0], both[1]), seed)
     used = [one.name for one in found if one.name in DIMENSIONS]
@@ -139,11 +139,11 @@ def compare_results(
     console.print(console_table(["percent", "A", "B", "B - A", "95 % interval", "prompts"], rows))
     console.print(f"A: {a}\nB: {b}\npaired bootstrap over prompts, seed {seed}", soft_wrap=True, markup=False)
     if apart:
-        lines.insert(0, "NOT THE WHOLE SET: of the videos that both have alone; not comparable with any published number")
+        lines.insert(0, "NOT THE WHOLE SET: only the videos that both have; not comparable with any published number")
     lacks = [name for name in DIMENSIONS if name not in used]
     if lacks:
         lines.insert(0, f"PARTIAL: these totals are of {len(used)} of {len(DIMENSIONS)} dimensions, without {', '.join(lacks)}")
-    lines += [f"not complete: {line}" for line in apart]
+    lines += [f"incomplete: {line}" for line in apart]
     lines += [f"{who}: {one.remark}" for who, of in zip("AB", both, strict=True) for one in of.values() if one.remark]
     for line in lines:
         console.print(line, soft_wrap=True, markup=False)
@@ -186,7 +186,7 @@ def score(
     lacks = coverage.lacking(suite, scored, wanted)
     if lacks and not allow_missing:
         raise _incomplete([*lacks, f"they are written: {written}"])
-    lines = [f"not complete: {line}" for line in lacks]
+    lines = [f"incomplete: {line}" for line in lacks]
     if len(videos) < len(suite.files):
         lines.append(f"not comparable with published numbers: {len(videos):,} of {len(suite.files):,} videos were there")
     found = totals_of({name: one.value for name, one in scored.items()}, allow_missing)
@@ -194,7 +194,7 @@ def score(
 
 
 def as_official(scored: Mapping[str, Scored]) -> dict[str, list[object]]:
-    """Results in the package's own form: imaging quality's videos are 0 to 100 there."""
+    """Return results in the package's own format, in which imaging quality per video runs from 0 to 100."""
     return {
         name: [
             one.value,
@@ -209,24 +209,24 @@ def as_official(scored: Mapping[str, Scored]) -> dict[str, list[object]]:
 
 def _incomplete(lines: Sequence[str]) -> UserError:
     return UserError(
-        "these results are not complete\n  " + "\n  ".join(lines),
-        todo="score what is missing; or --allow-missing prints totals of what is there, labelled",
+        "these results are incomplete\n  " + "\n  ".join(lines),
+        todo="score what is missing; or --allow-missing prints totals of what is there, labeled",
     )
 
 
 def _keep(out: Path, name: str, content: bytes) -> tuple[Path, list[str]]:
-    """Where results were written, and what is to be said: folders of one name do not overwrite each other's."""
+    """Write results without overwriting those of another folder of the same name; return the path and remarks."""
     place = out / f"{name}_eval_results.json"
     if not place.exists() or place.read_bytes() == content:
         write_bytes(place, content)
         return place, []
     other = out / f"{name}-{hashlib.sha256(content).hexdigest()[:8]}_eval_results.json"
     write_bytes(other, content)
-    return other, [f"{place} holds other results, and was left"]
+    return other, [f"{place} holds other results and was kept"]
 
 
 def _suite(path: str) -> Suite | None:
-    """The prompts where they are; None where they are not and nobody said they were."""
+    """Return the prompts; None if no path is given and they are not in the default places."""
     return prompts.load(path) if path or prompts.found_at("") else None
 
 
@@ -244,6 +244,6 @@ def _there(folder: Path) -> Path:
 
 def _todo() -> str:
     return (
-        "complete it, and move away what does not belong there (the package takes the ending of the first entry); "
-        "or s2g vbench-score --allow-missing scores the videos that are whole, labelled"
+        "add what is missing and move other files away (the package takes the ending of the first entry); "
+        "or s2g vbench-score --allow-missing scores the intact videos, labeled as partial"
     )

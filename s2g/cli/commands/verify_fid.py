@@ -101,13 +101,16 @@ def verify_fid(
 
 
 def verdict(found: Mapping[str, float], num: int) -> tuple[str, int]:
-    """Whether numbers of ADM's public batch are the official ones, in words and as an exit code."""
+    """Return whether the numbers of ADM's public batch match the official ones, in words and as an exit code."""
     if num != 50_000:
-        return f"{num:,} images are not ADM's public batch of 50,000, so the numbers do not compare (--other)", 1
+        return (
+            f"{num:,} images are not ADM's public batch of 50,000, so nothing to compare (--other prints them alone)",
+            1,
+        )
     off = [name for name, known in PUBLIC.items() if not abs(found[name] - known.value) <= known.within]
     if not off:
-        return "as the official evaluator has them", 0
+        return "equal to the official evaluator's, within the tolerances", 0
     far = "fid" in off and not abs(found["fid"] - PUBLIC["fid"].value) < WRONG
-    cause = "; a FID so far off means another resize, other weights or another reference" * far
-    what = f"the batch is to be ADM-G + ADM-U's, {OFFICIAL} the reference"
-    return f"not as the official evaluator has them: {', '.join(off)}{cause}; {what}", 1
+    cause = "; an FID this far off points to another resize, other weights or another reference" * far
+    what = f"use ADM-G + ADM-U's batch and the reference {OFFICIAL}"
+    return f"different from the official evaluator's: {', '.join(off)}{cause}; {what}", 1

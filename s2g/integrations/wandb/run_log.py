@@ -1,4 +1,4 @@
-"""logger=wandb: a run's configuration, scores, costs, images and videos as a run of Weights & Biases, online or on disk."""
+"""logger=wandb: log a run's configuration, scores, costs, images and videos to Weights & Biases, online or on disk."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def scores(result: Score) -> list[Any]:
 
 
 def _samples(result: Score, store: Store) -> Any:
-    """Return one image of the first images with their captions, or of the first videos as strips of frames."""
+    """Return a grid of the first images with captions, or of the first videos as strips of frames."""
     import wandb
 
     from s2g.report.grids import Block, image_grid, strip_grid  # matplotlib, which reading the configuration does not need
@@ -215,7 +215,7 @@ def _samples(result: Score, store: Store) -> Any:
 
 
 def _videos(result: Score, store: Store) -> list[Any]:
-    """Return the first videos as pages show them, with their captions."""
+    """Return the first videos, encoded as for pages, with captions."""
     import wandb
 
     from s2g.report.media import page_video

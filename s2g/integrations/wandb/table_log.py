@@ -1,4 +1,4 @@
-"""A table or figure as a run of Weights & Biases: the same table, numbers, plot and images that lie on the disk."""
+"""Log a table or figure to Weights & Biases: the table, numbers, plot and images that are on disk."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ from s2g.report.results_table import csv_of, results_table
 from s2g.experiments.results import Results
 from s2g.integrations.wandb.run_log import WandbConfig, log
 
-PICTURES = {
-    "plot": "png",
-    "images": "grid.png",
-    "drawing": "drawing.png",
-}  # under which name what is logged; endings of NAME-PROFILE
+PICTURES = {"plot": "png", "images": "grid.png", "drawing": "drawing.png"}  # name in the log -> ending of NAME-PROFILE
 
 
 def log_experiment(config: WandbConfig, experiment: ExperimentSpec, results: Results, out: Path) -> str:
-    """Log results with the pictures that lie in `out`, and say where; logged again, it is the same run.
+    """Log results with the pictures in `out` and return where; logging them again updates the same run.
 
     UserError if the folder cannot be written or the server refuses.
     """
@@ -47,7 +43,7 @@ def log_experiment(config: WandbConfig, experiment: ExperimentSpec, results: Res
 
 
 def values(results: Results) -> dict[str, float]:
-    """Flat numbers: ROW/COLUMN, with /low and /high, and /delta; GROUP before them where there are several."""
+    """Return flat numbers: ROW/COLUMN, with /low, /high and /delta; prefixed by GROUP if there are several groups."""
     several, flat = len({row.group for row in results.rows}) > 1, {}
     for row in results.rows:
         for column in results.columns:

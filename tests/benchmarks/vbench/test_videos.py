@@ -88,14 +88,14 @@ def test_a_folder_is_scored_by_one_command_and_its_results_can_be_read(
     said = capsys.readouterr().out
     (other,) = (path for path in (tmp_path / "out").iterdir() if path != written)
     assert written.read_text() == "{}" and other.read_bytes() == known and other.name in said
-    assert "videos_eval_results.json holds other results, and was left" in said
+    assert "videos_eval_results.json holds other results and was kept" in said
     other.rename(written)
     with pytest.raises(UserError, match=r"object_class: 1 videos without a value: a bird-3\.mp4"):
         app(["vbench-totals", str(tmp_path / "out"), "--path", str(few)], standalone_mode=False)
     capsys.readouterr()
     app(["vbench-totals", str(tmp_path / "out"), "--path", str(few), "--allow-missing"], standalone_mode=False)
     said = capsys.readouterr().out
-    assert "not complete: object_class: 1 videos" in said and "appearance_style" in said and "0.0009 to 0.2855" in said
+    assert "incomplete: object_class: 1 videos" in said and "appearance_style" in said and "0.0009 to 0.2855" in said
 
 
 def test_videos_that_the_package_leaves_out_stop_it_when_the_results_are_written(
@@ -109,7 +109,7 @@ def test_videos_that_the_package_leaves_out_stop_it_when_the_results_are_written
         return found | {"object_class": replace(found["object_class"], videos=dict(list(birds.items())[:3]))}
 
     monkeypatch.setattr(official, "scores", some)
-    with pytest.raises(UserError, match=r"not complete\n\s+object_class: 2 videos without a value(.|\n)*written"):
+    with pytest.raises(UserError, match=r"incomplete\n\s+object_class: 2 videos without a value(.|\n)*written"):
         score(folder, str(few), str(package), tmp_path / "out", False)
     assert len(read_files([tmp_path / "out"])) == 16
     score(folder, str(few), str(package), tmp_path / "out", True)
