@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 
 class UserError(Exception):
@@ -19,6 +19,11 @@ class UserError(Exception):
         if todo:
             lines.append(f"  do: {todo}")
         super().__init__("\n".join(lines))
+
+    def at(self, place: str) -> Self:
+        """Put a place before the message, such as file and line; return the error itself, with all that it carries."""
+        self.args = (f"{place}: {self}",)
+        return self
 
 
 class SeveralError(UserError):
@@ -49,7 +54,21 @@ def gathered(errors: list[UserError]) -> Iterator[None]:
 
 
 class MissingError(UserError):
-    """Something that is needed is not on this machine: a file, a folder, an environment; the request itself is fine."""
+    """Something that is needed is not on this machine, while the request itself is fine."""
+
+    def __init__(self, key: str, value: object, why: str, *, kind: str = "file", allowed: str = "", todo: str = "") -> None:
+        """key, value: under which it was asked for, as model.weights = FILE. kind: file (or folder), device, environment."""
+        self.key, self.value, self.kind, self.why = key, str(value), kind, why
+        super().__init__(f"{key} = {value}: {why}", allowed=allowed, todo=todo)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _missing, (self.key, self.value, self.kind, self.why, self.args)
+
+
+def _missing(key: str, value: str, kind: str, why: str, args: tuple[Any, ...]) -> MissingError:
+    error = MissingError(key, value, why, kind=kind)
+    error.args = args
+    return error
 
 
 def lacks(error: Exception) -> bool:

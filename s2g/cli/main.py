@@ -90,6 +90,14 @@ class Commands(TyperGroup):
         settings["commands"] = stubs
         super().__init__(**settings)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Import the files after --with, wherever they stand, and parse the other arguments."""
+        if any(argument.partition("=")[0] == "--with" for argument in args):  # most commands need no registry yet
+            from s2g.config.own_modules import import_own_modules
+
+            args = import_own_modules(args)
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the name, the imported command and its arguments."""
         name, _, rest = super().resolve_command(ctx, args)
@@ -126,6 +134,9 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def options(
     version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+    with_file: str = typer.Option(
+        "", "--with", metavar="FILE", help="Import FILE.py first: methods of your own, for any command."
+    ),
 ) -> None:
     """Options of s2g itself."""
 

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from s2g.config.compose import COMPOSITION_ERRORS, check_arguments, explain_composition, swept_knobs
+from s2g.config.own_modules import import_own_modules
 from s2g.config.plugins import store_registered_methods
 from s2g.config.schema import ExecutorConfig, config_dir
 from s2g.engine.pool import Pool
@@ -61,10 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # SIGTERM is what a cluster sends before it kills: stop as for Ctrl-C.
     handled = signal.signal(signal.SIGTERM, _terminated) if current_thread() is main_thread() else None
     before = sys.argv
-    sys.argv = ["run.py", *overrides_first(sys.argv[1:] if arguments is None else arguments)]
-    session = Session(Console(highlight=False), command=sys.argv[1:])
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    session = Session(Console(highlight=False), command=given)
     try:
         with session.stack:
+            sys.argv = ["run.py", *overrides_first(import_own_modules(given))]
             check_arguments(sys.argv[1:])
             session.swept = swept_knobs(sys.argv[1:])
             store_registered_methods()

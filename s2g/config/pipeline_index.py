@@ -92,7 +92,8 @@ def check_kind(file: Path, wanted: str, named: tuple[str, str], model: PipelineS
     said = f"{named[0]} = {named[1]}"
     if not file.is_file():
         raise MissingError(
-            f"{said}: no file {file.name} in {file.parent}",
+            *named,
+            f"no file {file.name} in {file.parent}",
             allowed=f"the folder of a {model.layout.pipeline} as diffusers stores it",
             todo=f"{named[0]}=FOLDER, the one that holds {INDEX}",
         )

@@ -142,8 +142,10 @@ def _faulty(faults: list[tuple[str, Fault]], named: tuple[str, str], root: Path,
     allowed = f"a pipeline of {', '.join(layout.needed)}" + (
         f", and where wanted {', '.join(layout.optional)}" if layout.optional else ""
     )
-    kind = MissingError if all(one.missing for one in wrong) else UserError
-    return kind(f"{named[0]} = {named[1]}: {problem}", allowed=allowed, todo=(first.todo or fetch_again(*named)) + zeros)
+    todo = (first.todo or fetch_again(*named)) + zeros
+    if all(one.missing for one in wrong):
+        return MissingError(*named, problem, allowed=allowed, todo=todo)
+    return UserError(f"{named[0]} = {named[1]}: {problem}", allowed=allowed, todo=todo)
 
 
 def _place(model: PipelineSource, key: str, typed: str, patterns: tuple[str, ...], fetching: bool) -> Path:
@@ -152,12 +154,10 @@ def _place(model: PipelineSource, key: str, typed: str, patterns: tuple[str, ...
     if folder.is_dir():
         return folder
     if not REPOSITORY.fullmatch(typed):
-        there = folder.is_file()
-        raise (UserError if there else MissingError)(
-            f"{key} = {typed}: {'it is a file' if there else 'no file or folder of that name'}",
-            allowed="a folder in diffusers' layout, or a repository of the hub, with @REVISION where it is not the main branch",
-            todo=f"{key}=FOLDER",
-        )
+        allowed = "a folder in diffusers' layout, or a repository of the hub, with @REVISION where it is not the main branch"
+        if folder.is_file():
+            raise UserError(f"{key} = {typed}: it is a file", allowed=allowed, todo=f"{key}=FOLDER")
+        raise MissingError(key, typed, "no file or folder of that name", allowed=allowed, todo=f"{key}=FOLDER")
     held, why = hub.snapshot(typed), "nothing is fetched now"
     lacking = "no file of it" if held is None else _lacking(held, model)
     if held is not None and not lacking:
@@ -171,7 +171,9 @@ def _place(model: PipelineSource, key: str, typed: str, patterns: tuple[str, ...
     size = f"; with all it needs {model.download_gb:g} GB" if model.download_gb else ""
     accept = f"accept its licence at https://huggingface.co/{hub.split(typed)[0]}, then hf auth login, then " if gated else ""
     raise MissingError(
-        f"{key} = {typed}: {lacking} in the hub's cache, and {why} ({'gated' if gated else 'open'}{size})",
+        key,
+        typed,
+        f"{lacking} in the hub's cache, and {why} ({'gated' if gated else 'open'}{size})",
         allowed=f"a repository of the hub, or a folder in diffusers' layout: {key}=FOLDER",
         todo=f"{accept}the same command online, or {hub.download_command(typed)}",
     )

@@ -226,7 +226,7 @@ class ModelConfig:
             places = [folder / file for folder in SHIPPED]
             path = next((place for place in places if place.is_file()), places[0])
         if not path.is_file():
-            raise MissingError(f"{self.key} = {self.weights}: no file {path}", todo=todo)
+            raise MissingError(self.key, self.weights, f"no file {path}", todo=todo)
         if not os.access(path, os.R_OK):
             raise UserError(f"{self.key} = {self.weights}: {path} cannot be read", todo="make it readable")
         return path

@@ -48,7 +48,9 @@ def decoder_folder(typed: str, key: str) -> Path:
     if missing:
         where = f"in {folder}" if folder.is_dir() or not repository else "in the cache of the hub"
         raise MissingError(
-            f"{key} = {typed}: no file {missing[0]} {where}",
+            key,
+            typed,
+            f"no file {missing[0]} {where}",
             allowed="a folder with config.json and weights in diffusers' layout, a repository of the hub, random, none",
             todo=hub.download_command(typed)
             if repository and not folder.is_dir()

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from s2g.config.compose import COMPOSITION_ERRORS, compose_config, compose_unresolved, explain_composition, plain_data
 from s2g.config.schema import config_dir
 from s2g.engine.resolve import GROUPS
-from s2g.errors import MissingError, NotBuiltError, UserError, lacks
+from s2g.errors import UserError
 from s2g.experiments.specification import RunSpec, word
 
 LITERALS = {"true", "false", "null", "nan", "inf"}  # Hydra reads these as other than strings
@@ -27,9 +27,9 @@ def named(spec: RunSpec) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        # Those that are made of more than words become plain ones.
-        kind = NotBuiltError if isinstance(error, NotBuiltError) else MissingError if lacks(error) else UserError
-        raise kind(f"{spec.where}: row {spec.row}: {error}" if spec.where else str(error)) from error
+        if spec.where:
+            error.at(f"{spec.where}: row {spec.row}")
+        raise
 
 
 def compose_row(spec: RunSpec) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class RowShape(TypedDict, total=False):
     sweep: Values
     over: Values
     against: str
+    match: Settings
     footnote: str
     like: str
 

@@ -3,9 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from s2g.config.coerce import only
 from s2g.errors import UserError
+
+MATCHES = ("nfe", "flops", "scale")
+
+
+def check_match(match: Mapping[str, Any], key: str, guidance: str) -> None:
+    """Raise UserError unless `match` is one of the following.
+
+    {nfe: ROW} or {flops: ROW}: as many steps as cost what that row costs. {scale: ROW}: CFG at that row's effective scale;
+    {scale: ROW, by: KNOB, between: [LOW, HIGH]}: any method, with the knob that gives it that scale.
+    """
+    only({*MATCHES, "by", "between"}, match, key)
+    if match and sum(kind in match for kind in MATCHES) != 1:
+        raise UserError(f"{key} = {dict(match)}", allowed="one of nfe, flops, scale, naming a row")
+    if "scale" in match and guidance != "cfg" and not {"by", "between"} <= set(match):
+        raise UserError(
+            f"{key} = {dict(match)}: only CFG's effective scale is its scale",
+            todo="name the knob and where to seek: {scale: ROW, by: KNOB, between: [LOW, HIGH]}",
+        )
 
 
 def steps_of_equal_cost(method: float, other: float, steps: int) -> int:

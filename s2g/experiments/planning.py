@@ -10,8 +10,9 @@ from typing import Any
 from s2g.config.schema import ModelConfig, canonical
 from s2g.engine.resolve import Outline, outline, resolve
 from s2g.engine.run import describe
-from s2g.errors import NotBuiltError, SeveralError, UserError, lacks
+from s2g.errors import MissingError, NotBuiltError, SeveralError, UserError
 from s2g.experiments.composition import compose_row, named
+from s2g.experiments.matched_rows import match_costs
 from s2g.experiments.specification import Profile, RunSpec, run_specs
 from s2g.store.store import Store
 
@@ -44,7 +45,7 @@ def plan(profile: Profile, num: int | None, root: str) -> list[Planned]:
     """Return every row with its cost; needs no weights and writes nothing."""
     plans: list[Planned] = []
     seen: set[str] = set()
-    for spec in run_specs(profile):
+    for spec in match_costs(run_specs(profile)):
         raw = compose_row(spec)
         if num is not None:
             raw["num"] = num
@@ -79,8 +80,8 @@ def plan_run(spec: RunSpec, raw: Mapping[str, Any], root: str) -> Planned:
     except UserError as error:  # built, but its weights are not here
         first = error.errors[0] if isinstance(error, SeveralError) else error
         state = str(first).splitlines()[0]
-        if state.startswith(("bench.", "model.vae")) and " = " in state and lacks(first):  # which one is listed below the table
-            state = f"no file: {state.partition(' = ')[0]}"
+        if isinstance(first, MissingError) and first.kind == "file" and first.key.startswith(("bench.", "model.vae")):
+            state = f"no file: {first.key}"  # which one is listed below the table
     expected = _expected(canonical(describe(run.model)), canonical([describe(run.guidance), describe(run.sampler)]), _Held(run))
     # A second network is counted as the model itself: how large it is, its weights will say.
     per_item = expected.flops + expected.weak * full(canonical(describe(run.model)), _Held(run)).total

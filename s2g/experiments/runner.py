@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,17 +15,16 @@ from s2g import __version__
 from s2g.engine.environment import machine
 from s2g.engine.pool import Pool
 from s2g.engine.resolve import outline, resolve
-from s2g.errors import NotBuiltError, UserError, lacks
+from s2g.errors import MissingError, NotBuiltError, SeveralError, UserError, lacks
 from s2g.experiments.composition import compose_row, named
+from s2g.experiments.matched_rows import match_costs, match_scale, reference_of
 from s2g.experiments.measure import columns_of, measure
-from s2g.experiments.produce import require_trained, sampled
+from s2g.experiments.produce import produce, require_trained, sampled
 from s2g.experiments.results import NOT_BUILT, Results
 from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec, run_specs
 from s2g.experiments.studies.study import asks_networks
 from s2g.experiments.study_rows import measure_study, study_columns
 from s2g.scoring.score import Score, score_name
-
-LACKING = re.compile(r"((?:model|guidance|bench)\.[\w.]+) = (.+?): (.*)|(environment \w+: it is not built)")
 
 
 @dataclass(frozen=True)
@@ -52,27 +50,34 @@ def resolve_rows(profile: Profile, num: int | None) -> Rows:
 
     Rows of a study that asks no network resolve to outlines, which need no weights.
     """
-    rows = Rows(run_specs(profile), {}, {})
+    rows = Rows(match_costs(run_specs(profile)), {}, {})
     weights = not profile.study or asks_networks(profile.study)
     for index, spec in enumerate(rows.specs):
-        raw = compose_row(spec)
-        if num is not None:
-            raw["num"] = num
-        try:
-            with named(spec):
-                if not weights:
-                    rows.runs[index] = outline(raw)
-                    continue
-                run = require_trained(resolve(raw)[0])
-                _ = run.key  # hashes the weights, so they must be there
-            rows.runs[index] = run
-        except NotBuiltError:
-            rows.why[index] = NOT_BUILT
-        except UserError as error:
-            if not lacks(error):
-                raise
-            rows.why[index] = what_lacks(str(error), raw["model"])
+        if not spec.match:  # what is left is brought to another row's scale, which is known once that is scored
+            _resolve_row(rows, index, num, weights)
     return rows
+
+
+def _resolve_row(rows: Rows, index: int, num: int | None, weights: bool = True) -> None:
+    """Resolve one row to its run, or to the reason why it cannot be run."""
+    spec = rows.specs[index]
+    raw = compose_row(spec)
+    if num is not None:
+        raw["num"] = num
+    try:
+        with named(spec):
+            if not weights:
+                rows.runs[index] = outline(raw)
+                return
+            run = require_trained(resolve(raw)[0])
+            _ = run.key  # hashes the weights, so they must be there
+        rows.runs[index] = run
+    except NotBuiltError:
+        rows.why[index] = NOT_BUILT
+    except UserError as error:
+        if not lacks(error):
+            raise
+        rows.why[index] = what_lacks(error, raw["model"])
 
 
 @contextmanager
@@ -97,26 +102,42 @@ def run_experiment(
         yield Measured(Results(experiment.name, profile.name, num, made, columns, measured), rows)
         return
     columns = columns_of(profile, rows.specs)
-    # Rows may share a run, and one run may be scored in several ways: by the two scorers of a bench.
-    ways = {index: (run.key, score_name(run.bench, run.num)) for index, run in rows.runs.items()}
-    distinct = {ways[index]: run for index, run in rows.runs.items()}
-    with sampled(list(distinct.values()), root, pool, console) as samples:
-        by_way = dict(zip(distinct, samples.scores(), strict=True))
-        scores = {index: by_way[way] for index, way in ways.items()}
+    with ExitStack() as used:
+
+        def score_rows(indices: Sequence[int]) -> None:
+            # Rows may share a run, and one run may be scored in several ways: by the two scorers of a bench.
+            ways = {i: (rows.runs[i].key, score_name(rows.runs[i].bench, rows.runs[i].num)) for i in indices if i in rows.runs}
+            distinct = {way: rows.runs[i] for i, way in ways.items()}
+            samples = used.enter_context(sampled(list(distinct.values()), root, pool, console))
+            by_way = dict(zip(distinct, samples.scores(), strict=True))
+            scores.update({index: by_way[way] for index, way in ways.items()})
+
+        scores: dict[int, Score] = {}
+        score_rows([index for index, spec in enumerate(rows.specs) if not spec.match])
+        for index in [index for index, spec in enumerate(rows.specs) if spec.match]:
+            reference = reference_of(rows.specs[index], rows.specs)
+            if reference not in scores:
+                rows.why[index] = rows.why[reference]
+                continue
+            rows.specs[index] = match_scale(rows.specs[index], scores[reference], lambda r: produce(r, root, pool, console))
+            _resolve_row(rows, index, num)
+            score_rows([index])
         measured = measure(profile, rows.specs, scores, rows.why, root)
         yield Measured(Results(experiment.name, profile.name, num, made, columns, measured), rows, scores)
 
 
-def what_lacks(said: str, model: Mapping[str, Any]) -> str:
-    """A row's status where something is not here, from the error that says so: what, and for a network from where."""
-    found = LACKING.search(said)
-    if found is None or found[4]:
-        return said.splitlines()[0] if found is None else found[4]
-    key, value, why, _ = found.groups()
-    if key.startswith("bench."):  # what scores, not what samples
-        return f"no file: {key} = {value}" if why.startswith("no ") else f"{key} = {value}: {why}"
+def what_lacks(error: UserError, model: Mapping[str, Any]) -> str:
+    """Return a row's status where something is not on this machine: what, and for a network from where to get it."""
+    first = error.errors[0] if isinstance(error, SeveralError) else error
+    assert isinstance(first, MissingError)
+    if first.kind == "environment":
+        return f"environment {first.value}: it is not built"
+    if first.kind == "device":
+        return f"{first.key} = {first.value}: {first.why}"
+    if first.key.startswith("bench."):  # what scores, not what samples
+        return f"no file: {first.key} = {first.value}"
     source = str(model.get("source", ""))  # most name the file themselves
     network = source if source.startswith(model["weights"]) else f"{model['weights']}{f' ({source})' * bool(source)}"
-    if key == "model.vae":
-        return f"no decoder: {value}; the network: {network}"
-    return f"no weights: {network if key == 'model.weights' else f'{key} = {value}'}"
+    if first.key == "model.vae":
+        return f"no decoder: {first.value}; the network: {network}"
+    return f"no weights: {network if first.key == 'model.weights' else f'{first.key} = {first.value}'}"

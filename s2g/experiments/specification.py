@@ -56,6 +56,7 @@ class RowSpec:
     sweep: Setting = field(default_factory=dict)  # key -> values; their product; "seed, mask_seed" is one value for both
     over: Setting = field(default_factory=dict)  # the same, but all of them are one row
     against: str = ""  # the row its differences are taken to, if not the profile's; of a sweep, the one of equal value
+    match: Setting = field(default_factory=dict)  # made equal to another row in strength or cost (s2g/experiments/matching.py)
     footnote: str = ""
     like: str = ""  # the paper's row whose numbers stand beside it, where it has another name there
     where: str = ""  # file and line, filled in by who reads the file
@@ -170,6 +171,7 @@ class RunSpec:
     bench: str
     set: Setting
     where: str = ""  # file and line of its row
+    match: Setting = field(default_factory=dict)  # the row's
     study: Setting = field(default_factory=dict)  # knobs of the study, where the experiment is one
 
     @property
@@ -204,7 +206,7 @@ def run_specs(profile: Profile) -> list[RunSpec]:
                 given = {**profile.set, **about.set, **line.set, **point, **({"bench": bench} if bench else {})}
                 name = str(given.get("bench", "shapes"))
                 knobs = {key.removeprefix(STUDY): given.pop(key) for key in list(given) if key.startswith(STUDY)}
-                found.append(RunSpec(group, row, line.label, name, given, line.where, knobs))
+                found.append(RunSpec(group, row, line.label, name, given, line.where, line.match, knobs))
     return found
 
 

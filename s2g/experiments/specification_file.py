@@ -13,6 +13,7 @@ from s2g.config.registry import DRAWINGS
 from s2g.config.schema import read
 from s2g.errors import UserError, unknown
 from s2g.experiments.file_shape import ExperimentShape
+from s2g.experiments.matching import MATCHES, check_match
 from s2g.experiments.pooled import STATISTICS
 from s2g.experiments.specification import (
     KINDS,
@@ -30,6 +31,9 @@ from s2g.experiments.specification import (
     word,
 )
 from s2g.experiments.yaml_lines import Located
+from s2g.io.atomic import write_bytes
+from s2g.io.input_files import is_litter
+from s2g.io.text_files import read_text
 
 TUNED = re.compile(r"^tune:", re.M)  # of a file for s2g tune
 
@@ -68,7 +72,10 @@ def read_experiment(path: Path) -> ExperimentSpec:
 def find_experiment(folder: Path, name: str) -> ExperimentSpec:
     """Read folder/NAME.yaml, or the file if `name` is a path to one; UserError with the nearest name if there is none."""
     if is_path(name):
-        return read_experiment(Path(name))
+        file = Path(name)
+        if file.resolve().parent != folder.resolve() and file.stem in experiment_names(folder):
+            raise UserError(f"{file}: {file.stem} is the name of an experiment of the paper", todo="rename your file")
+        return read_experiment(file)
     names = experiment_names(folder)
     if name not in names:
         raise unknown("experiment", name, names, todo="experiments are read from a checkout" if not names else "")
@@ -90,15 +97,30 @@ def expand_panels(folder: Path, name: str) -> list[str]:
     return parts
 
 
-def experiment_names(folder: Path) -> list[str]:
-    """Return the names of all experiments in a folder: the paper's by number (table1, ..., fig7a, ...), then others by name.
+def experiment_files(*folders: Path) -> dict[str, Path]:
+    """Return the files of all experiments by name: the paper's by number (table1, ..., fig7a, ...), then others by name.
 
-    Any .yaml is one, but for claims.yaml, knobs that were chosen, and files that say how knobs are tuned (s2g tune).
+    Any .yaml is one, but for claims.yaml, knobs that were chosen, and files that say how knobs are tuned (s2g tune). Of two
+    files of one name the first folder's counts.
     """
-    paths = [path for path in folder.glob("*.yaml") if path.name != "claims.yaml" and not path.stem.endswith(".chosen")]
-    names = [path.stem for path in paths if not TUNED.search(path.read_text())]
+    paths = [path for folder in folders for path in sorted(folder.glob("*.yaml")) if path.name != "claims.yaml"]
+    named: dict[str, Path] = {}
+    for path in paths:
+        if not (path.stem.endswith(".chosen") or is_litter(path.name) or TUNED.search(read_text(path, str(path)))):
+            named.setdefault(path.stem, path)
     last = (len(KINDS), 0)
-    return sorted(names, key=lambda name: (paper_number(name) or last, name))
+    return dict(sorted(named.items(), key=lambda item: (paper_number(item[0]) or last, item[0])))
+
+
+def experiment_names(folder: Path) -> list[str]:
+    """Return the names of all experiments in a folder, in the order of `experiment_files`."""
+    return list(experiment_files(folder))
+
+
+def keep_own_file(folder: Path, name: str, out: Path) -> None:
+    """Copy an experiment that was given as a path to `out`, where `s2g tables` and `s2g report` find it beside its results."""
+    if is_path(name) and Path(name).resolve().parent not in (folder.resolve(), out.resolve()):
+        write_bytes(out / f"{Path(name).stem}.yaml", Path(name).read_bytes())
 
 
 def load_drawing(raw: Mapping[str, Any]) -> Any:
@@ -152,6 +174,7 @@ def _profile(
         for row, line in lines.items():
             if line.against and line.against not in lines:
                 raise unknown(f"rows.{row.partition('@')[0]}.against", line.against, lines)
+            _check_match(row, line, lines, {**(about.get("set") or {}), **line.set})
         for group in limited:
             if group not in groups:
                 raise unknown(f"profiles.{name}.only", str(group), groups)
@@ -159,6 +182,17 @@ def _profile(
             if row not in lines:
                 raise unknown(f"profiles.{name}.only", str(row), lines)
     return Profile(name, about.get("set") or {}, groups, shown, lines, against, limited, plot, grid, drawing, study)
+
+
+def _check_match(row: str, line: RowSpec, lines: Mapping[str, RowSpec], settings: Setting) -> None:
+    key = f"rows.{row.partition('@')[0]}.match"
+    check_match(line.match, key, str(settings.get("guidance", "s2")))
+    for kind in set(MATCHES) & set(line.match):
+        other = str(line.match[kind])
+        if other not in lines:
+            raise unknown(f"{key}.{kind}", other, lines)
+        if lines[other].match:
+            raise UserError(f"{key}.{kind} = {other}: that row is matched itself", allowed="a row without match")
 
 
 def _column(file: Located, about: Setting, *keys: str) -> Column:
@@ -173,6 +207,7 @@ def _swept(row: str, line: RowSpec) -> dict[str, RowSpec]:
     for values, point in zip(itertools.product(*line.sweep.values()), points(line.sweep), strict=True):
         name = ",".join(word(value) for value in values)
         against = line.against and f"{line.against}@{name}"
+        match = {kind: f"{other}@{name}" if kind in MATCHES else other for kind, other in line.match.items()}
         named = zip(line.sweep, values, strict=True)
         said = f", {name}" if len(values) == 1 else "".join(f", {_short(key)} {word(value)}" for key, value in named)
         if [len(value) for value in point.values() if isinstance(value, list)] == [1] == [len(point)]:  # block 3
@@ -180,7 +215,9 @@ def _swept(row: str, line: RowSpec) -> dict[str, RowSpec]:
         label = line.label.replace("{}", name.strip("[]")) if "{}" in line.label else f"{line.label}{said}"
         before = line.label.partition("{}")[0].rstrip(" =,")  # "S², seed {}" is a series "S²"
         of = line.label if "{}" not in line.label else before.rpartition(",")[0] or before
-        made[f"{row}@{name}"] = replace(line, label=label, set={**line.set, **point}, sweep={}, against=against, point_of=of)
+        made[f"{row}@{name}"] = replace(
+            line, label=label, set={**line.set, **point}, sweep={}, against=against, match=match, point_of=of
+        )
     return made
 
 

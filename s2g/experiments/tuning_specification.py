@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from s2g.config.coerce import only
 from s2g.config.compose import compose_config
 from s2g.config.schema import read
 from s2g.engine.resolve import resolve
 from s2g.engine.run import Run
 from s2g.errors import UserError, unknown
 from s2g.experiments.file_shape import TuningShape
+from s2g.experiments.matching import MATCHES, check_match
 from s2g.experiments.produce import require_trained
 from s2g.experiments.yaml_lines import Located
 
 Knobs = Mapping[str, Any]
-MATCHES = ("nfe", "flops", "scale")
 
 
 @dataclass(frozen=True)
@@ -86,21 +85,8 @@ def read_tuning(path: Path) -> TuningSpec:
     for row, values in rows.items():
         for name in values.waits_for() - set(rows):
             raise unknown(f"rows.{row}", name, rows)
-        check_match(row, values)
+        check_match(values.match, f"rows.{row}.match", values.guidance)
     experiment = TuningSpec(**raw, tune=parts["tune"], report=parts["report"], rows=rows)
     if experiment.against not in rows:
         raise unknown("against", experiment.against, rows)
     return experiment
-
-
-def check_match(name: str, row: Row) -> None:
-    """UserError unless a row's match is one of those that `Row` lists."""
-    match, key = row.match, f"rows.{name}.match"
-    only({*MATCHES, "by", "between"}, match, key)
-    if match and sum(kind in match for kind in MATCHES) != 1:
-        raise UserError(f"{key} = {dict(match)}", allowed="one of nfe, flops, scale, naming a row")
-    if "scale" in match and row.guidance != "cfg" and not {"by", "between"} <= set(match):
-        raise UserError(
-            f"{key} = {dict(match)}: only CFG's effective scale is its scale",
-            todo="name the knob and where to seek: {scale: ROW, by: KNOB, between: [LOW, HIGH]}",
-        )

@@ -79,7 +79,7 @@ class Located:
         try:
             yield
         except UserError as error:
-            raise type(error)(f"{self.place(*keys)}: {error}") from error
+            raise error.at(self.place(*keys)) from None
 
     def read(self, kind: type[T], values: Any, *keys: Any) -> T:
         """A dataclass from the mapping that `keys` lead to."""

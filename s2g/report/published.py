@@ -14,7 +14,7 @@ from s2g.experiments.measure import keys_of
 from s2g.experiments.results import Results
 from s2g.experiments.runner import resolve_rows
 from s2g.experiments.specification import PROFILES, ExperimentSpec, command_of
-from s2g.experiments.specification_file import experiment_names, find_experiment
+from s2g.experiments.specification_file import experiment_files, read_experiment
 from s2g.report.gallery import Gallery, read_gallery
 from s2g.report.results_table import console_of, notes
 
@@ -36,7 +36,8 @@ def kept_gallery(results: Results, out: Path) -> Gallery | None:
 
 def measured_results(folder: Path, out: Path) -> Iterator[tuple[ExperimentSpec, Results]]:
     """Yield every result in `out` with its experiment; UserError if there is none."""
-    files = [(name, profile, out / f"{name}-{profile}.json") for name in experiment_names(folder) for profile in PROFILES]
+    known = experiment_files(folder, out)
+    files = [(name, profile, out / f"{name}-{profile}.json") for name in known for profile in PROFILES]
     if not any(path.exists() for _, _, path in files):
         raise UserError(
             f"{out}: there are no measured results"
@@ -45,7 +46,7 @@ def measured_results(folder: Path, out: Path) -> Iterator[tuple[ExperimentSpec, 
         )
     for name, profile, path in files:
         if path.exists():
-            experiment = find_experiment(folder, name)
+            experiment = read_experiment(known[name])
             yield experiment, Results.load(path, experiment.profile(profile).columns)
 
 
@@ -70,9 +71,12 @@ def stale(experiment: ExperimentSpec, results: Results, folder: Path) -> list[st
     for index, run in rows.runs.items():
         spec = rows.specs[index]
         today.setdefault((spec.group, spec.row), {})[index] = run
+    matched = {(spec.group, spec.row) for spec in rows.specs if spec.match}  # to a scale that is known once they are run
     keys = {row: keys_of(rows.specs, runs) for row, runs in today.items()}
     return [
         f"{row.group}/{row.row}"
         for row in results.rows
-        if row.keys and (keys.get((row.group, row.row)) != dict(row.keys) or profile.reference(row.row) != row.against)
+        if row.keys
+        and (row.group, row.row) not in matched
+        and (keys.get((row.group, row.row)) != dict(row.keys) or profile.reference(row.row) != row.against)
     ]

@@ -36,7 +36,8 @@ def test_the_example_is_a_method_in_under_40_lines() -> None:
 def test_the_example_runs_with_workers_and_is_swept_beside_the_others(tmp_path: Path) -> None:
     done = fading(tmp_path, "-m", "guidance=cfg,fading", "guidance.scale=1.5,3")
     assert (done.returncode, done.stderr) == (0, "")
-    rows = [line.split() for line in done.stdout.splitlines() if line.split()[:1] in (["cfg"], ["fading"])]
+    table = done.stdout.partition("Δ")[0]  # differences to the first job follow
+    rows = [line.split() for line in table.splitlines() if line.split()[:1] in (["cfg"], ["fading"])]
     scales = {(row[0], row[1]): float(row[-2].partition("±")[0]) for row in rows}
     # Two steps, at level 1 (the whole scale) and 1/2 (half of what is above 1).
     assert scales["cfg", "3"] == pytest.approx(3.0, abs=0.01) and scales["fading", "3"] == pytest.approx(2.5, abs=0.01)

@@ -213,9 +213,11 @@ def test_what_must_be_said_beside_a_number_is_in_every_form_of_the_table(tmp_pat
 def test_one_absent_scorer_leaves_the_others_of_its_row(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "table8.yaml").write_text(TWO_SCORERS)
     kinds = {
-        "no file: bench.qalign = q-future/one-align": MissingError("bench.qalign = q-future/one-align: no folder with its"),
-        "environment qalign: it is not built": MissingError("environment qalign: it is not built (68 pinned packages)"),
-        "bench.score = [x]: needs a GPU": SeveralError([MissingError("bench.score = [x]: needs a GPU"), MissingError("more")]),
+        "no file: bench.qalign = q-future/one-align": MissingError("bench.qalign", "q-future/one-align", "no folder with its"),
+        "environment qalign: it is not built": MissingError("environment", "qalign", "not built (68)", kind="environment"),
+        "bench.score = [x]: needs a GPU": SeveralError(
+            [MissingError("bench.score", "[x]", "needs a GPU", kind="device"), MissingError("more", "a", "no file")]
+        ),
     }
     for status, error in kinds.items():
         monkeypatch.setattr(Digits, "check", lambda self, model, error=error: raised(error))
@@ -223,7 +225,7 @@ def test_one_absent_scorer_leaves_the_others_of_its_row(folder: Path, monkeypatc
         assert [rows.specs[index].bench for index in rows.runs] == ["shapes"]
         assert [rows.specs[index].bench for index in rows.why] == ["digits"]
         assert set(rows.why.values()) == {status}
-    mistake = SeveralError([MissingError("bench.weights = a: no file a"), UserError("bench.dtype = fp8")])
+    mistake = SeveralError([MissingError("bench.weights", "a", "no file a"), UserError("bench.dtype = fp8")])
     monkeypatch.setattr(Digits, "check", lambda self, model: raised(mistake))
     with pytest.raises(UserError, match=r"table8\.yaml:\d+: row cfg: 2 things are missing or wrong"):
         resolve_rows(find_experiment(folder, "table8").profile("tiny"), None)

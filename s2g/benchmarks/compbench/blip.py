@@ -39,13 +39,15 @@ def weights_folder(typed: str) -> Path:
     folder = folder_of(typed)
     if folder is None:
         raise MissingError(
-            f"{KEY} = {typed}: no such folder, and not in the cache of the hub",
+            KEY,
+            typed,
+            "no such folder, and not in the cache of the hub",
             allowed=f"{OFFICIAL} (BSD-3, 1.5 GB), or the folder of a BlipForQuestionAnswering with its tokenizer",
             todo=f"hf download {typed}",
         )
     for names in (("config.json",), WEIGHTS, VOCABULARY):
         if not any((folder / name).is_file() for name in names):
-            raise MissingError(f"{KEY} = {typed}: no file {' or '.join(names)} in {folder}", todo=f"hf download {OFFICIAL}")
+            raise MissingError(KEY, typed, f"no file {' or '.join(names)} in {folder}", todo=f"hf download {OFFICIAL}")
     return folder
 
 

@@ -34,7 +34,9 @@ def model_place(typed: str) -> Path:
     if path.is_file() or (path.is_dir() and any(path.glob("**/config.cfg"))):
         return path
     raise MissingError(
-        f"{KEY} = {typed or '(not given)'}: no spaCy model en_core_web_sm 3.5.0 at {path}",
+        KEY,
+        typed or "(not given)",
+        f"no spaCy model en_core_web_sm 3.5.0 at {path}",
         todo=f"s2g fetch compbench ({SOURCE}), or {KEY}=WHEEL or FOLDER",
     )
 

@@ -111,7 +111,10 @@ def load(path: str, which: str, categories: tuple[str, ...]) -> Mapping[str, Lis
         except UserError as error:
             wrong.append(error)
     if wrong:
-        raise (MissingError if all(map(lacks, wrong)) else UserError)("\n".join(map(str, wrong)), todo=_todo(path))
+        message = "\n".join(map(str, wrong))
+        if all(map(lacks, wrong)):
+            raise MissingError(KEY, path or "(not given)", message, todo=_todo(path))
+        raise UserError(message, todo=_todo(path))
     return found
 
 
@@ -125,7 +128,7 @@ def _one(path: str, which: str, category: str) -> Listed:
     files = [folder / name for folder in folders(path) for name in names if (folder / name).is_file()]
     if not files:
         where = " or ".join(str(folder) for folder in folders(path))
-        raise MissingError(f"{KEY} = {path or '(not given)'}: no file {names[-1]} in {where}")
+        raise MissingError(KEY, path or "(not given)", f"no file {names[-1]} in {where}")
     listed = {file: _parsed(file) for file in files}
     if which == "own":
         return _checked(files[0], listed[files[0]])

@@ -31,7 +31,7 @@ def file_of(typed: str) -> Path:
         if isinstance(held, str):
             return Path(held)
     raise MissingError(
-        f"{KEY} = {typed}: no file {path}", allowed=f"{published.V21} of {published.REPOSITORY} on the hub", todo=FETCH
+        KEY, typed, f"no file {path}", allowed=f"{published.V21} of {published.REPOSITORY} on the hub", todo=FETCH
     )
 
 

@@ -64,7 +64,9 @@ def load(path: str, which: str) -> tuple[Listed, ...]:
     if len(errors) == len(STYLES) and all(map(lacks, errors)):  # one thing, not four
         where = " or ".join(str(folder) for folder in folders(path))
         raise MissingError(
-            f"{KEY} = {path or 'not given'}: no file {', '.join(f'{style}.json' for style in STYLES)} in {where}",
+            KEY,
+            path or "not given",
+            f"no file {', '.join(f'{style}.json' for style in STYLES)} in {where}",
             allowed=f"4 lists of {COUNT} prompts",
             todo=FETCH,
         )
@@ -77,7 +79,7 @@ def _official(path: str, style: str) -> Listed:
     files = [folder / f"{style}.json" for folder in folders(path)]
     file = next((file for file in files if file.is_file()), None)
     if file is None:
-        raise MissingError(f"{KEY} = {path or 'not given'}: no file {files[-1]}", todo=FETCH)
+        raise MissingError(KEY, path or "not given", f"no file {files[-1]}", todo=FETCH)
     listed = read(file)
     if len(listed.prompts) != COUNT:
         raise UserError(
@@ -115,7 +117,7 @@ def _own(path: str) -> tuple[Listed, ...]:
     place = Path(path).expanduser()
     files = [place] if place.is_file() else sorted(file for file in place.glob("*.json") if not is_litter(file.name))
     if not files:
-        raise MissingError(f"{KEY} = {path}: no file there, or no .json in it", allowed=f"JSON, {LIST}")
+        raise MissingError(KEY, path, "no file there, or no .json in it", allowed=f"JSON, {LIST}")
     order = {style: at for at, style in enumerate(STYLES)}
     return tuple(sorted((read(file) for file in files), key=lambda listed: (order.get(listed.style, len(order)), listed.style)))
 

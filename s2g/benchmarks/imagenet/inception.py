@@ -31,7 +31,9 @@ def weights_file(weights: str) -> Path:
     path = Path(weights).expanduser()
     if not path.is_file():
         raise MissingError(
-            f"{KEY} = {weights}: no file {path}",
+            KEY,
+            weights,
+            f"no file {path}",
             allowed=f"{OFFICIAL} (torch-fidelity's release; TensorFlow's Inception of 2015-12-05, 91 MB)",
             todo=f"curl -LO {SOURCE} and {KEY}=FILE",
         )

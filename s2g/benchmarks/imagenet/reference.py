@@ -62,7 +62,9 @@ class Reference:
         """Raise UserError for what is wrong and can be known before sampling; `images`: whether reference images are needed."""
         if not (self.path.is_dir() or self.path.is_file()):  # a pipe would block
             raise MissingError(
-                f"{KEY} = {self.place}: no file {self.path}",
+                KEY,
+                self.place,
+                f"no file {self.path}",
                 allowed=f"{OFFICIAL} (openai/guided-diffusion; 2 GB), or a folder or .tar of images of {self.side} pixels",
                 todo=f"curl -LO {SOURCE} and {KEY}=FILE",
             )

@@ -71,10 +71,10 @@ def weights_folder(typed: str) -> Path:
     """Return the model's folder, `typed` or in the hub's cache; UserError if there is none."""
     folder, todo = folder_of(typed), f"hf download {OFFICIAL} (16 GB; {LICENCES[0]}), or leave qalign out of bench.score"
     if folder is None or not (folder / "config.json").is_file():
-        raise MissingError(f"{KEY} = {typed}: no folder with its config.json here, nor in the cache of the hub", todo=todo)
+        raise MissingError(KEY, typed, "no folder with its config.json here, nor in the cache of the hub", todo=todo)
     if lacking := _lacking(folder):  # a download that was stopped: found now, not after hours of images
         shown = f"{', '.join(lacking[:3])}{f' and {len(lacking) - 3} more' if len(lacking) > 3 else ''}"
-        raise MissingError(f"{KEY} = {typed}: no file {shown} in {folder}", todo=todo)
+        raise MissingError(KEY, typed, f"no file {shown} in {folder}", todo=todo)
     return folder
 
 

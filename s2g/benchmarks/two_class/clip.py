@@ -34,7 +34,7 @@ def weights_file(architecture: str, weights: str, download: bool = False) -> Pat
     if path.is_file():
         return path
     if path.suffix in FILES or len(path.parts) > 1:
-        raise MissingError(f"{KEY} = {weights}: no file {path}", allowed="a weights file, or a name that open_clip knows")
+        raise MissingError(KEY, weights, f"no file {path}", allowed="a weights file, or a name that open_clip knows")
     with uninterrupted():
         import open_clip
         from open_clip.pretrained import download_pretrained
@@ -48,7 +48,7 @@ def weights_file(architecture: str, weights: str, download: bool = False) -> Pat
         return kept
     todo = f"bench.download=true fetches them (600 MB); or {KEY}=FILE"
     if not download:
-        raise MissingError(f"{KEY} = {weights}: no file of these weights is on this machine", todo=todo)
+        raise MissingError(KEY, weights, "no file of these weights is on this machine", todo=todo)
     try:
         return Path(download_pretrained(about))
     except OSError as error:

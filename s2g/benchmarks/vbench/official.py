@@ -126,7 +126,10 @@ def check(typed: str) -> None:
     """Raise UserError with everything that scoring needs and that is missing; a GPU first, without which nothing else helps."""
     if not gpu_there():
         raise MissingError(
-            "bench.score = [vbench]: the official package needs an NVIDIA GPU, and nvidia-smi shows none here",
+            "bench.score",
+            "[vbench]",
+            "the official package needs an NVIDIA GPU, and nvidia-smi shows none here",
+            kind="device",
             allowed="videos alone (bench.score=[]), or results that were made elsewhere (bench.results=[FILE])",
             todo="s2g export RUN OUT --to vbench, score OUT where there is a GPU, then s2g score RUN bench.results=[FILE]",
         )
@@ -138,7 +141,7 @@ def check(typed: str) -> None:
     if lacking:
         listed = "\n".join(f"  {one.place} for {', '.join(one.dimensions)}: {one.address}" for one in lacking)
         with gathered(errors):
-            raise MissingError(f"{KEY} = {folder}: {len(lacking)} of {len(WEIGHTS)} files are not there\n{listed}")
+            raise MissingError(KEY, folder, f"{len(lacking)} of {len(WEIGHTS)} files are not there\n{listed}")
     if errors:
         raise SeveralError.of(errors)
 

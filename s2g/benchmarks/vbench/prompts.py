@@ -122,7 +122,9 @@ def load(path: str) -> Suite:
     if file is None:
         where = " or ".join(str(place.parent) for place in _places(path))
         raise MissingError(
-            f"{KEY} = {path or 'not given'}: no file {FILE} in {where}",
+            KEY,
+            path or "not given",
+            f"no file {FILE} in {where}",
             todo=f"s2g fetch vbench ({SOURCE}), or {KEY}=FILE or FOLDER",
         )
     content = read_regular(file)

@@ -14,7 +14,7 @@ from s2g.cli.commands.options import EXPERIMENTS, ItemsPerRow, MadeBy, Profile, 
 from s2g.engine.pool import Pool
 from s2g.experiments.results import Results
 from s2g.experiments.runner import run_experiment
-from s2g.experiments.specification_file import expand_panels, find_experiment
+from s2g.experiments.specification_file import expand_panels, find_experiment, keep_own_file
 from s2g.integrations.wandb.run_log import WandbConfig, read_logger
 from s2g.integrations.wandb.table_log import log_experiment
 from s2g.report.results_table import paper_table
@@ -51,6 +51,7 @@ class TableMaker:
             shared = (self.num, self.root, self.command, pool or own, console)
             with run_experiment(experiment, profile, *shared) as measured:
                 endings = write_measured(experiment, profile, measured, self.root, self.out)
+                keep_own_file(self.folder, name, self.out)
         results = measured.results
         print_table(experiment, results, console)
         console.print(summary(results, time.perf_counter() - began, self.out, endings), soft_wrap=True)

@@ -18,7 +18,7 @@ from s2g.errors import UserError
 from s2g.experiments.claims import read_claims
 from s2g.experiments.results import RUN, Results
 from s2g.experiments.specification import PROFILES, ExperimentSpec, paper_number
-from s2g.experiments.specification_file import experiment_names, find_experiment
+from s2g.experiments.specification_file import experiment_files, read_experiment
 from s2g.experiments.verdicts import Judged, judge
 from s2g.io.atomic import write_bytes
 from s2g.report.gallery import Gallery
@@ -49,7 +49,7 @@ class SiteData:
     @staticmethod
     def of(folder: Path, out: Path) -> SiteData:
         """Read the experiments of `folder` and their results in `out`; UserError if a file cannot be read."""
-        experiments = {name: find_experiment(folder, name) for name in experiment_names(folder)}
+        experiments = {name: read_experiment(file) for name, file in experiment_files(folder, out).items()}
         results = {}
         for name, experiment in experiments.items():
             for profile_name in sorted(experiment.profiles, key=PROFILES.index):

@@ -121,7 +121,10 @@ class Isolated:
         """Raise UserError with the command that builds it if it is not built."""
         if self.built() is None:
             raise MissingError(
-                f"environment {self.name}: it is not built ({len(self.requirements)} pinned packages, Python {self.python})",
+                "environment",
+                self.name,
+                f"it is not built ({len(self.requirements)} pinned packages, Python {self.python})",
+                kind="environment",
                 todo=f"s2g env build {self.name}",
             )
 

@@ -22,7 +22,9 @@ def require_files(root: str, key: str, download: bool = False) -> None:
     first = Path(root).expanduser() / FOLDER / "data_batch_1"
     if not download and not first.is_file():
         raise MissingError(
-            f"{key} = {root}: no file {first}",
+            key,
+            root,
+            f"no file {first}",
             allowed=f"a folder that holds {FOLDER}",
             todo=f"name it, or have it downloaded (170 MB): {key.rpartition('data')[0]}download=true",
         )
