@@ -144,11 +144,11 @@ def test_a_missing_decoder_is_named_and_so_is_the_network_it_belongs_to(folder: 
     results = maker(folder).make("table9", "paper", Console(quiet=True))
     (status,) = {row.status for row in results.rows}
     assert status.startswith(f"no decoder: {tmp_path / 'vae'}; the network: {tmp_path / 'SiT.pt'} (SiT-XL-2-256x256.pt from")
-    for said, status in (
-        ("model.weights = SiT-XL-2-256x256.pt: no file", "no weights: SiT-XL-2-256x256.pt from somewhere"),
-        ("t.yaml:3: row x: guidance.weak = a b.pt: no file a b.pt", "no weights: guidance.weak = a b.pt"),
+    for error, status in (
+        (MissingError("model.weights", "SiT-XL-2-256x256.pt", "no file"), "no weights: SiT-XL-2-256x256.pt from somewhere"),
+        (MissingError("guidance.weak", "a b.pt", "no file a b.pt").at("t.yaml:3: row x"), "no weights: guidance.weak = a b.pt"),
     ):
-        assert what_lacks(said, {"weights": "SiT-XL-2-256x256.pt", "source": "SiT-XL-2-256x256.pt from somewhere"}) == status
+        assert what_lacks(error, {"weights": "SiT-XL-2-256x256.pt", "source": "SiT-XL-2-256x256.pt from somewhere"}) == status
 
 
 def test_results_are_stale_when_a_row_would_be_another_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
