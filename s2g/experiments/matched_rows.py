@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from s2g.engine.cost_estimate import full_pass, rehearse
-from s2g.engine.run import Outline, Run, outline, resolve
+from s2g.engine.resolve import Outline, outline, resolve
+from s2g.engine.run import Run
 from s2g.errors import UserError
 from s2g.experiments.composition import compose_row, named
 from s2g.experiments.matching import brought_to, steps_of_equal_cost
@@ -59,7 +59,9 @@ def _cost_matched(spec: RunSpec, specs: Sequence[RunSpec]) -> RunSpec:
 
 def _cost(run: Outline, kind: str) -> float:
     """Return network evaluations, or FLOPs with prefix reuse, per item."""
-    expected = rehearse(run, full_pass(run.model))
+    from s2g.engine.cost_estimate import expected_cost, full_pass  # torch, which most tables do not need to be read
+
+    expected = expected_cost(run, full_pass(run.model))
     return expected.evaluations + expected.weak if kind == "nfe" else expected.flops
 
 
