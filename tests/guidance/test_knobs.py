@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from s2g.config.knob import Knob
 from s2g.config.registry import GUIDANCE
 from s2g.errors import UserError
 from s2g.guidance.apg import APG
@@ -162,3 +163,27 @@ def test_what_cannot_be_is_said_with_key_value_and_what_is_allowed(name: str, ty
 )
 def test_the_last_value_that_is_allowed_is(name: str, typed: dict) -> None:
     assemble(name, typed, FIT)
+
+
+def test_knobs_that_mean_one_run_have_one_value() -> None:
+    """Survivors of a mutation check: these values are part of the key."""
+    assert CFGPP(lam=0.4) == CFGPP(scale=5.0) and CFGPP(lam=0.4).scale == 5.0
+    assert SEG(sigma=9999.0).sigma == 9999.0 and SEG(sigma=9999.5) == SEG(sigma=1e9) == SEG() and SEG().sigma == 9999999.0
+
+
+def test_the_default_layer_is_the_middle_block_of_an_odd_number_too() -> None:
+    assert assemble("slg", {}, Fit(7)).layers == (3,)  # type: ignore[attr-defined]
+
+
+def test_a_plan_names_knobs_as_they_are_typed() -> None:
+    trace: list[Knob] = []
+    assemble("s2", {"scale": 3, "drop_blocks": 2}, Fit(12), trace)
+    names = [knob.key for knob in trace]
+    assert {"guidance.scale", "guidance.drop_blocks", "guidance.omega", "guidance.window"} <= set(names)
+    assert not {"guidance.drop", "guidance.base_args.scale"} & set(names)
+
+
+@pytest.mark.parametrize("ratio", [-0.1, 0.0, 1.0])
+def test_a_drop_ratio_is_a_share(ratio: float) -> None:
+    with pytest.raises(UserError, match="guidance.drop_ratio = .*: not a share of the blocks"):
+        assemble("s2", {"drop_ratio": ratio}, Fit(12))

@@ -93,3 +93,9 @@ def test_slg_outside_its_window_asks_for_no_edited_pass() -> None:
     asked = [i for i in range(28) if len(set(method.branches(step_at(i, 28)))) == 3]
     assert asked == [1, 2, 3, 4, 5]
     assert edited_branch(method, step_at(1, 28)).condition == "cond"
+
+
+def test_levels_are_compared_at_six_decimals() -> None:
+    """fp32's 0.3 is 0.30000001192 and differs from the seventh decimal on: it is the bound that is written 0.3."""
+    window = Window(0.3, 1.0, "level")
+    assert not window.active(replace(step_at(), level=0.3000004)) and window.active(replace(step_at(), level=0.3000006))
