@@ -119,7 +119,7 @@ def test_errors_are_told_whole(tmp_path: Path, workers: int) -> None:
         asked(request(tmp_path, 9, fails_at=5), workers)
     said = str(failed.value)
     assert said.startswith("scorer noting: failed among items 4 to 5 (4.png …): ZeroDivisionError")
-    assert "Traceback" in said and "spread_scorer.py" in said and "do: the same command goes on" in said
+    assert "Traceback" in said and "spread_scorer.py" in said and "do: run the same command to resume" in said
     with pytest.raises(UserError, match=r"^a mistake\n  do: mend it$"):
         asked(request(tmp_path, 9, fails_at=5, how="user"), workers)
     with pytest.raises(IsolatedError, match=r"^scorer x: all its log$"):
