@@ -246,7 +246,7 @@ def test_a_real_full_disk_and_space_freed(small_disk: Path, capfd: pytest.Captur
     command = [*QUICK, "num=96", "executor.workers=1", f"runs={small_disk / 'runs'}"]
     assert main(command) == 1
     err = capfd.readouterr().err
-    assert "No space left on device" in err and "the same command goes on" in err and "Traceback" not in err
+    assert "No space left on device" in err and "the same command resumes" in err and "Traceback" not in err
     (folder,) = (small_disk / "runs").iterdir()
     store = Store(folder)
     before = {unit: store.record(unit) for unit in store.stored()}

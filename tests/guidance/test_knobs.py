@@ -185,5 +185,5 @@ def test_a_plan_names_knobs_as_they_are_typed() -> None:
 
 @pytest.mark.parametrize("ratio", [-0.1, 0.0, 1.0])
 def test_a_drop_ratio_is_a_share(ratio: float) -> None:
-    with pytest.raises(UserError, match="guidance.drop_ratio = .*: not a share of the blocks"):
+    with pytest.raises(UserError, match=r"guidance\.drop_ratio = .*: not a share of the blocks"):
         assemble("s2", {"drop_ratio": ratio}, Fit(12))
