@@ -11,7 +11,6 @@ rows: [{group, row, label, command, status,          a row of a group; status: r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from s2g.config.schema import read
 from s2g.errors import UserError
 from s2g.experiments.specification import command_of
 from s2g.io.atomic import write_json
+from s2g.io.json_files import load_json
 from s2g.metrics.statistics import Estimate
 
 SCHEMA = 1
@@ -89,7 +89,7 @@ class Results:
         """UserError for a file that is no result of this version, or has not all of the columns that are wanted."""
         again = command_of(path.stem.rpartition("-")[0])
         try:
-            raw = json.loads(path.read_text())
+            raw = load_json(path)
         except FileNotFoundError as error:
             raise UserError(f"{path}: nothing is measured yet", todo=again) from error
         except ValueError as error:

@@ -19,7 +19,7 @@ def write_bytes(path: Path, content: bytes, scratch: Path | None = None) -> None
     temporary = (scratch or path.parent) / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     try:
         _flushed(temporary, content)
-        os.replace(temporary, path)
+        _replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -29,7 +29,7 @@ def write_together(folder: Path, files: dict[str, bytes], scratch: Path) -> None
     for name, content in files.items():
         _flushed(scratch / name, content)
     for name in files:
-        os.replace(scratch / name, folder / name)
+        _replace(scratch / name, folder / name)
     flush_folder(folder)
 
 
@@ -46,6 +46,13 @@ def flush_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Rename over `path`; a folder that stands in the way is kept under the name NAME.aside.XXXX."""
+    if path.is_dir() and not path.is_symlink():
+        path.rename(path.with_name(f"{path.name}.aside.{secrets.token_hex(2)}"))
+    os.replace(temporary, path)
 
 
 def _flushed(path: Path, content: bytes) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from s2g.io.atomic import write_bytes
 from s2g.io.cache import cache_folder
+from s2g.io.json_files import load_json
 
 
 def content_hash(path: Path) -> str:
@@ -42,7 +43,7 @@ def remembered_hash(name: str, state: list[Any], digest: Callable[[], str]) -> s
     identity = [name, *state]
     note = cache_folder() / "hashes" / f"{hashlib.sha256(name.encode()).hexdigest()}.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # an unreadable note counts as none
-        stored = json.loads(note.read_text())
+        stored = load_json(note)
         if stored["of"] == identity:
             return str(stored["sha256"])
     found = digest()

@@ -5,7 +5,6 @@ Items are images, or videos, which pages play and figures show as strips of fram
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from s2g.config.schema import read
 from s2g.engine.run import Run
 from s2g.errors import UserError
 from s2g.io.atomic import write_json
+from s2g.io.json_files import load_json
 from s2g.report.media import MAX_SIDE, PIXELATED, frames_of, image_uri, pixels_of, poster_uri, video_uri
 from s2g.scoring.score import Score
 from s2g.store.store import Store
@@ -188,7 +188,7 @@ def write_gallery(path: Path, gallery: Gallery) -> None:
 def read_gallery(path: Path) -> Gallery:
     """Read a gallery of this or an older schema; UserError if the file is not one."""
     try:
-        raw: dict[str, Any] = json.loads(path.read_text())
+        raw: dict[str, Any] = load_json(path)
     except ValueError as error:
         raise UserError(f"{path}: cannot be read ({error})", todo="make it again") from error
     if not isinstance(raw, dict) or raw.pop("schema", None) not in range(1, SCHEMA + 1):

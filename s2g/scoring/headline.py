@@ -9,6 +9,7 @@ from typing import Any
 
 from s2g.engine.bench import Metric
 from s2g.errors import UserError
+from s2g.io.json_files import load_json
 from s2g.store.store import Store, checksum
 from s2g.store.stored_run import stored_run
 
@@ -51,7 +52,7 @@ def stored_scores(store: Store) -> Iterator[dict[str, Any]]:
     """Yield the score files of a run, those that are damaged left out."""
     for path in sorted((store.folder / "scores").glob("*.json")):
         try:
-            score = json.loads(path.read_text())
+            score = load_json(path)
             if score.pop("check") == checksum(score):
                 yield score
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from s2g.io.file_lock import try_lock
+from s2g.io.json_files import parse
 
 FILE = "values.jsonl"
 
@@ -41,7 +42,7 @@ def read_values(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for line in lines:
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            entry = json.loads(line)
+            entry = parse(line)
             found[str(entry["key"])] = entry["value"]
     return found
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from typing import Any
 
 from s2g.io.atomic import write_json
+from s2g.io.json_files import load_json
 from s2g.store.store import Store, checksum
 
 
@@ -31,7 +31,7 @@ def add_environment(store: Store, environment: dict[str, Any]) -> str:
 def _entries(store: Store) -> dict[str, Any] | None:
     """Return env.json as it is; None if it is missing or cannot be read."""
     try:
-        content = json.loads((store.folder / "env.json").read_text())
+        content = load_json(store.folder / "env.json")
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from s2g.errors import DamageError
+from s2g.io.json_files import load_json
 from s2g.store.locks import Locks, guard
 from s2g.store.store import Store
 from s2g.store.verify import INCOMPLETE, LEFT_OVER, examine_names
@@ -99,7 +99,7 @@ def referenced(places: Sequence[Path]) -> set[str]:
     for place in places:
         for path in sorted(place.rglob(REFERENCES)):
             try:
-                keys |= {str(key) for key in json.loads(path.read_text())["runs"]}
+                keys |= {str(key) for key in load_json(path)["runs"]}
             except (ValueError, KeyError, TypeError) as error:
                 raise DamageError(path, "does not list the runs it refers to", "write the table again, or delete it") from error
     return keys

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from s2g.io.json_files import parse
+
 TAIL = 1 << 16  # bytes read for the latest events
 
 
@@ -43,6 +45,8 @@ class Journal:
     def events(self, lately: bool = False) -> Iterator[dict[str, Any]]:
         """Yield all events in order, or those of the last 64 KiB; lines that are no events are skipped."""
         try:
+            if not self.path.is_file():  # opening a pipe would wait for a writer
+                return
             with self.path.open("rb") as stream:
                 if lately and stream.seek(0, os.SEEK_END) > TAIL:
                     stream.seek(-TAIL, os.SEEK_END)
@@ -51,7 +55,7 @@ class Journal:
                     stream.seek(0)
                 for line in stream:
                     with contextlib.suppress(ValueError):
-                        event = json.loads(line)
+                        event = parse(line)
                         if isinstance(event, dict) and isinstance(event.get("event"), str):
                             yield event
         except OSError:

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from s2g.io.file_lock import try_lock
+from s2g.io.json_files import load_json
 
 BEAT = 5.0  # seconds between heartbeats
 PATIENCE = 60.0  # seconds without a heartbeat after which an owner counts as gone
@@ -271,7 +272,7 @@ def _listed(folder: Path) -> list[Path]:
 def _read(path: Path) -> tuple[Owner, str] | None:
     """Return owner and token of a lock file; None if it is not one."""
     try:
-        content = json.loads(path.read_text())
+        content = load_json(path)
         return Owner(**content["owner"]), str(content["token"])
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from s2g.errors import DamageError
+from s2g.io.input_files import read_regular
 from s2g.store.items import Content, own_bytes
+
+LARGEST_ITEM = 2**34  # bytes: features of a large unit
 
 
 class Reader:
@@ -35,7 +38,7 @@ class Reader:
 
 def _read(path: Path) -> Content:
     try:
-        return Content(path.read_bytes())
+        return Content(read_regular(path, LARGEST_ITEM))
     except FileNotFoundError as error:
         raise DamageError(path, "is gone") from error
     except OSError as error:

@@ -14,6 +14,7 @@ import numpy as np
 
 from s2g import __version__
 from s2g.io.atomic import write_bytes, write_json
+from s2g.io.json_files import load_json
 from s2g.io.library_versions import versions
 from s2g.metrics.statistics import Estimate
 from s2g.store.store import Store, checksum
@@ -29,7 +30,7 @@ def read_arrays(store: Store, name: str, items: str) -> dict[str, np.ndarray] | 
     """Return the per-item arrays of a stored score; None if there is none, it is damaged, or it measured other items."""
     folder = store.folder / "scores"
     try:
-        metadata = json.loads((folder / f"{name}.json").read_text())
+        metadata = load_json(folder / f"{name}.json")
         check = metadata.pop("check")
         content = (folder / f"{name}.npz").read_bytes()
         if metadata["items"] != items or metadata["arrays_sha256"] != hashlib.sha256(content).hexdigest():

@@ -59,7 +59,7 @@ def state_of(store: Store) -> State:
     except OSError as error:
         return State(store.folder.name, 0, 0, 0, 0, {}, None, None, error.strerror or "cannot be read")
     size = about["identity"]["model"]["unit"]
-    units = set(range(-(-about["num"] // size)))
+    units = range(-(-about["num"] // size))
     stored = store.stored()
     working: dict[str, int] = {}
     for name, owner in Locks(store.folder).working():
@@ -67,8 +67,8 @@ def state_of(store: Store) -> State:
             working[str(owner)] = working.get(str(owner), 0) + 1
     events = list(Journal(store.folder).events(lately=True))
     rate, last = pace(events)
-    done = len(stored & units)
-    return State(about["key"], size, len(units), done, len(store.failed() & units), working, rate if working else None, last)
+    done, failed = (sum(unit in units for unit in found) for found in (stored, store.failed()))
+    return State(about["key"], size, len(units), done, failed, working, rate if working else None, last)
 
 
 def pace(events: list[dict[str, Any]]) -> tuple[float | None, datetime | None]:

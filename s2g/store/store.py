@@ -26,10 +26,12 @@ from s2g.config.schema import canonical
 from s2g.engine.run import Run
 from s2g.errors import DamageError, UserError
 from s2g.io.atomic import flush_folder, write_bytes, write_json, write_together
+from s2g.io.json_files import load_json
 from s2g.store.items import STILL, Film, name_of, packed, value_of
 from s2g.store.locks import guard
 from s2g.store.reader import Reader
 from s2g.store.retention import KEEPS, FeatureBench, Kept, suffices
+from s2g.store.shapes import RECORD, RUN_FILE
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,9 @@ class Store:
         path = self.folder / "run.json"
         todo = "move it away and repeat the run's command"
         try:
-            content = json.loads(path.read_text())
+            content = load_json(path)
             check = content.pop("check")
+            RUN_FILE.validate_python(content, strict=True)
         except FileNotFoundError:
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -153,8 +156,9 @@ class Store:
         """Return a unit's record; DamageError if it is not what was written."""
         path = self.record_path(unit)
         try:
-            record = json.loads(path.read_text())
+            record = load_json(path)
             if record.pop("check") == checksum(record) and record["unit"] == unit:
+                RECORD.validate_python(record)
                 return record
         except FileNotFoundError as error:
             raise DamageError(path, "is gone") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import Any
 
 from s2g.engine.run import key_of
 from s2g.errors import DamageError
+from s2g.io.json_files import load_json
 from s2g.store.env_file import environments
 from s2g.store.items import FILES, name_of
 from s2g.store.locks import Locks
@@ -91,7 +91,8 @@ def examine(store: Store, threads: int, advance: Callable[[int], None] = lambda 
     unknown = sum(record["environment"] not in known for record in good.values())
     if unknown:
         findings.append(Finding(LOST, "env.json", f"no longer lists the environments of {unknown} units"))
-    missing = len(set(range(-(-about["num"] // size))) - set(units))
+    requested = -(-about["num"] // size)
+    missing = requested - sum(unit < requested for unit in units)
     return Examined(len(units), len(units) * size, missing, findings)
 
 
@@ -157,7 +158,7 @@ def _failed(store: Store) -> Iterator[Finding]:
     for unit in sorted(store.failed()):
         path = store.folder / "failed" / f"{unit:06d}.json"
         try:
-            why = json.loads(path.read_text())["error"]
+            why = load_json(path)["error"]
         except (OSError, ValueError, KeyError, TypeError):
             why = "failed"
         yield Finding(SET_ASIDE, f"failed/{path.name}", str(why), unit)
@@ -172,9 +173,12 @@ def _scores(store: Store, size: int, record: Callable[[int], dict[str, Any] | No
         if path.suffix == ".npz" and path.with_suffix(".json").exists():
             continue
         try:
-            num = int(json.loads(path.read_text())["n"]) if path.suffix == ".json" else 0
+            num = int(load_json(path)["n"]) if path.suffix == ".json" else 0
         except (OSError, ValueError, KeyError, TypeError):
             num = 0
+        if num > size * len(store.stored()):
+            yield Finding(LEFT_OVER, f"scores/{path.name}", "is of more items than are stored")
+            continue
         records = [record(unit) for unit in range(-(-num // size))]
         if None in records:
             continue  # its items are unknown until the units are repaired

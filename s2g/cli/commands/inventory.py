@@ -14,6 +14,7 @@ from s2g.config.schema import config_dir
 from s2g.config.typed import command, overrides_of
 from s2g.engine.run import RANDOM
 from s2g.errors import UserError
+from s2g.io.json_files import load_json
 from s2g.report.run_list import run_lines
 from s2g.report.tables import console_table, cost_line, flat, scale_line
 from s2g.scoring.score import cost_of, effective_of
@@ -92,7 +93,7 @@ def show(run: StoredRun, runs: Runs = "runs") -> None:
         )
     for path in sorted((store.folder / "scores").glob("*.json")):
         try:
-            score = json.loads(path.read_text())
+            score = load_json(path)
             if score.pop("check") != checksum(score):
                 raise ValueError
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

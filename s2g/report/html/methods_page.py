@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from s2g.benchmarks.shapes.bench import METRICS
+from s2g.io.json_files import load_json
 from s2g.metrics.statistics import Estimate
 from s2g.report.methods_table import ASIDE, COMPARED
 from s2g.report.tables import Cell, Column, Row, Table, heading
@@ -26,7 +26,7 @@ def methods_page(path: Path) -> MethodsPage | None:
     """Return values, differences to CFG and to CFG at the row's effective scale; None if nothing was measured."""
     if not path.exists():
         return None
-    raw = json.loads(path.read_text())
+    raw = load_json(path)
     metrics = {metric.name: metric for metric in METRICS}
     against = next(row for row in raw["rows"] if row["delta"] is None)
     columns = []
