@@ -166,6 +166,7 @@ def _failed(store: Store) -> Iterator[Finding]:
 
 def _scores(store: Store, size: int, record: Callable[[int], dict[str, Any] | None]) -> Iterator[Finding]:
     """Yield scores that no longer describe these items."""
+    requested = store.read_run()["num"]
     for path in _entries(store.folder / "scores"):
         if not SCORE.fullmatch(path.name):
             yield Finding(FOREIGN, f"scores/{path.name}", "is not a score's file")
@@ -176,8 +177,8 @@ def _scores(store: Store, size: int, record: Callable[[int], dict[str, Any] | No
             num = int(load_json(path)["n"]) if path.suffix == ".json" else 0
         except (OSError, ValueError, KeyError, TypeError):
             num = 0
-        if num > size * len(store.stored()):
-            yield Finding(LEFT_OVER, f"scores/{path.name}", "is of more items than are stored")
+        if num > requested:
+            yield Finding(LEFT_OVER, f"scores/{path.name}", "is of more items than were requested")
             continue
         records = [record(unit) for unit in range(-(-num // size))]
         if None in records:
