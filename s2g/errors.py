@@ -59,7 +59,8 @@ class MissingError(UserError):
     def __init__(self, key: str, value: object, why: str, *, kind: str = "file", allowed: str = "", todo: str = "") -> None:
         """key, value: under which it was asked for, as model.weights = FILE. kind: file (or folder), device, environment."""
         self.key, self.value, self.kind, self.why = key, str(value), kind, why
-        super().__init__(f"{key} = {value}: {why}", allowed=allowed, todo=todo)
+        sign = " " if kind == "environment" else " = "
+        super().__init__(f"{key}{sign}{value}: {why}", allowed=allowed, todo=todo)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _missing, (self.key, self.value, self.kind, self.why, self.args)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from s2g.config.compose import compose_unresolved, plain_data
+from s2g.config.registry import GUIDANCE
 from s2g.engine.resolve import resolve
 from s2g.engine.run import Run
 
@@ -55,6 +57,16 @@ def run_of(composed: Callable[..., dict[str, Any]]) -> Callable[..., Run]:
         return resolve(composed(*overrides))[0]
 
     return make
+
+
+@pytest.fixture
+def own_methods(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Methods that a test registers are forgotten after it, by S2G and by Hydra."""
+    known = dict(GUIDANCE.entries)
+    monkeypatch.setattr(GUIDANCE, "entries", dict(known))
+    yield
+    for name in GUIDANCE.entries.keys() - known.keys():
+        ConfigStore.instance().repo["guidance"].pop(f"{name}.yaml", None)
 
 
 # Fixtures that make every test that asks for them slow, and why.

@@ -83,7 +83,7 @@ def test_a_name_that_is_taken_and_a_class_that_is_no_frozen_dataclass_are_refuse
             add_method("mine", cls)
 
 
-def test_a_line_in_the_registry_is_enough_for_a_method_in_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(GUIDANCE.entries, "cfg_again", Entry("s2g.guidance.cfg:CFG", "the same under another name"))
+def test_a_line_in_the_registry_is_enough_for_a_method_in_the_tree(own_methods: None) -> None:
+    GUIDANCE.entries["cfg_again"] = Entry("s2g.guidance.cfg:CFG", "the same under another name")
     config = compose_config("guidance=cfg_again", "guidance.scale=3")
     assert config["guidance"] == {**compose_config("guidance=cfg")["guidance"], "name": "cfg_again", "scale": 3}

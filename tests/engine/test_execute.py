@@ -285,7 +285,7 @@ def test_a_read_only_store_gives_what_it_has_and_names_itself(
     assert main([*command, "num=32"]) == 0  # stored and scored
     assert "0 items made now, 32 scored" in capfd.readouterr().out
     assert main([*command, "num=20"]) == 0  # stored, to be scored
-    assert "could not be kept there: Read-only file system" in capfd.readouterr().out
+    assert "the scores could not be stored: Read-only file system" in capfd.readouterr().out
     assert main([*command, "num=64"]) == 2  # to be made
     err = capfd.readouterr().err
     assert "runs = " in err and "Read-only file system" in err and "Traceback" not in err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ from typer.testing import CliRunner
 
 from s2g.cli.main import app
 from s2g.config.own_modules import import_own_modules
-from s2g.config.registry import GUIDANCE
 from s2g.errors import UserError
 from s2g.experiments.runner import resolve_rows
 from s2g.experiments.specification_file import find_experiment, read_experiment
@@ -51,10 +51,9 @@ profiles:
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with halved.py and mine.yaml; what it registers is forgotten afterwards."""
-    monkeypatch.setattr(GUIDANCE, "entries", dict(GUIDANCE.entries))
-    monkeypatch.delitem(__import__("sys").modules, "own_halved", raising=False)
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_methods: None) -> Path:
+    """A folder with own_halved.py and mine.yaml."""
+    monkeypatch.delitem(sys.modules, "own_halved", raising=False)
     (tmp_path / "own_halved.py").write_text(METHOD)
     (tmp_path / "mine.yaml").write_text(TABLE)
     return tmp_path
