@@ -47,7 +47,7 @@ mixtures: .venv/ready ## Figures 2, 3, 4, 8, 9, 10 and Equations 14, 29 in one g
 tables: .venv/ready ## every measured table, from the committed results
 	@$(BIN)/s2g tables
 
-figures: .venv/ready ## every plot of measured results, as SVG and PNG
+figures: .venv/ready ## every plot of measured results, as SVG and PNG: outputs/figures
 	@$(BIN)/s2g figures $(if $(OUT),--out $(OUT))
 
 claims: .venv/ready ## the paper's claims against the measured results: holds, does not hold, inconclusive, not run

@@ -22,7 +22,8 @@ FRAMES = 8  # of a video, side by side
 STRIP = 5.2  # inches of a strip of square frames; wide frames get a whole line
 PAGE = 11.0  # inches that blocks may fill side by side
 MAX_FRAME = 160  # pixels of a frame's longer side: finer than print shows
-TEXT: dict[Any, Any] = {"font.size": 9, "svg.fonttype": "none"}
+# The font that matplotlib brings along, and text that stays text in an SVG.
+TEXT: dict[Any, Any] = {"font.family": "DejaVu Sans", "font.size": 9, "svg.fonttype": "none"}
 
 
 @matplotlib.rc_context(TEXT)

@@ -18,15 +18,15 @@ from s2g.experiments.specification import ExperimentSpec, Plot, Profile, word
 from s2g.io.atomic import write_bytes
 from s2g.report.drawing import read_arrays, read_drawing
 from s2g.report.gallery import Gallery, gallery_figure
+from s2g.report.grids import TEXT
 
 # Okabe and Ito's colours, distinct under common colour blindness; markers differ too, for greyscale print.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = ("s", "o", "^", "D", "v", "P", "X")
 STYLE: dict[Any, Any] = {
-    "font.size": 9,
+    **TEXT,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "s2g",  # the same numbers give the same file
     "legend.frameon": False,
 }
@@ -52,14 +52,19 @@ def figure_of(experiment: ExperimentSpec, results: Results) -> Figure:
         return _points(profile, profile.plot, results) if points else _curves(profile, profile.plot, results)
 
 
-def write_pictures(experiment: ExperimentSpec, results: Results, gallery: Gallery | None, out: Path) -> list[Path]:
-    """Write NAME-PROFILE.svg and .png of the plot, .grid.* of the images and .drawing.* of the drawing; return their paths."""
+def write_pictures(
+    experiment: ExperimentSpec, results: Results, gallery: Gallery | None, out: Path, measured: Path | None = None
+) -> list[Path]:
+    """Write NAME-PROFILE.svg and .png of the plot, .grid.* of the images and .drawing.* of the drawing; return their paths.
+
+    measured: folder that holds the drawing's arrays; default: `out`. The same numbers give the same bytes.
+    """
     stem, figures = f"{results.exhibit}-{results.profile}", {}
     if experiment.profile(results.profile).plot is not None and any(row.cells for row in results.rows):
         figures[stem] = figure_of(experiment, results)
     if gallery is not None:
         figures[f"{stem}.grid"] = gallery_figure(gallery)
-    profile, kept = experiment.profile(results.profile), out / f"{stem}.drawing.npz"
+    profile, kept = experiment.profile(results.profile), (measured or out) / f"{stem}.drawing.npz"
     if profile.drawing is not None and kept.exists():
         with matplotlib.rc_context(STYLE):
             figures[f"{stem}.drawing"] = read_drawing(profile.drawing).figure(profile, read_arrays(kept))

@@ -17,14 +17,16 @@ from s2g.experiments.specification import PROFILES, ExperimentSpec, command_of
 from s2g.experiments.specification_file import experiment_files, read_experiment
 from s2g.report.gallery import Gallery, read_gallery
 from s2g.report.results_table import console_of, notes
+from s2g.report.write_results import make_folder
 
 
-def draw_results(folder: Path, out: Path, console: Console) -> None:
-    """The plot of everything that was measured and has one, from its file: no model, no run, no store."""
+def draw_results(folder: Path, measured: Path, out: Path, console: Console) -> None:
+    """Draw everything measured that has a picture, from the files in `measured`, to `out`: no model, no run, no store."""
     from s2g.report.plots import write_pictures
 
-    for experiment, results in measured_results(folder, out):
-        for path in write_pictures(experiment, results, kept_gallery(results, out), out):
+    make_folder(out)
+    for experiment, results in measured_results(folder, measured):
+        for path in write_pictures(experiment, results, kept_gallery(results, measured), out, measured):
             console.print(os.path.relpath(path), soft_wrap=True)
 
 

@@ -16,11 +16,11 @@ from s2g.report.tables import console_table, markdown_table
 from s2g.report.write_results import make_folder
 
 
-def show_claims(folder: Path, out: Path, console: Console) -> None:
-    """Every claim's verdict in both profiles on the console; with all numbers in out/claims.md."""
+def show_claims(folder: Path, results: Path, out: Path, console: Console) -> None:
+    """Print every claim's verdict from the results in `results`; write them with all numbers to out/claims.md."""
     claims = read_claims(folder)
     make_folder(out)
-    judged = {claim.name: {profile: judge(claim, profile, folder, out) for profile in PROFILES} for claim in claims}
+    judged = {claim.name: {profile: judge(claim, profile, folder, results) for profile in PROFILES} for claim in claims}
     rows = [[c.claim, c.source, *(_word(judged[c.name][profile]) for profile in PROFILES)] for c in claims]
     console.print(console_table(["claim", "source", *PROFILES], rows, left=True))
     write_bytes(out / "claims.md", claims_markdown(claims, judged).encode())

@@ -192,7 +192,7 @@ def test_no_deleted_key_is_a_traceback(composed: Callable[..., dict[str, Any]]) 
             resolve(compose_config(f"~{key}"))
 
 
-@pytest.mark.parametrize("arguments", [["tables", "--results"], ["figures", "--out"]])
+@pytest.mark.parametrize("arguments", [["tables", "--results"], ["figures", "--results"]])
 def test_no_results_are_said_so(arguments: list[str], tmp_path: Path) -> None:
     """As in an installed package, which has no experiments."""
     shown = CliRunner().invoke(app, [*arguments, str(tmp_path)])

@@ -151,8 +151,8 @@ def test_a_value_that_should_be_large(tmp_path: Path, ends: tuple[float, float],
 
 @pytest.mark.slow("reads all results")
 def test_verdicts_go_to_a_folder_that_is_made(tmp_path: Path) -> None:
-    show_claims(FOLDER, tmp_path / "new" / "folder", Console(quiet=True))
+    show_claims(FOLDER, tmp_path / "new" / "folder", tmp_path / "new" / "folder", Console(quiet=True))
     assert (tmp_path / "new" / "folder" / "claims.md").read_text().startswith("# The paper's claims")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"--out .*file: cannot be written"):
-        show_claims(FOLDER, tmp_path / "file", Console(quiet=True))
+        show_claims(FOLDER, tmp_path / "file", tmp_path / "file", Console(quiet=True))

@@ -78,7 +78,7 @@ def test_points_stand_over_the_truth_and_are_drawn_again_from_what_is_kept(
     assert truth[:, 1].max() == pytest.approx(0.5 / (0.5 * np.sqrt(2 * np.pi)), rel=1e-3)
     before = kept.with_suffix(".svg").read_bytes()
     kept.with_suffix(".svg").unlink()
-    draw_results(tmp_path, tmp_path / "out", Console(quiet=True))
+    draw_results(tmp_path, tmp_path / "out", tmp_path / "out", Console(quiet=True))
     assert kept.with_suffix(".svg").read_bytes() == before
     assert "fig3-tiny.drawing.png" in (tmp_path / "out" / "fig3-tiny.md").read_text()
 

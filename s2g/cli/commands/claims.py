@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from s2g.cli.commands.options import EXPERIMENTS, RESULTS
+from s2g.cli.commands.options import EXPERIMENTS, RESULTS, Results
 from s2g.report.show_claims import show_claims
 
 
 def claims(
-    out: Annotated[Path, typer.Option(help="Folder of the measured results; claims.md is written there.")] = RESULTS,
+    results: Results = RESULTS,
+    out: Annotated[Path, typer.Option(help="Folder for claims.md.")] = Path("outputs/claims"),
 ) -> None:
     """Print and write the verdict on every claim: holds, does not hold, inconclusive, not run."""
-    show_claims(EXPERIMENTS, out, Console(highlight=False))
+    show_claims(EXPERIMENTS, results, out, Console(highlight=False))

@@ -18,7 +18,8 @@ def tables(results: Results = RESULTS) -> None:
 
 
 def figures(
-    out: Annotated[Path, typer.Option(help="Folder of the measured results; the plots are written there.")] = RESULTS,
+    results: Results = RESULTS,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("outputs/figures"),
 ) -> None:
     """Draw every measured table or figure that has a plot, as SVG and PNG."""
-    draw_results(EXPERIMENTS, out, Console(highlight=False))
+    draw_results(EXPERIMENTS, results, out, Console(highlight=False))
