@@ -16,6 +16,7 @@ from s2g.engine.environment import environment
 from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.progress import progress
 from s2g.engine.run import Run
+from s2g.engine.steps import share_done
 from s2g.engine.worker import Outcome, Task
 from s2g.errors import UnitsFailedError
 from s2g.store.env_file import add_environment
@@ -117,12 +118,16 @@ class _Schedule:
         self.executor, self.reuse, self.again, self.queue = executor, reuse, again, queue
         self.busy: deque[tuple[Work, int]] = deque()  # locked by another process
         self.running: dict[tuple[str, int], tuple[Work, Lock]] = {}
-        self.bar = progress(console, sum(work.run.model.unit for work, _ in queue))
+        self.bar = progress(console, sum(work.run.model.unit for work, _ in queue), inside=self._inside)
 
     def go(self) -> None:
         """Work until every unit is stored, here or by another process, or set aside."""
         with self.bar:
             self.executor.work_through(self.queue, self.busy, self.running, self._begin, self._end)
+
+    def _inside(self) -> float:
+        """Return how many items' worth of steps is done in the units being sampled."""
+        return sum(share_done(lock.scratch) * work.run.model.unit for work, lock in list(self.running.values()))
 
     def _begin(self, pieces: list[tuple[Work, int]]) -> None:
         ((work, unit),) = pieces

@@ -24,6 +24,7 @@ from s2g.engine.cost import PassCost, measure
 from s2g.engine.environment import THREADS
 from s2g.engine.memory import begin_peak, in_parts, peak
 from s2g.engine.run import Run
+from s2g.engine.steps import StepFile
 from s2g.errors import IsolatedError, NotFiniteError, UserError
 from s2g.guidance.effective_scale import EffectiveScale
 from s2g.models.base import Denoiser
@@ -197,7 +198,8 @@ def sample_unit(task: Task, device: str) -> float:
         with Evaluator(denoiser, task.reuse, accounts[0], other) as evaluator:
             conditioning = evaluator.encode(run.bench.prompts(items))
             part = replace(unit, items=tuple(items))
-            sampled = sample(evaluator, run.guidance, run.sampler, conditioning, part, device)
+            watch = StepFile(task.scratch, run.sampler.steps)
+            sampled = sample(evaluator, run.guidance, run.sampler, conditioning, part, device, watch)
         inside.append(sum(account.network_seconds() for account in accounts))
         took.append(time.perf_counter() - began)
         return sampled, accounts
