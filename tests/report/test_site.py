@@ -182,3 +182,25 @@ def test_only_an_older_report_is_written_over(tmp_path: Path) -> None:
     (out / MARKER).touch()
     report(tmp_path)
     assert not (out / "mine.txt").exists() and (out / "index.html").exists()
+
+
+def test_on_a_phone_the_first_column_stays_in_sight_and_the_verdict_is_next_to_it(site: Path, browser: Any) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme="dark")
+    page = context.new_page()
+    page.goto((site / "index.html").as_uri())
+    heads = page.locator(".claims thead th").all_inner_texts()
+    assert [head.split()[0] for head in heads] == ["claim", "tiny", "paper", "source"]
+    box = page.locator(".scroll:has(.claims)")
+    first = box.locator("tbody th").first
+    left, width = first.bounding_box()["x"], first.bounding_box()["width"]
+    assert width <= 0.42 * 390
+    box.evaluate("box => { box.scrollLeft = 200; }")
+    assert first.bounding_box()["x"] == left  # it sticks while the others move
+    assert "gradient" in box.evaluate("box => getComputedStyle(box).backgroundImage")
+    page.goto((site / "fig7a.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert 80 < page.locator(".numbers tbody th").first.bounding_box()["width"] <= 0.42 * 390
+    plot, grid = page.locator(".plot img").first, page.locator(".plot.pictures img")
+    assert "invert" in plot.evaluate("image => getComputedStyle(image).filter")  # a dark page has dark plots
+    assert grid.count() == 0 or grid.first.evaluate("image => getComputedStyle(image).filter") == "none"
+    context.close()
