@@ -96,3 +96,18 @@ def _by_array(trail: Mapping[str, np.ndarray], key: str) -> Iterator[tuple[str, 
         run, _, rest = name.partition("/")
         if run == key and rest != SHA256:
             yield rest.partition("/")[2], values
+
+
+def items_of(trail: Mapping[str, np.ndarray], key: str, count: int) -> list[list[str]]:
+    """Return the first items of a run as rows of text, the head first: item, beginning of its sha256, per-item scores."""
+    if f"{key}/{SHA256}" not in trail:
+        return []
+    hashes, scores = trail[f"{key}/{SHA256}"][:count], dict(_by_array(trail, key))
+    rows = [["item", SHA256, *scores]]
+    for item, hashed in enumerate(hashes):
+        values = (
+            "yes" if value is np.True_ else "no" if value is np.False_ else f"{value:.4g}"
+            for value in (array[item] for array in scores.values())
+        )
+        rows.append([str(item), hashed.tobytes().hex(), *values])
+    return rows

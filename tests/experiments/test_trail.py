@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from s2g.cli.main import app
 from s2g.errors import UserError
-from s2g.experiments.trail import Compared, compare_trails, read_trail, write_trail
+from s2g.experiments.trail import Compared, compare_trails, items_of, read_trail, write_trail
 
 KEY = "tiny_sit-cfg-0123456789ab"
 
@@ -32,6 +32,16 @@ def test_items_are_compared_by_bytes_and_by_every_score() -> None:
     assert compare_trails(committed, committed, KEY) == Compared(KEY, 4, 4, 4, ())
     far = trail_of([1, 2, 3, 4], [True, True, False, True], [1.0, 2.0, 3.0, 4.1])
     assert compare_trails(committed, far, KEY) == Compared(KEY, 4, 4, 3, ("contrast",))
+
+
+def test_items_of_a_run_are_rows_of_text() -> None:
+    rows = items_of(trail_of([1, 171], [True, False], [1.5, 2.0]), KEY, 32)
+    assert rows == [
+        ["item", "sha256", "right", "contrast"],
+        ["0", "01" * 8, "yes", "1.5"],
+        ["1", "ab" * 8, "no", "2"],
+    ]
+    assert items_of({}, KEY, 32) == []
 
 
 def test_another_run_is_refused() -> None:

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from s2g.errors import DamageError
 from s2g.experiments.results import ResultRow, Results
+from s2g.experiments.trail import items_of, read_trail
 from s2g.metrics.statistics import Estimate
 from s2g.report.html.page import Pairs
 from s2g.report.tables import flat, with_interval
 from s2g.store.store import Store
+
+ITEMS = 32  # shown of a run
 
 
 @dataclass
@@ -28,6 +31,7 @@ class RunPage:
     made: str = ""
     stored: str = ""
     knobs: Pairs = ()
+    items: list[list[str]] = field(default_factory=list)  # rows of text, the head first
 
     @property
     def page(self) -> str:
@@ -45,13 +49,19 @@ def page_of_keys(results: Iterable[Results]) -> dict[str, str]:
     return {key: page_name(key) for result in results for row in result.rows for key in row.keys.values()}
 
 
-def run_pages(results: Iterable[Results], titles: Mapping[str, str], root: str) -> list[RunPage]:
-    """Return a page per run, with its configuration if the run is stored below `root`."""
+def run_pages(results: Iterable[Results], titles: Mapping[str, str], root: str, measured: Path | None = None) -> list[RunPage]:
+    """Return a page per run, with its configuration if the run is stored below `root`.
+
+    measured: folder of the results, for hashes and scores of the first items where they are kept (NAME-PROFILE.items.npz).
+    """
     pages: dict[str, RunPage] = {}
     for result in results:
+        file = None if measured is None else measured / f"{result.exhibit}-{result.profile}.items.npz"
+        trail = read_trail(file) if file is not None and file.exists() else {}
         for row in result.rows:
             for key in row.keys.values():
                 page = pages.setdefault(key, RunPage(key, row.label, row.command))
+                page.items = page.items or items_of(trail, key, ITEMS)
                 page.used.append((titles[result.exhibit], f"{result.exhibit}.html", row.label))
                 if len(row.keys) == 1:  # numbers of a row of several runs are not one run's
                     _add(page, result, row)

@@ -90,7 +90,7 @@ def write_site(folder: Path, results: Path, root: str, out: Path, console: Conso
     _check(out)
     site = SiteData.of(folder, results)
     titles = {name: experiment.title.partition(":")[0] for name, experiment in site.experiments.items()}
-    runs = run_pages(site.measured, titles, root)
+    runs = run_pages(site.measured, titles, root, site.out)
     methods = methods_page(results / "methods-tiny.json")
     shared: dict[str, Any] = {"facts": facts_of(site.measured), "has_methods": methods is not None, "titles": titles}
     claims = list(site.claims.values())
