@@ -15,18 +15,17 @@ def read_regular(path: Path, largest: int = LARGEST) -> bytes:
     """Read a whole file; OSError for a pipe or device, which would block or never end, and for more than `largest` bytes."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without O_NONBLOCK, opening a pipe waits for a writer
     try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
+        about = os.fstat(descriptor)
+        if stat.S_ISDIR(about.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(about.st_mode):
             raise OSError(errno.EINVAL, "Not a regular file", str(path))
+        if about.st_size > largest:
+            raise OSError(errno.EFBIG, f"larger than {largest // 2**20} MiB", str(path))
         with open(descriptor, "rb", closefd=False) as stream:
-            content = stream.read(largest + 1)
+            return stream.read(about.st_size)  # read(largest) would allocate that much for every small file
     finally:
         os.close(descriptor)
-    if len(content) > largest:
-        raise OSError(errno.EFBIG, f"larger than {largest // 2**20} MiB", str(path))
-    return content
 
 
 def is_litter(name: str) -> bool:

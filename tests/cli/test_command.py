@@ -186,6 +186,7 @@ def test_flags_may_stand_between_overrides(tmp_path: Path, capfd: pytest.Capture
     ]
 
 
+@pytest.mark.slow("composes every key")
 def test_no_deleted_key_is_a_traceback(composed: Callable[..., dict[str, Any]]) -> None:
     for key, _ in flat(composed()):
         with contextlib.suppress(UserError, *COMPOSITION_ERRORS):

@@ -44,6 +44,7 @@ def test_the_example_runs_with_workers_and_is_swept_beside_the_others(tmp_path: 
     assert scales["fading", "1.5"] == pytest.approx(1.375, abs=0.01)
 
 
+@pytest.mark.slow("starts processes")
 def test_the_example_can_be_the_base_of_s2_and_is_checked(tmp_path: Path) -> None:
     done = fading(
         tmp_path, "guidance=s2", "guidance.base=fading", "guidance.omega=0.5", "guidance.scale=2", "executor.workers=1"
@@ -55,6 +56,7 @@ def test_the_example_can_be_the_base_of_s2_and_is_checked(tmp_path: Path) -> Non
     assert typo.returncode == 2 and "Did you mean 'scale'?" in typo.stderr
 
 
+@pytest.mark.slow("starts processes")
 def test_edited_code_is_another_run_and_the_console_says_which_file_changed(tmp_path: Path) -> None:
     first = fading(tmp_path, "guidance=fading")
     assert "16 items made now" in first.stdout and "changed since" not in first.stdout

@@ -173,6 +173,7 @@ def test_too_little_memory_splits_the_unit_and_says_so(tmp_path: Path, run_of: R
     assert abs(parts.items(range(32)).astype(int) - whole.items(range(32)).astype(int)).max() <= 1
 
 
+@pytest.mark.slow("three attempts at a unit")
 def test_an_item_that_never_fits_is_a_failure(tmp_path: Path, run_of: RunOf) -> None:
     run = replace(run_of(*QUICK, "num=32"), guidance=Fails(units=(0,), error="Memory"))
     make(run, tmp_path)

@@ -86,6 +86,7 @@ def gated_hub() -> Iterator[str]:
     server.shutdown()
 
 
+@pytest.mark.slow("starts the hub client")
 @pytest.mark.parametrize("how", ["unreachable", "offline", "gated"])
 def test_without_weights_there_is_one_message(how: str, tmp_path: Path, gated_hub: str) -> None:
     endpoint = {"unreachable": "http://127.0.0.1:9", "gated": gated_hub}.get(how, "https://huggingface.co")

@@ -9,6 +9,7 @@ CASE = {case.name: case for case in CASES}
 SHARES = pytest.mark.parametrize("share", [0.0, SHARED], ids=["independent items", "shared masks"])
 
 
+@pytest.mark.slow("simulates")
 @SHARES
 @pytest.mark.parametrize(("units", "scale"), [(4, 1.0), (16, 0.4), (64, 0.1)])
 @pytest.mark.parametrize("name", ["mean of normals", "accuracy 80 %", "accuracy 85 % - 80 %, paired"])
@@ -24,6 +25,7 @@ def test_rare_errors_are_not_called_certain(share: float) -> None:
     assert ours >= 93 and of_items < 90
 
 
+@pytest.mark.slow("simulates")
 @SHARES
 @pytest.mark.parametrize(("name", "units"), [("Fréchet distance", 4), ("Fréchet distance", 16), ("coverage of a manifold", 4)])
 def test_statistics_of_a_set_are_held_as_often_as_said(name: str, units: int, share: float) -> None:

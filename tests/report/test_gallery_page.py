@@ -48,6 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow("starts processes")
 def test_one_image_is_one_image_and_a_comma_is_part_of_its_prompt(folder: Path) -> None:
     for page in (folder / "outputs" / "gallery").glob("tiny_sd3-*.html"):
         data = shown(page)

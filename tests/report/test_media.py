@@ -104,6 +104,8 @@ def test_strips_of_long_large_videos_are_eight_small_frames() -> None:
 @pytest.mark.parametrize(("form", "side"), [("strip", 16), ("mp4", 16), ("mp4", 96)])
 def test_a_gallery_of_runs_of_videos(run_of: Callable[..., Run], tmp_path: Path, form: str, side: int) -> None:
     scores = {}
+    cost = dict.fromkeys(("seconds", "network_seconds", "evaluations", "flops", "peak_memory"), 1)
+    facts = {"environment": "0", "device": "cpu", **cost}
     for name in ("cfg", "s2"):
         run = run_of(f"guidance={name}", "num=4", "model.unit=4")
         run = replace(run, bench=ShapesT2V(), model=replace(run.model, frames=8, fps=8, film=form))
@@ -112,7 +114,7 @@ def test_a_gallery_of_runs_of_videos(run_of: Callable[..., Run], tmp_path: Path,
         store.begin(run, False)
         large = videos.repeat(side // 16, axis=2).repeat(side // 16, axis=3)
         with store.exclusive("test") as scratch:
-            store.put(0, range(4), large, {}, scratch, film=Film(form, 8))
+            store.put(0, range(4), large, facts, scratch, film=Film(form, 8))
         arrays = ShapesT2V().measure(videos, range(4))
         cost = Cost(1, 1, 1, 1, 0)
         scores[name] = Score(run, {}, arrays, cost, Effective(Estimate(None, None, None, 1), 0, 0))
