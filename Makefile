@@ -84,22 +84,22 @@ bench-reuse: .venv/ready ## what prefix reuse saves: FLOPs and time relative to 
 	@$(BIN)/python scripts/bench_reuse.py
 
 train: .venv/ready ## train the built-in networks again (four hours) and write them into the package
-	@$(BIN)/python scripts/train_shapes.py model=probe
-	@$(BIN)/python scripts/train_shapes.py export model=probe
-	@$(BIN)/python scripts/train_shapes.py model=tiny_sit
-	@$(BIN)/python scripts/train_shapes.py export model=tiny_sit
-	@$(BIN)/python scripts/train_shapes.py model=reader threads=1
-	@$(BIN)/python scripts/train_shapes.py export model=reader
-	@$(BIN)/python scripts/train_shapes.py model=tiny_sd3 threads=1
-	@$(BIN)/python scripts/train_shapes.py export model=tiny_sd3
-	@$(BIN)/python scripts/train_shapes.py model=video_reader threads=1
-	@$(BIN)/python scripts/train_shapes.py export model=video_reader
-	@$(BIN)/python scripts/train_shapes.py model=tiny_wan threads=1
-	@$(BIN)/python scripts/train_shapes.py export model=tiny_wan
-	@$(BIN)/python scripts/train_shapes.py model=digits_probe threads=1
-	@$(BIN)/python scripts/train_shapes.py export model=digits_probe
-	@$(BIN)/python scripts/train_shapes.py model=digits_sit threads=1
-	@$(BIN)/python scripts/train_shapes.py export model=digits_sit
+	@$(BIN)/python scripts/train.py model=probe
+	@$(BIN)/python scripts/train.py export model=probe
+	@$(BIN)/python scripts/train.py model=tiny_sit
+	@$(BIN)/python scripts/train.py export model=tiny_sit
+	@$(BIN)/python scripts/train.py model=reader threads=1
+	@$(BIN)/python scripts/train.py export model=reader
+	@$(BIN)/python scripts/train.py model=tiny_sd3 threads=1
+	@$(BIN)/python scripts/train.py export model=tiny_sd3
+	@$(BIN)/python scripts/train.py model=video_reader threads=1
+	@$(BIN)/python scripts/train.py export model=video_reader
+	@$(BIN)/python scripts/train.py model=tiny_wan threads=1
+	@$(BIN)/python scripts/train.py export model=tiny_wan
+	@$(BIN)/python scripts/train.py model=digits_probe threads=1
+	@$(BIN)/python scripts/train.py export model=digits_probe
+	@$(BIN)/python scripts/train.py model=digits_sit threads=1
+	@$(BIN)/python scripts/train.py export model=digits_sit
 
 train-toys: .venv/ready ## train the toy networks that ship, five seeds, and other mixtures (20 minutes)
 	@for seed in 0 1 2 3 4; do for model in toy_1d toy_2d; do \

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from s2g.worlds.fashion import data as fashion
 from s2g.worlds.shapes import captions, motion
 from s2g.worlds.shapes.render import render
 from s2g.worlds.shapes.vocabulary import STILLS, VIDEOS
@@ -163,3 +164,9 @@ def of_cifar(device: str, data: str, download: bool) -> Pictures:
     """Return CIFAR-10's horses and automobiles, test set held out; UserError if the data is missing."""
     seen, kept = (cifar.pair(data, "data", download, train) for train in (True, False))
     return Pictures(device, seen, kept, cifar.WOBBLE)
+
+
+def of_fashion(device: str, data: str) -> Pictures:
+    """Return Fashion-MNIST's training images; held out are the first 500 test images. UserError if the data is missing."""
+    test = fashion.photographs("t10k", data)
+    return Pictures(device, fashion.photographs("train", data), test.where(np.arange(500)), Wobble())

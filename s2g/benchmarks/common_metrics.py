@@ -11,8 +11,10 @@ import numpy as np
 from s2g.engine.bench import Arrays, Metric
 from s2g.metrics.diversity import within_prompt
 from s2g.metrics.frechet import Moments, frechet_distance
+from s2g.metrics.manifold import Manifold, Reached
 from s2g.metrics.pixels import clipped, contrast, saturation
 
+NEAREST = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}  # k of arXiv 1904.06991 and 2002.09797
 PERCENT = (0.0, 100.0)
 Items = Callable[[Arrays], np.ndarray]
 
@@ -59,6 +61,46 @@ def pixel_arrays(images: np.ndarray) -> dict[str, np.ndarray]:
 
 @cache
 def stored_moments(file: Path) -> Moments:
-    """Return the moments that scripts/train_shapes.py exported to a file: mean, covariance and count."""
+    """Return the moments that scripts/train.py exported to a file: mean, covariance and count."""
     with np.load(file) as stored:
         return Moments.stored(stored["mean"], stored["covariance"], stored["count"])
+
+
+@cache
+def stored_manifold(file: Path, k: int) -> Manifold:
+    """Return balls around the real features that were exported to a file, each reaching to the k-th nearest other one."""
+    with np.load(file) as stored:
+        return Manifold.of(stored["features"], k)
+
+
+def manifold_metrics(kind: str, file: Path) -> tuple[Metric, ...]:
+    """Return precision, recall, density and coverage of `features` against those of a file; kind: what the features are of."""
+
+    def balls(of: Arrays, name: str) -> np.ndarray:
+        return stored_manifold(file, NEAREST[name]).balls_of(of["features"])
+
+    def reached(of: Arrays) -> Reached:
+        features = of["features"]
+        return Reached(len(features), stored_manifold(file, NEAREST["coverage"]).reached_by(features))
+
+    def recall(of: Arrays) -> float:
+        features, k = of["features"], NEAREST["recall"]
+        if len(features) <= k:  # a run of a few items, looked at in passing, has no manifold of its own
+            return float("nan")
+        return 100.0 * float((Manifold.of(features, k).balls_of(stored_manifold(file, k).points) > 0).mean())
+
+    return (
+        percent("precision", f"{kind} precision %", lambda of: balls(of, "precision") > 0),
+        Metric("recall", f"{kind} recall %", True, 1, value=recall, main=False),
+        # Of real items 1; less means outliers, more means that samples crowd where real items are dense.
+        Metric("density", f"{kind} density", None, 2, items=lambda of: balls(of, "density") / NEAREST["density"], main=False),
+        Metric(
+            "coverage",
+            f"{kind} coverage %",
+            True,
+            1,
+            gather=reached,
+            value=lambda of: 100.0 * float(of.balls.mean()),
+            main=False,
+        ),
+    )

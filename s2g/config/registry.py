@@ -152,6 +152,7 @@ BENCHES = Registry(
             "videos of one moving object of the built-in world, read by its video reader",
         ),
         "gmm": Entry("s2g.benchmarks.gmm.bench:GMM", "points of a Gaussian mixture, compared with the mixture itself"),
+        "fashion": Entry("s2g.benchmarks.fashion.bench:Fashion", "ten kinds of clothes in turn, read by a classifier"),
         "digits": Entry(
             "s2g.benchmarks.two_class.digits:Digits", "two handwritten digits, read by a classifier of all ten (Figure 4)"
         ),

@@ -25,7 +25,8 @@ CHECKOUT = PACKAGE.parent
 EARLY = "builtin:early"  # an earlier state of the same training, as a model of its own
 BUILTIN = PACKAGE / "worlds" / "shapes" / "weights"
 PAIRS = PACKAGE / "worlds" / "two_class" / "weights"
-SHIPPED = (BUILTIN, PAIRS)  # toys have a shelf of their own
+FASHION = PACKAGE / "worlds" / "fashion" / "weights"
+SHIPPED = (BUILTIN, PAIRS, FASHION)  # toys have a shelf of their own
 T = TypeVar("T")
 
 

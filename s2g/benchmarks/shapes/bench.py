@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from s2g.benchmarks.common_metrics import (
     PIXELS,
     confidence,
     feature_distance,
+    manifold_metrics,
     percent,
     pixel_arrays,
     prompt_diversity,
@@ -24,33 +24,15 @@ from s2g.errors import UserError
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
 from s2g.metrics.inception_score import inception_style
-from s2g.metrics.manifold import Manifold, Reached
 from s2g.worlds.shapes.world import ATTRIBUTES, FULL, GREY, JITTER, NUM_CLASSES, SIZE, attributes_of, class_name
 
 PROBE = BUILTIN / "probe.safetensors"  # read by s2g/worlds/shapes/probe.py
 REFERENCE = BUILTIN / "reference.npz"
 STRIDE = 41  # shares no factor with 108
-NEAREST = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}  # k of arXiv 1904.06991 and 2002.09797
 
 
 def _accuracy(name: str) -> Metric:
     return percent(name, f"{name} %", lambda of: of[name])
-
-
-def _balls(of: Arrays, name: str) -> np.ndarray:
-    return manifold(NEAREST[name]).balls_of(of["features"])
-
-
-def _reached(of: Arrays) -> Reached:
-    features = of["features"]
-    return Reached(len(features), manifold(NEAREST["coverage"]).reached_by(features))
-
-
-def _recall(of: Arrays) -> float:
-    features, k = of["features"], NEAREST["recall"]
-    if len(features) <= k:  # a run of a few items, looked at in passing, has no manifold of its own
-        return float("nan")
-    return 100.0 * float((Manifold.of(features, k).balls_of(manifold(k).points) > 0).mean())
 
 
 METRICS = (
@@ -58,13 +40,7 @@ METRICS = (
     *(_accuracy(name) for name in ATTRIBUTES),
     feature_distance("probe FD", lambda: stored_moments(REFERENCE)),
     Metric("pis", "probe IS", True, 1, value=lambda of: inception_style(of["probabilities"])),
-    percent("precision", "probe precision %", lambda of: _balls(of, "precision") > 0),
-    Metric("recall", "probe recall %", True, 1, value=_recall, main=False),
-    # Of true scenes 1; less means outliers, more means that samples crowd where true scenes are dense.
-    Metric("density", "probe density", None, 2, items=lambda of: _balls(of, "density") / NEAREST["density"], main=False),
-    Metric(
-        "coverage", "probe coverage %", True, 1, gather=_reached, value=lambda of: 100.0 * float(of.balls.mean()), main=False
-    ),
+    *manifold_metrics("probe", REFERENCE),
     # Of true scenes 3.6; errors add to it as variety does, so it is to be read beside "all right". Its interval is too wide
     # (by 1.7, over seeds of true scenes): the items of a pair lie in two units, and leaving out either takes the pair.
     prompt_diversity("layout diversity", "layout", "label", main=True),
@@ -143,10 +119,3 @@ def layout(images: np.ndarray) -> np.ndarray:
     spread = np.array([FULL.center, FULL.center, 0.78 * np.ptp(FULL.radius) / 2, np.ptp(GREY) / 2, *[JITTER] * 3])
     read = np.column_stack([x, y, np.sqrt(area) / SIZE, ground.mean(1), color])
     return (read / spread * np.sqrt(3)).astype(np.float32)
-
-
-@cache
-def manifold(k: int) -> Manifold:
-    """Return balls around the probe's features of 2,000 true scenes, each reaching to the k-th nearest other one."""
-    with np.load(REFERENCE) as stored:
-        return Manifold.of(stored["features"], k)

@@ -18,7 +18,7 @@ from s2g.metrics.neighbours import nearest
 from s2g.worlds.two_class.digits import DIGITS, PAIR, SIZE
 
 PROBE = PAIRS / "digits_probe.safetensors"  # read by s2g/worlds/two_class/probe.py
-# Features, classes and pixels of the real images, written by `scripts/train_shapes.py export model=digits_probe`, so that
+# Features, classes and pixels of the real images, written by `scripts/train.py export model=digits_probe`, so that
 # scores are read back without scikit-learn and torch; a test holds it against both.
 REFERENCE = PAIRS / "digits_reference.npz"
 

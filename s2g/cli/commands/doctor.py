@@ -64,7 +64,7 @@ def _weights(path: Path) -> list[str]:
         return [f"model={path.stem}", "needs none (closed form)"]
     if config.weights.startswith("training/"):
         there = "found" if Path(config.weights).is_file() else "not here"
-        return [f"model={path.stem}", f"trained by scripts/train_shapes.py, {there}: {config.weights}"]
+        return [f"model={path.stem}", f"trained by scripts/train.py, {there}: {config.weights}"]
     if config.weights != "builtin" and family.layout:
         there = "in the hub's cache" if snapshot(config.weights) else "not here"
         return [f"model={path.stem}", f"{there}: {config.weights}, {config.download_gb:g} GB in all"]

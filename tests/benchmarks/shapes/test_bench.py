@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from s2g.benchmarks.common_metrics import stored_moments
-from s2g.benchmarks.shapes.bench import METRICS, REFERENCE, Shapes, layout, manifold
+from s2g.benchmarks.common_metrics import stored_manifold, stored_moments
+from s2g.benchmarks.shapes.bench import METRICS, REFERENCE, Shapes, layout
 from s2g.scoring.score import estimate
 from s2g.worlds.shapes.render import render
 from s2g.worlds.shapes.world import NUM_CLASSES, REFERENCE_SEED, Scenes, scenes
@@ -80,9 +80,9 @@ def test_a_run_of_few_items_is_scored_without_what_few_items_do_not_have() -> No
 
 
 def test_the_reference_is_the_probe_on_true_scenes() -> None:
-    assert stored_moments(REFERENCE).count == 10_000 and manifold(3).points.shape == (2000, 64)
+    assert stored_moments(REFERENCE).count == 10_000 and stored_manifold(REFERENCE, 3).points.shape == (2000, 64)
     spread = np.sqrt(np.diag(stored_moments(REFERENCE).covariance) / 2000)
-    assert (np.abs(manifold(3).points.mean(0) - stored_moments(REFERENCE).mean) < 5 * spread + 1e-3).all()
+    assert (np.abs(stored_manifold(REFERENCE, 3).points.mean(0) - stored_moments(REFERENCE).mean) < 5 * spread + 1e-3).all()
 
 
 def test_names_are_unique_and_planning_loads_no_torch() -> None:

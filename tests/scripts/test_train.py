@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-import train_shapes
 from cifar_folder import write_cifar
 from omegaconf import OmegaConf
-from train_shapes import Settings, main, source_of, train
+from train import Settings, main, train
+from training_recipes import source_of
 from training_sources import Pictures, images_and_labels
 
 from s2g.config.schema import config_dir
@@ -48,12 +48,10 @@ def test_batches_belong_to_their_place_in_the_stream() -> None:
     assert not torch.equal(images_and_labels(TRAIN_SEED, 10, 2, "cpu", EASY)[0], part[0])
 
 
-def test_an_unfinished_network_is_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train_shapes, "WEIGHTS", tmp_path / "weights")
+def test_an_unfinished_network_is_not_exported(tmp_path: Path) -> None:
     train(Settings(steps=1, batch=4, threads=1, out=str(tmp_path)))
     with pytest.raises(SystemExit, match="has 1 steps"):
         main(["export", "model=tiny_sit", f"out={tmp_path}"])
-    assert not (tmp_path / "weights").exists()
 
 
 def test_unknown_keys_are_named(capfd: pytest.CaptureFixture[str]) -> None:
@@ -74,7 +72,7 @@ def test_real_images_are_learned_from_with_the_same_loop(tmp_path: Path, capfd: 
 
 
 def test_held_out_digits_are_never_learned_from() -> None:
-    source = source_of(Settings(model="digits_sit"))
+    source = source_of("digits_sit", "cpu", "")
     assert isinstance(source, Pictures)
     seen, kept = ({picture.tobytes() for picture in images.pixels} for images in (source.seen, source.kept))
     assert (len(source.seen), len(source.kept)) == (286, 70) and not seen & kept

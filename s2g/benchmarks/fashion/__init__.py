@@ -1,0 +1,1 @@
+"""Photographs of clothes: the built-in bench of real images."""
