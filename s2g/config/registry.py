@@ -128,6 +128,11 @@ STUDIES = Registry(
         "estimator": Entry(
             "s2g.experiments.studies.estimator:Estimator", "one mask as an estimate of the mean over masks (Eq. 26 to 29)"
         ),
+        "alignment": Entry(
+            "s2g.experiments.studies.alignment:Alignment", "whether sub-networks point where a weaker network does"
+        ),
+        "weakness": Entry("s2g.experiments.studies.weakness:Weakness", "whether sub-networks err more on unseen images"),
+        "redundancy": Entry("s2g.experiments.studies.redundancy:Redundancy", "what leaving out each block changes"),
     },
 )
 DRAWINGS = Registry(
@@ -136,6 +141,7 @@ DRAWINGS = Registry(
         "samples": Entry("s2g.report.drawings.samples:Samples", "points of a mixture with the truth behind them"),
         "paths": Entry("s2g.report.drawings.paths:Paths", "trajectories of points from noise to data, in one dimension"),
         "vectors": Entry("s2g.report.drawings.vectors:Vectors", "CFG's push and S2's correction as vectors in the plane"),
+        "blocks": Entry("s2g.report.drawings.blocks:Blocks", "what leaving out each block changes, by noise level"),
         "embedding": Entry("s2g.report.drawings.embedding:Embedding", "t-SNE of features of generated and real images"),
     },
 )

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from s2g.config.registry import BENCHES
 from s2g.config.schema import ModelConfig, read
+from s2g.errors import UserError
 
 if TYPE_CHECKING:  # planning needs no statistics
     from s2g.metrics.statistics import Mergeable
@@ -133,6 +135,16 @@ class Bench(ABC):
     def placed(self, typed: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the typed configuration with absolute paths, so that a stored run can be scored from any folder."""
         return typed
+
+    # Optional: the data itself.
+
+    def unseen(self, indices: Sequence[int]) -> tuple[np.ndarray, list[Any]]:
+        """Return real items that its models were not trained on, float32 [B, *latent_shape] as networks take them, and their
+        prompts; MissingError where they lie in files that are not on this machine, UserError where the bench has none."""
+        raise UserError(
+            f"{type(self).__name__}: this benchmark has no data that its models were not trained on",
+            allowed=", ".join(name for name in BENCHES if BENCHES.load(name).unseen is not Bench.unseen),
+        )
 
     # Optional: scores.
 

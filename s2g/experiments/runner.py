@@ -23,7 +23,7 @@ from s2g.experiments.produce import produce, require_trained, sampled
 from s2g.experiments.results import NOT_BUILT, Results
 from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec, run_specs
 from s2g.experiments.studies.study import asks_networks
-from s2g.experiments.study_rows import measure_study, study_columns
+from s2g.experiments.study_rows import lacking_data, measure_study, study_columns
 from s2g.scoring.score import Score, score_name
 
 
@@ -98,6 +98,12 @@ def run_experiment(
     }
     if profile.study:
         columns = study_columns(profile, rows.specs)
+        lacking = lacking_data(profile, rows.specs, rows.runs)
+        if lacking and len(lacking) == len(rows.runs):  # nothing could be measured
+            raise next(iter(lacking.values()))
+        for index, error in lacking.items():
+            rows.why[index] = what_lacks(error, {})
+            del rows.runs[index]
         measured = measure_study(experiment, profile, rows.specs, rows.runs, rows.why)
         yield Measured(Results(experiment.name, profile.name, num, made, columns, measured), rows)
         return

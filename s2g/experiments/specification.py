@@ -83,6 +83,7 @@ class Plot:
     by: str = ""  # a configuration key that splits a sweep into series
     name: str = ""  # of points: a configuration key whose value is written beside them
     at: Setting = field(default_factory=dict)  # row -> its place, where it has no such knob but belongs to the sweep's series
+    together: str = ""  # what columns of one unit are: they share a panel, one for each group, under this label
 
 
 @dataclass(frozen=True)

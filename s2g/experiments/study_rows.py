@@ -8,7 +8,7 @@ from typing import Any
 
 from s2g.engine.resolve import Outline
 from s2g.engine.run import Run
-from s2g.errors import unknown
+from s2g.errors import MissingError, unknown
 from s2g.experiments.composition import named
 from s2g.experiments.measure import keys_of
 from s2g.experiments.results import RUN, Cell, ResultRow
@@ -27,6 +27,18 @@ def study_columns(profile: Profile, rows: Sequence[RunSpec]) -> dict[str, dict[s
         about = known[column.metric]
         digits = about.digits if column.digits is None else column.digits
         found[name] = {"label": column.label or about.label, "higher": about.higher, "digits": digits}
+    return found
+
+
+def lacking_data(profile: Profile, rows: Sequence[RunSpec], runs: Mapping[int, Run | Outline]) -> dict[int, MissingError]:
+    """Return, of each run whose study looks at data that is not on this machine, the error that says how to get it."""
+    found = {}
+    for place, run in runs.items():
+        try:
+            with named(rows[place]):
+                read_study(profile.study, rows[place].study).check(run)
+        except MissingError as error:
+            found[place] = error
     return found
 
 
@@ -52,6 +64,8 @@ def measure_study(
         reference = [p for p in places.get((group, profile.reference(row)), []) if p in values]
         cells = {}
         for name, column in profile.columns.items() if have else ():
+            if any(column.metric not in values[place] for place in have):
+                continue  # the network has no such thing
             own = [values[place][column.metric] for place in have]
             delta = None
             if profile.reference(row) not in ("", row) and len(reference) == len(have) > 1:

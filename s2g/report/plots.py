@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ def figure_of(experiment: ExperimentSpec, results: Results) -> Figure:
         raise ValueError(f"{experiment.name}: no plot is described")
     points = profile.plot.x in profile.columns
     with matplotlib.rc_context(STYLE):
+        if profile.plot.together:
+            return _together(profile, profile.plot, results)
         return _points(profile, profile.plot, results) if points else _curves(profile, profile.plot, results)
 
 
@@ -112,6 +114,31 @@ def _curves(profile: Profile, plot: Plot, results: Results) -> Figure:
     drawn = [axis.get_legend_handles_labels() for axis in axes.flat]
     handles_of = {label: handle for handles, labels in drawn for handle, label in zip(handles, labels, strict=True)}
     figure.legend(handles_of.values(), handles_of.keys(), loc="outside upper center", ncols=min(4, len(handles_of)))
+    return figure
+
+
+def _together(profile: Profile, plot: Plot, results: Results) -> Figure:
+    """Plot all columns in one panel, a panel for each group; 95 % intervals as bars."""
+    shown: dict[str, dict[str, list[Point]]] = {}
+    for group, about in profile.groups.items():
+        own = replace(results, rows=tuple(row for row in results.rows if row.group == group))
+        for column in plot.y:
+            for points in series(profile, plot, own, column, False).values():
+                shown.setdefault(about.label, {}).setdefault(results.columns[column]["label"], []).extend(points)
+    figure = Figure(figsize=(0.8 + 3.4 * len(shown), 4.0), layout="constrained")
+    axes = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
+    labels = [results.columns[column]["label"] for column in plot.y]
+    for axis, (group, columns) in zip(axes, shown.items(), strict=True):
+        for label, points in columns.items():
+            _draw(axis, points, label, labels.index(label))
+        axis.axhline(0, color="#888888", linewidth=0.8, zorder=0)
+        axis.set_xticks(sorted({point.x for points in columns.values() for point in points if point.x is not None}))
+        axis.set(title=group if len(shown) > 1 else "", xlabel=plot.x_label or plot.x)
+    axes[0].set_ylabel(plot.together)
+    drawn = [axis.get_legend_handles_labels() for axis in axes]
+    handle_of = {label: handle for handles, names in drawn for handle, label in zip(handles, names, strict=True)}
+    known = [label for label in labels if label in handle_of]
+    figure.legend([handle_of[label] for label in known], known, loc="outside upper center", ncols=2, fontsize=8)
     return figure
 
 

@@ -160,8 +160,8 @@ def how_to_read(experiment: ExperimentSpec, results: Results) -> list[str]:
         lines.append("Counted on the meta device, an image each: no weights are read and nothing is sampled.")
     elif ran and profile.study:
         lines.append(
-            f"Computed of the networks, nothing is sampled: means over {counted(results)} with networks trained from other "
-            "seeds, ± half-width of a 95 % t interval over them; n points each."
+            f"Computed of the networks, nothing is sampled: means over {counted(results)} with {varied(profile)}, ± half-width "
+            "of a 95 % t interval over them; n items each."
         )
     elif ran and profile.columns and any(row.runs > 1 for row in results.rows):
         lines.append(
@@ -186,6 +186,19 @@ def counted(results: Results) -> str:
     """Return how many runs there are in a row of several."""
     counts = sorted({row.runs for row in results.rows if row.runs > 1})
     return f"{', '.join(map(str, counts))} runs"
+
+
+def varied(profile: Profile) -> str:
+    """Return what the runs of a study's row differ in."""
+    keys = {
+        key
+        for of in (*profile.groups.values(), *profile.rows.values())
+        for keys in of.over
+        for key in keys.replace(" ", "").split(",")
+    }
+    if "model.network.seed" in keys:
+        return "networks trained from other seeds"
+    return "other images, noises and masks" if "mask_seed" in keys else "other images and noises"
 
 
 def notes(experiment: ExperimentSpec, results: Results) -> list[str]:

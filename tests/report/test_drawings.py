@@ -11,6 +11,7 @@ from rich.console import Console
 
 from s2g.cli.commands.table import TableMaker
 from s2g.errors import UserError
+from s2g.experiments.results import Results
 from s2g.experiments.specification_file import read_experiment
 from s2g.report.drawing import read_arrays, read_drawing, write_arrays
 from s2g.report.published import draw_results
@@ -112,6 +113,24 @@ def test_a_study_is_computed_over_its_networks_and_drawn(made: Callable[[str, st
     profile = read_experiment(tmp_path / "fig2.yaml").profiles["tiny"]
     figure = read_drawing(profile.drawing or {}).figure(profile, arrays)
     assert len(figure.axes) == 2 and len(figure.axes[0].collections) >= 4  # rings and three kinds of arrows
+
+
+def test_what_each_block_changes_is_drawn_as_the_study_has_it(made: Callable[[str, str], Path], tmp_path: Path) -> None:
+    text = STUDY.replace("directions", "redundancy").replace("vectors", "blocks").replace("along", "first")
+    text = text.replace("toy_2d: {label: square, set: {model: toy_2d}", "tiny_sit: {label: sit, set: {model: tiny_sit}")
+    text = text.replace("{model.network.seed: [0, 1]}", "{seed: [0, 1, 2]}").replace("bench: gmm", "bench: shapes")
+    arrays = read_arrays(made("redundancy", text.replace("study.count: 16", "study.count: 2")))
+    change = arrays["tiny_sit/level@0.9/change"]
+    assert change.shape == arrays["tiny_sit/level@0.5/excess"].shape == (3, 12)
+    results = Results.load(tmp_path / "out" / "redundancy-tiny.json")
+    cell = results.rows[0].cell("first")
+    assert cell is not None and cell.value == pytest.approx(100 * change[:, 0].mean(), rel=1e-4)
+    profile = read_experiment(tmp_path / "redundancy.yaml").profiles["tiny"]
+    upper, lower = read_drawing(profile.drawing or {}).figure(profile, arrays).axes
+    np.testing.assert_allclose(upper.containers[0].lines[0].get_ydata(), 100 * change.mean(0), rtol=1e-5)
+    low, high = np.array(upper.containers[0].lines[2][0].get_segments())[0, :, 1]  # the bar of the first block
+    assert (low, high) == pytest.approx((cell.low, cell.high), rel=1e-4)
+    assert upper.get_title() == "sit" and lower.get_ylabel() == "excess denoising loss %"
 
 
 def test_the_same_arrays_are_the_same_bytes_and_a_broken_file_is_said(tmp_path: Path) -> None:

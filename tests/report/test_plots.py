@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from s2g.experiments.results import Cell, ResultRow, Results
 from s2g.experiments.specification import ExperimentSpec
 from s2g.experiments.specification_file import read_experiment
-from s2g.report.plots import series, write_pictures
+from s2g.report.plots import figure_of, series, write_pictures
 
 SMALL = """
 title: A figure
@@ -80,3 +81,17 @@ def test_the_same_numbers_give_the_same_picture(tmp_path: Path, x: str, y: str) 
 def test_nothing_measured_is_nothing_drawn(tmp_path: Path, experiment: ExperimentSpec) -> None:
     empty = Results("fig9", "tiny", None, {}, {}, ())
     assert write_pictures(experiment, empty, None, tmp_path) == []
+
+
+def test_columns_of_one_unit_share_a_panel_for_each_group(tmp_path: Path) -> None:
+    text = SMALL.replace("y: [fd], by: guidance.drop_ratio", "y: [fd, joint], together: points")
+    text = text.replace("set: {model: tiny_sit}}}", "set: {model: tiny_sit}}, other: {label: o, set: {model: tiny_sit}}}")
+    (tmp_path / "fig8.yaml").write_text(text)
+    found = read_experiment(tmp_path / "fig8.yaml")
+    results = measured(found)
+    elsewhere = [replace(row, group="other", cells={"fd": row.cells["fd"]}) for row in results.rows[1:]]
+    figure = figure_of(found, replace(results, rows=(*results.rows, *elsewhere)))
+    assert [axis.get_title() for axis in figure.axes] == ["tiny", "o"] and figure.axes[0].get_ylabel() == "points"
+    bars = [[list(bar.lines[0].get_ydata()) for bar in axis.containers] for axis in figure.axes]
+    assert bars == [[[11, 12, 13, 14], [49, 48, 47, 46]], [[11, 12, 13, 14]]]  # one group lacks the second column
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["FD", "all"]

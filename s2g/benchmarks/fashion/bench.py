@@ -27,6 +27,7 @@ from s2g.metrics.kernel_distance import kernel_items
 from s2g.metrics.neighbours import nearest
 from s2g.metrics.pixels import clipped, contrast, sharpness
 from s2g.worlds.fashion.data import CLASSES, SIZE, default_root, folder_of, photographs
+from s2g.worlds.two_class.images import as_floats
 
 CLASSIFIER = FASHION / "fashion_classifier.safetensors"  # read by s2g/worlds/fashion/classifier.py
 # Moments of the 60,000 training images' features, features of 2,000 of them, distances of real test images from them,
@@ -101,6 +102,12 @@ class Fashion(MeasuredBench):
 
     def caption(self, item: int) -> str:
         return CLASSES[item % len(CLASSES)]
+
+    def unseen(self, indices: Sequence[int]) -> tuple[np.ndarray, list[int]]:
+        """Return test images, image i mod 10,000 of them."""
+        test = photographs("t10k", self._root, KEY)
+        images = test.where(np.array(indices) % len(test))
+        return as_floats(images.pixels), images.label.tolist()
 
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
         with uninterrupted():

@@ -24,7 +24,19 @@ from s2g.errors import UserError
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
 from s2g.metrics.inception_score import inception_style
-from s2g.worlds.shapes.world import ATTRIBUTES, FULL, GREY, JITTER, NUM_CLASSES, SIZE, attributes_of, class_name
+from s2g.worlds.shapes.render import render
+from s2g.worlds.shapes.world import (
+    ATTRIBUTES,
+    FULL,
+    GREY,
+    HELD_OUT_SEED,
+    JITTER,
+    NUM_CLASSES,
+    SIZE,
+    attributes_of,
+    class_name,
+    scenes,
+)
 
 PROBE = BUILTIN / "probe.safetensors"  # read by s2g/worlds/shapes/probe.py
 REFERENCE = BUILTIN / "reference.npz"
@@ -83,6 +95,10 @@ class Shapes(MeasuredBench):
 
     def caption(self, item: int) -> str:
         return class_name(item * STRIDE % NUM_CLASSES)
+
+    def unseen(self, indices: Sequence[int]) -> tuple[np.ndarray, list[int]]:
+        drawn = scenes(HELD_OUT_SEED, np.array(indices))
+        return render(drawn) * 2 - 1, drawn.label.tolist()
 
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
         with uninterrupted():

@@ -23,10 +23,10 @@ from s2g.errors import UserError
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
 from s2g.metrics.subset_mean import subset_mean_items
-from s2g.worlds.shapes.captions import RELATIONS, caption
+from s2g.worlds.shapes.captions import RELATIONS, caption, draw_classes, render
 from s2g.worlds.shapes.prompts import COUNT, KIND, KIND_OF, prompt_classes
 from s2g.worlds.shapes.vocabulary import STILLS
-from s2g.worlds.shapes.world import ATTRIBUTES, SIZE, attributes_of, class_name, label_of
+from s2g.worlds.shapes.world import ATTRIBUTES, HELD_OUT_SEED, SIZE, attributes_of, class_name, label_of
 
 READER = BUILTIN / "reader.safetensors"  # read by s2g/worlds/shapes/reader.py
 REFERENCE = BUILTIN / "captioned.npz"
@@ -104,6 +104,12 @@ class ShapesT2I(MeasuredBench):
 
     def caption(self, item: int) -> str:
         return caption(*prompt_classes()[item % COUNT].tolist())
+
+    def unseen(self, indices: Sequence[int]) -> tuple[np.ndarray, list[str]]:
+        """Return new scenes of the classes that were trained on: the held-out ones would ask for more than denoising."""
+        at = np.array(indices)
+        drawn = draw_classes(HELD_OUT_SEED, at)
+        return render(drawn, HELD_OUT_SEED, at) * 2 - 1, drawn.captions()
 
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
         with uninterrupted():

@@ -17,9 +17,21 @@ from s2g.io.interrupt import uninterrupted
 from s2g.metrics.pixels import saturation
 from s2g.metrics.subset_mean import subset_mean_items
 from s2g.metrics.video_motion import consistency, displacement, jitter, paths, steadiness
-from s2g.worlds.shapes.motion import ATTRIBUTES, FRAMES, SIDE, STILL, WHOLE, attributes_of, caption, held_out
+from s2g.worlds.shapes.motion import (
+    ATTRIBUTES,
+    FRAMES,
+    SIDE,
+    STILL,
+    WHOLE,
+    attributes_of,
+    caption,
+    draw_kinds,
+    held_out,
+    render,
+)
 from s2g.worlds.shapes.video_prompts import COUNT, prompt_kinds
 from s2g.worlds.shapes.vocabulary import VIDEOS
+from s2g.worlds.shapes.world import HELD_OUT_SEED
 
 READER = BUILTIN / "video_reader.safetensors"  # read by s2g/worlds/shapes/video_reader.py
 REFERENCE = BUILTIN / "moving.npz"
@@ -104,6 +116,12 @@ class ShapesT2V(MeasuredBench):
 
     def caption(self, item: int) -> str:
         return caption(int(prompt_kinds()[item % COUNT]))
+
+    def unseen(self, indices: Sequence[int]) -> tuple[np.ndarray, list[str]]:
+        """Return new videos of the kinds that were trained on."""
+        at = np.array(indices)
+        kinds = draw_kinds(HELD_OUT_SEED, at)
+        return render(kinds, HELD_OUT_SEED, at) * 2 - 1, [caption(kind) for kind in kinds.tolist()]
 
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
         with uninterrupted():

@@ -7,13 +7,13 @@ from functools import cache
 from typing import Any, ClassVar
 
 from s2g.engine.resolve import Outline
-from s2g.experiments.studies.study import Quantity
+from s2g.experiments.studies.study import Quantity, Study
 
 TERA = 1e12
 
 
 @dataclass(frozen=True)
-class Cost:
+class Cost(Study):
     """Of one image; a mean over masks, since what a mask costs depends on its first block."""
 
     count: int = 1  # images

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from s2g.engine.run import Run
-from s2g.experiments.studies.study import Quantity, method_of
+from s2g.experiments.studies.study import Quantity, Study, method_of
 from s2g.guidance.cfg import CFG
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Directions:
+class Directions(Study):
     """At points as the mixture is noised to a level; the correction is the mean over every mask, what Eq. 3 tends to."""
 
     level: float = 0.5

@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from s2g.engine.run import Run
-from s2g.experiments.studies.study import Quantity, masks_of, method_of
+from s2g.experiments.studies.study import Quantity, Study, masks_of, method_of
 from s2g.guidance.base import MaskSampler
 
 
 @dataclass(frozen=True)
-class Estimator:
+class Estimator(Study):
     """Masks as a run draws them, unit by unit, against the mean over every mask there is."""
 
     masks: int = 1  # N of Eq. 27

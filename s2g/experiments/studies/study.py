@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from s2g.config.registry import STUDIES
 from s2g.config.schema import read
@@ -23,15 +23,20 @@ class Quantity:
     digits: int
 
 
-class Study(Protocol):
-    """A frozen dataclass of knobs; what counts instead of asking networks says so: `networks = False`."""
+class Study:
+    """What studies inherit: each is a frozen dataclass of knobs, among them `count`, the points or images it looks at."""
 
     quantities: ClassVar[Mapping[str, Quantity]]
-    count: int  # points it looks at
+    networks: ClassVar[bool] = True  # whether it evaluates networks, and so needs their weights
+    count: int
+
+    def check(self, run: Any) -> None:
+        """Raise MissingError if data that it looks at is not on this machine; asked before anything is measured."""
 
     def measure(self, run: Any) -> dict[str, float]:
-        """Every quantity, of a run's network and method; nothing is sampled. UserError for a run it cannot be asked of."""
-        ...
+        """Return every quantity of a run's network and method; nothing is sampled. A quantity may be left out where the run
+        has no such thing, such as a weaker network. UserError for a run it cannot be asked of."""
+        raise NotImplementedError
 
 
 def read_study(name: str, knobs: Mapping[str, Any]) -> Study:
@@ -42,7 +47,8 @@ def read_study(name: str, knobs: Mapping[str, Any]) -> Study:
 
 def asks_networks(name: str) -> bool:
     """Whether a study evaluates networks, and so needs their weights; UserError for a name that is not there."""
-    return getattr(STUDIES.load(name), "networks", True)
+    kind: type[Study] = STUDIES.load(name)
+    return kind.networks
 
 
 def method_of(run: Run) -> S2:

@@ -10,14 +10,14 @@ from scipy.stats import rankdata
 
 from s2g.engine.run import Run
 from s2g.errors import UserError
-from s2g.experiments.studies.study import Quantity
+from s2g.experiments.studies.study import Quantity, Study
 
 PLACES = ("data", "around")
 REACH = 1.5  # how far around the outermost means points lie, in units of their distance from the origin
 
 
 @dataclass(frozen=True)
-class Uncertainty:
+class Uncertainty(Study):
     """At points of one or several noise levels: as the mixture is noised to them, or evenly all around it."""
 
     levels: tuple[float, ...] = (0.5,)
