@@ -1,3 +1,47 @@
-"""S2G: S2-Guidance and the bench on which training-free guidance of diffusion models is measured."""
+"""S2G: S2-Guidance and the bench on which training-free guidance of diffusion models is measured.
+
+Names are loaded on first use: importing s2g imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+# Name -> the module that holds it.
+PUBLIC = {
+    "ADG": "s2g.guidance.adg",
+    "APG": "s2g.guidance.apg",
+    "Autoguidance": "s2g.guidance.autoguidance",
+    "CFG": "s2g.guidance.cfg",
+    "CFGPP": "s2g.guidance.cfgpp",
+    "CFGZero": "s2g.guidance.cfg_zero",
+    "NaiveS2": "s2g.guidance.s2_naive",
+    "NoGuidance": "s2g.guidance.none",
+    "PAG": "s2g.guidance.pag",
+    "S2": "s2g.guidance.s2",
+    "SEG": "s2g.guidance.seg",
+    "SLG": "s2g.guidance.slg",
+    "STG": "s2g.guidance.stg",
+    "UserError": "s2g.errors",
+    "Window": "s2g.guidance.window",
+    "Windowed": "s2g.guidance.window",
+    "guide": "s2g.integrations.guide",
+    "register_block": "s2g.network.blocks",
+    "register_network": "s2g.network.architectures",
+}
+__all__ = ["__version__", *PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PUBLIC:
+        raise AttributeError(f"module 's2g' has no attribute {name!r}; it has {', '.join(PUBLIC)}")
+    value = getattr(import_module(PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

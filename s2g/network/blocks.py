@@ -58,6 +58,69 @@ RULES: dict[tuple[str, str], BlockRule] = {
     ("diffusers", "BasicTransformerBlock"): BlockRule(("hidden_states",), ("hidden_states",), (SelfAttention("attn1"),)),
 }
 
+# Further blocks of diffusers. Without a line for their attention they can be dropped, and not be edited: where a block holds
+# text and image in one sequence, how many tokens are text is not to be seen from the block.
+ONE_STREAM = (
+    "AceStepTransformerBlock",
+    "AllegroTransformerBlock",
+    "AnyFlowTransformerBlock",
+    "AuraFlowSingleTransformerBlock",
+    "BriaFiboSingleTransformerBlock",
+    "ChromaSingleTransformerBlock",
+    "CosmosTransformerBlock",
+    "HeliosTransformerBlock",
+    "HunyuanDiTBlock",
+    "Ideogram4TransformerBlock",
+    "Krea2TransformerBlock",
+    "LTXVideoTransformerBlock",
+    "Lumina2TransformerBlock",
+    "LuminaNextDiTBlock",
+    "NucleusMoEImageTransformerBlock",
+    "OmniGenBlock",
+    "PRXBlock",
+    "SanaTransformerBlock",
+    "SanaVideoTransformerBlock",
+    "SkyReelsV2TransformerBlock",
+    "StableAudioDiTBlock",
+)
+HIDDEN_FIRST = (
+    "CogVideoXBlock",
+    "CogView3PlusTransformerBlock",
+    "CogView4TransformerBlock",
+    "ConsisIDBlock",
+    "EasyAnimateTransformerBlock",
+    "GlmImageTransformerBlock",
+    "HunyuanImageSingleTransformerBlock",
+    "HunyuanImageTransformerBlock",
+    "HunyuanVideo15TransformerBlock",
+    "HunyuanVideoSingleTransformerBlock",
+    "HunyuanVideoTransformerBlock",
+    "JoyImageTransformerBlock",
+    "MochiTransformerBlock",
+)
+TEXT_FIRST = (
+    "AuraFlowJointTransformerBlock",
+    "BriaFiboTransformerBlock",
+    "BriaSingleTransformerBlock",
+    "BriaTransformerBlock",
+    "ChromaTransformerBlock",
+    "Flux2TransformerBlock",
+    "LongCatImageSingleTransformerBlock",
+    "LongCatImageTransformerBlock",
+    "OvisImageSingleTransformerBlock",
+    "OvisImageTransformerBlock",
+    "QwenImageTransformerBlock",
+)
+RULES |= {("diffusers", name): BlockRule(BOTH[:1], BOTH[:1]) for name in ONE_STREAM}
+RULES |= {("diffusers", name): BlockRule(BOTH, BOTH) for name in HIDDEN_FIRST}
+RULES |= {("diffusers", name): BlockRule(BOTH, REVERSED) for name in TEXT_FIRST}
+RULES |= {("diffusers", name): BlockRule(("x",), ("x",)) for name in ("ZImageTransformerBlock", "ErnieImageSharedAdaLNBlock")}
+AUDIO = ("hidden_states", "audio_hidden_states")
+RULES |= {
+    ("diffusers", "LTX2VideoTransformerBlock"): BlockRule(AUDIO, AUDIO),
+    ("diffusers", "Kandinsky5TransformerDecoderBlock"): BlockRule(("visual_embed",), ("visual_embed",)),
+}
+
 
 def register_block(
     block: type[nn.Module], state: Sequence[str], returns: Sequence[str], attention: Sequence[SelfAttention] = ()
@@ -69,6 +132,11 @@ def register_block(
     if sorted(state) != sorted(returns):
         raise UserError(f"{block.__name__}: returns {list(returns)} are not the state {list(state)} in another order")
     RULES[_name(block)] = BlockRule(tuple(state), tuple(returns), tuple(attention))
+
+
+def is_known(block: nn.Module) -> bool:
+    """Whether a block's class is registered."""
+    return _name(type(block)) in RULES
 
 
 def _arguments(block: type[nn.Module]) -> list[str]:
@@ -83,7 +151,7 @@ class BlockPort:
     """Reads and writes the residual state in the arguments of one block's call."""
 
     def __init__(self, block: nn.Module) -> None:
-        kind = type(block)
+        self.kind = kind = type(block)
         rule = RULES.get(_name(kind))
         parameters = _arguments(kind)
         if rule is None:

@@ -18,6 +18,7 @@ from s2g.errors import UserError
 from s2g.network.attention import SLOT, perturbed
 from s2g.network.blocks import BlockPort, State
 from s2g.network.branch import AttentionEdit
+from s2g.network.watch import BlockWatch
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Pass:
     resume: tuple[int, State] | None = None
     kept: dict[int, State] = field(default_factory=dict)
     ran: list[int] = field(default_factory=list)  # blocks that did their work, for the account of cost
+    watch: BlockWatch | None = None  # holds what the blocks take and return against what is registered
 
 
 class BlockControl:
@@ -126,6 +128,12 @@ class BlockControl:
             if index in work.dropped:
                 return port.output(port.read(args, kwargs))
             work.ran.append(index)
+            if work.watch is not None:
+                state = port.read(args, kwargs)
+                work.watch.enters(index, port, state)
+                output = inner(*args, **kwargs)
+                work.watch.leaves(index, port, state, output)
+                return output
             if work.inside is not None and index in work.inside.touched:
                 block = self.blocks[index]
                 # Its compiled call would be retraced with the edit in it; the others stay compiled.

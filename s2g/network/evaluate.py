@@ -19,8 +19,9 @@ from torch import Tensor
 
 from s2g.models.base import Conditioning, Denoiser, Output
 from s2g.network.blocks import State
-from s2g.network.branch import AttentionEdit, Branch, WeakModel
+from s2g.network.branch import AttentionEdit, Branch, Edit, WeakModel
 from s2g.network.control import BlockControl, Pass
+from s2g.network.watch import BlockWatch, check_order
 
 WEAK = "weak/"  # before the conditions of the weaker network
 
@@ -84,6 +85,7 @@ class Evaluator:
         self.weak = weak  # evaluates the branches of another, weaker network
         self.reuse = reuse
         self.account = account or Account()
+        self.unseen = True  # until the first plain pass, which shows whether the blocks are what they are said to be
         self.control = BlockControl(network.blocks, grid=network.token_grid)
 
     def __enter__(self) -> Self:
@@ -112,40 +114,14 @@ class Evaluator:
         timestep: Tensor | None = None,
     ) -> Predictions:
         """Evaluate each distinct branch at x [B, ...] and noise level `level`: predictions [B, ...]."""
-        wanted = [branch for branch in dict.fromkeys(branches) if not isinstance(branch.edit, WeakModel)]
-        plain = [branch for branch in wanted if branch.edit is None]
-        edited = [branch for branch in wanted if branch.edit is not None]
-        # Where edited passes fork off: the state entering these blocks is kept, by condition.
-        forks = {(b.condition, min(b.edit.touched)) for b in edited if b.edit is not None} if self.reuse else set()
-        recorded: dict[tuple[str, int], State] = {}
-        predictions = Predictions({}, {})
+        evaluation = self.begin(branches, x, level, timestep)
+        for group in self.groups(evaluation.plain):
+            evaluation.run(group, conditioning)
+        return evaluation.finish(conditioning)
 
-        for group in self._calls(plain):
-            conditions = [branch.condition for branch in group]
-            work = Pass(record=frozenset(start for condition, start in forks if condition in conditions))
-            inputs = Conditioning.cat([conditioning[name] for name in conditions])
-            output = self._call(work, len(group), torch.cat([x] * len(group)), level, inputs, timestep)
-            for branch, prediction in zip(group, output.prediction.float().chunk(len(group)), strict=True):
-                predictions.raw[branch] = prediction
-            if output.variance is not None:
-                predictions.variance.update(zip(group, output.variance.float().chunk(len(group)), strict=True))
-            for start, state in work.kept.items():
-                halves = zip(*(tensor.chunk(len(group)) for tensor in state), strict=True)
-                recorded.update({(name, start): half for name, half in zip(conditions, halves, strict=True)})
-
-        for branch in edited:
-            assert branch.edit is not None
-            start = min(branch.edit.touched)
-            state = recorded.get((branch.condition, start))
-            inside = branch.edit if isinstance(branch.edit, AttentionEdit) else None
-            work = Pass(branch.edit.dropped, inside, resume=None if state is None else (start, state))
-            output = self._call(work, 1, x, level, conditioning[branch.condition], timestep)
-            predictions.raw[branch] = output.prediction.float()
-
-        away = [branch for branch in dict.fromkeys(branches) if isinstance(branch.edit, WeakModel)]
-        if away:
-            predictions.raw.update(self._weak(away, x, level, conditioning, timestep))
-        return predictions
+    def begin(self, branches: Sequence[Branch], x: Tensor, level: float, timestep: Tensor | None = None) -> Evaluation:
+        """Begin an evaluation whose plain branches come one call at a time, as somebody else's loop asks for them."""
+        return Evaluation(self, tuple(dict.fromkeys(branches)), x, level, timestep)
 
     def _weak(
         self, away: list[Branch], x: Tensor, level: float, conditioning: Mapping[str, Conditioning], timestep: Tensor | None
@@ -159,7 +135,7 @@ class Evaluator:
         raw = self.weak([Branch(branch.condition) for branch in away], x, level, weak_conditioning, timestep).raw
         return {branch: raw[Branch(branch.condition)] for branch in away}
 
-    def _calls(self, plain: list[Branch]) -> list[list[Branch]]:
+    def groups(self, plain: list[Branch]) -> list[list[Branch]]:
         """Group plain branches as the stock pipeline does: one batch in its order, or one call each."""
         ordered = sorted(plain, key=lambda branch: self.network.order.index(branch.condition))
         return [ordered] if ordered and self.network.passes == "batched" else [[branch] for branch in ordered]
@@ -171,3 +147,61 @@ class Evaluator:
             output = self.network.forward(x, level, inputs, timestep)
         self.account.add(work.ran, copies)
         return output
+
+
+@dataclass
+class Evaluation:
+    """One step's branches under way: plain branches in one call or several, then the edited ones, which resume from them."""
+
+    evaluator: Evaluator
+    branches: tuple[Branch, ...]
+    x: Tensor
+    level: float
+    timestep: Tensor | None
+    done: Predictions = field(default_factory=lambda: Predictions({}, {}))
+    recorded: dict[tuple[str, int], State] = field(default_factory=dict)
+
+    @property
+    def plain(self) -> list[Branch]:
+        """The unedited branches of the network itself."""
+        return [branch for branch in self.branches if branch.edit is None]
+
+    @property
+    def edited(self) -> list[tuple[Branch, Edit]]:
+        """The edited branches of the network itself, with their edits."""
+        found = [(branch, branch.edit) for branch in self.branches]
+        return [(branch, edit) for branch, edit in found if edit is not None and not isinstance(edit, WeakModel)]
+
+    @torch.no_grad()
+    def run(self, group: Sequence[Branch], conditioning: Mapping[str, Conditioning]) -> None:
+        """Evaluate plain branches in one call, and keep the states at which edited passes of their conditions fork off."""
+        conditions = [branch.condition for branch in group]
+        forks = {(branch.condition, min(edit.touched)) for branch, edit in self.edited} if self.evaluator.reuse else set()
+        work = Pass(record=frozenset(start for condition, start in forks if condition in conditions))
+        work.watch = BlockWatch() if self.evaluator.unseen else None
+        inputs = Conditioning.cat([conditioning[name] for name in conditions])
+        output = self.evaluator._call(work, len(group), torch.cat([self.x] * len(group)), self.level, inputs, self.timestep)
+        if work.watch is not None:
+            check_order(work.ran, self.evaluator.control.blocks)
+            self.evaluator.unseen = False
+        self.done.raw.update(zip(group, output.prediction.float().chunk(len(group)), strict=True))
+        if output.variance is not None:
+            self.done.variance.update(zip(group, output.variance.float().chunk(len(group)), strict=True))
+        for start, state in work.kept.items():
+            halves = zip(*(tensor.chunk(len(group)) for tensor in state), strict=True)
+            self.recorded.update({(name, start): half for name, half in zip(conditions, halves, strict=True)})
+
+    @torch.no_grad()
+    def finish(self, conditioning: Mapping[str, Conditioning]) -> Predictions:
+        """Evaluate the edited branches and those of the weaker network; return the predictions of all."""
+        for branch, edit in self.edited:
+            start = min(edit.touched)
+            state = self.recorded.get((branch.condition, start))
+            inside = edit if isinstance(edit, AttentionEdit) else None
+            work = Pass(edit.dropped, inside, resume=None if state is None else (start, state))
+            output = self.evaluator._call(work, 1, self.x, self.level, conditioning[branch.condition], self.timestep)
+            self.done.raw[branch] = output.prediction.float()
+        away = [branch for branch in self.branches if isinstance(branch.edit, WeakModel)]
+        if away:
+            self.done.raw.update(self.evaluator._weak(away, self.x, self.level, conditioning, self.timestep))
+        return self.done

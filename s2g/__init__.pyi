@@ -1,0 +1,24 @@
+"""Types of the public names, for editors and type checkers; s2g/__init__.py loads them on first use."""
+
+from s2g.errors import UserError as UserError
+from s2g.guidance.adg import ADG as ADG
+from s2g.guidance.apg import APG as APG
+from s2g.guidance.autoguidance import Autoguidance as Autoguidance
+from s2g.guidance.cfg import CFG as CFG
+from s2g.guidance.cfg_zero import CFGZero as CFGZero
+from s2g.guidance.cfgpp import CFGPP as CFGPP
+from s2g.guidance.none import NoGuidance as NoGuidance
+from s2g.guidance.pag import PAG as PAG
+from s2g.guidance.s2 import S2 as S2
+from s2g.guidance.s2_naive import NaiveS2 as NaiveS2
+from s2g.guidance.seg import SEG as SEG
+from s2g.guidance.slg import SLG as SLG
+from s2g.guidance.stg import STG as STG
+from s2g.guidance.window import Window as Window
+from s2g.guidance.window import Windowed as Windowed
+from s2g.integrations.guide import guide as guide
+from s2g.network.architectures import register_network as register_network
+from s2g.network.blocks import register_block as register_block
+
+__version__: str
+PUBLIC: dict[str, str]

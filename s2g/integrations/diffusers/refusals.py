@@ -1,0 +1,73 @@
+"""Pipelines that cannot be guided from outside without being silently wrong, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from s2g.errors import UserError
+from s2g.network.attention import SLOT
+
+
+def check_network(name: str, network: Any) -> None:
+    """Raise UserError for a network whose passes cannot be told apart or taken over."""
+    if not isinstance(network, nn.Module) or hasattr(network, "_orig_mod"):
+        raise UserError(
+            f"pipe.{name}: a {type(network).__name__}, compiled as a whole; a block inside one graph cannot be left out",
+            todo=f"pipe.{name}.compile_repeated_blocks() instead of torch.compile(pipe.{name})",
+        )
+    taken = getattr(network, SLOT)
+    if getattr(taken, "guided_by_s2g", False):
+        raise UserError(f"pipe.{name} is already guided", todo="leave the `with` block around it first")
+    if taken is not None:
+        raise UserError(
+            f"pipe.{name}: compiled as a whole; a block inside one graph cannot be left out",
+            todo=f"pipe.{name}.compile_repeated_blocks() instead of pipe.{name}.compile()",
+        )
+    check_cache(name, network)
+
+
+def check_cache(name: str, network: Any) -> None:
+    """Raise UserError if a cache that skips blocks is on."""
+    cache = _cache_of(network)
+    if cache:
+        raise UserError(
+            f"pipe.{name}: {cache} is on; it skips blocks by what an earlier pass did, and would mix the passes of a step",
+            todo="switch it off (pipe.transformer.disable_cache()) before guiding",
+        )
+
+
+def _cache_of(network: Any) -> str:
+    """Return what cache of diffusers or of the known add-ons is on; "" for none."""
+    if getattr(network, "is_cache_enabled", False):
+        return type(getattr(network, "_cache_config", None)).__name__
+    for mark, name in (("enable_teacache", "TeaCache"), ("_is_cached", "cache-dit"), ("_teacache", "TeaCache")):
+        if getattr(network, mark, False):
+            return name
+    return ""
+
+
+def check_call(arguments: Mapping[str, Any]) -> None:
+    """Raise UserError for a call that is another method's pass."""
+    if arguments.get("skip_layers") is not None:
+        raise UserError(
+            "the pipeline's own skip layer guidance is on",
+            todo="leave skip_guidance_layers out, and use s2g.SLG(layers=(7, 8, 9)) as the method",
+        )
+
+
+def cfg_off(pipeline: Any, networks: Mapping[str, Any]) -> UserError:
+    """Return the error for a pipeline that makes no unconditional prediction; it says why where the reason is distillation."""
+    distilled = any(getattr(network, "config", {}).get("guidance_embeds") for network in networks.values())
+    why = (
+        "its network is guidance-distilled: it is told the scale as a number and has no unconditional pass of its own"
+        if distilled
+        else "guidance_scale is 1 or less, or there is no negative prompt where the pipeline asks for one"
+    )
+    return UserError(
+        f"{type(pipeline).__name__} makes no unconditional prediction: {why}",
+        todo='switch its CFG on, guidance_scale=2 or (Flux, Qwen-Image, HunyuanVideo) negative_prompt="", true_cfg_scale=2; '
+        "the value itself has no effect, the method's scale counts",
+    )
