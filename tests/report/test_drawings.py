@@ -126,11 +126,11 @@ def test_what_each_block_changes_is_drawn_as_the_study_has_it(made: Callable[[st
     cell = results.rows[0].cell("first")
     assert cell is not None and cell.value == pytest.approx(100 * change[:, 0].mean(), rel=1e-4)
     profile = read_experiment(tmp_path / "redundancy.yaml").profiles["tiny"]
-    upper, lower = read_drawing(profile.drawing or {}).figure(profile, arrays).axes
+    upper, lower, gain = read_drawing(profile.drawing or {}).figure(profile, arrays).axes
     np.testing.assert_allclose(upper.containers[0].lines[0].get_ydata(), 100 * change.mean(0), rtol=1e-5)
     low, high = np.array(upper.containers[0].lines[2][0].get_segments())[0, :, 1]  # the bar of the first block
     assert (low, high) == pytest.approx((cell.low, cell.high), rel=1e-4)
-    assert upper.get_title() == "sit" and lower.get_ylabel() == "excess denoising loss %"
+    assert upper.get_title() == "sit" and lower.get_ylabel() == "excess denoising loss %" and gain.lines
 
 
 def test_the_same_arrays_are_the_same_bytes_and_a_broken_file_is_said(tmp_path: Path) -> None:

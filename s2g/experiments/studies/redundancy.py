@@ -16,6 +16,7 @@ from s2g.engine.worker import load, prepare
 from s2g.experiments.studies.alignment import mean_cosine
 from s2g.experiments.studies.predicted import Predicted, noised, predict
 from s2g.experiments.studies.study import Quantity, Study
+from s2g.experiments.studies.weakness import extrapolated
 from s2g.network.control import Pass
 from s2g.network.evaluate import Evaluator
 
@@ -26,6 +27,7 @@ class ByBlock:
 
     change: np.ndarray  # root mean square of the change / that of the prediction
     excess: np.ndarray  # of the loss at unseen images, relative to that of the whole network
+    gain: np.ndarray  # by how much a step away lowers that loss at best; negative where the best step is towards it
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Redundancy(Study):
         "loss": Quantity("excess loss %, mean over blocks but the first", None, 2),
         "loss_most": Quantity("of the block that matters most", None, 2),
         "loss_first": Quantity("of the first block (loss)", None, 1),
+        "gain": Quantity("by how much a step away from it lowers the loss %, mean over blocks but the first", True, 3),
     }
 
     def check(self, run: Run) -> None:
@@ -52,7 +55,7 @@ class Redundancy(Study):
     def measure(self, run: Run) -> dict[str, float]:
         """Return changes in percent of the prediction's root mean square, and losses in percent of the whole network's."""
         found = by_block(run, self)
-        change, excess = 100 * found.change, 100 * found.excess
+        change, excess, gain = 100 * found.change, 100 * found.excess, 100 * found.gain
         return {
             "similar": float(np.mean(similarities(residual_states(run, self.level, self.count)))),
             "mean": float(change[1:].mean()),
@@ -62,6 +65,7 @@ class Redundancy(Study):
             "loss": float(excess[1:].mean()),
             "loss_most": float(excess[1:].max()),
             "loss_first": float(excess[0]),
+            "gain": float(gain[1:].mean()),
         }
 
 
@@ -93,7 +97,9 @@ def compare(found: Predicted) -> ByBlock:
     """Return what each mask of predictions changes."""
     change = np.sqrt(((found.subs - found.cond) ** 2).mean((1, 2)) / (found.cond**2).mean())
     losses = ((found.subs - found.truth) ** 2).mean((1, 2))
-    return ByBlock(change, losses / (found.error**2).mean() - 1)
+    full = (found.error**2).mean()
+    gains = np.array([extrapolated(sub - found.cond, found.error)[1] for sub in found.subs])
+    return ByBlock(change, losses / full - 1, gains / full)
 
 
 def residual_states(run: Run, level: float, count: int) -> list[np.ndarray]:

@@ -18,7 +18,8 @@ class Weakness(Study):
 
     best: going away from a sub-network by omega, cond - omega (sub - cond), changes the loss to L - 2 omega a + omega^2 b with
     a = E (sub - cond)(cond - truth) and b = E (sub - cond)^2: it falls most by a^2 / b, at omega = a / b. That is above 0
-    only if sub-networks exaggerate the network's own error. It asks nothing of samples: a guide to where S2 may help.
+    only if sub-networks exaggerate the network's own error. The same away from the prediction without condition, CFG's step,
+    is there to compare: a step may help samples and still raise the loss.
     """
 
     level: float = 0.5
@@ -32,6 +33,7 @@ class Weakness(Study):
         "worse": Quantity("masks with a higher loss %", None, 1),
         "best": Quantity("ω that lowers the loss most, from a sub-network", True, 3),
         "best_weak": Quantity("the same from the weaker network", True, 3),
+        "best_uncond": Quantity("the same from no condition, CFG's step", True, 3),
         "gain": Quantity("by how much it lowers it %", True, 3),
         "gain_weak": Quantity("by how much the weaker network lowers it %", True, 3),
     }
@@ -54,6 +56,7 @@ def compare(found: Predicted) -> dict[str, float]:
         "sub": 100 * (float(losses.mean()) / full - 1),
         "worse": 100 * float((losses > full).mean()),
         "best": best,
+        "best_uncond": extrapolated(found.uncond - found.cond, error)[0],
         "gain": 100 * gain / full,
     }
     if found.weak is None:

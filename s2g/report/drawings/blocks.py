@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PARTS = {"change": "change of the prediction %", "excess": "excess denoising loss %"}
+# Of the first block predictions change a hundred times as much as of others; losses may also fall.
+PARTS = {
+    "change": ("change of the prediction %", "log", {}),
+    "excess": ("excess denoising loss %", "symlog", {"linthresh": 1.0}),
+    "gain": ("loss lowered by the best step away %", "symlog", {"linthresh": 0.1}),
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Blocks:
 
     @property
     def alt(self) -> str:
-        return "change of the prediction and of its loss when a block is left out, over blocks, a line for each noise level"
+        return "what leaving out a block does to the prediction and its loss, over blocks, a line for each noise level"
 
     def collect(self, profile: Profile, rows: Sequence[RunSpec], runs: Mapping[int, Run], root: str) -> dict[str, np.ndarray]:
         found: dict[str, list[np.ndarray]] = {}
@@ -44,14 +49,14 @@ class Blocks:
         from matplotlib.figure import Figure
 
         groups = [group for group in profile.groups if any(name.startswith(f"{group}/") for name in arrays)]
-        figure = Figure(figsize=(0.8 + 3.4 * len(groups), 5.6), layout="constrained")
-        axes = figure.subplots(2, len(groups), squeeze=False, sharex="col", sharey="row")
+        figure = Figure(figsize=(0.8 + 3.4 * len(groups), 0.4 + 2.5 * len(PARTS)), layout="constrained")
+        axes = figure.subplots(len(PARTS), len(groups), squeeze=False, sharex="col", sharey="row")
         for column, group in enumerate(groups):
             for place, part in enumerate(PARTS):
                 self._panel(axes[place, column], profile, arrays, group, part)
             axes[0, column].set_title(profile.groups[group].label)
             axes[-1, column].set_xlabel("block that is left out")
-        for place, label in enumerate(PARTS.values()):
+        for place, (label, _, _) in enumerate(PARTS.values()):
             axes[place, 0].set_ylabel(label)
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=8)
@@ -80,10 +85,8 @@ class Blocks:
                 capsize=1.5,
                 label=line.label,
             )
-        # The first block matters a hundred times as much as others; losses may also fall.
-        if part == "change":
-            axis.set_yscale("log")
-        else:
-            axis.set_yscale("symlog", linthresh=1.0)
+        _, scale, about = PARTS[part]
+        axis.set_yscale(scale, **about)
+        if scale != "log":
             axis.axhline(0, color="#888888", linewidth=0.8, zorder=0)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

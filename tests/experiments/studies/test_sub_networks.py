@@ -82,15 +82,16 @@ def test_losses_of_constant_networks_by_hand(constant: Callable[..., Any]) -> No
     least = min((loss(12 + 3 * w, 13 + 4 * w), w) for w in np.linspace(-5, 5, 10001))
     assert found["best"] == pytest.approx(least[1], abs=1e-3)
     assert found["gain"] == pytest.approx(-100 * (1 - least[0] / loss(12, 13)), rel=1e-4)  # towards it, so negative
-    assert set(Weakness(masks=3).measure(constant(BLOCKS))) == {"full", "sub", "worse", "best", "gain"}
+    assert set(Weakness(masks=3).measure(constant(BLOCKS))) == {"full", "sub", "worse", "best", "best_uncond", "gain"}
 
 
 def test_the_best_step_away_is_known_where_errors_are() -> None:
     rng = np.random.default_rng(0)
     truth, error = rng.standard_normal((2, 30, 8))
     cond = truth + error
-    found = weakness.compare(Predicted(truth, cond, cond, np.stack([cond + 2 * error] * 2), cond - 0.5 * error))
+    found = weakness.compare(Predicted(truth, cond, cond + 4 * error, np.stack([cond + 2 * error] * 2), cond - 0.5 * error))
     assert found["best"] == pytest.approx(1 / 2) and found["gain"] == pytest.approx(100)  # exaggerates the error: undone
+    assert found["best_uncond"] == pytest.approx(1 / 4)
     assert found["best_weak"] == pytest.approx(-2) and found["gain_weak"] == pytest.approx(-100)  # it was the better network
     assert found["sub"] == pytest.approx(800) and found["weak"] == pytest.approx(-75) and found["worse"] == 100
     across = np.stack([-error[:, 1], error[:, 0]], 1)
@@ -103,7 +104,7 @@ def test_a_block_that_does_nothing_changes_nothing_and_others_what_they_add(cons
     found = redundancy.by_block(run, Redundancy(count=8))
     size = np.linalg.norm((12, 15))
     np.testing.assert_allclose(found.change, np.array([np.sqrt(162), 5, 2, 0]) / size)
-    assert found.excess[3] == 0 and (found.excess[:3] != 0).all()
+    assert found.excess[3] == found.gain[3] == 0 and (found.excess[:3] != 0).all() and (found.gain[:3] < 0).all()
     table = Redundancy(count=8).measure(run)
     assert table["least"] == 0 and table["most"] == pytest.approx(500 / size)
     assert table["mean"] == pytest.approx(100 * 7 / 3 / size) and table["first"] == pytest.approx(100 * np.sqrt(162) / size)
