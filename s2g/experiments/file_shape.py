@@ -110,6 +110,7 @@ class ClaimShape(TypedDict, total=False):
     claim: Required[str]
     source: Required[str]
     tiny: list[CheckShape]
+    real: list[CheckShape]
     paper: list[CheckShape]
 
 

@@ -7,7 +7,7 @@ rows: {NAME: {label, set}}          methods; `set` is what one would type after 
 remarks                             what is to be known of ours
 study                               what is computed of the rows' networks instead of sampling them
                                     (s2g/experiments/studies); a profile may have one of its own, or none ("")
-profiles: {tiny, paper}             what is run: set, groups of rows (models), and what differs from the above
+profiles: {tiny, real, paper}       what is run: set, groups of rows (models), and what differs from the above
 printed                             instead of profiles: why there is nothing to run, only the paper's numbers to print
 """
 
@@ -23,7 +23,12 @@ from typing import Any
 from s2g.config.coerce import at_least
 from s2g.errors import UserError, unknown
 
-PROFILES = ("tiny", "paper")
+# Of the profiles: what they run on, as pages head it.
+PROFILES = {
+    "tiny": "On the small built-in models",
+    "real": "On real photographs, with the built-in model",
+    "paper": "As in the paper",
+}
 KINDS = ("table", "fig", "eq")  # tables and figures of the paper, and equations put to the test
 STUDY = "study."  # before the knobs of a study
 Setting = Mapping[str, Any]  # configuration key -> value, as typed on a command line

@@ -109,6 +109,8 @@ def gallery_of(
     first = runs[0]
     assert all(run.bench.items_id() == first.bench.items_id() for run in runs)
     shots = {name: _shots(score, root, chosen) for name, score in scores.items()}
+    if (real := first.bench.real(chosen)) is not None:  # last, so that no other method's place changes
+        shots["real"] = [Shot(image_uri(image)) for image in real]
     items = [Item(str(i), first.bench.caption(i), [row[at] for row in shots.values()]) for at, i in enumerate(chosen)]
     has_marks = any(shot.marks for item in items for shot in item.shots)
     height, width = pixels_of(items[0].shots[0].still).shape[:2]
@@ -118,7 +120,7 @@ def gallery_of(
     cross = f" A frame with a cross: something else is read off the {what} than was asked for." * has_marks
     below = "A frame, and the word below it, mark what is read otherwise than it was asked for. " * has_marks
     return Gallery(
-        methods=[Method(name, labels[name]) for name in scores],
+        methods=[Method(name, labels.get(name, name)) for name in shots],
         items=items,
         held=list(scores).index(held),
         start=next((at for at, item in enumerate(items) if len({bool(shot.wrong) for shot in item.shots}) > 1), 0),

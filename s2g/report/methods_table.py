@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from rich.table import Table
@@ -15,13 +15,13 @@ from s2g.experiments.tuning_specification import Knobs, TuningSpec
 from s2g.report.tables import console_table, heading, interval_note, leaves_out_zero, scale_of, stacked, with_interval
 from s2g.scoring.score import Score, difference
 
-COMPARED = ("joint", "fd")  # metrics whose differences have columns
-ASIDE = ("precision", "recall", "diversity")  # further columns in Markdown
+COMPARED = ("joint", "accuracy", "fd")  # metrics whose differences have columns, where the bench has them
+ASIDE = ("precision", "recall", "diversity", "kd")  # further columns in Markdown
 
 
 def console_rows(entries: Mapping[str, Entry], against: Score) -> tuple[list[str], list[list[str]]]:
     """What 80 columns have room for: the compared metrics, the effective scale, the cost, and the last one's differences."""
-    compared = [metric for metric in against.run.bench.metrics if metric.name in COMPARED]
+    compared = named(COMPARED, against.run.bench.metrics)
     last = compared[-1]
     names = [*(heading(m) for m in compared), "eff. scale", "FLOPs", f"Δ {last.label}", "Δ at eff. scale"]
     head = ["", *(stacked(name) for name in names)]
@@ -41,9 +41,8 @@ def console_rows(entries: Mapping[str, Entry], against: Score) -> tuple[list[str
 
 def table_of(entries: Mapping[str, Entry], against: Score) -> tuple[list[str], list[list[str]]]:
     """A line a row: values, effective scale, cost, differences to CFG at its preset and at the row's strength."""
-    by_name = {metric.name: metric for metric in against.run.bench.metrics}
-    compared = [by_name[name] for name in COMPARED]
-    shown = [*compared, *(by_name[name] for name in ASIDE)]
+    compared = named(COMPARED, against.run.bench.metrics)
+    shown = [*compared, *named(ASIDE, against.run.bench.metrics)]
     head = ["", *(heading(m) for m in shown), "eff. scale", "calls", "FLOPs", *(f"Δ {m.label}" for m in compared)]
     head += [f"CFG at eff. scale: {compared[-1].label}", *(f"Δ {m.label} to that" for m in compared)]
     lines = []
@@ -65,6 +64,12 @@ def table_of(entries: Mapping[str, Entry], against: Score) -> tuple[list[str], l
     return head, lines
 
 
+def named(names: Sequence[str], metrics: Sequence[Metric]) -> list[Metric]:
+    """Return the metrics of those names, in the order of the names."""
+    found = {metric.name: metric for metric in metrics}
+    return [found[name] for name in names if name in found]
+
+
 def _difference(metric: Metric, score: Score, other: Score | None, bold: bool = False) -> str:
     if other is None or other.run.key == score.run.key:
         return ""
@@ -77,7 +82,7 @@ def note_of(experiment: TuningSpec, against: Score, command: str) -> str:
     """What the numbers are, and are not."""
     run, tune = against.run, experiment.tune
     return (
-        f"Model {run.model.name} (32x32, built in), n = {run.num}, seed {run.seed}; knobs chosen by {tune.metric} on seed "
+        f"Model {run.model.name} ({run.model.resolution}x{run.model.resolution}, built in), n = {run.num}, seed {run.seed}; knobs chosen by {tune.metric} on seed "
         f"{tune.seed} with {tune.num} items. {interval_note(run)}; Δ is paired on the same "
         f"noise, to CFG at its preset and to CFG at the effective scale that the row had on seed {tune.seed}; in bold where "
         f"the interval leaves out 0. FLOPs are relative to CFG. No number here is an ImageNet number. {command}, "

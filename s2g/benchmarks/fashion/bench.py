@@ -109,6 +109,10 @@ class Fashion(MeasuredBench):
         images = test.where(np.array(indices) % len(test))
         return as_floats(images.pixels), images.label.tolist()
 
+    def real(self, items: Sequence[int]) -> np.ndarray:
+        pixels, _ = real_images()
+        return np.repeat(pixels[np.asarray(items) % len(pixels), :, :, None], 3, axis=3)
+
     def measure(self, values: np.ndarray, items: Sequence[int]) -> dict[str, np.ndarray]:
         with uninterrupted():
             from s2g.worlds.fashion.classifier import read_clothes  # loads torch

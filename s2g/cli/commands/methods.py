@@ -1,4 +1,4 @@
-"""`s2g methods`: every guidance method on the built-in model, beside CFG of the same strength and cost."""
+"""`s2g methods`: every guidance method on a built-in model, beside CFG of the same strength and cost."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from s2g.cli.commands.options import EXPERIMENTS, MadeBy, Runs, Workers
+from s2g.cli.commands.options import EXPERIMENTS, MadeBy, Profile, Runs, Workers
 from s2g.engine.pool import Pool
+from s2g.errors import unknown
 from s2g.experiments.methods import compare_methods, read_chosen, results_of
 from s2g.experiments.produce import produce
 from s2g.experiments.tuning_specification import read_tuning
@@ -35,14 +36,21 @@ def make_methods(path: Path, num: int | None, root: str, out: Path, workers: int
     note = note_of(experiment, against, command)
     table = markdown_table(*table_of(entries, against))
     out.mkdir(parents=True, exist_ok=True)
-    stem = out / f"{path.stem}-tiny"
+    stem = out / stem_of(path)
     write_bytes(stem.with_suffix(".md"), f"{table}\n{note}\n".encode())
     write_json(stem.with_suffix(".json"), results_of(experiment, entries, against, command))
     write_json(out / f"{stem.name}.runs.json", {"runs": keys})  # keeps s2g gc from deleting them
     console.print(f"{note}\n{time.perf_counter() - began:.0f} s. {stem}.md, {stem}.json", soft_wrap=True)
 
 
+def stem_of(path: Path) -> str:
+    """Return the name of an experiment's results: methods-tiny of methods.yaml, methods-real of methods_real.yaml."""
+    name, _, profile = path.stem.partition("_")
+    return f"{name}-{profile or 'tiny'}"
+
+
 def methods(
+    profile: Profile = "tiny",
     num: Annotated[int | None, typer.Option(help="Items per row; default: the experiment's own number.")] = None,
     runs: Runs = "runs",
     out: Annotated[Path, typer.Option(help="Folder for the table, as Markdown and JSON.")] = Path("outputs/methods"),
@@ -50,4 +58,7 @@ def methods(
     command: MadeBy = "s2g methods",
 ) -> None:
     """Make the table of methods."""
-    make_methods(EXPERIMENTS / "methods.yaml", num, runs, out, workers, command)
+    files = {"tiny": EXPERIMENTS / "methods.yaml", "real": EXPERIMENTS / "methods_real.yaml"}
+    if profile not in files:
+        raise unknown("--profile", profile, files)
+    make_methods(files[profile], num, runs, out, workers, command)

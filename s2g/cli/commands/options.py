@@ -19,7 +19,9 @@ ScoringWorkers = Annotated[int | None, typer.Option(help="Number of worker proce
 FirstImages = Annotated[int | None, typer.Option(min=1, help="Use only the first NUM images; default: all the run asked for.")]
 FirstItems = Annotated[int | None, typer.Option(min=2, help="Use only the first NUM items; default: all the run asked for.")]
 ItemsPerRow = Annotated[int | None, typer.Option(min=2, help="Items per row; default: the profile's own number.")]
-Profile = Annotated[str, typer.Option(help="tiny: the built-in models; paper: the paper's models.")]
+Profile = Annotated[
+    str, typer.Option(help="tiny: the built-in models; real: the built-in model of photographs; paper: the paper's models.")
+]
 MadeBy = Annotated[str, typer.Option(help="Command that the results name as their origin.")]
 Results = Annotated[Path, typer.Option(help="Folder of the measured results.")]
 AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Score an incomplete set, labeled as partial.")]

@@ -11,7 +11,7 @@ from s2g.engine.resolve import outline
 from s2g.experiments.composition import compose_row
 from s2g.experiments.measure import columns_of
 from s2g.experiments.results import NOT_BUILT, NOT_RUN, RUN, ResultRow, Results, counts_of
-from s2g.experiments.specification import ExperimentSpec, Profile, command_of, run_specs
+from s2g.experiments.specification import PROFILES, ExperimentSpec, Profile, command_of, run_specs
 from s2g.experiments.study_rows import study_columns
 from s2g.report.drawing import read_drawing
 from s2g.report.gallery import Gallery
@@ -19,7 +19,6 @@ from s2g.report.html.claims_page import ClaimSummary
 from s2g.report.results_table import how_to_read, label_of, made_by, results_table
 from s2g.report.tables import Table
 
-HEADINGS = {"tiny": "On the small built-in model", "paper": "As in the paper"}
 FILES = ("json", "csv", "md", "tex", "svg", "png", "grid.svg", "grid.png", "gallery.json", "drawing.svg", "drawing.png")
 
 
@@ -97,11 +96,11 @@ def section_of(
     def page_of(row: ResultRow) -> str:
         return next((pages[key] for key in row.keys.values() if key in pages), "")
 
-    alone = results.profile == "tiny" and len(profile.groups) == 1
+    alone = results.profile != "paper" and len(profile.groups) == 1
     ours = next(iter(profile.groups.values())).label if alone else "ours"
     return Section(
         profile=results.profile,
-        heading=HEADINGS[results.profile],
+        heading=PROFILES[results.profile],
         command=command_of(experiment.name, results.profile),
         status=f"{counts_of(results)}; {made_by(results.made)}" if measured else f"{state_of(results).capitalize()}.",
         table=results_table(experiment, results, page_of, ours).without_empty_columns(),

@@ -24,7 +24,7 @@ from s2g.io.atomic import write_bytes
 from s2g.report.gallery import Gallery
 from s2g.report.html.claims_page import ClaimSummary, claim_on, claim_summary, tally
 from s2g.report.html.experiment_page import ExperimentPage, result_files, section_of, state_of, unmeasured
-from s2g.report.html.methods_page import methods_page
+from s2g.report.html.methods_page import methods_section
 from s2g.report.html.page import render
 from s2g.report.html.run_pages import RunPage, page_of_keys, run_pages
 from s2g.report.published import kept_gallery, stale
@@ -52,7 +52,7 @@ class SiteData:
         experiments = {name: read_experiment(file) for name, file in experiment_files(folder, out).items()}
         results = {}
         for name, experiment in experiments.items():
-            for profile_name in sorted(experiment.profiles, key=PROFILES.index):
+            for profile_name in sorted(experiment.profiles, key=list(PROFILES).index):
                 path, profile = out / f"{name}-{profile_name}.json", experiment.profile(profile_name)
                 stored = path.exists()
                 results[name, profile_name] = Results.load(path, profile.columns) if stored else unmeasured(experiment, profile)
@@ -67,7 +67,7 @@ class SiteData:
 
     def gallery(self, name: str) -> tuple[str, Gallery] | None:
         """Return profile and gallery, the paper's models first; a page shows one gallery."""
-        for profile in reversed(PROFILES):
+        for profile in reversed(list(PROFILES)):
             if (name, profile) in self.results and (gallery := kept_gallery(self.results[name, profile], self.out)) is not None:
                 return profile, gallery
         return None
@@ -91,16 +91,16 @@ def write_site(folder: Path, results: Path, root: str, out: Path, console: Conso
     site = SiteData.of(folder, results)
     titles = {name: experiment.title.partition(":")[0] for name, experiment in site.experiments.items()}
     runs = run_pages(site.measured, titles, root, site.out)
-    methods = methods_page(results / "methods-tiny.json")
-    shared: dict[str, Any] = {"facts": facts_of(site.measured), "has_methods": methods is not None, "titles": titles}
+    methods = [one for profile in PROFILES if (one := methods_section(results / f"methods-{profile}.json")) is not None]
+    shared: dict[str, Any] = {"facts": facts_of(site.measured), "has_methods": bool(methods), "titles": titles}
     claims = list(site.claims.values())
     pages = {
-        "index.html": render("overview.html.j2", rows=overview_rows(site), claims=claims, tally=tally(site.judged), **shared),
+        "index.html": render("overview.html.j2", rows=overview_rows(site), claims=claims, tally=tally(site.judged), profiles=PROFILES, **shared),
         "claims.html": render("claims.html.j2", claims=claims, **shared),
         "runs.html": render("run_list.html.j2", runs=runs, table=run_table(runs), **shared),
     }
-    if methods is not None:
-        pages["methods.html"] = render("methods.html.j2", page=methods, **shared)
+    if methods:
+        pages["methods.html"] = render("methods.html.j2", sections=methods, **shared)
     run_page, names = page_of_keys(site.measured), list(site.experiments)
     for before, name, after in zip(["", *names], names, [*names[1:], ""], strict=False):
         page = replace(experiment_page(site, name, run_page), before=before, after=after)
