@@ -20,12 +20,13 @@ help: ## list the targets
 
 setup: .venv/ready ## make .venv
 
-demo: .venv/ready ## no guidance, CFG and S2 on the same noise: a table, a picture, a page
-	@$(BIN)/s2g demo
+demo: .venv/ready ## no guidance, CFG and S2 on the same noise: a table, a picture, a page (MODEL=tiny_sit: synthetic shapes)
+	@$(BIN)/s2g demo $(if $(MODEL),--model $(MODEL))
 
-# NUM and OUT stand for --num and --out.
+# NUM, OUT and PROFILE stand for --num, --out and --profile.
 methods: .venv/ready ## every guidance method on the built-in model, at equal strength and cost: one table (NUM=128 for a quick look)
-	@$(BIN)/s2g methods $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) --command "make methods$(if $(NUM), NUM=$(NUM))"
+	@$(BIN)/s2g methods $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) \
+	  --command "make methods$(if $(PROFILE), PROFILE=$(PROFILE))$(if $(NUM), NUM=$(NUM))"
 
 tune-%: .venv/ready ## choose each method's knobs on the tuning seed (make tune-methods: an hour)
 	@$(BIN)/s2g tune $*
@@ -83,7 +84,7 @@ lint: .venv/ready ## ruff and pyright
 bench-reuse: .venv/ready ## what prefix reuse saves: FLOPs and time relative to CFG
 	@$(BIN)/python scripts/bench_reuse.py
 
-train: .venv/ready ## train the built-in networks again (four hours) and write them into the package
+train: .venv/ready ## train the built-in networks again, but for fashion_sit, which takes a GPU (six hours) and write them into the package
 	@$(BIN)/python scripts/train.py model=probe
 	@$(BIN)/python scripts/train.py export model=probe
 	@$(BIN)/python scripts/train.py model=tiny_sit
@@ -100,6 +101,10 @@ train: .venv/ready ## train the built-in networks again (four hours) and write t
 	@$(BIN)/python scripts/train.py export model=digits_probe
 	@$(BIN)/python scripts/train.py model=digits_sit threads=1
 	@$(BIN)/python scripts/train.py export model=digits_sit
+	@$(BIN)/python scripts/train.py model=fashion_classifier threads=1
+	@$(BIN)/python scripts/train.py export model=fashion_classifier
+	@$(BIN)/python scripts/train.py model=fashion_sit_small threads=1
+	@$(BIN)/python scripts/train.py export model=fashion_sit_small
 
 train-toys: .venv/ready ## train the toy networks that ship, five seeds, and other mixtures (20 minutes)
 	@for seed in 0 1 2 3 4; do for model in toy_1d toy_2d; do \

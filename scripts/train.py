@@ -132,7 +132,7 @@ def train(settings: Settings) -> None:
         running: list[float] = []
         while training.step < steps and not 0 < settings.seconds <= training.seconds:
             done = max(training.step / steps, training.seconds / settings.seconds if settings.seconds else 0.0)
-            lr = recipe.lr * min(1.0, (training.step + 1) / recipe.warm_up) * (1 - done)
+            lr = learning_rate(recipe, training.step, done)
             for group in (group for optim in training.optims for group in optim.param_groups):
                 group["lr"] = lr
             images, labels = source.batch(training.step, batch)
@@ -165,6 +165,11 @@ def train(settings: Settings) -> None:
             if training.step % STORED == 0 or last:
                 training.store(folder)
     report(settings.model, training.ema, source, settings.device)
+
+
+def learning_rate(recipe: Recipe, step: int, done: float) -> float:
+    """Return the rate of a step: it warms up over the first steps and falls to zero over the budget; done: the share used."""
+    return recipe.lr * min(1.0, (step + 1) / recipe.warm_up) * (1 - done)
 
 
 @contextmanager

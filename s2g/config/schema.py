@@ -211,6 +211,11 @@ class ModelConfig:
         """Whether the earlier state of its training is meant."""
         return self.weights == EARLY
 
+    @property
+    def _shipped_name(self) -> str:
+        """The name, without suffix, of the file that ships."""
+        return f"{self.name}{'_weak' * (self.weights == EARLY)}"
+
     def weights_file(self) -> Path:
         """Return the path of the weights; UserError if no file is there, ValueError for random weights."""
         todo = "give a .safetensors or .pt file, or builtin for the built-in models"
@@ -223,8 +228,7 @@ class ModelConfig:
         elif self.traits.shipped:
             path, todo = import_object(self.traits.shipped)(self.network, self._early)
         else:
-            file = f"{self.name}{'_weak' * (self.weights == EARLY)}.safetensors"
-            places = [folder / file for folder in SHIPPED]
+            places = [folder / f"{self._shipped_name}.safetensors" for folder in SHIPPED]
             path = next((place for place in places if place.is_file()), places[0])
         if not path.is_file():
             raise MissingError(self.key, self.weights, f"no file {path}", todo=todo)
@@ -274,6 +278,11 @@ class WeakConfig(ModelConfig):
     @property
     def _early(self) -> bool:
         return not self.smaller
+
+    @property
+    def _shipped_name(self) -> str:
+        """An earlier state is NAME_weak, a smaller network NAME_small."""
+        return f"{self.name.removesuffix('_weak')}_small" if self.smaller else super()._shipped_name
 
 
 DTYPES = ("fp32", "bf16", "fp16")

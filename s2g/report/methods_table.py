@@ -82,10 +82,10 @@ def note_of(experiment: TuningSpec, against: Score, command: str) -> str:
     """What the numbers are, and are not."""
     run, tune = against.run, experiment.tune
     return (
-        f"Model {run.model.name} ({run.model.resolution}x{run.model.resolution}, built in), n = {run.num}, seed {run.seed}; knobs chosen by {tune.metric} on seed "
-        f"{tune.seed} with {tune.num} items. {interval_note(run)}; Δ is paired on the same "
-        f"noise, to CFG at its preset and to CFG at the effective scale that the row had on seed {tune.seed}; in bold where "
-        f"the interval leaves out 0. FLOPs are relative to CFG. No number here is an ImageNet number. {command}, "
+        f"Model {run.model.name} ({run.model.resolution}x{run.model.resolution}, built in), n = {run.num}, seed {run.seed}; "
+        f"knobs chosen by {tune.metric} on seed {tune.seed} with {tune.num} items. {interval_note(run)}; Δ is paired "
+        f"on the same noise, to CFG at its preset and to CFG at the effective scale that the row had on seed {tune.seed}; in "
+        f"bold where the interval leaves out 0. FLOPs are relative to CFG. No number here is an ImageNet number. {command}, "
         f"{datetime.now(UTC):%Y-%m-%d}, {machine()}."
     )
 

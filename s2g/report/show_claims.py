@@ -25,7 +25,9 @@ def show_claims(folder: Path, results: Path, out: Path, console: Console) -> Non
     console.print(console_table(["claim", "source", *PROFILES], rows, left=True))
     write_bytes(out / "claims.md", claims_markdown(claims, judged).encode())
     where = os.path.relpath(out / "claims.md")
-    console.print(f"profiles tiny and real: the small built-in models, with their own metrics. Numbers: {where}", soft_wrap=True)
+    console.print(
+        f"profiles tiny and real: the small built-in models, with their own metrics. Numbers: {where}", soft_wrap=True
+    )
 
 
 def claims_markdown(claims: Sequence[Claim], judged: Mapping[str, Mapping[str, Judged]]) -> str:
@@ -34,8 +36,8 @@ def claims_markdown(claims: Sequence[Claim], judged: Mapping[str, Mapping[str, J
     lines = [
         "# The paper's claims against what was measured",
         "",
-        "Profiles tiny (synthetic scenes) and real (photographs of clothes) are the small built-in models with their own metrics: "
-        "they say nothing of the paper's models. "
+        "Profiles tiny (synthetic scenes) and real (photographs of clothes) are the small built-in models with their own "
+        "metrics: they say nothing of the paper's models. "
         "Brackets are 95 % intervals, without a correction for the number of comparisons. Made by `make claims`.",
         "",
         markdown_table(["claim", "source", *PROFILES], rows),

@@ -20,9 +20,10 @@ from s2g.store.store import Store
 
 def test_the_demo_makes_table_picture_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd, run_of) -> None:
     quick = {name: run_of(f"guidance={name}", "num=16", "sampler.steps=4") for name in demo.METHODS}
-    assert {name: demo.demo_run(name, 16).key for name in quick} == {name: run_of(f"guidance={name}").key for name in quick}
-    monkeypatch.setattr(demo, "demo_run", lambda name, num: quick[name])
-    demo.make_demo(16, str(tmp_path / "runs"), tmp_path / "out", workers=1)
+    keys = {name: demo.demo_run("tiny_sit", name, 16).key for name in quick}
+    assert keys == {name: run_of(f"guidance={name}").key for name in quick}
+    monkeypatch.setattr(demo, "demo_run", lambda model, name, num: quick[name])
+    demo.make_demo("tiny_sit", 16, str(tmp_path / "runs"), tmp_path / "out", workers=1)
     out = capfd.readouterr()
     assert out.err == "" and "48 items made" in out.out
     table = (tmp_path / "out" / "table.md").read_text()

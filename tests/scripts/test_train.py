@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from cifar_folder import write_cifar
 from omegaconf import OmegaConf
-from train import Settings, main, train
-from training_recipes import source_of
+from train import Settings, Training, learning_rate, main, train
+from training_recipes import RECIPES, source_of
 from training_sources import Pictures, images_and_labels
 
 from s2g.config.schema import config_dir
 from s2g.models.sit import SiT
+from s2g.worlds.fashion.data import DEBIAN
 from s2g.worlds.shapes.world import EASY, FULL, TRAIN_SEED
 
 NETWORK = OmegaConf.load(config_dir() / "model" / "digits_sit.yaml").network
@@ -32,6 +34,61 @@ def test_training_goes_on_from_its_stored_state(tmp_path: Path, capfd: pytest.Ca
     assert not torch.equal(half["model"][name], whole["model"][name])
     rows = list(csv.DictReader((tmp_path / "tiny_sit" / "loss.csv").open()))
     assert [row["step"] for row in rows] == ["2", "4"] and float(rows[1]["loss"]) < 2
+
+
+@pytest.mark.slow("trains")
+def test_a_resumed_run_ends_at_the_bytes_of_a_straight_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.STORED", 6)
+    monkeypatch.setattr("train.LOGGED", 2)
+    arguments = ["model=digits_sit", "batch=8", "threads=1", "steps=10"]
+    assert main([*arguments, f"out={tmp_path / 'straight'}"]) == 0
+    store = Training.store
+
+    def stop(training: Training, folder: Path) -> None:
+        store(training, folder)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "store", stop)
+        with pytest.raises(KeyboardInterrupt):
+            main([*arguments, f"out={tmp_path / 'stopped'}"])
+    assert main([*arguments, f"out={tmp_path / 'stopped'}"]) == 0
+    one, two = (tmp_path / name / "digits_sit" for name in ("straight", "stopped"))
+    states = [torch.load(folder / "state.pt", weights_only=True) for folder in (one, two)]
+    assert same(*({**state, "seconds": 0.0} for state in states))
+    curves = [[row["loss"] for row in csv.DictReader((folder / "loss.csv").open())] for folder in (one, two)]
+    assert curves[0] == curves[1] and len(curves[0]) == 5
+
+
+def same(one: Any, other: Any) -> bool:
+    """Return whether two states are equal, tensors to the last bit."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+@pytest.mark.slow("trains")
+def test_a_budget_of_seconds_ends_training_by_the_clock(tmp_path: Path) -> None:
+    assert main(["model=digits_sit", "batch=8", "threads=1", "seconds=2", f"out={tmp_path}"]) == 0
+    state = torch.load(tmp_path / "digits_sit" / "state.pt", weights_only=True)
+    rows = list(csv.DictReader((tmp_path / "digits_sit" / "loss.csv").open()))
+    assert state["seconds"] >= 2 and 0 < state["step"] < RECIPES["digits_sit"].steps == 2000
+    assert rows[-1]["step"] == str(state["step"])
+    recipe = RECIPES["digits_sit"]
+    assert [learning_rate(recipe, *at) for at in ((0, 0.0), (99, 0.0), (500, 0.25), (500, 1.0))] == [2e-5, 2e-3, 1.5e-3, 0.0]
+
+
+@pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
+@pytest.mark.slow("trains")
+def test_200_steps_on_photographs_learn(tmp_path: Path) -> None:
+    assert main(["model=fashion_sit_small", "batch=16", "steps=200", "threads=1", f"out={tmp_path}", f"data={DEBIAN}"]) == 0
+    rows = list(csv.DictReader((tmp_path / "fashion_sit_small" / "loss.csv").open()))
+    assert [row["step"] for row in rows] == ["50", "100", "150", "200"]
+    assert float(rows[0]["loss"]) > 1.2 > 0.7 > float(rows[-1]["loss"]) and float(rows[-1]["held_out_loss"]) < 0.8
 
 
 @pytest.mark.slow("trains")

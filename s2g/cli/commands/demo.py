@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from s2g.benchmarks.shapes.bench import Shapes
 from s2g.cli.commands.options import Workers
 from s2g.config.compose import compose_config
 from s2g.engine.bench import Metric
 from s2g.engine.pool import Pool
 from s2g.engine.resolve import resolve
 from s2g.engine.run import Run
+from s2g.errors import unknown
 from s2g.experiments.produce import sampled
 from s2g.io.atomic import write_bytes, write_json
 from s2g.metrics.statistics import Estimate
@@ -27,43 +27,62 @@ from s2g.report.write_results import make_folder
 from s2g.scoring.score import Score, difference
 
 METHODS = tuple(LABELS)
-METRICS = Shapes().metrics
+MODELS = {"fashion_sit": "fashion", "tiny_sit": "shapes"}  # with the bench of each
 AGAINST = "cfg"  # what the others are compared with
 OTHERS = tuple(name for name in METHODS if name != AGAINST)
 WORDS = {  # what the rows of the table mean, by metric
     "joint": "share of images in which the probe reads the requested shape, color and texture",
-    "fd": "Fréchet distance between the probe's features of these images and of 10,000 true scenes; grows as n shrinks",
-    "precision": "share of images that lie among true scenes in the probe's feature space",
-    "recall": "share of true scenes that lie among these images",
-    "coverage": "share of true scenes with one of these images nearby",
-    "density": "how many true scenes surround an image; 1 for true scenes, more where images cluster",
+    "accuracy": "share of images that a classifier of real photographs puts into the requested class",
+    "fd": "Fréchet distance between features of these images and of {real}; grows as n shrinks",
+    "precision": "share of images that lie among {real} in feature space",
+    "recall": "share of {real} that lie among these images",
+    "coverage": "share of {real} with one of these images nearby",
+    "density": "how many of {real} surround an image, relative to what they have around themselves; more where images cluster",
+    "kd": "kernel distance of the same features, which does not grow as n shrinks",
     "diversity": "how much images of one prompt differ in position, size and shade; 3.6 for true scenes",
     "pis": "the Inception Score's formula on the probe's output: confident on each image, diverse over all of them",
+}
+REAL = {"fashion_sit": "photographs", "tiny_sit": "true scenes"}
+LEADS = {
+    "fashion_sit": (
+        "The model is fashion_sit: a transformer of 24 blocks that learned from 60,000 photographs of clothes, 28×28 pixels, "
+        "built into S2G. A small classifier that learned from the same photographs reads each finished image; an image that it "
+        "puts into another class than the requested one has a frame. No number here is an ImageNet number."
+    ),
+    "tiny_sit": (
+        "The model is tiny_sit: 32×32 pixels, trained on simple shapes, built into S2G. A second "
+        "small network, the probe, reads each finished image; an image in which it does not see what was requested has "
+        "a frame. It is a wind tunnel, not a stand-in for a large model: no number here is an ImageNet number."
+    ),
 }
 DIFFERENCES = "Δ to CFG, same noise"
 Deltas = dict[str, dict[str, Estimate]]  # method against CFG, by metric
 
 
 def make_demo(
+    model: Annotated[str, typer.Option(help="fashion_sit: real photographs; tiny_sit: synthetic shapes.")] = "fashion_sit",
     num: Annotated[int, typer.Option(help="Items per method.")] = 256,
     root: Annotated[str, typer.Option("--runs", help="Folder that holds the stored runs.")] = "runs",
     out: Annotated[Path, typer.Option(help="Folder for the table, the picture and the page.")] = Path("outputs/demo"),
     workers: Workers = None,
 ) -> None:
     """Sample what is missing, score, print the main rows; write index.html, grid.png, table.md and runs.json into `out`."""
+    if model not in MODELS:
+        raise unknown("--model", model, MODELS)
     make_folder(out)
     console = Console(highlight=False)
     began = time.perf_counter()
-    runs = {name: demo_run(name, num) for name in METHODS}
+    runs = {name: demo_run(model, name, num) for name in METHODS}
     console.print(
-        f"{num} items each of {', '.join(LABELS.values())}: tiny_sit, {runs['cfg'].sampler.steps} Euler steps, same noise"
+        f"{num} items each of {', '.join(LABELS.values())}: {model}, {runs['cfg'].sampler.steps} Euler steps, same noise"
     )
     with Pool(workers) as pool, sampled(list(runs.values()), root, pool, console) as samples:
         scores = dict(zip(runs, samples.scores(), strict=True))
         deltas = deltas_of(scores)
-        console.print(to_console(table_of(scores, deltas, [metric for metric in METRICS if metric.main])))
+        metrics = runs[AGAINST].bench.metrics
+        console.print(to_console(table_of(scores, deltas, [metric for metric in metrics if metric.main])))
         note = note_of(runs[AGAINST])
-        write_bytes(out / "table.md", f"{to_markdown(table_of(scores, deltas, METRICS))}\n{note}\n".encode())
+        write_bytes(out / "table.md", f"{to_markdown(table_of(scores, deltas, metrics))}\n{note}\n".encode())
         page = page_of(scores, deltas, root)
         gallery_figure(page.gallery).savefig(out / "grid.png", dpi=150)
         write_bytes(out / "index.html", demo_page(page).encode())
@@ -73,14 +92,15 @@ def make_demo(
     console.print(f"{samples.made} items made, {time.perf_counter() - began:.0f} s. {files}", soft_wrap=True)
 
 
-def demo_run(name: str, num: int) -> Run:
-    """Return the run of `python run.py guidance=NAME num=NUM`, which shares its samples with the demo."""
-    return resolve(compose_config(f"guidance={name}", f"num={num}"))[0]
+def demo_run(model: str, name: str, num: int) -> Run:
+    """Return the run of `python run.py model=MODEL bench=BENCH guidance=NAME num=NUM`, whose samples the demo shares."""
+    return resolve(compose_config(f"model={model}", f"bench={MODELS[model]}", f"guidance={name}", f"num={num}"))[0]
 
 
 def deltas_of(scores: dict[str, Score]) -> Deltas:
     """Return every other method minus CFG, paired on the same noise."""
-    return {name: {m.name: difference(m, scores[name], scores[AGAINST]) for m in METRICS} for name in OTHERS}
+    metrics = scores[AGAINST].run.bench.metrics
+    return {name: {m.name: difference(m, scores[name], scores[AGAINST]) for m in metrics} for name in OTHERS}
 
 
 def table_of(scores: dict[str, Score], deltas: Deltas, metrics: Sequence[Metric]) -> Table:
@@ -106,29 +126,31 @@ def table_of(scores: dict[str, Score], deltas: Deltas, metrics: Sequence[Metric]
 
 def note_of(run: Run) -> str:
     """Return what the numbers are, and what they are not."""
+    remarks = "".join(f" {remark[0].upper()}{remark[1:]}." for remark in run.bench.remarks(run.num))
     return (
-        f"Model {run.model.name} (32x32, built in), n = {run.num}; {interval_note(run)} (a unit is a batch of "
-        f"{run.model.unit}); Δ is against CFG, paired on the same noise. No number here is an ImageNet number."
+        f"Model {run.model.name} ({run.model.resolution}x{run.model.resolution}, built in), n = {run.num}; "
+        f"{interval_note(run)} (a unit is a batch of {run.model.unit}); Δ is against CFG, paired on the same noise.{remarks} "
+        "No number here is an ImageNet number."
     )
 
 
 def page_of(scores: dict[str, Score], deltas: Deltas, root: str) -> DemoPage:
     """Return the page: the whole table, more images, and the runs behind them."""
-    note = f"{note_of(scores[AGAINST].run)} A Δ is bold if its interval excludes 0."
+    run = scores[AGAINST].run
+    metrics, real = run.bench.metrics, REAL[run.model.name]
+    note = f"{note_of(run)} A Δ is bold if its interval excludes 0."
     return DemoPage(
         title="The same noise, with and without guidance",
         lead=(
             "Every image below began as random noise, and a small diffusion model turned it into the picture its prompt asks "
             "for: once with no guidance, once with classifier-free guidance (CFG), once with S²-Guidance on top of CFG. The "
             "noise is the same each time, so every difference between the three comes from the method.",
-            f"The model is {scores[AGAINST].run.model.name}: 32×32 pixels, trained on simple shapes, built into S2G. A second "
-            "small network, the probe, reads each finished image; an image in which it does not see what was requested has "
-            "a frame. It is a wind tunnel, not a stand-in for a large model: no number here is an ImageNet number.",
+            LEADS[run.model.name],
         ),
         gallery=demo_gallery(scores, root),
-        table=table_of(scores, deltas, METRICS),
+        table=table_of(scores, deltas, metrics),
         note=note,
-        words=[(metric.label, WORDS[metric.name]) for metric in METRICS if metric.name in WORDS],
+        words=[(metric.label, WORDS[metric.name].format(real=real)) for metric in metrics if metric.name in WORDS],
         runs=[run_facts(name, result, scores[AGAINST], root) for name, result in scores.items()],
         facts=facts_of([score.run for score in scores.values()], root),
     )

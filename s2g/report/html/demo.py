@@ -53,7 +53,7 @@ def demo_page(page: DemoPage) -> str:
 
 
 def demo_gallery(scores: dict[str, Score], root: str) -> Gallery:
-    """Return the first items under every method, with what the probe reads."""
+    """Return the first items under every method, with what is read off them."""
     nums = {score.run.num for score in scores.values()}
     assert len(nums) == 1
     return gallery_of(scores, LABELS, "cfg", range(min(IN_GALLERY, *nums)), root)
@@ -63,6 +63,7 @@ def run_facts(name: str, result: Score, against: Score, root: str) -> RunFacts:
     """Return the command, key, configuration and cost of a run, relative to the cost of CFG."""
     run, cost = result.run, result.cost
     store = "" if root == "runs" else f" runs={root}"
+    of = "" if run.model.name == "tiny_sit" else f"model={run.model.name} bench={run.bench.version()['bench']} "
     seconds, flops = cost.seconds / against.cost.seconds, cost.flops / against.cost.flops
     measured = [
         ("network evaluations per item", f"{cost.evaluations:g}"),
@@ -80,7 +81,7 @@ def run_facts(name: str, result: Score, against: Score, root: str) -> RunFacts:
         label=LABELS[name],
         brief=f"{cost.evaluations:g} network evaluations per item, {flops:.2f} of CFG's FLOPs, {seconds:.2f} of its time",
         key=run.key,
-        command=f"python run.py guidance={run.name} num={run.num}{store}",
+        command=f"python run.py {of}guidance={run.name} num={run.num}{store}",
         cost=measured,
         knobs=knobs,
     )

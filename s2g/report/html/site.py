@@ -95,7 +95,9 @@ def write_site(folder: Path, results: Path, root: str, out: Path, console: Conso
     shared: dict[str, Any] = {"facts": facts_of(site.measured), "has_methods": bool(methods), "titles": titles}
     claims = list(site.claims.values())
     pages = {
-        "index.html": render("overview.html.j2", rows=overview_rows(site), claims=claims, tally=tally(site.judged), profiles=PROFILES, **shared),
+        "index.html": render(
+            "overview.html.j2", rows=overview_rows(site), claims=claims, tally=tally(site.judged), profiles=PROFILES, **shared
+        ),
         "claims.html": render("claims.html.j2", claims=claims, **shared),
         "runs.html": render("run_list.html.j2", runs=runs, table=run_table(runs), **shared),
     }
