@@ -107,12 +107,11 @@ train: .venv/ready ## train the built-in networks again, but for fashion_sit, wh
 	@$(BIN)/python scripts/train.py export model=fashion_sit_small
 
 train-toys: .venv/ready ## train the toy networks that ship, five seeds, and other mixtures (20 minutes)
-	@for seed in 0 1 2 3 4; do for model in toy_1d toy_2d; do \
-	  $(BIN)/python scripts/train_toy.py model=$$model seed=$$seed small export || exit 1; done; done
-	@for seed in 0 1 2 3 4; do for model in toy_1d toy_2d; do \
-	  $(BIN)/python scripts/train_toy.py model=$$model seed=$$seed std=1 export || exit 1; done; done
-	@for data in classes=sides "std=1 classes=sides"; do \
-	  $(BIN)/python scripts/train_toy.py model=toy_2d $$data export || exit 1; done
+	@for seed in 0 1 2 3 4; do for model in toy_1d toy_2d; do for data in std=0.5 std=1 "width=16 depth=4"; do \
+	  for verb in "" export; do $(BIN)/python scripts/train.py $$verb model=$$model seed=$$seed threads=1 $$data || exit 1; \
+	  done; done; done; done
+	@for data in classes=sides "std=1 classes=sides"; do for verb in "" export; do \
+	  $(BIN)/python scripts/train.py $$verb model=toy_2d threads=1 $$data || exit 1; done; done
 
 lock: .venv/ready ## regenerate requirements.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --extra dev --python-version 3.11 \

@@ -3,38 +3,40 @@
     python scripts/train.py model=tiny_sit [steps=3200 | seconds=180] [batch=96] [device=cpu|cuda] [threads=2] [out=training]
     python scripts/train.py model=fashion_sit device=cuda [data=FOLDER]
     python scripts/train.py model=cifar_sit device=cuda data=FOLDER [download=true]
+    python scripts/train.py model=toy_2d [std=0.5] [classes=each] [width=32] [depth=12] [seed=0] threads=1
     python scripts/train.py export model=tiny_sit
 
 State is written to OUT/MODEL/state.pt every 250 steps, and a run that was stopped goes on from there; the loss goes to
 OUT/MODEL/loss.csv. Every batch depends on the seed and the step alone, so a resumed run sees what a straight one would have
 seen, and on a CPU ends at the same bytes. A budget of seconds=N ends training, and lets the learning rate fall, by the clock.
 `export` writes the weights that ship with the package (cifar_sit's, which do not, to OUT/cifar_sit), and of a network that
-reads samples what they are measured against. Models and recipes: scripts/training_recipes.py.
+reads samples what they are measured against. A toy's weights also go to OUT/toy, where model.network finds them; std,
+classes, width, depth and seed are in their names (s2g/worlds/mixtures/weights_index.py). Models and recipes:
+scripts/training_recipes.py.
 """
 
 from __future__ import annotations
 
-import copy
 import csv
-import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 from training_export import export, report
-from training_recipes import READERS, RECIPES, Recipe, build, source_of
+from training_recipes import READERS, RECIPES, Recipe, build, network_of, source_of
+from training_state import Training
 
 from s2g.errors import UserError
+from s2g.worlds.mixtures.weights_index import file_name
 
-BLOCKS = ("blocks.", "transformer.transformer_blocks.", "transformer.blocks.", "text.blocks.")
-EMA_DECAY = 0.999
+EARLY = 8  # a toy's earlier state is the EMA after this part of the steps
+NETWORK = {"std": float, "classes": str, "width": int, "depth": int, "seed": int}  # of toys
 LOGGED = 50  # steps between rows of loss.csv
 STORED = 250  # steps between states
 
@@ -52,75 +54,35 @@ class Settings:
     threads: int = 2
     data: str = ""  # of the models of real images: the folder of the data set
     download: bool = False
+    network: dict[str, Any] = field(default_factory=dict)  # of the toys: std, classes, width, depth and seed, each a key
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it is trained, with what was typed in place of the recipe's own."""
+        own = RECIPES[self.model]
+        steps = self.steps or (sys.maxsize if self.seconds else own.steps)
+        weak_at = steps // EARLY if own.shelf else own.weak_at
+        return replace(own, steps=steps, batch=self.batch or own.batch, weak_at=weak_at)
 
     @property
     def folder(self) -> Path:
-        """Where state and losses go."""
+        """Where state and losses go: OUT/MODEL, of a toy OUT/toy/NAME of its weights."""
+        if self.recipe.shelf:
+            return Path(self.out) / "toy" / Path(file_name(network_of(self.model, self.network))).stem
         return Path(self.out) / self.model
-
-
-@dataclass
-class Training:
-    """A network in training, its running mean, its optimisers and how far it is."""
-
-    model: nn.Module
-    ema: nn.Module
-    optims: list[torch.optim.Optimizer]
-    step: int = 0
-    seconds: float = 0.0
-
-    @classmethod
-    def begin(cls, settings: Settings, recipe: Recipe) -> Training:
-        """Build the network afresh, or as the last stored state left it."""
-        model = build(settings.model).to(settings.device).train()
-        ema = copy.deepcopy(model).eval().requires_grad_(False)
-        training = cls(model, ema, optimisers(model, recipe, muon=settings.model not in READERS))
-        if (stored := settings.folder / "state.pt").exists():
-            state = torch.load(stored, weights_only=True, map_location=settings.device)
-            model.load_state_dict(state["model"])
-            ema.load_state_dict(state["ema"])
-            for optim, saved in zip(training.optims, state["optims"], strict=True):
-                optim.load_state_dict(saved)
-            training.step, training.seconds = state["step"], state["seconds"]
-        return training
-
-    def store(self, folder: Path) -> None:
-        """Write the state, whole or not at all."""
-        state = {"model": self.model.state_dict(), "ema": self.ema.state_dict()}
-        state |= {"optims": [o.state_dict() for o in self.optims], "step": self.step, "seconds": self.seconds}
-        torch.save(state, folder / "state.tmp")
-        os.replace(folder / "state.tmp", folder / "state.pt")
-
-    @torch.no_grad()
-    def average(self) -> None:
-        """Move the running mean towards the network, faster during the first steps."""
-        decay = min(EMA_DECAY, self.step / (9 + self.step))
-        for kept, new in zip(self.ema.state_dict().values(), self.model.state_dict().values(), strict=True):
-            kept.lerp_(new, 1 - decay) if kept.is_floating_point() else kept.copy_(new)
-
-
-def optimisers(model: nn.Module, recipe: Recipe, muon: bool) -> list[torch.optim.Optimizer]:
-    """Build Muon for the matrices of the blocks (what reads samples has none), AdamW for everything else."""
-    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    matrices = [p for name, p in named if muon and name.startswith(BLOCKS) and p.ndim == 2]
-    chosen = {id(p) for p in matrices}
-    others = [p for _, p in named if id(p) not in chosen]
-    found: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, lr=recipe.lr, weight_decay=0.0, betas=(0.9, 0.99))]
-    if matrices:
-        found.append(torch.optim.Muon(matrices, lr=recipe.lr, weight_decay=recipe.decay, adjust_lr_fn="match_rms_adamw"))
-    return found
 
 
 def train(settings: Settings) -> None:
     """Train until the last step or second, from the stored state if there is one."""
-    recipe = RECIPES[settings.model]
-    steps, batch = settings.steps or (sys.maxsize if settings.seconds else recipe.steps), settings.batch or recipe.batch
-    source = source_of(settings.model, settings.device, settings.data, settings.download)  # before anything is written
+    recipe = settings.recipe
+    steps = recipe.steps
+    network_keys = network_of(settings.model, settings.network)
+    source = source_of(settings.model, settings.device, settings.data, settings.download, network_keys)  # it may be missing
     folder = settings.folder
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.threads)
     began = time.perf_counter()
-    training = Training.begin(settings, recipe)
+    training = Training.begin(build(settings.model, network_keys), recipe, folder, settings.device)
     model, before = training.model, training.seconds
     of = f" of {steps}" if steps < sys.maxsize else ""
     if training.step:
@@ -135,14 +97,15 @@ def train(settings: Settings) -> None:
             lr = learning_rate(recipe, training.step, done)
             for group in (group for optim in training.optims for group in optim.param_groups):
                 group["lr"] = lr
-            images, labels = source.batch(training.step, batch)
+            images, labels = source.batch(training.step, recipe.batch)
             random = torch.Generator().manual_seed(training.step)
             with torch.autocast("cuda", torch.bfloat16, enabled=on_gpu):
                 loss = recipe.loss(network, images, labels, random, **_shift(recipe, training.step))
             for optim in training.optims:
                 optim.zero_grad(set_to_none=True)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            if recipe.clip:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             for optim in training.optims:
                 optim.step()
             training.step += 1
@@ -196,24 +159,41 @@ def _shift(recipe: Recipe, step: int) -> dict[str, float]:
     return {} if recipe.noisier_at is None or step < recipe.noisier_at else {"shift": 2.0}
 
 
-def main(arguments: list[str]) -> int:
-    """Parse key=value and the optional verb "export"."""
-    known = {field.name: field.type for field in fields(Settings)}
-    values: dict[str, Any] = {}
+def export_trained(settings: Settings, place: Path | None = None) -> None:
+    """Write the weights into the package, or into `place`."""
+    folder = settings.folder
+    export(settings.model, folder, settings.recipe.steps, settings.data, folder.name, place)
+
+
+def parse(arguments: list[str]) -> Settings:
+    """Read key=value; SystemExit naming the keys for anything else."""
+    kinds = {item.name: item.type for item in fields(Settings) if item.name != "network"}
+    values: dict[str, Any] = {"network": {}}
     for argument in arguments:
-        if argument == "export":
-            continue
         key, _, value = argument.partition("=")
-        if key not in known or (key == "model" and value not in RECIPES):
-            print(f"unknown: {argument}; keys: {', '.join(known)}; models: {', '.join(RECIPES)}", file=sys.stderr)
-            return 2
-        values[key] = int(value) if known[key] == "int" else value == "true" if known[key] == "bool" else value
+        if key in NETWORK:
+            values["network"][key] = NETWORK[key](value)
+        elif key not in kinds or (key == "model" and value not in RECIPES):
+            known = f"keys: {', '.join(kinds)}, and of toys {', '.join(NETWORK)}; models: {', '.join(RECIPES)}"
+            raise UserError(f"{argument}: unknown", allowed=known)
+        else:
+            values[key] = int(value) if kinds[key] == "int" else value == "true" if kinds[key] == "bool" else value
     settings = Settings(**values)
+    if settings.network and not settings.recipe.shelf:
+        raise UserError(f"{', '.join(settings.network)}: keys of toys alone", allowed="model=toy_1d, model=toy_2d")
+    return settings
+
+
+def main(arguments: list[str]) -> int:
+    """Parse key=value and the optional verb "export"; train or export."""
     try:
+        settings = parse([argument for argument in arguments if argument != "export"])
         if "export" in arguments:
-            export(settings.model, settings.folder, settings.steps or RECIPES[settings.model].steps, settings.data)
+            export_trained(settings)
         else:
             train(settings)
+            if settings.recipe.shelf:  # where model.network finds what does not ship
+                export_trained(settings, settings.folder.parent)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -88,20 +88,26 @@ def report(model: str, network: nn.Module, source: Source, device: str) -> None:
         report_classifier(network, *source.held_out())
 
 
-def export(model: str, folder: Path, steps: int, data: str = "") -> None:
-    """Write the EMA weights (and the weaker network's) to where they ship: fp16, but fp32 for what measures."""
+def export(model: str, folder: Path, steps: int, data: str = "", name: str = "", place: Path | None = None) -> None:
+    """Write the EMA weights (and the weaker network's) to where they ship: fp16, but fp32 for what measures.
+
+    name: of the files, without suffix, if not the model's; place: another folder.
+    """
+    name = name or model
     dtype = torch.float32 if model in READERS else torch.float16
     state = torch.load(folder / "state.pt", weights_only=True, map_location="cpu")
     if state["step"] < steps:
         sys.exit(f"error: {folder} has {state['step']} steps; train on, or say which end is meant: steps={state['step']}")
-    found = {model: state["ema"]}
+    found = {name: state["ema"]}
     if (folder / "weak.pt").exists():
-        found[f"{model}_weak"] = torch.load(folder / "weak.pt", weights_only=True, map_location="cpu")
-    place = RECIPES[model].place or folder
+        found[f"{name}_{'early' if RECIPES[model].shelf else 'weak'}"] = torch.load(
+            folder / "weak.pt", weights_only=True, map_location="cpu"
+        )
+    place = place or RECIPES[model].place or folder
     place.mkdir(parents=True, exist_ok=True)
-    for name, state in found.items():
-        save_file({k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}, place / f"{name}.safetensors")
-        print("wrote", place / f"{name}.safetensors")
+    for file, state in found.items():
+        save_file({k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}, place / f"{file}.safetensors")
+        print("wrote", place / f"{file}.safetensors")
     references: dict[str, Callable[[], None]] = {
         "probe": export_reference,
         "reader": export_captioned,

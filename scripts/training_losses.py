@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from s2g.models.sit import SiT
 from s2g.models.tiny_sd3 import TinySD3
 from s2g.models.tiny_wan import TinyWan
+from s2g.models.toy import ToyNetwork
 from s2g.worlds.shapes import motion
 from s2g.worlds.shapes.reader import Reader
 from s2g.worlds.shapes.video_reader import VideoReader
@@ -63,6 +64,14 @@ def velocity_loss(model: SiT, images: Tensor, labels: Tensor, generator: torch.G
     t_image = t[:, None, None, None]
     prediction = model(t_image * images + (1 - t_image) * noise, t, torch.where(dropped, model.num_classes, labels))
     return (prediction - (images - noise)).square().mean()
+
+
+def point_loss(model: ToyNetwork, drawn: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Compute flow matching of points, whose noise and time come with them [B, 2 D + 1]; generator: not used."""
+    size = drawn.shape[1] // 2
+    data, noise, t = drawn[:, :size], drawn[:, size:-1], drawn[:, -1:]
+    x, velocity = (t * data + (1 - t) * noise).float(), (data - noise).float()  # in float64 up to here
+    return (model(x, t[:, 0].float(), labels) - velocity).square().mean()
 
 
 def caption_loss(

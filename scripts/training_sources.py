@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from s2g.rng import Purpose, philox
 from s2g.worlds.fashion import data as fashion
+from s2g.worlds.mixtures.mixture import Mixture
 from s2g.worlds.shapes import captions, motion
 from s2g.worlds.shapes.render import render
 from s2g.worlds.shapes.vocabulary import STILLS, VIDEOS
@@ -18,6 +20,8 @@ from s2g.worlds.two_class import cifar, digits
 from s2g.worlds.two_class.images import Images, Wobble, as_floats, batch
 
 SEED = 1  # of the order in which images are drawn
+POINTS_WITHOUT_LABEL = 0.2
+HELD_OUT_STEP = 2**32  # a step that no training of points reaches
 
 
 class Source(Protocol):
@@ -146,6 +150,26 @@ class Pictures:
 
     def _on_device(self, images: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
         return torch.from_numpy(images).to(self.device), torch.from_numpy(labels).to(self.device)
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points of a mixture, each with its noise and time, [B, 2 D + 1]; and labels, a fifth of them "none"."""
+
+    device: str
+    mixture: Mixture
+    seed: int
+
+    def batch(self, step: int, count: int) -> tuple[Tensor, Tensor]:
+        mixture, random = self.mixture, np.random.Generator(philox(Purpose.TRAINING, self.seed, step=step))
+        mode = random.integers(len(mixture.means), size=count)
+        data = mixture.means[mode] + mixture.std * random.standard_normal((count, mixture.dimensions))
+        noise, t = random.standard_normal(data.shape), random.random((count, 1))
+        labels = np.where(random.random(count) < POINTS_WITHOUT_LABEL, mixture.num_classes, mixture.labels[mode])
+        return torch.from_numpy(np.hstack([data, noise, t])).to(self.device), torch.from_numpy(labels).to(self.device)
+
+    def held_out(self) -> tuple[Tensor, Tensor]:
+        return self.batch(HELD_OUT_STEP, 1024)
 
 
 def images_and_labels(seed: int, first: int, count: int, device: str, ranges: Ranges = FULL) -> tuple[Tensor, Tensor]:

@@ -67,9 +67,7 @@ def test_a_toy_network_loads_what_the_script_writes_and_says_what_does_not_fit()
     assert len(made.blocks) == 12 and made.latent_shape == (2,)
     out = made.forward(torch.zeros(3, 2), 0.5, made.encode([0, 1, 2])["cond"]).prediction
     assert out.shape == (3, 2) and torch.isfinite(out).all()
-    with pytest.raises(
-        UserError, match=r"no file [\s\S]*train_toy.py model=toy_2d std=0.5 classes=each width=48 depth=12 seed=7"
-    ):
+    with pytest.raises(UserError, match=r"no file [\s\S]*train.py model=toy_2d std=0.5 classes=each width=48 depth=12 seed=7"):
         ToyDenoiser.load(config("toy_2d", width=48, seed=7), torch.device("cpu"), torch.float32)
     with pytest.raises(UserError, match="does not fit"):
         ToyDenoiser.load(replace(config("toy_1d"), weights=str(made_for)), torch.device("cpu"), torch.float32)

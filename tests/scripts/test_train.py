@@ -10,6 +10,7 @@ import pytest
 import torch
 from cifar_folder import write_cifar
 from omegaconf import OmegaConf
+from safetensors.torch import load_file
 from train import Settings, Training, learning_rate, main, train
 from training_recipes import RECIPES, source_of
 from training_sources import Pictures, images_and_labels
@@ -109,6 +110,16 @@ def test_an_unfinished_network_is_not_exported(tmp_path: Path) -> None:
     train(Settings(steps=1, batch=4, threads=1, out=str(tmp_path)))
     with pytest.raises(SystemExit, match="has 1 steps"):
         main(["export", "model=tiny_sit", f"out={tmp_path}"])
+
+
+def test_a_toys_weights_go_where_they_are_found(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ["model=toy_2d", "width=16", "depth=2", "seed=3", "batch=16", "threads=1", f"out={tmp_path}"]
+    assert main([*arguments, "steps=16"]) == 0
+    name = "square-each-std0.5-16x2-3"
+    assert {path.name for path in (tmp_path / "toy").iterdir()} == {name, f"{name}.safetensors", f"{name}_early.safetensors"}
+    late, early = (load_file(tmp_path / "toy" / f"{name}{end}.safetensors") for end in ("", "_early"))
+    assert late.keys() == early.keys() and not torch.equal(late["head.weight"], early["head.weight"])
+    assert main(["model=tiny_sit", "width=16"]) == 2 and "width: keys of toys alone" in capfd.readouterr().err
 
 
 def test_unknown_keys_are_named(capfd: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 SHIPPED = Path(__file__).parent / "weights"
-TRAINED = Path("training") / "toy"  # where scripts/train_toy.py writes what does not ship
+TRAINED = Path("training") / "toy"  # where scripts/train.py writes what does not ship
 DATA = ("place", "std", "classes")  # what of model.network says which mixture the network is of
 SEED = "seed"  # that of its training
 
@@ -32,5 +32,5 @@ def training_command(network: Mapping[str, Any]) -> str:
     """Return the command that trains it."""
     model = {"line": "toy_1d", "square": "toy_2d"}[network["place"]]
     return " ".join(
-        ["python scripts/train_toy.py", f"model={model}", *(f"{key}={network[key]}" for key in network if key != "place")]
+        ["python scripts/train.py", f"model={model}", *(f"{key}={network[key]}" for key in network if key != "place")]
     )
