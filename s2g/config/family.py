@@ -46,6 +46,7 @@ class Family:
     reads_text: bool = False  # prompts are texts; else class labels
     makes_videos: bool = False  # items have frames
     packed: bool = False  # latents are a list of tokens, without an axis of channels
+    points: bool = False  # items are points, without rows and columns
     trained: bool = True  # needs weights: model.weights=none is refused
     random: bool = False  # model.weights=random[:SEED] is possible
     layout: Layout | None = None  # its pipeline's, if it is one of diffusers

@@ -90,6 +90,18 @@ GUIDANCE = Registry(
         "cfg_zero": Entry("s2g.guidance.cfg_zero:CFGZero", "CFG-Zero*, optimised scale and zero-init (arXiv 2503.18886)"),
         "adg": Entry("s2g.guidance.adg:ADG", "angle-domain guidance (arXiv 2506.11039)"),
         "autoguidance": Entry("s2g.guidance.autoguidance:Autoguidance", "away from a weaker network (arXiv 2406.02507)"),
+        "tcfg": Entry("s2g.guidance.rivals.tcfg:TCFG", "TCFG, uncond damped to what it shares with cond (arXiv 2503.18137)"),
+        "fdg": Entry("s2g.guidance.rivals.fdg:FDG", "frequency-decoupled guidance, a scale for each level (arXiv 2506.19713)"),
+        "mambo_g": Entry(
+            "s2g.guidance.rivals.mambo_g:MamboG", "MAMBO-G, a scale that falls where guidance is large (arXiv 2508.03442)"
+        ),
+        "smc_cfg": Entry("s2g.guidance.rivals.smc_cfg:SMCCFG", "SMC-CFG, CFG under sliding-mode control (arXiv 2603.03281)"),
+        "rectified_cfgpp": Entry(
+            "s2g.guidance.rivals.rectified_cfgpp:RectifiedCFGPP",
+            "Rectified-CFG++, guidance at a predicted point (arXiv 2510.07631)",
+        ),
+        "sgg": Entry("s2g.guidance.rivals.sgg:SGG", "segmented guidance: CFG first, then skipped blocks (arXiv 2603.20584)"),
+        "tdg": Entry("s2g.guidance.rivals.tdg:TDG", "negative control: wins scores by strength alone (arXiv 2602.22570)"),
         "s2": Entry("s2g.guidance.s2:S2", "S2-Guidance, one random sub-network a step (Eq. 4)"),
         "s2_naive": Entry("s2g.guidance.s2_naive:NaiveS2", "Naive S2-Guidance, the mean of N sub-networks (Eq. 3)"),
         "slg": Entry("s2g.guidance.slg:SLG", "skip layer guidance: chosen blocks left out (Stability-AI/sd3.5)"),
@@ -97,6 +109,11 @@ GUIDANCE = Registry(
         "stg": Entry("s2g.guidance.stg:STG", "spatiotemporal skip guidance: blocks or attention skipped (arXiv 2411.18664)"),
         "pag": Entry("s2g.guidance.pag:PAG", "perturbed-attention guidance: attention passes values (arXiv 2403.17377)"),
         "seg": Entry("s2g.guidance.seg:SEG", "smoothed energy guidance: blurred queries (arXiv 2408.00760)"),
+        "stg_official": Entry(
+            "s2g.guidance.rivals.stg_official:STGOfficial", "STG by its official Wan script, which differs from its paper"
+        ),
+        "tag": Entry("s2g.guidance.rivals.tag:TAG", "TAG, more of a step's tangential part (arXiv 2510.04533)"),
+        "nag": Entry("s2g.guidance.rivals.nag:NAG", "NAG, away from the negative text inside attention (arXiv 2505.21179)"),
     },
 )
 SAMPLERS = Registry(

@@ -6,20 +6,24 @@ meaningless output. The cost of the real network's passes is counted on the meta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from s2g.config.schema import ModelConfig, canonical
 from s2g.engine.cost import PassCost, measure
 from s2g.engine.resolve import Outline
 from s2g.engine.run import describe
 from s2g.io.one_thread import one_thread
-from s2g.models.base import Denoiser
+from s2g.models.base import Conditioning, Denoiser
 from s2g.models.convention import VP
 from s2g.models.meta_models import meta_model
 from s2g.models.sit import SiT, SiTDenoiser, initialise
+from s2g.network.branch import NormalizedAttention
+from s2g.network.control import Pass
 from s2g.network.evaluate import Account, Evaluator
 from s2g.sampling.loop import sample
 from s2g.sampling.unit import Unit
@@ -43,6 +47,21 @@ class _Counted:
     units: int
     account: Account
     weak: int  # evaluations of a second network
+
+
+class _StandInEvaluator(Evaluator):
+    """Evaluates a stand-in, which has no text: a pass with both texts is counted, and made without its edit."""
+
+    def _against_the_text(
+        self,
+        edit: NormalizedAttention,
+        x: Tensor,
+        level: float,
+        conditioning: Mapping[str, Conditioning],
+        timestep: Tensor | None,
+    ) -> Tensor:
+        both = Conditioning.cat([conditioning["cond"], conditioning["uncond"]])
+        return self._call(Pass(), 2, torch.cat([x, x]), level, both, timestep).prediction.float().chunk(2)[0]
 
 
 _COUNTED: dict[str, _Counted] = {}  # by all that they depend on
@@ -74,8 +93,9 @@ def _count(run: Outline, reuse: bool) -> _Counted:
     stand_in, account, weak = _stand_in(run.model), Account(), Account()
     other = Evaluator(_stand_in(run.model), account=weak) if run.guidance.weaker is not None else None
     steps, units = 0, 0
-    with Evaluator(stand_in, reuse, account, other) as evaluator, torch.inference_mode():
+    with _StandInEvaluator(stand_in, reuse, account, other) as evaluator, torch.inference_mode():
         conditioning = evaluator.encode([0])
+        conditioning["mid"] = conditioning["cond"]  # of a text, which it has not
         while True:
             unit = Unit(units, (units,), 0, run.settings.mask_seed)
             sampled = sample(evaluator, run.guidance, run.sampler, conditioning, unit)

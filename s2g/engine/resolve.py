@@ -15,7 +15,7 @@ from s2g.engine.bench import Bench, PlannedBench
 from s2g.engine.run import Run
 from s2g.errors import NotBuiltError, SeveralError, UserError, gathered, unknown
 from s2g.guidance.assemble import Fit, assemble
-from s2g.guidance.base import Guidance, Requirement
+from s2g.guidance.base import Ability, Guidance, Requirement
 from s2g.models.resolution import check_resolution
 from s2g.sampling.activity import check_activity
 from s2g.sampling.base import WITHOUT, Sampler
@@ -77,6 +77,7 @@ def outline(raw: Mapping[str, Any], trace: list[Knob] | None = None) -> Outline:
             f"guidance.channels = {guidance.channels}: {model.name}'s latents are packed, four of each channel in a token",
             allowed="null: all channels",
         )
+    check_abilities(raw["guidance"]["name"], guidance, model)
     sampler = read_sampler(raw["sampler"], model, trace)
     lacking = [need for need in Requirement if need in guidance.needs - sampler.offers]
     if lacking:
@@ -98,6 +99,19 @@ def outline(raw: Mapping[str, Any], trace: list[Knob] | None = None) -> Outline:
     num = bench.num if settings.num is None else settings.num
     at_least(num, bench.fewest, "num" if settings.num is not None else "bench.num")
     return Outline(model, sampler, guidance, bench, raw["guidance"]["name"], num, settings)
+
+
+def check_abilities(name: str, guidance: Guidance, model: ModelConfig) -> None:
+    """Raise UserError if the method `name` asks of the model what it does not have."""
+    traits = model.traits
+    has = {Ability.TEXT: traits.reads_text, Ability.GRID: not (traits.packed or traits.points)}
+    lacking = [ability.value for ability in Ability if ability in guidance.asks and not has[ability]]
+    if lacking:
+        raise UserError(
+            f"guidance = {name}: it needs {' and '.join(lacking)}, and model = {model.name} has none",
+            allowed="guidance.mid=mean" if name == "tdg" else "",
+            todo="choose another model, or another method (s2g ls)",
+        )
 
 
 def resolve(raw: Mapping[str, Any], fetching: bool = False) -> tuple[Run, ExecutorConfig, Settings]:

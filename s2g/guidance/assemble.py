@@ -83,8 +83,9 @@ def _method(
         base = coerce(str, knobs.pop("base", "cfg"), "guidance.base")
         trace.append(Knob("guidance.base", base, source))
         scale = {"scale": coerce(float, knobs.pop("scale"), "guidance.scale")} if "scale" in knobs else {}
-        if base not in bases():
-            raise unknown("guidance.base", base, bases(), todo="a base method stands on its own")
+        possible = [other for other in GUIDANCE if other != name] if getattr(cls, "around_wrappers", False) else bases()
+        if base not in possible:
+            raise unknown("guidance.base", base, possible, todo="a base method stands on its own")
         arguments = knobs.pop("base_args", None) or {}
         if not isinstance(arguments, Mapping):
             raise UserError(
@@ -95,7 +96,7 @@ def _method(
             raise UserError(f"guidance.scale and guidance.base_args.{min(strengths)}: both were given", todo="keep one of them")
         if strengths or ("scale" not in given and base != preset.get("base", "cfg")):
             scale = {}  # what was typed goes before a preset, and a preset's scale is of the base that it was chosen over
-        if scale and "scale" not in {f.name for f in fields(GUIDANCE.load(base))}:
+        if scale and not {"scale", "base"} & {f.name for f in fields(GUIDANCE.load(base))}:
             if "scale" in given:
                 raise UserError(
                     f"guidance.scale = {given['scale']}: its base, {base}, has no scale", todo="leave guidance.scale out"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from s2g.models.prediction_space import Space
 from s2g.network.branch import Branch
@@ -24,6 +24,13 @@ class Requirement(Enum):
     EULER_LIKE = "Euler-like steps"
     DETERMINISTIC = "deterministic steps"
     FLOW = "steps along the flow's velocity"
+
+
+class Ability(Enum):
+    """What only some models have; matched before anything is loaded."""
+
+    TEXT = "text that the network reads token by token"
+    GRID = "latents in rows and columns"
 
 
 @dataclass
@@ -93,6 +100,16 @@ class Guidance(Protocol):
         """The second network it evaluates, if it does."""
         ...
 
+    @property
+    def asks(self) -> frozenset[Ability]:
+        """What the model must have."""
+        ...
+
+    @property
+    def neutral(self) -> str:
+        """Why, with these knobs, it changes nothing of what it builds on: "eta = 1: it is its base"; "" if it does."""
+        ...
+
     def start(self) -> State:
         """Return a fresh memory, one per unit."""
         ...
@@ -103,6 +120,10 @@ class Guidance(Protocol):
 
     def branches(self, step: Step) -> Sequence[Branch]:
         """Return the evaluations this step needs; none at all means no movement."""
+        ...
+
+    def second(self, preds: Mapping[Branch, Tensor], step: Step) -> tuple[Tensor, float]:
+        """Return x [B, ...] and noise level of the branches of point 1, from the predictions at point 0, in `space`."""
         ...
 
     def combine(self, preds: Mapping[Branch, Tensor], step: Step, state: State) -> Tensor:
@@ -129,15 +150,28 @@ class BaseMethod:
     def weaker(self) -> Weak | None:
         return None
 
+    @property
+    def asks(self) -> frozenset[Ability]:
+        return frozenset()
+
+    @property
+    def neutral(self) -> str:
+        return ""
+
     def acts(self, step: Step) -> bool:
         return True
 
     def start(self) -> State:
         return {}
 
+    def second(self, preds: Mapping[Branch, Tensor], step: Step) -> tuple[Tensor, float]:
+        raise NotImplementedError(f"{type(self).__name__} has branches at a second point and does not say where that is")
+
 
 class Wrapper:
     """What wrappers share: the space, needs and memory of the method inside are theirs."""
+
+    around_wrappers: ClassVar[bool] = False  # whether other wrappers may be its base; else only methods that stand on their own
 
     @property
     def inside(self) -> Guidance:
@@ -160,8 +194,19 @@ class Wrapper:
     def weaker(self) -> Weak | None:
         return self.inside.weaker
 
+    @property
+    def asks(self) -> frozenset[Ability]:
+        return self.inside.asks
+
+    @property
+    def neutral(self) -> str:
+        return ""
+
     def acts(self, step: Step) -> bool:
         return self.inside.acts(step)
 
     def start(self) -> State:
         return self.inside.start()
+
+    def second(self, preds: Mapping[Branch, Tensor], step: Step) -> tuple[Tensor, float]:
+        return self.inside.second(preds, step)

@@ -28,6 +28,10 @@ class Channels(Wrapper):
         return self.inner
 
     @property
+    def neutral(self) -> str:
+        return self.inner.neutral
+
+    @property
     def channels(self) -> int | None:
         return self.count
 

@@ -51,6 +51,10 @@ class Perturbed(Wrapper):
         """The weight of cond - edited."""
         raise NotImplementedError
 
+    @property
+    def neutral(self) -> str:
+        return "a weight of 0: it is its base" if self.weight == 0 else ""
+
     def acts(self, step: Step) -> bool:
         return self.window.active(step) and bool(self.base.branches(step))
 

@@ -59,6 +59,10 @@ class S2(Wrapper):
     def needs(self) -> frozenset[Requirement]:
         return self.base.needs | {Requirement.STEPS}
 
+    @property
+    def neutral(self) -> str:
+        return "omega = 0: it is its base" if self.omega == 0 else ""
+
     def acts(self, step: Step) -> bool:
         return self.window.active(step) and bool(self.base.branches(step))
 

@@ -79,6 +79,10 @@ class Windowed(Wrapper):
     def needs(self) -> frozenset[Requirement]:
         return self.inner.needs | self.window.needs
 
+    @property
+    def neutral(self) -> str:
+        return self.inner.neutral
+
     def acts(self, step: Step) -> bool:
         return self.window.active(step) and self.inner.acts(step)
 

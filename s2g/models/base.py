@@ -25,6 +25,30 @@ class Conditioning:
             return parts[0]
         return Conditioning({name: torch.cat([part.tensors[name] for part in parts]) for name in parts[0].tensors})
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Names of the tensors that hold a text token by token: embeddings [B, T, D], or numbers of words [B, T]."""
+        return tuple(
+            name
+            for name, tensor in self.tensors.items()
+            if tensor.ndim == 3 or (tensor.ndim == 2 and not tensor.is_floating_point())
+        )
+
+    def with_text_of(self, other: Conditioning) -> Conditioning:
+        """Return this condition with the text of another; what is not a text, such as a pooled vector, stays."""
+        return Conditioning({**self.tensors, **{name: other.tensors[name] for name in self.texts}})
+
+    def halfway(self, other: Conditioning) -> Conditioning:
+        """Return this condition with every second token of its text from another, and the mean of what is not a text."""
+        mixed = {}
+        for name, tensor in self.tensors.items():
+            if name in self.texts:
+                mixed[name] = tensor.clone()
+                mixed[name][:, 1::2] = other.tensors[name][:, 1::2]
+            else:
+                mixed[name] = (tensor + other.tensors[name]) / 2
+        return Conditioning(mixed)
+
 
 @dataclass(frozen=True)
 class Output:

@@ -96,12 +96,14 @@ TOY = Family(
     name="toy",
     summary="residual networks on points of a Gaussian mixture",
     adapter="s2g.models.toy:ToyDenoiser",
+    points=True,
     shipped="s2g.worlds.mixtures.weights_index:shipped",
 )
 GMM = Family(
     name="gmm",
     summary="the exact denoiser of a Gaussian mixture, in closed form",
     adapter="s2g.models.toy:ExactDenoiser",
+    points=True,
     trained=False,
 )
 FAMILIES = (SIT, DIT, TINY_SD3, SD3, TINY_WAN, FLUX, WAN, TOY, GMM)

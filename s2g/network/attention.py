@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from s2g.errors import UserError
 from s2g.network.blocks import BlockRule, SelfAttention
-from s2g.network.branch import AttentionEdit, PassValues, SmoothQueries
+from s2g.network.branch import AttentionEdit, NormalizedAttention, PassValues, SmoothQueries
 
 SLOT = "_compiled_call_impl"  # nn.Module calls what is here instead of its forward; empty unless it is compiled
 INFINITE = 9999.0  # tokens; the official SEG code's bound
@@ -83,6 +83,69 @@ def smoothed(queries: Tensor, axis: int, grid: Sequence[int], sigma: float) -> T
     image = queries.movedim(axis, -1).unflatten(-1, tuple(grid)).float()
     blurred = torch.einsum("hi,wj,...ij->...hw", height, width, image)
     return blurred.flatten(-len(grid)).movedim(-1, axis).to(queries.dtype)
+
+
+def normalized(positive: Tensor, negative: Tensor, scale: float, tau: float, alpha: float) -> Tensor:
+    """Return NAG's attention [B, H, N, D] of attention to the text and to the negative text (arXiv 2505.21179, Eq. 7 to 10).
+
+    z = scale Z+ - (scale - 1) Z-, shortened to tau times Z+'s L1 norm over a token's heads and channels, then alpha z +
+    (1 - alpha) Z+; fp32. The official Flux code had L2 norms at first. A token of length 0 stays 0.
+    """
+    plus, minus = positive.float(), negative.float()
+    guided = scale * plus - (scale - 1) * minus
+    length, own = (of.abs().sum(dim=(1, 3), keepdim=True) for of in (guided, plus))
+    guided = guided * (tau * own / length).where(length > tau * own, 1.0)
+    return (alpha * guided + (1 - alpha) * plus).to(positive.dtype)
+
+
+@contextmanager
+def led_away(block: nn.Module, index: int, rule: BlockRule, edit: NormalizedAttention, text: int) -> Iterator[None]:
+    """Put the block's attention to the text under NAG until exit; the batch's second half holds the negative text.
+
+    UserError where it is not known or was not reached. text: tokens of text in the block's state.
+    """
+    joint = [(spec.name, spec.text) for spec in rule.attention if spec.text != "none"]
+    names = [*joint, *([(rule.cross, "none")] if rule.cross else [])]
+    present = [(getattr(block, name, None), side) for name, side in names]
+    modules = [(attention, side) for attention, side in present if isinstance(attention, nn.Module)]
+    if not modules:
+        raise UserError(
+            f"block {index}, {type(block).__name__}: where it attends to the text is not known, or it does not",
+            todo=f"s2g.network.blocks.register_block({type(block).__name__}, ..., attention=[...], cross=NAME)",
+        )
+    reached = [0]
+
+    def attending(side: str) -> Callable[..., Tensor]:
+        def attend(*args: Any, **kwargs: Any) -> Tensor:
+            reached[0] += 1
+            out = F.scaled_dot_product_attention(*args, **kwargs)
+            tokens = out.shape[2]
+            image = {"none": slice(None), "first": slice(text, None), "last": slice(0, tokens - text)}[side]
+            positive, negative = out[:, :, image].chunk(2)
+            guided = normalized(positive, negative, edit.scale, edit.tau, edit.alpha)
+            out = out.clone()
+            out[:, :, image] = torch.cat([guided, guided])
+            return out
+
+        return attend
+
+    with ExitStack() as stack:
+        for attention, side in modules:
+            stack.enter_context(_replaced_call(attention, _within(_AttentionReplaced(attending(side)))))
+        yield
+    if reached != [len(modules)]:
+        raise UserError(
+            f"block {index}: {edit} was to be reached {len(modules)} times, and was {reached[0]} times: another kernel",
+            todo="use torch's own: no set_attention_backend, no fused projections",
+        )
+
+
+def _within(mode: TorchFunctionMode) -> Callable[..., Any]:
+    def call(inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        with mode:
+            return inner(*args, **kwargs)
+
+    return call
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from s2g.errors import UserError
@@ -35,10 +36,12 @@ class BlockRule:
     state: tuple[str, ...]
     returns: tuple[str, ...]
     attention: tuple[SelfAttention, ...] = ()
+    cross: str = ""  # the module of its cross-attention to the text, if it has one
 
 
 BOTH = ("hidden_states", "encoder_hidden_states")
 REVERSED = ("encoder_hidden_states", "hidden_states")
+TEXT = ("encoder_hidden_states",)  # the part of a state that is the text's
 
 FLUX = (SelfAttention("attn", "first", queries=(("norm_q", 1),)),)
 
@@ -53,7 +56,7 @@ RULES: dict[tuple[str, str], BlockRule] = {
     ("diffusers", "FluxSingleTransformerBlock"): BlockRule(BOTH, REVERSED, FLUX),
     # attn2 is cross-attention to the text in both.
     ("diffusers", "WanTransformerBlock"): BlockRule(
-        ("hidden_states",), ("hidden_states",), (SelfAttention("attn1", queries=(("norm_q", 1), ("to_q", 1))),)
+        ("hidden_states",), ("hidden_states",), (SelfAttention("attn1", queries=(("norm_q", 1), ("to_q", 1))),), cross="attn2"
     ),
     ("diffusers", "BasicTransformerBlock"): BlockRule(("hidden_states",), ("hidden_states",), (SelfAttention("attn1"),)),
 }
@@ -123,15 +126,22 @@ RULES |= {
 
 
 def register_block(
-    block: type[nn.Module], state: Sequence[str], returns: Sequence[str], attention: Sequence[SelfAttention] = ()
+    block: type[nn.Module],
+    state: Sequence[str],
+    returns: Sequence[str],
+    attention: Sequence[SelfAttention] = (),
+    cross: str = "",
 ) -> None:
-    """Make a block class known: the argument names of its residual state, their order in what it returns, its attention."""
+    """Make a block class known: the argument names of its residual state, their order in what it returns, its attention.
+
+    cross: the name of its cross-attention to the text.
+    """
     arguments = _arguments(block)
     if not set(state) <= set(arguments):
         raise UserError(f"{block.__name__}: its forward does not take {list(state)}", allowed=", ".join(arguments))
     if sorted(state) != sorted(returns):
         raise UserError(f"{block.__name__}: returns {list(returns)} are not the state {list(state)} in another order")
-    RULES[_name(block)] = BlockRule(tuple(state), tuple(returns), tuple(attention))
+    RULES[_name(block)] = BlockRule(tuple(state), tuple(returns), tuple(attention), cross)
 
 
 def is_known(block: nn.Module) -> bool:
@@ -165,6 +175,8 @@ class BlockPort:
         self.places = [(name, parameters.index(name)) for name in rule.state]
         self.order = [rule.state.index(name) for name in rule.returns]
         self.rule = rule
+        # What two halves of a batch share that differ in their text alone: the image's tokens, and what modulates them.
+        self.shared = [(p, i) for i, p in enumerate(parameters) if p == "temb" or (p in rule.state and p not in TEXT)]
 
     def read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State:
         """Return the state a call brings in."""
@@ -183,6 +195,18 @@ class BlockPort:
                 named[name] = tensor
             else:
                 positional[place] = tensor
+        return tuple(positional), named
+
+    def tied(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments of a call with all but the text of the batch's second half as in its first half."""
+        positional, named = list(args), dict(kwargs)
+        for name, place in self.shared:
+            holder, key = (named, name) if name in named else (positional, place)
+            if isinstance(key, int) and key >= len(positional):
+                continue
+            tensor = holder[key]  # type: ignore[index]
+            if isinstance(tensor, Tensor):
+                holder[key] = torch.cat([tensor.chunk(2)[0]] * 2)  # type: ignore[index]
         return tuple(positional), named
 
     def output(self, state: State) -> Any:

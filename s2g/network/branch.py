@@ -104,6 +104,27 @@ class SmoothQueries(AttentionEdit):
 
 
 @dataclass(frozen=True)
+class NormalizedAttention:
+    """Attention of image tokens to the text, in every block, is led away from the negative text's (NAG, arXiv 2505.21179).
+
+    Both texts go through the network in one call and share the image's tokens, so it counts as two evaluations, and no
+    part of a plain pass is reused.
+    """
+
+    scale: float
+    tau: float
+    alpha: float
+
+    @property
+    def touched(self) -> frozenset[int]:
+        return frozenset()
+
+    @property
+    def dropped(self) -> frozenset[int]:
+        return frozenset()
+
+
+@dataclass(frozen=True)
 class WeakModel:
     """Another, weaker network instead of the model's own; it shares no work with it."""
 
@@ -120,13 +141,19 @@ class WeakModel:
 
 @dataclass(frozen=True)
 class Branch:
-    """One evaluation: condition "cond" or "uncond", and an edit or None."""
+    """One evaluation: under which condition, with an edit or None, and where.
+
+    condition: "cond", "uncond", or "mid", the text of cond in which every second token is uncond's. point: 0 is x, 1 a second
+    point that the method names (`Guidance.second`).
+    """
 
     condition: str = "cond"
     edit: Edit | None = None
+    point: int = 0
 
     def __str__(self) -> str:
-        return self.condition if self.edit is None else f"{self.condition} with {self.edit}"
+        edited = self.condition if self.edit is None else f"{self.condition} with {self.edit}"
+        return f"{edited} at the second point" if self.point else edited
 
 
 COND = Branch("cond")

@@ -15,9 +15,9 @@ from typing import Any, Self
 from torch import nn
 
 from s2g.errors import UserError
-from s2g.network.attention import SLOT, perturbed
+from s2g.network.attention import SLOT, led_away, perturbed
 from s2g.network.blocks import BlockPort, State
-from s2g.network.branch import AttentionEdit
+from s2g.network.branch import AttentionEdit, NormalizedAttention
 from s2g.network.watch import BlockWatch
 
 
@@ -25,13 +25,13 @@ from s2g.network.watch import BlockWatch
 class Pass:
     """What is done to the blocks during one call of the network.
 
-    dropped: blocks that hand on their state. inside: an edit of some blocks' attention; they run uncompiled.
+    dropped: blocks that hand on their state. inside: an edit of attention; the blocks it is made in run uncompiled.
     record: blocks whose entering state is kept in `kept`.
     resume: (block, state) from which the pass goes on; every block before it is skipped.
     """
 
     dropped: frozenset[int] = frozenset()
-    inside: AttentionEdit | None = None
+    inside: AttentionEdit | NormalizedAttention | None = None
     record: frozenset[int] = frozenset()
     resume: tuple[int, State] | None = None
     kept: dict[int, State] = field(default_factory=dict)
@@ -134,6 +134,10 @@ class BlockControl:
                 output = inner(*args, **kwargs)
                 work.watch.leaves(index, port, state, output)
                 return output
+            if isinstance(work.inside, NormalizedAttention):
+                block, (args, kwargs) = self.blocks[index], port.tied(args, kwargs)
+                with led_away(block, index, port.rule, work.inside, port.text_tokens(args, kwargs)):
+                    return block._call_impl(*args, **kwargs)
             if work.inside is not None and index in work.inside.touched:
                 block = self.blocks[index]
                 # Its compiled call would be retraced with the edit in it; the others stay compiled.

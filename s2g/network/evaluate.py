@@ -17,9 +17,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from s2g.errors import UserError
 from s2g.models.base import Conditioning, Denoiser, Output
 from s2g.network.blocks import State
-from s2g.network.branch import AttentionEdit, Branch, Edit, WeakModel
+from s2g.network.branch import AttentionEdit, Branch, Edit, NormalizedAttention, WeakModel
 from s2g.network.control import BlockControl, Pass
 from s2g.network.watch import BlockWatch, check_order
 
@@ -65,6 +66,11 @@ class Account:
         if self._events:
             torch.cuda.synchronize()
         return self._seconds + sum(begin.elapsed_time(end) for begin, end in self._events) / 1000
+
+
+def _condition(name: str, conditioning: Mapping[str, Conditioning]) -> Conditioning:
+    """Return a condition; "mid" is made of the two others where it is not given."""
+    return conditioning[name] if name in conditioning else conditioning["cond"].halfway(conditioning["uncond"])
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,24 @@ class Evaluator:
         """Begin an evaluation whose plain branches come one call at a time, as somebody else's loop asks for them."""
         return Evaluation(self, tuple(dict.fromkeys(branches)), x, level, timestep)
 
+    def _against_the_text(
+        self,
+        edit: NormalizedAttention,
+        x: Tensor,
+        level: float,
+        conditioning: Mapping[str, Conditioning],
+        timestep: Tensor | None,
+    ) -> Tensor:
+        """Evaluate cond under `edit`: one call with both texts, of which the first half is wanted."""
+        cond, uncond = conditioning["cond"], conditioning["uncond"]
+        if not cond.texts:
+            raise UserError(
+                "guidance = nag: this network reads no text, so there is no negative text to be led away from",
+                allowed="models of texts",
+            )
+        both = Conditioning.cat([cond, cond.with_text_of(uncond)])
+        return self._call(Pass(inside=edit), 2, torch.cat([x] * 2), level, both, timestep).prediction.float().chunk(2)[0]
+
     def _weak(
         self, away: list[Branch], x: Tensor, level: float, conditioning: Mapping[str, Conditioning], timestep: Tensor | None
     ) -> dict[Branch, Tensor]:
@@ -137,8 +161,10 @@ class Evaluator:
 
     def groups(self, plain: list[Branch]) -> list[list[Branch]]:
         """Group plain branches as the stock pipeline does: one batch in its order, or one call each."""
-        ordered = sorted(plain, key=lambda branch: self.network.order.index(branch.condition))
-        return [ordered] if ordered and self.network.passes == "batched" else [[branch] for branch in ordered]
+        order = self.network.order
+        ordered = sorted((b for b in plain if b.condition in order), key=lambda branch: order.index(branch.condition))
+        stock = [ordered] if ordered and self.network.passes == "batched" else [[branch] for branch in ordered]
+        return [*stock, *([branch] for branch in plain if branch.condition not in order)]
 
     def _call(self, work: Pass, copies: int, x: Tensor, level: float, inputs: Conditioning, timestep: Tensor | None) -> Output:
         if timestep is not None and timestep.ndim > 0:
@@ -176,10 +202,10 @@ class Evaluation:
     def run(self, group: Sequence[Branch], conditioning: Mapping[str, Conditioning]) -> None:
         """Evaluate plain branches in one call, and keep the states at which edited passes of their conditions fork off."""
         conditions = [branch.condition for branch in group]
-        forks = {(branch.condition, min(edit.touched)) for branch, edit in self.edited} if self.evaluator.reuse else set()
+        forks = {(b.condition, min(edit.touched)) for b, edit in self.edited if edit.touched} if self.evaluator.reuse else set()
         work = Pass(record=frozenset(start for condition, start in forks if condition in conditions))
         work.watch = BlockWatch() if self.evaluator.unseen else None
-        inputs = Conditioning.cat([conditioning[name] for name in conditions])
+        inputs = Conditioning.cat([_condition(name, conditioning) for name in conditions])
         output = self.evaluator._call(work, len(group), torch.cat([self.x] * len(group)), self.level, inputs, self.timestep)
         if work.watch is not None:
             check_order(work.ran, self.evaluator.control.blocks)
@@ -195,6 +221,10 @@ class Evaluation:
     def finish(self, conditioning: Mapping[str, Conditioning]) -> Predictions:
         """Evaluate the edited branches and those of the weaker network; return the predictions of all."""
         for branch, edit in self.edited:
+            if isinstance(edit, NormalizedAttention):
+                guided = self.evaluator._against_the_text(edit, self.x, self.level, conditioning, self.timestep)
+                self.done.raw[branch] = guided
+                continue
             start = min(edit.touched)
             state = self.recorded.get((branch.condition, start))
             inside = edit if isinstance(edit, AttentionEdit) else None

@@ -36,7 +36,13 @@ def method_notes(name: str, guidance: Guidance, sampler: Sampler, num_blocks: in
     """Return what a plan and a score state about a method: partial activity, and weights below 0."""
     negative = [f"{knob} = {value:g}: a weight below 0 steers the other way" for knob, value in _negative_weights(guidance)]
     activity = activity_line(name, guidance, sampler, num_blocks)
-    return [*([activity] if activity else []), *negative]
+    neutral = [f"{layer} is active in 0 of {sampler.steps} steps: {why}" for layer, why in _neutral(name, guidance)]
+    return [*([activity] if activity else []), *neutral, *negative]
+
+
+def _neutral(name: str, guidance: Guidance) -> Iterator[tuple[str, str]]:
+    """Yield the method, and its base, where its knobs make it what it builds on: legal as a point of a sweep."""
+    return ((layer, method.neutral) for layer, method in _layers(name, guidance) if method.neutral)
 
 
 def _negative_weights(guidance: Guidance) -> Iterator[tuple[str, float]]:

@@ -107,8 +107,13 @@ class GuidedNetwork:
         if not branches:
             self.scales.add(None)
             return None
-        evaluated = self.evaluator(branches, x, level, self.conditioning, timestep)
+        here, there = ([branch for branch in branches if bool(branch.point) is ahead] for ahead in (False, True))
+        evaluated = self.evaluator(here, x, level, self.conditioning, timestep)
         preds = {branch: convention.to(space, raw, x, level) for branch, raw in evaluated.raw.items()}
+        if there:  # no scheduler has a timestep of its own there
+            point, at = self.guidance.second(preds, step)
+            ahead = self.evaluator(there, point, at, self.conditioning).raw
+            preds |= {branch: convention.to(space, raw, point, at) for branch, raw in ahead.items()}
         guided = self.guidance.combine(preds, step, self.memory)
         self.scales.add(self._scales(guided, preds))
         self._check(level, {**{str(branch): value for branch, value in preds.items()}, "the guided prediction": guided})

@@ -17,6 +17,16 @@ from s2g.guidance.cfgpp import CFGPP
 from s2g.guidance.none import NoGuidance
 from s2g.guidance.pag import PAG
 from s2g.guidance.perturbed import Perturbed
+from s2g.guidance.rivals.fdg import FDG
+from s2g.guidance.rivals.mambo_g import MamboG
+from s2g.guidance.rivals.nag import NAG
+from s2g.guidance.rivals.rectified_cfgpp import RectifiedCFGPP
+from s2g.guidance.rivals.sgg import SGG
+from s2g.guidance.rivals.smc_cfg import SMCCFG
+from s2g.guidance.rivals.stg_official import STGOfficial
+from s2g.guidance.rivals.tag import TAG
+from s2g.guidance.rivals.tcfg import TCFG
+from s2g.guidance.rivals.tdg import TDG
 from s2g.guidance.s2 import S2
 from s2g.guidance.s2_naive import NaiveS2
 from s2g.guidance.seg import SEG
@@ -66,7 +76,17 @@ BASES: dict[str, Guidance] = {
     "cfg_zero": CFGZero(3.5),
     "adg": ADG(2.5),
     "autoguidance": Autoguidance(2.1, weak="weak.safetensors"),
+    "tcfg": TCFG(3.5),
+    "fdg": FDG(2.0, 5.0),
+    "fdg parallel": FDG(2.0, 5.0, levels=3, parallel=0.4),
+    "mambo_g": MamboG(10.0, alpha=0.8),
+    "smc_cfg": SMCCFG(3.5, rate=0.5, gain=0.2),
+    "rectified_cfgpp": RectifiedCFGPP(2.5, gamma=0.7),
+    "sgg": SGG(3.5, skip_scale=2.0, layers=(4, 7)),
+    "tdg": TDG(3.5),
+    "tdg mean": TDG(3.5, mid="mean"),
 }
+GRID = ("fdg", "fdg parallel")  # of latents in rows and columns
 # Wrappers around any of them: how one is made, and its weight of cond - edited.
 WRAPPERS: dict[str, tuple[Callable[[Guidance], S2 | Perturbed], float]] = {
     "s2": (lambda base: S2(base, omega=0.4, window=ALWAYS), 0.4),
@@ -82,8 +102,25 @@ METHODS: Mapping[str, Guidance] = {
     "s2 eq20": S2(CFG(3.5), omega=0.4, window=ALWAYS, form="eq20"),
     "s2_naive": NaiveS2(CFG(3.5), omega=0.4, window=ALWAYS, masks=3),
     "s2 over apg": S2(APG(3.5, r=2.0), omega=0.4, window=ALWAYS),
+    "stg_official": STGOfficial(CFG(3.5), stg_scale=1.5, layers=(2,)),
+    "tag": TAG(CFG(3.5), eta=1.3),
+    "tag cfg": TAG(CFG(3.5), form="cfg", eta=0.8),
+    "tag over s2": TAG(S2(CFG(3.5), omega=0.4, window=ALWAYS), eta=1.3),
+    "nag": NAG(CFG(3.5)),
+    "s2 over smc_cfg": S2(SMCCFG(3.5, rate=0.5, gain=0.2), omega=0.4, window=ALWAYS),
+    "s2 over rectified_cfgpp": S2(RectifiedCFGPP(2.5), omega=0.4, window=ALWAYS),
     "s2 over cfg_zero": S2(CFGZero(3.5), omega=0.4, window=ALWAYS),
 }
+
+
+def fitted(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a batch, as rows and columns where the method needs them."""
+    return shape if name not in GRID or len(shape) > 3 else (shape[0], *(1,) * (4 - len(shape)), *shape[1:])
+
+
+def x_of(preds: Mapping[Branch, Tensor]) -> Tensor:
+    """A point x that goes with predictions item by item: what methods that look at x are given in tests."""
+    return 1.3 * preds[COND] - 0.4 * preds[UNCOND]
 
 
 def flat(tensor: Tensor) -> Tensor:

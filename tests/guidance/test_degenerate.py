@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from guidance.cases import METHODS, SHAPE, predictions, step_at
+from guidance.cases import METHODS, SHAPE, fitted, predictions, step_at, x_of
 from torch import Tensor
 
 from s2g.guidance.adg import ADG
@@ -18,10 +18,10 @@ NAMES = pytest.mark.parametrize("name", METHODS)
 
 
 def run(name: str, preds: dict, **where: int) -> Tensor:
-    method, step = METHODS[name], step_at(**where)
+    method, step = METHODS[name], step_at(**where, x=x_of(preds))
     state = method.start()
     for index in (1, 2):  # a memory that was filled by the same
-        got = method.combine(preds, step_at(index), state)
+        got = method.combine(preds, step_at(index, x=x_of(preds)), state)
     got = method.combine(preds, step, state)
     assert got.shape == preds[COND].shape and got.dtype == preds[COND].dtype
     assert torch.isfinite(got).all(), name
@@ -83,6 +83,7 @@ def test_every_method_keeps_the_dtype_and_is_near_float64(name: str, dtype: torc
 @pytest.mark.parametrize("shape", [(1, 4, 2, 2), (2, 1), (1, 1), (3, 1, 1, 1), (2, 4, 3, 2, 2)])
 @pytest.mark.filterwarnings("ignore:std")  # torch on the spread of a single number, which is then taken as none
 def test_one_item_one_number_and_video(name: str, shape: tuple[int, ...]) -> None:
+    shape = fitted(name, shape)
     run(name, like(name, normal(shape), normal(shape, 1)))
 
 

@@ -181,7 +181,7 @@ def test_presets_lie_between_defaults_and_what_was_typed() -> None:
         ("s2", {"protect": [40]}, "has no block 40"),
         ("s2", {"window": [0.9, 0.1]}, "start < stop"),
         ("s2", {"window": [0.1]}, "two bounds"),
-        ("s2", {"base": "s2"}, "allowed: adg, apg, autoguidance, cfg, cfg_zero, cfgpp, none"),
+        ("s2", {"base": "s2"}, "allowed: adg, apg, autoguidance, cfg, cfg_zero, cfgpp, fdg, mambo_g, none"),
         ("s2", {"form": "eq5"}, "eq4, eq20"),
         ("s2_naive", {"masks": 0}, "1 or more"),
         ("s2", {"omgea": 1}, "Did you mean 'omega'?"),

@@ -16,6 +16,9 @@ from s2g.guidance.cfg_zero import CFGZero
 from s2g.guidance.cfgpp import CFGPP
 from s2g.guidance.none import NoGuidance
 from s2g.guidance.pag import PAG
+from s2g.guidance.rivals.nag import NAG
+from s2g.guidance.rivals.tag import TAG
+from s2g.guidance.s2 import S2
 from s2g.guidance.seg import SEG
 from s2g.guidance.slg import SLG
 from s2g.guidance.stg import STG
@@ -24,7 +27,7 @@ from s2g.guidance.window import Window, Windowed
 FIT = Fit(12)
 
 
-WRAPPERS = ("s2", "s2_naive", "slg", "stg", "pag", "seg", "pruned")
+WRAPPERS = ("s2", "s2_naive", "slg", "stg", "pag", "seg", "pruned", "stg_official", "tag", "nag")
 
 
 @pytest.mark.parametrize("name", list(GUIDANCE))
@@ -43,6 +46,20 @@ def test_every_method_is_assembled_from_nothing_and_has_its_defaults(name: str) 
 @pytest.mark.parametrize("around", WRAPPERS)
 def test_every_base_goes_under_every_wrapper(name: str, around: str) -> None:
     assert assemble(around, {"base": name}, FIT).inside == assemble(name, {}, FIT)  # type: ignore[attr-defined]
+
+
+def test_tag_and_nag_go_around_wrappers_too() -> None:
+    """Their term is about the whole step, or about the pass that others compare with."""
+    fit = Fit(12, {"s2": {"scale": 4.0, "omega": 0.5}, "nag": {"base": "none"}})
+    method = assemble("tag", {"base": "s2", "base_args": {"base": "apg"}, "eta": 1.2}, fit)
+    assert method == TAG(S2(APG(), omega=0.5), eta=1.2)
+    assert assemble("tag", {"base": "s2", "scale": 6}, fit) == TAG(S2(CFG(6.0), omega=0.5))
+    assert assemble("tag", {"base": "nag"}, fit) == TAG(NAG(NoGuidance()))
+    for name in ("tag", "nag"):
+        with pytest.raises(UserError, match=f"guidance.base = {name}"):
+            assemble(name, {"base": name}, fit)
+    with pytest.raises(UserError, match=r"guidance.base = tag"):
+        assemble("s2", {"base": "tag"}, fit)
 
 
 def test_typed_knobs_arrive() -> None:

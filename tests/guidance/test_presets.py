@@ -43,14 +43,16 @@ def test_every_method_has_a_preset_that_can_be_assembled(name: str) -> None:
 
 @pytest.mark.parametrize("name", EXACT)
 def test_an_exact_denoiser_has_the_methods_that_need_no_sub_network(name: str) -> None:
-    assert set(model(name).presets) == {"none", "cfg", "cfgpp", "apg", "cfg_zero", "adg"} == set(bases()) - {"autoguidance"}
+    assert {"none", "cfg", "cfgpp", "apg", "cfg_zero", "adg"} <= set(model(name).presets)
+    # They have no weaker network, no blocks to skip, and points have no rows and columns.
+    assert set(model(name).presets) == set(bases()) - {"autoguidance", "sgg", "fdg"}
     for method in model(name).presets:
         assemble(method, {}, fit(name))
     with pytest.raises(UserError, match=r"1 blocks of which \[0\] are protected"):
         assemble("s2", {}, fit(name))
 
 
-@pytest.mark.parametrize("method", ["slg", "stg", "pag", "seg"])
+@pytest.mark.parametrize("method", ["slg", "stg", "pag", "seg", "sgg", "stg_official"])
 @pytest.mark.parametrize("name", MODELS)
 def test_layers_are_stated_and_lie_in_the_model(name: str, method: str) -> None:
     layers = model(name).presets[method]["layers"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from guidance.cases import ALWAYS, METHODS, WRAPPERS, flat, predictions, step_at
+from guidance.cases import ALWAYS, METHODS, WRAPPERS, fitted, flat, predictions, step_at, x_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -50,7 +50,7 @@ CONVENTIONS = [Flow(), Noise()]
 def trajectory(method: Guidance, of_step: list[dict[Branch, Tensor]]) -> list[Tensor]:
     """Results at steps 1, 2, ... with one memory: what a unit sees."""
     state = method.start()
-    return [method.combine(preds, step_at(1 + i), state) for i, preds in enumerate(of_step)]
+    return [method.combine(preds, step_at(1 + i, x=x_of(preds)), state) for i, preds in enumerate(of_step)]
 
 
 def several(method: Guidance, seed: int, shape: tuple[int, ...], steps: int = 3) -> list[dict[Branch, Tensor]]:
@@ -62,7 +62,7 @@ def several(method: Guidance, seed: int, shape: tuple[int, ...], steps: int = 3)
 @given(seed=SEEDS, shape=SHAPES, order=st.permutations(range(5)))
 def test_permuting_the_batch_permutes_the_result_to_the_bit(name: str, seed: int, shape: tuple[int, ...], order) -> None:
     method = METHODS[name]
-    given_ = several(method, seed, (5, *shape))
+    given_ = several(method, seed, fitted(name, (5, *shape)))
     plain = trajectory(method, given_)
     moved = trajectory(method, [{branch: value[order] for branch, value in preds.items()} for preds in given_])
     assert all(torch.equal(a[order], b) for a, b in zip(plain, moved, strict=True))
@@ -74,7 +74,7 @@ def test_permuting_the_batch_permutes_the_result_to_the_bit(name: str, seed: int
 def test_an_item_alone_is_what_it_is_in_a_batch(name: str, seed: int, shape: tuple[int, ...], item: int) -> None:
     """To the bit; for rescaled CFG to fp32's rounding, since torch adds up one item's variance in another order."""
     method = METHODS[name]
-    given_ = several(method, seed, (5, *shape))
+    given_ = several(method, seed, fitted(name, (5, *shape)))
     batch = trajectory(method, given_)
     alone = trajectory(method, [{branch: value[item : item + 1] for branch, value in preds.items()} for preds in given_])
     for a, b in zip(batch, alone, strict=True):
@@ -103,6 +103,12 @@ ANY_SPACE: dict[str, Guidance] = {
     "cfgpp": CFGPP(lam=0.6),
     "autoguidance": Autoguidance(2.1, weak="a"),
     "apg with eta 1 and no cap": APG(6.0, eta=1.0, r=0.0, momentum=-0.5),
+    "fdg": METHODS["fdg"],
+    "sgg": METHODS["sgg"],
+    "tdg": METHODS["tdg"],
+    "stg_official": METHODS["stg_official"],
+    "tag": METHODS["tag"],
+    "tag cfg": METHODS["tag cfg"],
     "s2_naive": NaiveS2(CFG(7.5), omega=0.4, window=ALWAYS, masks=3),
     **{name: make(CFG(7.5)) for name, (make, _) in WRAPPERS.items()},
 }
@@ -113,6 +119,10 @@ OWN_SPACE: dict[str, Guidance] = {
     "apg with eta 0": APG(6.0, eta=0.0, r=0.0, momentum=0.0),
     "apg with a cap": APG(6.0, eta=1.0, r=1.0, momentum=0.0),
     "cfg rescaled": CFG(7.5, rescale=0.7),
+    "tcfg": METHODS["tcfg"],
+    "fdg parallel": METHODS["fdg parallel"],
+    "mambo_g": METHODS["mambo_g"],
+    "smc_cfg": METHODS["smc_cfg"],
 }
 
 

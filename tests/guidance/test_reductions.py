@@ -115,12 +115,14 @@ def test_s2_slg_and_stg_with_the_same_blocks_and_weight_are_one_sum() -> None:
         torch.testing.assert_close(same.combine(preds, STEP, {}), want, **CLOSE)
 
 
-def test_where_all_predictions_agree_every_method_but_eq20_keeps_them() -> None:
+def test_where_all_predictions_agree_every_method_but_eq20_and_tag_keeps_them() -> None:
     for name, method in METHODS.items():
         preds = dict.fromkeys(predictions(method, STEP), C)
         got = method.combine(preds, STEP, method.start())
         assert got.shape == SHAPE
         if name == "s2 eq20":
             torch.testing.assert_close(got, 0.6 * C)
+        elif name in ("tag", "tag over s2"):
+            torch.testing.assert_close(got, 1.3 * C)  # x is 0 here: nothing is along it
         else:
             torch.testing.assert_close(got, C, rtol=1e-7, atol=1e-7, msg=lambda text, name=name: f"{name}: {text}")

@@ -88,10 +88,14 @@ def test_what_each_base_needs_and_where_it_works() -> None:
     needs = {name: method.needs for name, method in BASES.items()}
     assert needs.pop("cfg_zero") == {Requirement.STEPS, Requirement.DETERMINISTIC, Requirement.FLOW}
     assert needs.pop("cfgpp") == needs.pop("cfgpp velocity") == {Requirement.STEPS, Requirement.EULER_LIKE}
-    assert not any(needs.pop(name) for name in ("none", "cfg", "cfg rescaled", "adg", "autoguidance"))
+    assert needs.pop("rectified_cfgpp") == {Requirement.STEPS, Requirement.EULER_LIKE, Requirement.FLOW}
+    assert needs.pop("sgg") == {Requirement.STEPS}
+    plain = ("none", "cfg", "cfg rescaled", "adg", "autoguidance", "tcfg", "fdg", "fdg parallel", "mambo_g", "smc_cfg", "tdg")
+    assert not any(needs.pop(name) for name in (*plain, "tdg mean"))
     assert set(needs) == {"apg", "apg diffusers"}
     spaces = {name: method.space for name, method in BASES.items() if method.space is not Space.RAW}
-    assert spaces == {"cfg_zero": Space.VELOCITY, "adg": Space.DENOISED, "apg": Space.DENOISED}
+    velocity = {"cfg_zero": Space.VELOCITY, "rectified_cfgpp": Space.VELOCITY}
+    assert spaces == {**velocity, "adg": Space.DENOISED, "apg": Space.DENOISED}
 
 
 @EACH

@@ -28,7 +28,7 @@ from s2g.integrations.diffusers.schedule import Schedule, check_fits, read_sched
 from s2g.models.base import Conditioning
 from s2g.models.prediction_space import Space
 from s2g.network.attention import SLOT
-from s2g.network.branch import COND, Branch, SmoothQueries, WeakModel
+from s2g.network.branch import COND, Branch, NormalizedAttention, SmoothQueries, WeakModel
 from s2g.network.evaluate import WEAK, Evaluation, Evaluator
 
 
@@ -183,6 +183,12 @@ class PipelineDoor:
         run.masks.append(draws.drawn)
         if self.weak is None and any(isinstance(branch.edit, WeakModel) for branch in branches):
             raise UserError(f"{self.method}: there is no weaker network", todo="guide(pipe, method, weak=ANOTHER_TRANSFORMER)")
+        for branch in branches:
+            if branch.point or branch.condition not in self.layout.order or isinstance(branch.edit, NormalizedAttention):
+                raise UserError(
+                    f"{type(self.method).__name__}: a pipeline's own loop has no place for its evaluation of {branch}",
+                    todo="run it with python run.py model=NAME guidance=NAME",
+                )
         if any(isinstance(branch.edit, SmoothQueries) for branch in branches):
             evaluator.control.grid = calls.grid(arguments)
         if not branches:
