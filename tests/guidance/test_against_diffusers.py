@@ -1,7 +1,8 @@
 """Our equations against diffusers 0.42's guiders, called as `forward` on tensors, and its scheduler and pipeline.
 
 Used, because right on tensors: ClassifierFreeGuidance (both formulations, rescale, start and stop),
-AdaptiveProjectedGuidance (both, cap, eta, momentum), ClassifierFreeZeroStarGuidance, and the sums of SkipLayerGuidance,
+AdaptiveProjectedGuidance (both, cap, eta, momentum), ClassifierFreeZeroStarGuidance, TangentialClassifierFreeGuidance,
+MagnitudeAwareGuidance on up to three dimensions, and the sums of SkipLayerGuidance,
 PerturbedAttentionGuidance and SmoothedEnergyGuidance; FlowMatchEulerDiscreteScheduler and DDIMScheduler for CFG++'s steps.
 
 Not used, because broken in 0.42.1:
@@ -14,8 +15,8 @@ Not used, because broken in 0.42.1:
 - SmoothedEnergyGuidance never attaches its hook: prepare_models does not count (shown below). Its blur has the finite and
   the infinite branch swapped.
 - AutoGuidance weakens the unconditional pass, not a second network.
-- TangentialClassifierFreeGuidance reads an attribute that does not exist; MagnitudeAwareGuidance and
-  FrequencyDecoupledGuidance are methods that are not here.
+- TangentialClassifierFreeGuidance's is_conditional reads an attribute that does not exist, and MagnitudeAwareGuidance fails on
+  four dimensions (both shown below). FrequencyDecoupledGuidance needs kornia, which is not installed here.
 - There is no CFG++ and no ADG.
 """
 
@@ -33,9 +34,11 @@ from diffusers.guiders import (
     AdaptiveProjectedGuidance,
     ClassifierFreeGuidance,
     ClassifierFreeZeroStarGuidance,
+    MagnitudeAwareGuidance,
     PerturbedAttentionGuidance,
     SkipLayerGuidance,
     SmoothedEnergyGuidance,
+    TangentialClassifierFreeGuidance,
 )
 from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer
 from diffusers.hooks import LayerSkipConfig
@@ -50,6 +53,8 @@ from s2g.guidance.cfg import CFG
 from s2g.guidance.cfg_zero import CFGZero
 from s2g.guidance.cfgpp import CFGPP, effective_weight
 from s2g.guidance.pag import PAG
+from s2g.guidance.rivals.mambo_g import MamboG
+from s2g.guidance.rivals.tcfg import TCFG
 from s2g.guidance.s2 import S2
 from s2g.guidance.seg import SEG
 from s2g.guidance.slg import SLG
@@ -255,6 +260,25 @@ def test_how_strong_cfgpp_is_on_diffusers_levels(
     assert (found[0], max(found), found[-1], sum(found) / steps) == pytest.approx((first, most, 0.6, mean), rel=3e-3)
 
 
+@pytest.mark.parametrize("scale", [1.0, 7.0])
+def test_tcfg(preds: dict, scale: float) -> None:
+    """Theirs takes the singular vectors in fp32."""
+    guider = at(TangentialClassifierFreeGuidance(scale), 5)
+    got = ours(TCFG(scale), preds)
+    torch.testing.assert_close(got, guider.forward(preds[COND], preds[UNCOND]).pred, rtol=2e-5, atol=2e-5)
+    assert scale == 1 or not torch.allclose(got, ours(CFG(scale), preds), rtol=1e-2)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 8.0])
+@pytest.mark.parametrize("scale", [1.0, 10.0])
+def test_mambo_g_on_flat_predictions(preds: dict, scale: float, alpha: float) -> None:
+    flat = {branch: value.flatten(1) for branch, value in preds.items()}
+    guider = at(MagnitudeAwareGuidance(scale, alpha), 5)
+    torch.testing.assert_close(ours(MamboG(scale, alpha), flat), guider.forward(flat[COND], flat[UNCOND]).pred, **EXACT)
+    shaped = ours(MamboG(scale, alpha), preds)
+    torch.testing.assert_close(shaped.flatten(1), ours(MamboG(scale, alpha), flat), **EXACT)
+
+
 class Blocks(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -266,5 +290,10 @@ def test_what_is_known_to_be_broken_still_is() -> None:
     guider = at(SmoothedEnergyGuidance(3.0, 2.8, seg_guidance_config=BLURRED), 5)
     guider.prepare_models(Blocks())
     assert guider._count_prepared == 0  # so the third pass never looks like the third, and nothing is blurred
+    with pytest.raises(AttributeError, match="is_conditional"):
+        _ = at(TangentialClassifierFreeGuidance(3.0), 5).is_conditional
+    image = torch.ones(1, 2, 4, 4)
+    with pytest.raises(RuntimeError, match="dim"):
+        at(MagnitudeAwareGuidance(3.0), 5).forward(image, 2 * image)
     config = SkipLayerGuidance(3.0, skip_layer_guidance_layers=[7, 8, 9]).skip_layer_config[0]
     assert config.indices == 7  # an int, where the hook iterates
