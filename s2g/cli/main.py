@@ -40,6 +40,7 @@ COMMANDS = {
     "report": Entry("report", "report", "Write a static site of all measured results."),
     "plan": Entry("plan", "plan", "Estimate a table or figure: items, network calls, FLOPs, GPU-hours, disk, downloads."),
     "ls": Entry("inventory", "ls", "List models, guidance methods, samplers and benches."),
+    "alive": Entry("alive", "alive", "Show that every method does something on every kind of model, from small networks."),
     "show": Entry("inventory", "show", "Show a stored run: its configuration, progress, cost and scores."),
     "status": Entry("upkeep", "status", "Show the progress of runs: done, missing and failed units, workers, time left."),
     "verify": Entry("upkeep", "verify", "Check the hash of every stored item of a run; exit code 1 if any is damaged."),

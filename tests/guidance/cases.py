@@ -115,7 +115,8 @@ METHODS: Mapping[str, Guidance] = {
 
 def fitted(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of a batch, as rows and columns where the method needs them."""
-    return shape if name not in GRID or len(shape) > 3 else (shape[0], *(1,) * (4 - len(shape)), *shape[1:])
+    batch, *rest = shape
+    return (batch, *([1] * (3 - len(rest)) if name in GRID else []), *rest)
 
 
 def x_of(preds: Mapping[Branch, Tensor]) -> Tensor:

@@ -78,7 +78,8 @@ def text_at(name: str, place: int) -> slice | None:
 
 @pytest.mark.parametrize("name", TEXTED)
 def test_it_is_the_doubled_pass_with_guided_attention(name: str) -> None:
-    network, edit = SMALL[name](), NAG.edit
+    network: Any = SMALL[name]()
+    edit = NAG.edit
     assert isinstance(edit, NormalizedAttention)
     conditions, x = network.encode([1, 2]), latents(network)
     assert conditions["cond"].texts == ("text",)
@@ -106,7 +107,7 @@ def test_it_is_the_doubled_pass_with_guided_attention(name: str) -> None:
 @pytest.mark.parametrize("name", TEXTED)
 @pytest.mark.parametrize("edit", [NormalizedAttention(1.0, 2.5, 0.25), NormalizedAttention(5.0, 2.5, 0.0)])
 def test_at_its_neutral_values_the_pass_is_conds(name: str, edit: NormalizedAttention) -> None:
-    network = SMALL[name]()
+    network: Any = SMALL[name]()
     with Evaluator(network) as evaluator:
         found = evaluator([COND, Branch("cond", edit)], latents(network), 0.7, network.encode([1, 2])).raw
     torch.testing.assert_close(found[Branch("cond", edit)], found[COND], rtol=0, atol=2e-5)
@@ -114,7 +115,7 @@ def test_at_its_neutral_values_the_pass_is_conds(name: str, edit: NormalizedAtte
 
 def test_what_is_pooled_inside_the_network_does_not_part_the_images_of_the_two_halves() -> None:
     """The second half's modulation and image tokens are the first half's at every block, whatever was done before it."""
-    network = SMALL["sd3"]()
+    network: Any = SMALL["sd3"]()
     conditions, seen = network.encode([1, 2]), []
     conditions["uncond"] = Conditioning(
         {**conditions["uncond"].tensors, "pooled": torch.ones_like(conditions["uncond"].tensors["pooled"])}
@@ -138,13 +139,13 @@ def test_what_is_pooled_inside_the_network_does_not_part_the_images_of_the_two_h
 
 @pytest.mark.parametrize("name", ["sit", "dit"])
 def test_a_network_of_labels_is_refused(name: str) -> None:
-    network = SMALL[name]()
+    network: Any = SMALL[name]()
     with Evaluator(network) as evaluator, pytest.raises(UserError, match="reads no text"):
         evaluator([NAG], latents(network), 0.7, network.encode([1, 2]))
 
 
 def test_blocks_whose_attention_to_the_text_is_not_known_are_refused() -> None:
-    network = SMALL["toy"]()
+    network: Any = SMALL["toy"]()
     with Evaluator(network) as evaluator, pytest.raises(UserError, match=r"where it attends to the text is not known"):
         evaluator([NAG], latents(network), 0.7, network.encode([1, 2]))
     register_block(ToyBlock, state=["z"], returns=["z"], attention=[SelfAttention("inner", "first")])
@@ -158,7 +159,8 @@ def test_blocks_whose_attention_to_the_text_is_not_known_are_refused() -> None:
 
 @pytest.mark.parametrize("name", TEXTED)
 def test_mid_is_a_text_of_every_second_token(name: str) -> None:
-    network, mid = SMALL[name](), Branch("mid")
+    network: Any = SMALL[name]()
+    mid = Branch("mid")
     conditions, x = network.encode([1, 2]), latents(network)
     mixed = conditions["cond"].halfway(conditions["uncond"])
     with Evaluator(network) as evaluator, torch.no_grad():

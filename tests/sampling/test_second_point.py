@@ -37,7 +37,7 @@ def sampled(network: Any, guidance: Any, sampler: Any) -> tuple[Tensor, Account]
 @pytest.mark.parametrize("sampler", [Euler(5), FlowMatchEuler(5, shift=3.0)], ids=["euler", "flow_match_euler"])
 @pytest.mark.parametrize("name", ["sit", "sd3"])
 def test_it_is_its_algorithm(name: str, sampler: Any, form: str) -> None:
-    network = SMALL[name]("separate")
+    network: Any = SMALL[name]("separate")
     conditions, x, levels = network.encode([1, 2]), noise_of(UNIT, network.latent_shape), sampler.levels()
 
     def v(at: Tensor, level: float, condition: str) -> Tensor:
@@ -79,7 +79,7 @@ def test_passes_with_both_texts_or_half_of_each_are_counted(method: str, evaluat
 
 
 def test_it_composes_with_s2_windows_and_channels() -> None:
-    network = SMALL["sit"]("separate")
+    network: Any = SMALL["sit"]("separate")
     plain, _ = sampled(network, RectifiedCFGPP(1.5), Euler(4))
     for around in (
         S2(RectifiedCFGPP(1.5), drop=2),
