@@ -136,7 +136,7 @@ class Small:
                     raise
                 continue
             return about.guidance, about.sampler, type(about.sampler).__name__
-        raise errors[0]
+        raise errors[-1]
 
     @property
     def bench(self) -> str:

@@ -29,7 +29,7 @@ QUICK = ["sampler.steps=2", "num=16", "executor.workers=1"]
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        (["guidance=s3"], ["guidance", "s3", "Did you mean 's2'?", "autoguidance, cfg, cfg_zero, cfgpp, none"]),
+        (["guidance=s3"], ["guidance", "s3", "Did you mean 's2'?", "autoguidance, cfg, cfg_zero, cfgpp, fdg"]),
         (["model.family=vit"], ["model = tiny_sit", "no adapter", "model.family = vit", "model=tiny_sit"]),
         (["model=wan_1_3b"], ["bench = shapes", "wan_1_3b"]),
         (["model=wan_1_3b", "model.frames=80"], ["model.frames = 80", "81", "model.frames=77 or model.frames=81"]),
@@ -48,7 +48,7 @@ QUICK = ["sampler.steps=2", "num=16", "executor.workers=1"]
         (["num=1"], ["num", "2 or more"]),
         (["bench.num=0", "num=null"], ["bench.num", "2 or more"]),
         (["guidance=null"], ["guidance=none", "needed"]),
-        (["guidance.base=foo"], ["guidance.base", "foo", "cfg, cfg_zero, cfgpp, none"]),
+        (["guidance.base=foo"], ["guidance.base", "foo", "cfg, cfg_zero, cfgpp, fdg"]),
         (["guidance.base_args=3"], ["guidance.base_args", "not a mapping"]),
         (["guidance.drop_ratio=0.99"], ["guidance.drop_ratio = 0.99 (12 blocks)", "1 to 11"]),
         (["guidance.channels=7"], ["guidance.channels", "1 to 3"]),
