@@ -12,6 +12,7 @@ from s2g.config.schema import CHECKOUT
 from s2g.errors import UserError
 from s2g.experiments.claims import Claim, read_claims
 from s2g.experiments.results import Cell, ResultRow, Results
+from s2g.experiments.specification import paper_number
 from s2g.experiments.verdicts import Found, Judged, Verdict, compare, judge
 from s2g.report.show_claims import show_claims
 
@@ -22,7 +23,10 @@ HOLDS, NOT, UNDECIDED, NOT_RUN = Verdict.HOLDS, Verdict.NOT, Verdict.INCONCLUSIV
 
 def test_every_claim_has_a_check_on_the_papers_own_models() -> None:
     assert len(CLAIMS) >= 13
-    assert all(claim.checks["paper"] for claim in CLAIMS.values())
+    for claim in CLAIMS.values():
+        exhibits = {check.exhibit for checks in claim.checks.values() for check in checks}
+        # Studies of unseen images have no counterpart: the data of the paper's models is not here.
+        assert claim.checks.get("paper") or not any(map(paper_number, exhibits)), claim.name
 
 
 @pytest.mark.parametrize(
