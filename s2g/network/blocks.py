@@ -64,22 +64,14 @@ RULES: dict[tuple[str, str], BlockRule] = {
 # Further blocks of diffusers. Without a line for their attention they can be dropped, and not be edited: where a block holds
 # text and image in one sequence, how many tokens are text is not to be seen from the block.
 ONE_STREAM = (
-    "AceStepTransformerBlock",
     "AllegroTransformerBlock",
-    "AnyFlowTransformerBlock",
     "AuraFlowSingleTransformerBlock",
-    "BriaFiboSingleTransformerBlock",
     "ChromaSingleTransformerBlock",
     "CosmosTransformerBlock",
-    "HeliosTransformerBlock",
+    "Flux2SingleTransformerBlock",
     "HunyuanDiTBlock",
-    "Ideogram4TransformerBlock",
-    "Krea2TransformerBlock",
     "LTXVideoTransformerBlock",
     "Lumina2TransformerBlock",
-    "LuminaNextDiTBlock",
-    "NucleusMoEImageTransformerBlock",
-    "OmniGenBlock",
     "PRXBlock",
     "SanaTransformerBlock",
     "SanaVideoTransformerBlock",
@@ -90,20 +82,15 @@ HIDDEN_FIRST = (
     "CogVideoXBlock",
     "CogView3PlusTransformerBlock",
     "CogView4TransformerBlock",
-    "ConsisIDBlock",
     "EasyAnimateTransformerBlock",
-    "GlmImageTransformerBlock",
     "HunyuanImageSingleTransformerBlock",
     "HunyuanImageTransformerBlock",
-    "HunyuanVideo15TransformerBlock",
     "HunyuanVideoSingleTransformerBlock",
     "HunyuanVideoTransformerBlock",
-    "JoyImageTransformerBlock",
     "MochiTransformerBlock",
 )
 TEXT_FIRST = (
     "AuraFlowJointTransformerBlock",
-    "BriaFiboTransformerBlock",
     "BriaSingleTransformerBlock",
     "BriaTransformerBlock",
     "ChromaTransformerBlock",
@@ -117,9 +104,9 @@ TEXT_FIRST = (
 RULES |= {("diffusers", name): BlockRule(BOTH[:1], BOTH[:1]) for name in ONE_STREAM}
 RULES |= {("diffusers", name): BlockRule(BOTH, BOTH) for name in HIDDEN_FIRST}
 RULES |= {("diffusers", name): BlockRule(BOTH, REVERSED) for name in TEXT_FIRST}
-RULES |= {("diffusers", name): BlockRule(("x",), ("x",)) for name in ("ZImageTransformerBlock", "ErnieImageSharedAdaLNBlock")}
 AUDIO = ("hidden_states", "audio_hidden_states")
 RULES |= {
+    ("diffusers", "ZImageTransformerBlock"): BlockRule(("x",), ("x",)),
     ("diffusers", "LTX2VideoTransformerBlock"): BlockRule(AUDIO, AUDIO),
     ("diffusers", "Kandinsky5TransformerDecoderBlock"): BlockRule(("visual_embed",), ("visual_embed",)),
 }

@@ -22,6 +22,7 @@ from s2g.models.base import Conditioning, Denoiser, Output
 from s2g.network.blocks import State
 from s2g.network.branch import AttentionEdit, Branch, Edit, NormalizedAttention, WeakModel
 from s2g.network.control import BlockControl, Pass
+from s2g.network.reuse_check import VERDICTS, check_points, holds
 from s2g.network.watch import BlockWatch, check_order
 
 WEAK = "weak/"  # before the conditions of the weaker network
@@ -85,9 +86,16 @@ class Evaluator:
     """Evaluates branches of one network; a context manager, since the blocks are under control meanwhile."""
 
     def __init__(
-        self, network: Denoiser, reuse: bool = True, account: Account | None = None, weak: Evaluator | None = None
+        self,
+        network: Denoiser,
+        reuse: bool = True,
+        account: Account | None = None,
+        weak: Evaluator | None = None,
+        verify: bool = False,
     ) -> None:
+        """verify: see once whether reuse holds, for a network that no test of ours knows."""
         self.network = network
+        self.verify = verify
         self.weak = weak  # evaluates the branches of another, weaker network
         self.reuse = reuse
         self.account = account or Account()
@@ -166,7 +174,8 @@ class Evaluator:
         stock = [ordered] if ordered and self.network.passes == "batched" else [[branch] for branch in ordered]
         return [*stock, *([branch] for branch in plain if branch.condition not in order)]
 
-    def _call(self, work: Pass, copies: int, x: Tensor, level: float, inputs: Conditioning, timestep: Tensor | None) -> Output:
+    def call(self, work: Pass, copies: int, x: Tensor, level: float, inputs: Conditioning, timestep: Tensor | None) -> Output:
+        """Call the network once, for `copies` branches in one batch."""
         if timestep is not None and timestep.ndim > 0:
             timestep = timestep.repeat(copies)
         with self.control.during(work), self.account.timed(x.device):
@@ -205,17 +214,40 @@ class Evaluation:
         forks = {(b.condition, min(edit.touched)) for b, edit in self.edited if edit.touched} if self.evaluator.reuse else set()
         work = Pass(record=frozenset(start for condition, start in forks if condition in conditions))
         work.watch = BlockWatch() if self.evaluator.unseen else None
+        points = self._check_points() if work.record else frozenset()
+        work.record |= points
         inputs = Conditioning.cat([_condition(name, conditioning) for name in conditions])
-        output = self.evaluator._call(work, len(group), torch.cat([self.x] * len(group)), self.level, inputs, self.timestep)
+        output = self.evaluator.call(work, len(group), torch.cat([self.x] * len(group)), self.level, inputs, self.timestep)
         if work.watch is not None:
             check_order(work.ran, self.evaluator.control.blocks)
             self.evaluator.unseen = False
         self.done.raw.update(zip(group, output.prediction.float().chunk(len(group)), strict=True))
         if output.variance is not None:
             self.done.variance.update(zip(group, output.variance.float().chunk(len(group)), strict=True))
-        for start, state in work.kept.items():
+        if points:
+            self._check_reuse(output.prediction, {block: work.kept[block] for block in points}, inputs, len(group))
+        for start, state in work.kept.items() if self.evaluator.reuse else ():
             halves = zip(*(tensor.chunk(len(group)) for tensor in state), strict=True)
             self.recorded.update({(name, start): half for name, half in zip(conditions, halves, strict=True)})
+
+    def _check_points(self) -> frozenset[int]:
+        """Return at which blocks reuse is to be checked; none where it need not be, or has been."""
+        verdict = VERDICTS.get(self.evaluator.network.network)
+        if not self.evaluator.verify or verdict is True:
+            return frozenset()
+        if verdict is False:
+            self.evaluator.reuse = False
+            return frozenset()
+        return check_points(len(self.evaluator.control.blocks))
+
+    def _check_reuse(self, plain: Tensor, kept: Mapping[int, State], inputs: Conditioning, copies: int) -> None:
+        """Resume the plain pass that has just been made, unedited; make edited passes whole from now on if it differs."""
+        evaluator, x = self.evaluator, torch.cat([self.x] * copies)
+
+        def resumed(block: int, state: State) -> Tensor:
+            return evaluator.call(Pass(resume=(block, state)), copies, x, self.level, inputs, self.timestep).prediction
+
+        evaluator.reuse = holds(evaluator.network.network, plain, kept, resumed)
 
     @torch.no_grad()
     def finish(self, conditioning: Mapping[str, Conditioning]) -> Predictions:
@@ -229,7 +261,7 @@ class Evaluation:
             state = self.recorded.get((branch.condition, start))
             inside = edit if isinstance(edit, AttentionEdit) else None
             work = Pass(edit.dropped, inside, resume=None if state is None else (start, state))
-            output = self.evaluator._call(work, 1, self.x, self.level, conditioning[branch.condition], self.timestep)
+            output = self.evaluator.call(work, 1, self.x, self.level, conditioning[branch.condition], self.timestep)
             self.done.raw[branch] = output.prediction.float()
         away = [branch for branch in self.branches if isinstance(branch.edit, WeakModel)]
         if away:

@@ -84,7 +84,7 @@ class PipelineDoor:
                 calls = NetworkCalls(network, inner, self.layout)
                 apart = replace(self.layout, passes="separate")
                 weak = None if self.weak is None else Evaluator(NetworkCalls(self.weak, self.weak, apart))
-                evaluator = stack.enter_context(Evaluator(calls, self.reuse, weak=weak))
+                evaluator = stack.enter_context(Evaluator(calls, self.reuse, weak=weak, verify=True))
                 stack.callback(setattr, network, SLOT, getattr(network, SLOT))
                 setattr(network, SLOT, self._answering(name, evaluator, calls))
             stack.enter_context(LoopMarks(self.pipeline, self._begin, self._stepped))

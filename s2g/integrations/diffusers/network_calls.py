@@ -28,6 +28,7 @@ class NetworkCalls:
         self.network, self.inner = network, inner
         self.passes, self.order = layout.passes, layout.order
         self.blocks: Sequence[nn.Module] = blocks_of(network)
+        self.bare = False
         self.whole: Mapping[str, Any] = {}  # the pipeline's own call, of both conditions
 
     def encode(self, prompts: Sequence[Any]) -> Mapping[str, Conditioning]:
@@ -47,7 +48,8 @@ class NetworkCalls:
     def plain(self, arguments: Mapping[str, Any]) -> Tensor:
         """Return what the network puts out, its first value."""
         output = self.inner(**arguments)
-        first = output[0] if isinstance(output, tuple) else output.sample
+        self.bare = isinstance(output, Tensor)  # some return nothing around it
+        first = output if self.bare else output[0] if isinstance(output, tuple) else output.sample
         if not isinstance(first, Tensor):
             raise UserError(f"{type(self.network).__name__} puts out a {type(first).__name__}, not one tensor")
         if isinstance(output, tuple) and sum(isinstance(value, Tensor) for value in output) > 1:
@@ -57,6 +59,8 @@ class NetworkCalls:
 
     def wrapped(self, prediction: Tensor, arguments: Mapping[str, Any]) -> Any:
         """Return a prediction as the network returns its own."""
+        if self.bare:
+            return prediction
         return Transformer2DModelOutput(sample=prediction) if arguments.get("return_dict", True) else (prediction,)
 
     def joined(self, prediction: Tensor, variance: Tensor | None) -> Tensor:
