@@ -28,9 +28,13 @@ PUBLIC = {
     "UserError": "s2g.errors",
     "Window": "s2g.guidance.window",
     "Windowed": "s2g.guidance.window",
+    "compare": "s2g.integrations.library.run",
     "guide": "s2g.integrations.guide",
+    "load_results": "s2g.integrations.library.results",
     "register_block": "s2g.network.blocks",
     "register_network": "s2g.network.architectures",
+    "run": "s2g.integrations.library.run",
+    "sample": "s2g.integrations.library.sample",
 }
 __all__ = ["__version__", *PUBLIC]
 

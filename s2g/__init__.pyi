@@ -17,6 +17,10 @@ from s2g.guidance.stg import STG as STG
 from s2g.guidance.window import Window as Window
 from s2g.guidance.window import Windowed as Windowed
 from s2g.integrations.guide import guide as guide
+from s2g.integrations.library.results import load_results as load_results
+from s2g.integrations.library.run import compare as compare
+from s2g.integrations.library.run import run as run
+from s2g.integrations.library.sample import sample as sample
 from s2g.network.architectures import register_network as register_network
 from s2g.network.blocks import register_block as register_block
 

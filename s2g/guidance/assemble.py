@@ -13,10 +13,9 @@ from s2g.config.registry import GUIDANCE
 from s2g.errors import UserError, unknown
 from s2g.guidance.base import Guidance
 from s2g.guidance.channels import Channels
-from s2g.guidance.masks import check_drop, drop_count, indices
+from s2g.guidance.masks import DROP_RATIO, check_drop, drop_count, indices
 from s2g.guidance.window import Window, Windowed
 
-DROP_RATIO = 0.1  # paper Section 4.5: about 10 % of the blocks
 EITHER_OR = (("drop_blocks", "drop_ratio"), ("lam", "scale"), ("r", "r_rms"))  # typing one unsets the other's preset
 OF_A_FORM = ("eta", "r", "r_rms", "momentum")  # what a preset says of these holds for its form alone
 

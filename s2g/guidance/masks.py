@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from s2g.errors import UserError
 
+DROP_RATIO = 0.1  # paper Section 4.5: about 10 % of the blocks
+
 
 def count_from_ratio(ratio: float, num_blocks: int) -> int:
     """Return k = max(1, floor(r N + 1/2)) with N all blocks: 10 % of 12, 24, 28, 38, 57 blocks is 1, 2, 3, 4, 6 (ours)."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from s2g.errors import UserError
 from s2g.guidance.base import Guidance, Requirement, State, Step, Wrapper
 from s2g.guidance.cfg import CFG
+from s2g.guidance.masks import DROP_RATIO, count_from_ratio
 from s2g.guidance.window import Window
 from s2g.network.branch import COND, Branch, DropBlocks
 
@@ -42,7 +43,7 @@ class S2(Wrapper):
 
     base: Guidance = field(default_factory=CFG)
     omega: float = 0.25  # paper B.4
-    drop: int = 1  # blocks left out; the paper says about 10 % of them (Section 4.5)
+    drop: int = 0  # blocks left out; 0: about 10 % of the network's (paper Section 4.5)
     protect: tuple[int, ...] = (0,)  # dropping the first block harms (paper Fig. 7c, 7d)
     window: Window = CENTRAL  # the central 80 % (paper Fig. 7e; its Table 5 counts 23 of 28 steps)
     form: str = "eq4"
@@ -86,4 +87,5 @@ class S2(Wrapper):
 
     def sub(self, step: Step, i: int) -> Branch:
         """Return the conditional branch under mask i of this step."""
-        return Branch("cond", DropBlocks(step.draws.mask(i, self.drop, self.protect)))
+        drop = self.drop or count_from_ratio(DROP_RATIO, step.draws.num_blocks)
+        return Branch("cond", DropBlocks(step.draws.mask(i, drop, self.protect)))

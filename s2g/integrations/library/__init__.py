@@ -1,0 +1,1 @@
+"""What the s2g command does, as functions."""
