@@ -9,6 +9,16 @@ from s2g.guidance.cfg_zero import CFGZero as CFGZero
 from s2g.guidance.cfgpp import CFGPP as CFGPP
 from s2g.guidance.none import NoGuidance as NoGuidance
 from s2g.guidance.pag import PAG as PAG
+from s2g.guidance.rivals.fdg import FDG as FDG
+from s2g.guidance.rivals.mambo_g import MamboG as MamboG
+from s2g.guidance.rivals.nag import NAG as NAG
+from s2g.guidance.rivals.rectified_cfgpp import RectifiedCFGPP as RectifiedCFGPP
+from s2g.guidance.rivals.sgg import SGG as SGG
+from s2g.guidance.rivals.smc_cfg import SMCCFG as SMCCFG
+from s2g.guidance.rivals.stg_official import STGOfficial as STGOfficial
+from s2g.guidance.rivals.tag import TAG as TAG
+from s2g.guidance.rivals.tcfg import TCFG as TCFG
+from s2g.guidance.rivals.tdg import TDG as TDG
 from s2g.guidance.s2 import S2 as S2
 from s2g.guidance.s2_naive import NaiveS2 as NaiveS2
 from s2g.guidance.seg import SEG as SEG

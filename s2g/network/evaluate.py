@@ -153,7 +153,7 @@ class Evaluator:
                 allowed="models of texts",
             )
         both = Conditioning.cat([cond, cond.with_text_of(uncond)])
-        return self._call(Pass(inside=edit), 2, torch.cat([x] * 2), level, both, timestep).prediction.float().chunk(2)[0]
+        return self.call(Pass(inside=edit), 2, torch.cat([x] * 2), level, both, timestep).prediction.float().chunk(2)[0]
 
     def _weak(
         self, away: list[Branch], x: Tensor, level: float, conditioning: Mapping[str, Conditioning], timestep: Tensor | None

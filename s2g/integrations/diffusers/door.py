@@ -7,7 +7,7 @@ in fp32 and rounded once, whatever the network's dtype. Nothing in here waits fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from s2g.errors import UserError
-from s2g.guidance.base import Guidance, MaskSampler, State, Step
+from s2g.guidance.base import Ability, Guidance, MaskSampler, State, Step
 from s2g.integrations.diffusers.arguments import Call, bound, half
 from s2g.integrations.diffusers.layouts import Layout, layout_of
 from s2g.integrations.diffusers.loop_marks import LoopMarks
@@ -28,7 +28,7 @@ from s2g.integrations.diffusers.schedule import Schedule, check_fits, read_sched
 from s2g.models.base import Conditioning
 from s2g.models.prediction_space import Space
 from s2g.network.attention import SLOT
-from s2g.network.branch import COND, Branch, NormalizedAttention, SmoothQueries, WeakModel
+from s2g.network.branch import COND, UNCOND, Branch, NormalizedAttention, SmoothQueries, WeakModel
 from s2g.network.evaluate import WEAK, Evaluation, Evaluator
 
 
@@ -181,6 +181,9 @@ class PipelineDoor:
         self.step = Step(index, run.schedule.steps, levels[index], levels[index + 1], levels[index], 0, x, draws)
         branches = list(self.method.branches(self.step))
         run.masks.append(draws.drawn)
+        check_branches(self.method, branches)
+        if Ability.GRID in self.method.asks and x.ndim < 4:
+            raise UserError(f"{self.method}: it needs {Ability.GRID.value}, and this pipeline packs them into tokens")
         if self.weak is None and any(isinstance(branch.edit, WeakModel) for branch in branches):
             raise UserError(f"{self.method}: there is no weaker network", todo="guide(pipe, method, weak=ANOTHER_TRANSFORMER)")
         for branch in branches:
@@ -237,6 +240,17 @@ class PipelineDoor:
             f"{type(self.pipeline).__name__} called its network more often in a step than its layout says ({self.layout})",
             todo="switch off other guidance of the pipeline (PAG, SLG, STG), or register its layout",
         )
+
+
+def check_branches(method: Guidance, branches: Sequence[Branch]) -> None:
+    """Raise UserError for branches that a pipeline's two calls a step do not give: other points, other texts."""
+    for branch in branches:
+        other_text = branch.condition not in (COND.condition, UNCOND.condition) or isinstance(branch.edit, NormalizedAttention)
+        if branch.point or other_text:
+            raise UserError(
+                f"{type(method).__name__} evaluates {branch}, and a pipeline gives cond and uncond at its own x alone",
+                todo="s2g.sample or s2g.run, on a model of ours",
+            )
 
 
 def check_taken(name: str, prediction: Tensor, guided: Tensor) -> None:

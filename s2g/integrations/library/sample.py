@@ -10,7 +10,7 @@ import torch
 
 from s2g.config.compose import COMPOSITION_ERRORS, compose_config, explain_composition
 from s2g.config.schema import ModelConfig, WeakConfig, read
-from s2g.engine.resolve import read_sampler
+from s2g.engine.resolve import check_abilities, read_sampler
 from s2g.engine.worker import load, prepare
 from s2g.errors import UserError
 from s2g.guidance.base import Guidance
@@ -59,6 +59,7 @@ def sample(
         raise UserError(
             f"{type(method).__name__} needs {'; and '.join(lacking)}", todo="give another sampler=NAME beside the model"
         )
+    check_abilities(type(method).__name__, method, config)
     check_activity(type(method).__name__, method, sampler, config.blocks)
     weak = None if method.weaker is None else WeakConfig.of(config, method.weaker.weights, method.weaker.network)
     items = [(prompt, (seed, number)) for number, prompt in enumerate(prompts) for seed in listed]

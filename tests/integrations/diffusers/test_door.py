@@ -21,6 +21,12 @@ from s2g.guidance.cfg import CFG
 from s2g.guidance.cfg_zero import CFGZero
 from s2g.guidance.cfgpp import CFGPP
 from s2g.guidance.pag import PAG
+from s2g.guidance.rivals.fdg import FDG
+from s2g.guidance.rivals.nag import NAG
+from s2g.guidance.rivals.rectified_cfgpp import RectifiedCFGPP
+from s2g.guidance.rivals.tag import TAG
+from s2g.guidance.rivals.tcfg import TCFG
+from s2g.guidance.rivals.tdg import TDG
 from s2g.guidance.s2 import S2
 from s2g.guidance.seg import SEG
 from s2g.guidance.slg import SLG
@@ -59,6 +65,7 @@ OTHERS = {
     "s2 over cfg_zero": S2(CFGZero(SCALE), omega=0.5, drop=2, window=ALWAYS),
     "s2 over apg": S2(APG(SCALE, form="diffusers"), omega=0.5, drop=1),
     "no guidance": CFG(1.0),
+    "tcfg": TCFG(SCALE),
 }
 
 
@@ -73,12 +80,28 @@ def test_every_method_is_our_engine_to_the_bit(name: str, method: Any, pipelines
     assert torch.equal(latents, ours.latents)
 
 
+@pytest.mark.parametrize("name", BUILD)
+def test_methods_that_need_more_than_two_calls_a_step_are_refused(name: str, pipelines: Callable[[str], Any]) -> None:
+    pipeline = pipelines(name)
+    noise = start(BUILD[name][1](pipeline), 1)
+    for method in (NAG(CFG(SCALE)), TDG(), RectifiedCFGPP()):
+        with PipelineDoor(pipeline, method), pytest.raises(UserError, match=r"evaluates|needs"):
+            latents_of(pipeline, name, noise)
+
+
+def test_a_method_of_rows_and_columns_is_refused_on_packed_latents(pipelines: Callable[[str], Any]) -> None:
+    pipeline = pipelines("flux")
+    with PipelineDoor(pipeline, FDG()), pytest.raises(UserError, match="packs them into tokens"):
+        latents_of(pipeline, "flux", start(BUILD["flux"][1](pipeline), 1))
+
+
+@pytest.mark.parametrize("method", [CFGPP(lam=0.6), TAG(CFG(SCALE))], ids=["cfgpp", "tag"])
 @pytest.mark.parametrize("name", ["sd3", "flux"])
-def test_cfgpp_under_euler_is_our_engine_to_the_bit(name: str, pipelines: Callable[[str], Any]) -> None:
+def test_methods_for_euler_are_our_engine_to_the_bit(name: str, method: Any, pipelines: Callable[[str], Any]) -> None:
     pipeline = pipelines(name)
     denoiser = BUILD[name][1](pipeline)
-    ours, _ = made(denoiser, CFGPP(lam=0.6), SAMPLERS[name], [PROMPT])
-    with PipelineDoor(pipeline, CFGPP(lam=0.6)):
+    ours, _ = made(denoiser, method, SAMPLERS[name], [PROMPT])
+    with PipelineDoor(pipeline, method):
         latents = latents_of(pipeline, name, start(denoiser, 1))
     assert torch.equal(latents, ours.latents)
 
