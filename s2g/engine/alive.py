@@ -1,4 +1,4 @@
-"""Whether every method does something on every kind of model: tried on small networks with random weights.
+"""Whether every method does something on every kind of model: tried on small networks, all but the toy's with random weights.
 
 For a method and a family: it moves the samples away from what it builds on; at its neutral values it is that, to the bit;
 the network is given back as it was; and nothing of one unit is left in the next.
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from s2g.config.compose import compose_config
 from s2g.config.registry import GUIDANCE, MODELS
+from s2g.config.schema import WeakConfig
 from s2g.engine.resolve import outline
 from s2g.errors import UserError
 from s2g.guidance.base import Guidance, Wrapper
@@ -32,12 +33,14 @@ from s2g.sampling.unit import Unit
 STEPS = 6  # the least at which SLG's own window holds a step
 BATCH = 2
 TEXTS = ("a red circle above a blue square", "two green triangles")
-RANDOM = ("model.weights=random", "model.blocks=4", f"model.unit={BATCH}", "model.dtype=fp32", f"sampler.steps={STEPS}")
+RANDOM = ("model.weights=random", "model.blocks=4", "model.dtype=fp32")
 SIT = (
+    *RANDOM,
     "model.resolution=64",
     "model.network={size: 8, patch: 2, channels: 4, width: 32, depth: 4, heads: 2, num_classes: 10, learn_sigma: true}",
 )
 JOINT = (
+    *RANDOM,
     "model.resolution=64",
     "model.network.num_attention_heads=2",
     "model.network.attention_head_dim=16",
@@ -66,6 +69,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     ),
     "wan": (
         "model=wan_1_3b",
+        *RANDOM,
         *("model.frames=5", "model.height=32", "model.width=32"),
         "model.network.num_layers=4",
         "model.network.num_attention_heads=2",
@@ -74,14 +78,14 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
         "model.network.freq_dim=16",
         "model.network.ffn_dim=32",
     ),
+    "toy": ("model=toy_2d",),
 }
-BENCHES = {"wan": "prompts_video", "sit": "imagenet", "dit": "imagenet"}
+BENCHES = {"wan": "prompts_video", "sit": "imagenet", "dit": "imagenet", "toy": "gmm"}
 SAMPLERS = ("euler", "ddim")  # one evaluation a step, so that every method suits; the second of variance-preserving models
 # Knobs that a small network needs: presets name blocks of the large one.
 KNOBS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("s2", "s2_naive"), ("guidance.drop_ratio=null", "guidance.drop_blocks=1")),
     **dict.fromkeys(("slg", "pruned", "stg", "pag", "seg", "sgg", "stg_official"), ("guidance.layers=[2]",)),
-    "autoguidance": ("guidance.weak=random:1",),
 }
 ONE = ("guidance.scale=1",)
 # What switches each method off, and what it then is: "base" (cond, for a method that stands on its own) or what is typed.
@@ -126,10 +130,10 @@ class Small:
         """Return method and sampler as they are typed, and the sampler's name; UserError where every sampler refuses."""
         errors = []
         for sampler in SAMPLERS:
-            texts = self.bench in ("prompts", "prompts_video")
-            typed = (*FAMILIES[self.family], *RANDOM, f"bench={self.bench}", f"sampler={sampler}", f"guidance={method}")
+            weak = [f"guidance.weak={self.weak}"] if method == "autoguidance" else []
+            typed = (*self.model, f"sampler={sampler}", f"sampler.steps={STEPS}", f"guidance={method}")
             try:
-                about = outline(compose_config(*typed, *KNOBS.get(method, ()), *more, *(["num=2"] if texts else [])))
+                about = outline(compose_config(*typed, *KNOBS.get(method, ()), *weak, *more))
             except UserError as error:
                 errors.append(error)
                 if not str(error).startswith("sampler ="):
@@ -139,16 +143,21 @@ class Small:
         raise errors[-1]
 
     @property
-    def bench(self) -> str:
-        """The bench whose items such a model makes."""
-        return BENCHES.get(self.family, "prompts")
+    def model(self) -> list[str]:
+        """What is typed to make the network, and a bench whose items it makes."""
+        return [*FAMILIES[self.family], f"bench={BENCHES.get(self.family, 'prompts')}"]
+
+    @property
+    def weak(self) -> str:
+        """The weights of another network in the place of a weaker one."""
+        return "builtin" if self.family == "toy" else "random:1"
 
     @cached_property
     def networks(self) -> tuple[Denoiser, Denoiser]:
-        """The network, and another of other random weights in the place of a weaker one."""
-        about = outline(compose_config(*FAMILIES[self.family], *RANDOM, f"bench={self.bench}", "guidance=none"))
+        """The network, and the one in the place of a weaker one."""
+        about = outline(compose_config(*self.model, "guidance=none"))
         adapter = MODELS.load(about.model.family)
-        models = (about.model, replace(about.model, weights="random:1"))
+        models = (about.model, WeakConfig.of(about.model, self.weak, {}))
         return tuple(adapter.load(model, torch.device("cpu"), torch.float32) for model in models)  # type: ignore[return-value]
 
     @cached_property
@@ -156,12 +165,7 @@ class Small:
         """Conditions of the two items."""
         network, weak = self.networks
         with Evaluator(network, weak=Evaluator(weak)) as evaluator:
-            return evaluator.encode(TEXTS if MODELS.find(self.family_name).reads_text else (1, 2))
-
-    @property
-    def family_name(self) -> str:
-        """model.family: SD3.5 is of SD3's."""
-        return "sd3" if self.family == "sd35" else self.family
+            return evaluator.encode((0, 1) if self.family in ("sit", "dit", "toy") else TEXTS)
 
     def sampled(self, guidance: Guidance, sampler: Sampler, unit: int = 0) -> Tensor:
         """Sample a unit's latents."""

@@ -11,6 +11,7 @@ from s2g.config.schema import ExecutorConfig
 from s2g.engine.execute import execute
 from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.resolve import restore
+from s2g.engine.run import Run
 from s2g.errors import DamageError, UserError
 from s2g.store.code_changes import changed_files
 from s2g.store.env_file import environments
@@ -20,13 +21,8 @@ from s2g.store.store import Store
 from s2g.store.verify import LEFT_OVER, Examined
 
 
-def repair(store: Store, examined: Examined, console: Console, workers: int | None = None, replace: bool = False) -> list[str]:
-    """Sample damaged units again and remove leftovers; return a line for each.
-
-    A damaged unit keeps its record until the new one replaces it, so a failed repair loses nothing. UserError if this
-    version or these weights would sample something else or, unless `replace`, if an undamaged item would change;
-    UnitsFailedError if a unit fails.
-    """
+def restored(store: Store) -> Run:
+    """Return a stored run as it would be sampled now; UserError if that would be another run."""
     about = store.read_run()
     run = restore(about["config"], max(about["num"], 2))
     if run.key != store.folder.name:
@@ -34,8 +30,19 @@ def repair(store: Store, examined: Examined, console: Console, workers: int | No
         reason = f"{files} changed since" if files else "another version of s2g, or other weights"
         raise UserError(
             f"{store.display_path()}: its configuration now has the key {run.key} ({reason})",
-            todo="repair it with the version, the weights and the code that it was made with",
+            todo="use the version, the weights and the code that it was made with",
         )
+    return run
+
+
+def repair(store: Store, examined: Examined, console: Console, workers: int | None = None, replace: bool = False) -> list[str]:
+    """Sample damaged units again and remove leftovers; return a line for each.
+
+    A damaged unit keeps its record until the new one replaces it, so a failed repair loses nothing. UserError if this
+    version or these weights would sample something else or, unless `replace`, if an undamaged item would change;
+    UnitsFailedError if a unit fails.
+    """
+    run, about = restored(store), store.read_run()
     told = []
     for finding in examined.findings:
         if finding.kind == LEFT_OVER and finding.path.startswith("scores/"):

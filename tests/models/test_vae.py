@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from s2g.config.schema import ModelConfig
+from s2g.config.schema import ModelConfig, WeakConfig
 from s2g.engine.resolve import outline
 from s2g.errors import UserError
 from s2g.models.shared.vae import CHUNK, SCALE, Decoder, load_decoder, random_vae
@@ -146,6 +146,7 @@ def test_what_is_missing_or_does_not_fit_is_named(
 
     none = model("model.vae=none")
     assert "latents of 4 channels" in said_of(lambda: load_decoder(none, 4, CPU)) and load_decoder(none, 3, CPU) is None
+    assert load_decoder(WeakConfig.of(model("model.weights=random"), "random:1", {}), 4, CPU) is None  # never decoded
     assert "decodes 4 channels, and sit_xl has 16" in said_of(lambda: load_decoder(model(f"model.vae={folder}"), 16, CPU))
 
     weights = folder / "diffusion_pytorch_model.safetensors"

@@ -28,9 +28,7 @@ def alive(
     rows = [[name, *(cell(findings[name, kind]) for kind in families)] for name in methods]
     console = Console(highlight=False)
     console.print(console_table(["method", *families], rows))
-    console.print(
-        "Root mean square of samples less the base's, relative; small networks, random weights, six steps.", soft_wrap=True
-    )
+    console.print("Root mean square of samples less the base's, relative; small networks, six steps.", soft_wrap=True)
     for line in notes(findings.values()):
         console.print(line, soft_wrap=True)
     return int(any(found.wrong for found in findings.values()))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from s2g.config.schema import ModelConfig
+from s2g.config.schema import ModelConfig, WeakConfig
 from s2g.config.weights import decoder_folder, random_seed
 from s2g.errors import UserError
 from s2g.models.shared.quiet import quiet
@@ -42,7 +42,12 @@ class Decoder:
 
 
 def load_decoder(config: ModelConfig, channels: int, device: torch.device) -> Decoder | None:
-    """Load the decoder of `config`; None where latents are pixels. UserError for one that does not fit."""
+    """Load the decoder of `config`; None where latents are pixels, or of a weaker network, whose latents are never decoded.
+
+    UserError for one that does not fit.
+    """
+    if isinstance(config, WeakConfig):
+        return None
     if config.decoder == "none":
         if channels not in (1, 3):
             raise UserError(

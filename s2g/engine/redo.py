@@ -1,0 +1,33 @@
+"""One item of a run, made again outside of the store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from s2g.engine.run import Run
+from s2g.engine.worker import load, precompute_text, prepare
+from s2g.network.evaluate import Evaluator
+from s2g.sampling.loop import sample
+
+
+def make_item(run: Run, item: int, reuse: bool = True, whole_unit: bool = False, device: str = "cpu") -> np.ndarray:
+    """Return an item's image, uint8 [H, W, 3], video, uint8 [F, H, W, 3], or float32 point, as it is before it is stored.
+
+    whole_unit: in the batch in which a run makes it; else alone, which may differ in last bits, since a batch of another size
+    is summed in another order. Noise and masks are the same: they are functions of item, unit and step.
+    """
+    prepare(device)
+    precompute_text(run, device)
+    network, _ = load(run.model, device)
+    other = None if run.weak is None else Evaluator(load(run.weak, device)[0], reuse)
+    unit = run.unit(item // run.model.unit)
+    items = unit.items if whole_unit else (item,)
+    with torch.inference_mode(), Evaluator(network, reuse, weak=other) as evaluator:
+        conditioning = evaluator.encode(run.bench.prompts(items))
+        latents = sample(evaluator, run.guidance, run.sampler, conditioning, replace(unit, items=items), device).latents
+        place = items.index(item)
+        decoded = network.decode(latents if whole_unit else latents[place : place + 1])
+    return decoded.movedim(1, -1).cpu().numpy()[place]
