@@ -36,7 +36,7 @@ COMMANDS = {
     "tables": Entry("tables", "tables", "Print every measured table from its results file, and which rows are stale."),
     "figures": Entry("tables", "figures", "Draw every measured table or figure that has a plot, as SVG and PNG."),
     "check": Entry("check", "check", "Sample the first items of committed results again and compare them item by item."),
-    "reproduce": Entry("reproduce", "reproduce", "Run a preset with a published number, and say whether it is met."),
+    "reproduce": Entry("check", "reproduce", "Run a preset with a published number, and say whether it is met."),
     "claims": Entry("claims", "claims", "Check the paper's claims against the measured results."),
     "report": Entry("report", "report", "Write a static site of all measured results."),
     "plan": Entry("plan", "plan", "Estimate a table or figure: items, network calls, FLOPs, GPU-hours, disk, downloads."),
@@ -45,7 +45,7 @@ COMMANDS = {
     "show": Entry("inventory", "show", "Show a stored run: its configuration, progress, cost and scores."),
     "status": Entry("upkeep", "status", "Show the progress of runs: done, missing and failed units, workers, time left."),
     "verify": Entry("upkeep", "verify", "Check the hash of every stored item of a run; exit code 1 if any is damaged."),
-    "redo": Entry("redo", "redo", "Make one item of a stored run again, and say whether it is the stored one."),
+    "redo": Entry("check", "redo", "Make one item of a stored run again, and say whether it is the stored one."),
     "gc": Entry("upkeep", "gc", "List stored files that nothing refers to, with sizes; --yes deletes them."),
     "gallery": Entry("gallery", "gallery", "Write a page that switches between stored runs on the same prompts."),
     "export": Entry(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s2g.cli.commands.redo import redo
+from s2g.cli.commands.check import redo
 from s2g.cli.run import main
 from s2g.errors import DamageError, UserError
 from s2g.store.items import STILL

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from s2g.cli.commands.reproduce import reproduce, row_of
+from s2g.cli.commands.check import reproduce, row_of
 from s2g.config.compose import compose_config
 from s2g.engine.resolve import outline
 from s2g.errors import UserError
@@ -45,7 +45,7 @@ def test_presets_of_the_built_in_models_pass(name: str, tmp_path: Path, capsys: 
 
 def test_another_run_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     other = replace(PRESETS["exact_2d_cfg"], run=("model=exact_2d", "guidance=none", "bench=gmm", "num=1024"))
-    monkeypatch.setattr("s2g.cli.commands.reproduce.read_presets", lambda: {"exact_2d_cfg": other})
+    monkeypatch.setattr("s2g.cli.commands.check.read_presets", lambda: {"exact_2d_cfg": other})
     assert reproduce("exact_2d_cfg", False, str(tmp_path), 1) == 1
     assert capsys.readouterr().out.count("FAIL") == 2
 

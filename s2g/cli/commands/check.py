@@ -1,4 +1,8 @@
-"""`s2g check`: sample the first items of committed results again and compare them, item by item."""
+"""`s2g check`, `s2g redo` and `s2g reproduce`: committed results, one stored item, and published numbers, made again.
+
+`check` samples the first items of committed results and compares them, `redo` makes one item of a stored run, `reproduce` runs
+a published number and ends in pass or fail.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,25 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from s2g.cli.commands.options import EXPERIMENTS, Profile, Runs, Workers
+from s2g.cli.commands.inventory import find_run
+from s2g.cli.commands.options import EXPERIMENTS, Profile, Runs, StoredRun, Workers
+from s2g.config.compose import compose_config
+from s2g.config.schema import ExecutorConfig
+from s2g.engine.executors.local import device_of
 from s2g.engine.pool import Pool
-from s2g.experiments.produce import produce
+from s2g.engine.redo import make_item
+from s2g.engine.resolve import resolve
+from s2g.experiments.produce import produce, require_trained
+from s2g.experiments.reproduce import Preset, Verdict, check_preset, find_preset, judge, read_presets
 from s2g.experiments.runner import resolve_rows
 from s2g.experiments.specification_file import expand_panels, find_experiment
 from s2g.experiments.trail import collect_trail, compare_trails, read_trail
+from s2g.io.atomic import write_bytes
 from s2g.report.tables import console_table
+from s2g.store.items import STILL, Film
+from s2g.store.likeness import entry_of, file_of, likeness
+from s2g.store.repair import restored
+from s2g.store.store import Store
 
 DIFFERS = "Other machines and torch versions differ in last bits; a score that differs is another result."
 
@@ -47,3 +63,81 @@ def check(
         console.print(console_table(head, lines, left=False))
     console.print(DIFFERS if exit_code else "all scores agree with the committed ones")
     return exit_code
+
+
+def redo(
+    run: StoredRun,
+    item: Annotated[int, typer.Argument(help="Number of the item, from 0.")],
+    out: Annotated[Path | None, typer.Option(help="File for the item: a PNG or video, or an array of a point.")] = None,
+    whole_unit: Annotated[bool, typer.Option("--whole-unit", help="Make it in its batch, as the run does.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    runs: Runs = "runs",
+) -> int:
+    """Make one item again and print whether it is the stored one to the byte, or how far it is; exit code 1 if it is not."""
+    store = Store(find_run(run, runs).resolve())
+    entry_of(store, item)  # before anything is loaded
+    again, about = restored(store), store.read_run()
+    where = "cuda:0" if device_of(ExecutorConfig(device=device)) == "cuda" else "cpu"
+    made = make_item(again, item, about["fixed"]["reuse"], whole_unit, where)
+    film = Film(again.model.film, again.model.video_fps) if again.model.makes_videos else STILL
+    found = likeness(store, item, made, film)
+    print(f"{store.folder.name} item {item}, made {'in its unit' if whole_unit else 'alone'}: {found}")
+    if not found.same and not whole_unit:
+        print("alone, a batch has another size, and last bits may differ: --whole-unit makes it as the run does")
+    if out is not None:
+        write_bytes(out, file_of(item, made, film))
+        print(out)
+    return int(not found.same)
+
+
+def reproduce(
+    name: Annotated[str, typer.Argument(help="Name of a preset; none: list them.")] = "",
+    plan: Annotated[bool, typer.Option("--plan", help="Only print what the run would take.")] = False,
+    runs: Runs = "runs",
+    workers: Workers = None,
+) -> int:
+    """Run a preset of configs/reproduce.yaml and print published number, ours and verdict; exit code 1 where one fails."""
+    console, presets = Console(highlight=False), read_presets()
+    if not name:
+        rows = [[preset.name, numbers_of(preset), preset.source] for preset in presets.values()]
+        console.print(console_table(["preset", "published", "source"], rows, left=True))
+        return 0
+    preset = find_preset(name, presets)
+    check_preset(preset)
+    if plan:
+        from s2g.cli.run import main  # hydra, which the list does without
+
+        return main([*preset.run, "plan=true"])
+    console.print(f"python run.py {' '.join(preset.run)}", soft_wrap=True)
+    run = require_trained(resolve(compose_config(*preset.run), fetching=True)[0])
+    with Pool(workers) as pool:
+        (score,) = produce([run], runs, pool, console)
+    verdicts = judge(preset, score.estimates)
+    console.print(
+        console_table([preset.name, "published", "ours", "95 %", "off by", "allowed", ""], list(map(row_of, verdicts)))
+    )
+    console.print(f"published: {preset.source}; run: {run.key}, n = {run.num}", soft_wrap=True)
+    for remark in score.remarks:
+        console.print(remark, soft_wrap=True)
+    return int(not all(verdict.passes for verdict in verdicts))
+
+
+def numbers_of(preset: Preset) -> str:
+    """Return a preset's published numbers and tolerances on one line."""
+    return ", ".join(f"{metric} {published:g} +- {tolerance:g}" for metric, (published, tolerance) in preset.numbers.items())
+
+
+def row_of(verdict: Verdict) -> list[str]:
+    """Return a verdict as a row: metric, published, ours, interval, difference, tolerance, pass or fail."""
+    interval = "" if verdict.low is None or verdict.high is None else f"[{verdict.low:.6g}, {verdict.high:.6g}]"
+    off = verdict.value - verdict.published
+    said = "pass" if verdict.passes else "FAIL"
+    return [
+        verdict.metric,
+        f"{verdict.published:g}",
+        f"{verdict.value:.6g}",
+        interval,
+        f"{off:+.3g}",
+        f"{verdict.tolerance:g}",
+        said,
+    ]
