@@ -40,6 +40,7 @@ def cases() -> dict[str, tuple[str, ...]]:
         f"guidance={name}": (f"guidance={name}", "sampler=euler", *SHORT) for name in GUIDANCE
     }
     methods["guidance=autoguidance"] += ("guidance.weak=builtin",)
+    methods["guidance=nag"] += ("model=tiny_sd3", "bench=shapes_t2i")  # it needs a text
     samplers: dict[str, tuple[str, ...]] = {f"sampler={name}": (f"sampler={name}", "guidance=cfg", *SHORT) for name in SAMPLERS}
     samplers["sampler=dopri5"] = ("sampler=dopri5", "guidance=cfg", *SHORT[:2])
     for name in ("ddim", "ddpm"):

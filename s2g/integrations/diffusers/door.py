@@ -186,12 +186,6 @@ class PipelineDoor:
             raise UserError(f"{self.method}: it needs {Ability.GRID.value}, and this pipeline packs them into tokens")
         if self.weak is None and any(isinstance(branch.edit, WeakModel) for branch in branches):
             raise UserError(f"{self.method}: there is no weaker network", todo="guide(pipe, method, weak=ANOTHER_TRANSFORMER)")
-        for branch in branches:
-            if branch.point or branch.condition not in self.layout.order or isinstance(branch.edit, NormalizedAttention):
-                raise UserError(
-                    f"{type(self.method).__name__}: a pipeline's own loop has no place for its evaluation of {branch}",
-                    todo="run it with python run.py model=NAME guidance=NAME",
-                )
         if any(isinstance(branch.edit, SmoothQueries) for branch in branches):
             evaluator.control.grid = calls.grid(arguments)
         if not branches:
