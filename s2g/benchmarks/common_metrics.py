@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from s2g.engine.bench import Arrays, Metric
-from s2g.metrics.diversity import within_prompt
+from s2g.metrics.diversity import within_prompt, within_prompt_items
 from s2g.metrics.frechet import Moments, frechet_distance
-from s2g.metrics.manifold import Manifold, Reached
+from s2g.metrics.frechet_influence import frechet_items
+from s2g.metrics.manifold import Manifold, Reached, coverage_items, recall_items
 from s2g.metrics.pixels import clipped, contrast, saturation
 
 NEAREST = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}  # k of arXiv 1904.06991 and 2002.09797
@@ -33,12 +34,21 @@ def feature_distance(label: str, reference: Callable[[], Moments], digits: int =
         digits,
         gather=lambda of: Moments.of(of["features"]),
         value=lambda moments: frechet_distance(moments, reference()),
+        influence=lambda of: frechet_items(lambda: [of["features"]], reference()),
     )
 
 
 def prompt_diversity(label: str, features: str, prompt: str, main: bool = False) -> Metric:
     """Return the mean distance of two items of a prompt, by the names of the arrays of features and prompts."""
-    return Metric("diversity", label, None, 2, value=lambda of: within_prompt(of[features], of[prompt]), main=main)
+    return Metric(
+        "diversity",
+        label,
+        None,
+        2,
+        value=lambda of: within_prompt(of[features], of[prompt]),
+        influence=lambda of: within_prompt_items(of[features], of[prompt]),
+        main=main,
+    )
 
 
 def confidence(probabilities: Items) -> Metric:
@@ -89,9 +99,16 @@ def manifold_metrics(kind: str, file: Path) -> tuple[Metric, ...]:
             return float("nan")
         return 100.0 * float((Manifold.of(features, k).balls_of(stored_manifold(file, k).points) > 0).mean())
 
+    def of_recall(of: Arrays) -> np.ndarray:
+        k = NEAREST["recall"]
+        return 100.0 * recall_items(stored_manifold(file, k).points, of["features"], k)
+
+    def of_coverage(of: Arrays) -> np.ndarray:
+        return 100.0 * coverage_items(stored_manifold(file, NEAREST["coverage"]), of["features"])
+
     return (
         percent("precision", f"{kind} precision %", lambda of: balls(of, "precision") > 0),
-        Metric("recall", f"{kind} recall %", True, 1, value=recall, main=False),
+        Metric("recall", f"{kind} recall %", True, 1, value=recall, influence=of_recall, main=False),
         # Of real items 1; less means outliers, more means that samples crowd where real items are dense.
         Metric("density", f"{kind} density", None, 2, items=lambda of: balls(of, "density") / NEAREST["density"], main=False),
         Metric(
@@ -101,6 +118,7 @@ def manifold_metrics(kind: str, file: Path) -> tuple[Metric, ...]:
             1,
             gather=reached,
             value=lambda of: 100.0 * float(of.balls.mean()),
+            influence=of_coverage,
             main=False,
         ),
     )

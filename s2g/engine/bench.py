@@ -43,6 +43,9 @@ class Metric:
     gather: Callable[[Arrays], Mergeable] | None = None  # statistics of a unit's items that merge with those of other units
     bounds: tuple[float, float] | None = None  # lowest and highest possible value of an item
     main: bool = True  # whether tables of many runs include it
+    influence: Callable[[Arrays], np.ndarray] | None = (
+        None  # [N] numbers whose mean is `value`, of 4 items of each class or more
+    )
     subset: Callable[[Arrays], np.ndarray] | None = None  # [N] bool: the items it averages; None: all of them
 
     def __post_init__(self) -> None:

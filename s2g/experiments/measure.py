@@ -134,7 +134,8 @@ def with_ways(scores: Sequence[Score], root: str) -> list[Score]:
             return {name: about.of(states) for name, about in WAYS.items()}
 
         arrays = stored_arrays(one.run, Store.of(one.run, root), {"ways": {n: w.version for n, w in WAYS.items()}}, measure)
-        values = {name: estimate(way(name), arrays, np.arange(one.run.num) // one.run.model.unit) for name in WAYS}
+        unit_of, cycle = np.arange(one.run.num) // one.run.model.unit, one.run.bench.cycle
+        values = {name: estimate(way(name), arrays, unit_of, cycle) for name in WAYS}
         found.append(replace(one, arrays={**one.arrays, **arrays}, estimates={**one.estimates, **values}))
     return found
 
@@ -152,7 +153,7 @@ def alike(name: str, run: Run, other: Run, root: str) -> Estimate:
 
     to = {"run": other.key, "items": items_digest(others.records(other.units), other.num)}
     values = stored_arrays(run, store, {"likeness": name, "version": LIKENESS[name].version, "to": to}, measure)[name]
-    return of_mean(values, np.arange(run.num) // run.model.unit)
+    return of_mean(values, np.arange(run.num) // run.model.unit, cycle=run.bench.cycle)
 
 
 def keys_of(rows: Sequence[RunSpec], runs: Mapping[int, Run | Outline]) -> dict[str, str]:

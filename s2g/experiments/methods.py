@@ -17,6 +17,7 @@ from s2g.experiments.results import numbers
 from s2g.experiments.tuning import Produce, chosen_path
 from s2g.experiments.tuning_specification import TuningSpec
 from s2g.experiments.yaml_lines import Located
+from s2g.metrics.balanced import WITHIN
 from s2g.scoring.score import Score, difference
 
 
@@ -84,6 +85,7 @@ def results_of(experiment: TuningSpec, entries: Mapping[str, Entry], against: Sc
             "bench": experiment.bench,
             "n": run.num,
             "units": len(run.units),
+            "intervals": WITHIN,
             "seed": run.seed,
             "chosen_on": asdict(experiment.tune),
         },

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from s2g.engine.bench import Metric
-from s2g.metrics.statistics import Estimate, jackknife, over_seeds
+from s2g.metrics.balanced import turns
+from s2g.metrics.statistics import Estimate, jackknife, of_influence, over_seeds
 from s2g.scoring.score import Score, difference
 
 # The paper says "variance" without saying of what: of an image's score, or of the mean over images. Both are here.
@@ -26,8 +27,8 @@ STATISTICS = {
 def pooled(statistic: str, metric: Metric, scores: Sequence[Score]) -> Estimate | None:
     """A statistic over runs of the same items; None for a spread of one run, or an image's score where a set has only one.
 
-    Intervals: of a mean over runs, t over runs; of what is an image's, jackknife over units; of a set's variance, none
-    is given: over a handful of runs it would be wider than the number.
+    Intervals: of a mean over runs, t over runs; of what is an image's, over units, and within classes where these take
+    turns; of a set's variance, none is given: over a handful of runs it would be wider than the number.
     """
     if statistic == "mean":
         return scores[0].estimates[metric.name] if len(scores) == 1 else over_seeds(_sets(metric, scores))
@@ -40,9 +41,22 @@ def pooled(statistic: str, metric: Metric, scores: Sequence[Score]) -> Estimate 
     if metric.items is None:
         return None
     items = np.stack([metric.items(score.arrays) for score in scores])  # [runs, N]
-    run = scores[0].run
     variance, mean = items.var(axis=0, ddof=1), items.mean(axis=0)
-    return jackknife(lambda rows: _WHAT[what](variance[rows].mean(), mean[rows].mean()), np.arange(run.num) // run.model.unit)
+    run = scores[0].run
+    unit_of = np.arange(run.num) // run.model.unit
+    if turns(unit_of, run.bench.cycle) and variance.any():
+        return of_influence(_influence(what, variance, mean), unit_of, run.bench.cycle)
+    return jackknife(lambda rows: _WHAT[what](variance[rows].mean(), mean[rows].mean()), unit_of)
+
+
+def _influence(what: str, variance: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return [N] numbers whose mean is the statistic of items' variances and means [N]: what each item adds to it."""
+    of_all, middle = variance.mean(), mean.mean()
+    value = _WHAT[what](of_all, middle)
+    if what == "variance":
+        return variance
+    share = 0.5 * (variance / of_all - 1)
+    return value * (1 + share) if what == "std" else value * (1 + share - (mean / middle - 1))
 
 
 def scaled(found: Estimate, statistic: str, scale: float) -> Estimate:

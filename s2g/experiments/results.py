@@ -1,7 +1,8 @@
 """What was measured for a table or figure, as one JSON file: everything a reader needs, and nothing has to be run to print it.
 
 schema, experiment, profile, num                        what it is of
-made: {command, date, machine, torch, s2g}           how it was made
+made: {command, date, machine, torch, s2g,           how it was made; without `intervals`, these are over plain units,
+       intervals}                                    which differ by their classes as well as by chance (balanced.py)
 columns: {column: {label, higher, digits}}           how they are shown
 rows: [{group, row, label, command, status,          a row of a group; status: run | not run | not built | why not
         keys: {bench: key}, against, n, units, runs,

@@ -24,6 +24,7 @@ from s2g.experiments.results import NOT_BUILT, Results
 from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec, run_specs
 from s2g.experiments.studies.study import asks_networks
 from s2g.experiments.study_rows import lacking_data, measure_study, study_columns
+from s2g.metrics.balanced import WITHIN
 from s2g.scoring.score import Score, score_name
 
 
@@ -107,6 +108,7 @@ def run_experiment(
         measured = measure_study(experiment, profile, rows.specs, rows.runs, rows.why)
         yield Measured(Results(experiment.name, profile.name, num, made, columns, measured), rows)
         return
+    made["intervals"] = WITHIN
     columns = columns_of(profile, rows.specs)
     with ExitStack() as used:
 

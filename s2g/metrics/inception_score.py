@@ -36,10 +36,21 @@ def inception_score_items(logits: Iterable[np.ndarray], num: int, split: int = S
 
 def inception_style(probabilities: np.ndarray) -> float:
     """Return the score's formula on any classifier's probabilities [N, K], rows that sum to 1: between 1 and K, one split."""
+    return float(np.exp(_divergences(probabilities).mean()))
+
+
+def inception_style_items(probabilities: np.ndarray) -> np.ndarray:
+    """Return [N] numbers whose mean is `inception_style`: the score plus what each item, to first order, adds to it."""
+    divergences = _divergences(probabilities)
+    score = np.exp(divergences.mean())
+    return score * (1 + divergences - divergences.mean())
+
+
+def _divergences(probabilities: np.ndarray) -> np.ndarray:
+    """Return the divergence [N] of each item's probabilities [N, K] from their mean."""
     p = probabilities.astype(np.float64).clip(1e-16)
     p /= p.sum(1, keepdims=True)
-    marginal = p.mean(0)
-    return float(np.exp((p * (np.log(p) - np.log(marginal))).sum(1).mean()))
+    return (p * (np.log(p) - np.log(p.mean(0)))).sum(1)
 
 
 def softmax(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

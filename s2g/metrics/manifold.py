@@ -84,6 +84,51 @@ def coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
     return float(Manifold.of(real, k).reached_by(fake).mean())
 
 
+def coverage_items(manifold: Manifold, fake: np.ndarray) -> np.ndarray:
+    """Return [N] numbers whose mean is the coverage of a manifold by fake [N, D], each with what leaving it out changes."""
+    times = np.zeros(len(manifold.points), np.int64)
+    parts = []
+    for _, distances in squared_distances(fake.astype(np.float64), manifold.points):
+        parts.append(distances <= manifold.squared_radii)
+        times += parts[-1].sum(0)
+    alone = np.concatenate([part[:, times == 1].sum(1) for part in parts])  # balls that no other item reaches
+    return _as_items(float((times > 0).mean()), alone / len(times))
+
+
+def recall_items(real: np.ndarray, fake: np.ndarray, k: int = 3) -> np.ndarray:
+    """Return [N] numbers whose mean is the recall of real [M, D] by fake [N, D], each with what leaving it out changes.
+
+    Its own ball goes, and the balls of those that it is near grow to their next neighbour. ValueError unless k + 1 < N.
+    """
+    if not 1 <= k < len(fake) - 1:
+        raise ValueError(f"k = {k} for {len(fake)} points: between 1 and two less than the points")
+    real, fake = real.astype(np.float64), fake.astype(np.float64)
+    next_to, radii, grown = (np.empty((len(fake), k), np.int64), *np.empty((2, len(fake))))
+    for rows, distances in squared_distances(fake, fake):
+        distances[np.arange(len(distances)), np.arange(rows.start, rows.start + len(distances))] = np.inf
+        order = np.argpartition(distances, (k - 1, k), axis=1)
+        next_to[rows] = order[:, :k]
+        radii[rows], grown[rows] = np.take_along_axis(distances, order[:, k - 1 : k + 1], 1).T
+    seldom, times = [], []  # what a real point loses: only those in at most one ball can
+    for _, distances in squared_distances(real, fake):
+        inside = distances <= radii
+        times.append(inside.sum(1))
+        few = times[-1] < 2
+        seldom.append((inside[few], distances[few] <= grown))
+    inside, larger = (np.concatenate(each) for each in zip(*seldom, strict=True))
+    change = np.empty(len(fake))
+    free = ~inside.any(1)
+    for item in range(len(fake)):
+        near = larger[:, (next_to == item).any(1)].any(1)
+        change[item] = (inside[:, item] & ~near).sum() - (free & near).sum()
+    return _as_items(float((np.concatenate(times) > 0).mean()), change / len(real))
+
+
+def _as_items(value: float, change: np.ndarray) -> np.ndarray:
+    """Return the jackknife's pseudovalues about a value, from how much it falls when each item [N] is left out."""
+    return value + (len(change) - 1) * (change - change.mean())
+
+
 def squared_distances(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield rows of a [N, D] with their squared distances to b [M, D], a chunk at a time; both float64.
 

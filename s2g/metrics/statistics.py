@@ -6,8 +6,9 @@
     30 on      bootstrap of units, expanded        the same, of 64 groups of units above 64
 
 An interval speaks of other noise, masks and prompts at the same number of items. What a Fréchet distance owes to that
-number is in its value; that the reference is a sample too is in neither. Since units differ by their prompts as well,
-intervals are rather too wide where the list of prompts is fixed.
+number is in its value; that the reference is a sample too is in neither. Units differ by their prompts as well. Where
+these take turns in a `cycle`, an interval is of the spread about each prompt's own mean, and speaks of the same prompts
+(balanced.py); else it is rather too wide where the list of prompts is fixed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 from scipy.special import ndtr, stdtrit  # scipy.stats takes a second to load, and every command would wait for it
+
+from s2g.metrics.balanced import turns, within_classes
 
 LEVEL = 0.95
 FEWEST_UNITS = 4  # for an interval; of two, the t quantile is 12.7, and an arcsine interval spans nearly all of its bounds
@@ -68,18 +71,23 @@ class Paired:
         return Paired(self.a.merge(other.a), self.b.merge(other.b))
 
 
-def of_mean(values: np.ndarray, unit_of: np.ndarray, bounds: tuple[float, float] | None = None) -> Estimate:
+def of_mean(values: np.ndarray, unit_of: np.ndarray, bounds: tuple[float, float] | None = None, cycle: int = 0) -> Estimate:
     """Estimate the mean of values [N] with an interval over units [N].
 
+    cycle: after how many items their classes repeat, 0 if they do not; spread is then within classes (balanced.py).
     bounds: the least and the largest value an item can have, where there are such; of a difference, those of the
-    difference. Near them the t interval is skewed as it should be. And where all items are equal (every item right,
-    no item different), where a spread of zero would look certain, they say what can be said: at most a share
-    1 - 0.05^(1/N) of items is otherwise (exact one-sided binomial, "rule of three"), and those by as much as the
+    difference. Near them the t interval is skewed as it should be. And where all items, or all of each class, are equal
+    (every item right, no item different), where a spread of zero would look certain, they say what can be said: at most
+    a share 1 - 0.05^(1/N) of items is otherwise (exact one-sided binomial, "rule of three"), and those by as much as the
     bounds allow. That last takes items for independent: nothing in equal items could tell. ValueError for values
     beyond the bounds.
     """
     if bounds is not None and not (bounds[0] <= values.min() and values.max() <= bounds[1]):
         raise ValueError(f"values from {values.min():g} to {values.max():g}: beyond the bounds {bounds}")
+    cycle, equal = turns(unit_of, cycle), np.ptp(values) == 0
+    apart = ", within classes" if cycle else ""
+    if cycle:
+        values = within_classes(values, np.arange(len(values)) % cycle)
     order = np.lexsort((values, unit_of))  # sums then do not depend on the order of items within a unit
     units, first, sizes = np.unique(unit_of[order], return_index=True, return_counts=True)
     values = values[order].astype(np.float64)
@@ -89,17 +97,30 @@ def of_mean(values: np.ndarray, unit_of: np.ndarray, bounds: tuple[float, float]
         return Estimate(value, None, None, n)
     means = sums / sizes
     if np.ptp(means) <= ROUNDING * np.abs(means).max():
-        if np.ptp(values) > 0:  # units agree by chance; items then say how much, as if each were a unit
+        if np.ptp(values) > ROUNDING * np.abs(values).max():  # units agree by chance; items then say, as if each were a unit
             found = _t_of_means(values, np.ones(len(values)), bounds)
-            return Estimate(value, *found, n, "t over items, all units equal")
+            return Estimate(value, *found, n, f"t over items, all units equal{apart}")
+        alike = "all items equal" if equal else "all items of a class equal"
         if bounds is None:
-            return Estimate(value, value, value, n, "all items equal")
+            return Estimate(value, value, value, n, alike)
         other = 1 - (1 - LEVEL) ** (1 / len(values))
         low, high = (value + other * (bound - value) for bound in bounds)
-        return Estimate(value, low, high, n, "exact binomial, all items equal")
+        return Estimate(value, low, high, n, f"exact binomial, {alike}")
     if n < BOOTSTRAP_FROM:
-        return Estimate(value, *_t_of_means(sums, sizes, bounds), n, "t over units" + (", arcsine scale" if bounds else ""))
-    return Estimate(value, *_bootstrap(sums, sizes), n, "bootstrap over units")
+        method = f"t over units{apart}{', arcsine scale' if bounds else ''}"
+        return Estimate(value, *_t_of_means(sums, sizes, bounds), n, method)
+    low, high = _bootstrap(sums, sizes)
+    if bounds is not None:  # a class's mean and the spread about another's may add up to more
+        low, high = max(low, bounds[0]), min(high, bounds[1])
+    return Estimate(value, low, high, n, f"bootstrap over units{apart}")
+
+
+def of_influence(items: np.ndarray, unit_of: np.ndarray, cycle: int) -> Estimate:
+    """Estimate a statistic of a set, within classes, from what each item adds to it: [N] numbers whose mean it is."""
+    found = of_mean(items, unit_of, cycle=cycle)
+    if found.low is None or found.low < found.value:
+        return found
+    return Estimate(found.value, None, None, found.units, "no spread over units, within classes: no interval")
 
 
 def jackknife(statistic: Callable[[np.ndarray], float], unit_of: np.ndarray) -> Estimate:

@@ -156,6 +156,7 @@ def how_to_read(experiment: ExperimentSpec, results: Results) -> list[str]:
     """Return what the numbers are and are not, what the symbols mean, remarks and footnotes."""
     profile = profile_of(experiment, results)
     against, lines = compared_with(profile), []
+    apart = f" {results.made['intervals']}" if "intervals" in results.made else ""
     ran = any(row.status == RUN for row in results.rows)
     if ran and results.profile in OURS:
         lines.append(f"Profile {results.profile}: {OURS[results.profile]}.")
@@ -169,14 +170,14 @@ def how_to_read(experiment: ExperimentSpec, results: Results) -> list[str]:
     elif ran and profile.columns and any(row.runs > 1 for row in results.rows):
         lines.append(
             f"Of {counted(results)} a row is the mean, ± half-width of a 95 % t interval over runs; of a single run, over "
-            f"units of items. Δ is to {against}, run by run on the same noise, bold where it leaves out 0 (no correction for "
-            "the number of cells); FLOPs relative to the same row, calls per item."
+            f"units of items{apart}. Δ is to {against}, run by run on the same noise, bold where it leaves out 0 (no "
+            "correction for the number of cells); FLOPs relative to the same row, calls per item."
         )
     elif ran and profile.columns:
         lines.append(
-            f"{INTERVALS} over units of items, {BRACKETS}, none below {FEWEST_UNITS} units; Δ is to {against}, paired on the "
-            "same noise, bold where it leaves out 0 (no correction for the number of cells); FLOPs relative to the same row, "
-            "calls per item."
+            f"{INTERVALS} over units of items{apart}, {BRACKETS}, none below {FEWEST_UNITS} units; Δ is to {against}, "
+            "paired on the same noise, bold where it leaves out 0 (no correction for the number of cells); FLOPs relative to "
+            "the same row, calls per item."
         )
     elif ran:
         lines.append(f"The same noises under every row; calls per item, FLOPs relative to {against}.")

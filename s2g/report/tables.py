@@ -16,8 +16,9 @@ from rich.text import Text
 
 from s2g.engine.bench import Metric
 from s2g.engine.run import Run
+from s2g.metrics.balanced import turns
 from s2g.metrics.statistics import FEWEST_UNITS, Estimate
-from s2g.scoring.score import Cost, Effective
+from s2g.scoring.score import Cost, Effective, units_of
 
 SYMMETRIC = 0.1  # of half an interval: how far its middle may lie from the value and "±" still be true
 Kind = Literal["value", "delta", "paper", "cost"]
@@ -232,12 +233,14 @@ BRACKETS = "given by its ends where it is not symmetric"
 
 def interval_note(run: Run) -> str:
     """Return what the intervals of a run's scores are over, or what it takes to have any."""
-    clusters = run.bench.clusters(run.num)
-    count, parts = (len(run.units), "units") if clusters is None else (len(np.unique(clusters)), "prompts")
+    unit_of, cycle = units_of(run)
+    clustered = run.bench.clusters(run.num) is not None
+    count, parts = len(np.unique(unit_of)), "prompts" if clustered else "units"
     if count < FEWEST_UNITS:
-        enough = f"num={FEWEST_UNITS * run.model.unit}" if clusters is None else f"{FEWEST_UNITS} prompts"
+        enough = f"{FEWEST_UNITS} prompts" if clustered else f"num={FEWEST_UNITS * run.model.unit}"
         return f"n too small for intervals: {enough} or more"
-    return f"{INTERVALS} over {count} {parts}, {BRACKETS}"
+    apart = " within classes" if turns(unit_of, cycle) else ""
+    return f"{INTERVALS} over {count} {parts}{apart}, {BRACKETS}"
 
 
 def with_arrow(label: str, higher: bool | None) -> str:

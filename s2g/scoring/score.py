@@ -16,7 +16,8 @@ from s2g.config.schema import canonical
 from s2g.engine.bench import Arrays, Bench, MeasuredBench, Metric
 from s2g.engine.run import Run
 from s2g.errors import DamageError
-from s2g.metrics.statistics import Estimate, Paired, jackknife, jackknife_merged, of_mean
+from s2g.metrics.balanced import turns
+from s2g.metrics.statistics import Estimate, Paired, jackknife, jackknife_merged, of_influence, of_mean
 from s2g.scoring.file_scoring import PLACE, FileBench, look, todo_of
 from s2g.scoring.scoring_pool import ScoringPool, answer_here
 from s2g.store.retention import IMAGES, FeatureBench, spooled
@@ -83,7 +84,7 @@ def score(run: Run, store: Store, pool: ScoringPool | None = None) -> Score:
     measured = arrays is None
     if arrays is None:
         arrays = _measure(run, store, pool)
-    estimates = {metric.name: estimate(metric, arrays, _units(run)) for metric in run.bench.metrics}
+    estimates = {metric.name: estimate(metric, arrays, *units_of(run)) for metric in run.bench.metrics}
     remarks = run.bench.remarks(run.num, arrays)
     not_kept = ""
     if measured:
@@ -120,14 +121,25 @@ def score_name(bench: Bench, num: int) -> str:
     return hashlib.sha256(canonical(protocol).encode()).hexdigest()[:12]
 
 
-def estimate(metric: Metric, arrays: Arrays, unit_of: np.ndarray) -> Estimate:
-    """Return a metric of per-item arrays with its error bar; unit_of: the unit of each item [N]."""
+def estimate(metric: Metric, arrays: Arrays, unit_of: np.ndarray, cycle: int = 0) -> Estimate:
+    """Return a metric of per-item arrays with its error bar; unit_of and cycle: as `units_of` has them."""
     if metric.items is not None:
-        return of_mean(metric.items(arrays), unit_of, metric.bounds)
+        return of_mean(metric.items(arrays), unit_of, metric.bounds, cycle)
+    if metric.influence is not None and turns(unit_of, cycle):
+        return of_influence(metric.influence(arrays), unit_of, cycle)
     value = _value(metric)
     if metric.gather is not None:
         return jackknife_merged([metric.gather(part) for part in _by_unit(arrays, unit_of)], value)
     return jackknife(lambda rows: value(_rows(arrays, rows)), unit_of)
+
+
+def units_of(run: Run) -> tuple[np.ndarray, int]:
+    """Return what intervals are over: the unit [N] of each item, and the cycle of classes, to have spread within these.
+
+    Where the bench states clusters, these and 0: they are of one prompt each.
+    """
+    clusters = run.bench.clusters(run.num)
+    return (np.arange(run.num) // run.model.unit, run.bench.cycle) if clusters is None else (clusters, 0)
 
 
 def unpaired(a: Run, b: Run) -> str:
@@ -144,10 +156,13 @@ def unpaired(a: Run, b: Run) -> str:
 
 def difference(metric: Metric, a: Score, b: Score) -> Estimate:
     """Return a minus b on the same items, paired: both resample, or leave out, the same unit."""
-    unit_of = _units(a.run)
+    unit_of, cycle = units_of(a.run)
     if metric.items is not None:
         width = None if metric.bounds is None else metric.bounds[1] - metric.bounds[0]
-        return of_mean(metric.items(a.arrays) - metric.items(b.arrays), unit_of, None if width is None else (-width, width))
+        bounds = None if width is None else (-width, width)
+        return of_mean(metric.items(a.arrays) - metric.items(b.arrays), unit_of, bounds, cycle)
+    if metric.influence is not None and turns(unit_of, cycle):
+        return of_influence(metric.influence(a.arrays) - metric.influence(b.arrays), unit_of, cycle)
     value = _value(metric)
     if metric.gather is not None:
         both = zip(_by_unit(a.arrays, unit_of), _by_unit(b.arrays, unit_of), strict=True)
@@ -168,12 +183,6 @@ def _readable(run: Run, store: Store) -> list[dict[str, Any]]:
         with contextlib.suppress(DamageError):
             found.append(store.record(unit))
     return found
-
-
-def _units(run: Run) -> np.ndarray:
-    """Return the cluster [N] of each item that intervals are over: its unit, or what the bench states."""
-    clusters = run.bench.clusters(run.num)
-    return np.arange(run.num) // run.model.unit if clusters is None else clusters
 
 
 def _rows(arrays: Arrays, rows: np.ndarray) -> dict[str, np.ndarray]:

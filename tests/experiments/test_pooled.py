@@ -13,7 +13,7 @@ from s2g.engine.bench import Metric
 from s2g.experiments.measure import cells_of
 from s2g.experiments.pooled import STATISTICS, apart, pooled
 from s2g.experiments.specification_file import find_experiment
-from s2g.metrics.statistics import of_mean
+from s2g.metrics.statistics import Estimate, of_mean
 
 METRIC = Metric("m", "m", True, 1, items=lambda of: of["value"])
 WHOLE = Metric("w", "w", True, 1, value=lambda of: float(of["value"].max()))
@@ -21,7 +21,7 @@ RUNS = np.array([[1.0, 2.0, 3.0, 6.0], [3.0, 2.0, 3.0, 6.0], [2.0, 2.0, 3.0, 9.0
 
 
 def scores() -> list[Any]:
-    run = SimpleNamespace(num=4, model=SimpleNamespace(unit=1))
+    run = SimpleNamespace(num=4, model=SimpleNamespace(unit=1), bench=SimpleNamespace(cycle=0))
     units = np.arange(4)
     return [
         SimpleNamespace(run=run, arrays={"value": row}, estimates={"m": of_mean(row, units), "w": of_mean(row, units)})
@@ -79,7 +79,7 @@ def test_table_7_is_in_the_papers_units() -> None:
     metric, units = Metric("avg", "", True, 2, items=lambda of: of["hps"]), np.arange(500) // 4
     runs: list[Any] = []
     for number, row in enumerate(30.86 + noise - noise.mean()):
-        bench, model = SimpleNamespace(metrics=(metric,)), SimpleNamespace(unit=4)
+        bench, model = SimpleNamespace(metrics=(metric,), cycle=0), SimpleNamespace(unit=4)
         run = SimpleNamespace(num=500, model=model, bench=bench, key=str(number))
         runs.append(SimpleNamespace(run=run, arrays={"hps": row}, estimates={"avg": of_mean(row, units)}, remarks=()))
     cells = cells_of(experiment.profile("paper"), "hps", runs, [], "")
@@ -87,3 +87,20 @@ def test_table_7_is_in_the_papers_units() -> None:
     assert cells["std"].value == pytest.approx(std, rel=0.05) and cells["variance"].value == pytest.approx(variance, rel=0.1)
     assert cells["std"].value == pytest.approx(cells["cv"].value * cells["mean_percent"].value / 1e4, rel=1e-4)  # type: ignore[operator]
     assert cells["variance"].low < cells["variance"].value < cells["variance"].high < 1e-5  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("statistic", ["image_variance", "image_std", "image_cv"])
+def test_classes_that_take_turns_are_no_spread_of_an_image(statistic: str) -> None:
+    """Where classes are alike the interval is that of the jackknife; where they differ it is narrower."""
+    rng, cycle, num = np.random.default_rng(0), 6, 240
+    noise = 5 + rng.normal(size=(12, num))
+
+    def half(values: np.ndarray, turns: int) -> float:
+        run = SimpleNamespace(num=num, model=SimpleNamespace(unit=4), bench=SimpleNamespace(cycle=turns))
+        found = pooled(statistic, METRIC, [SimpleNamespace(run=run, arrays={"value": row}) for row in values])  # type: ignore[misc]
+        assert isinstance(found, Estimate) and found.low is not None and found.high is not None
+        return (found.high - found.low) / 2
+
+    assert half(noise, cycle) == pytest.approx(half(noise, 0), rel=0.15)
+    apart = 5 + (noise - 5) * np.array([1.0, 1, 1, 1, 1, 9])[np.arange(num) % cycle]
+    assert half(apart, cycle) < 0.8 * half(apart, 0)

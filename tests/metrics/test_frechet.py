@@ -12,7 +12,7 @@ from scipy import linalg
 from torchmetrics.image.fid import _compute_fid
 
 from s2g.metrics.frechet import Moments, frechet_distance
-from s2g.metrics.inception_score import inception_style
+from s2g.metrics.inception_score import inception_style, inception_style_items
 
 
 def gaussian(mean: np.ndarray, covariance: np.ndarray) -> Moments:
@@ -103,3 +103,11 @@ def test_inception_style_score_between_one_and_the_number_of_classes() -> None:
     marginal = rows.mean(0)
     want = np.exp(np.mean([(row * np.log(row / marginal)).sum() for row in rows]))
     assert inception_style(rows) == pytest.approx(want, rel=1e-12)
+
+
+def test_inception_style_items_are_what_leaving_out_changes_to_first_order() -> None:
+    rows = np.random.default_rng(2).dirichlet(np.ones(4), 400)
+    items, whole = inception_style_items(rows), inception_style(rows)
+    left_out = np.array([inception_style(np.delete(rows, item, axis=0)) for item in range(40)])
+    assert items.mean() == pytest.approx(whole, rel=1e-12)
+    np.testing.assert_allclose(399 * (whole - left_out), (items - whole)[:40], atol=0.02 * items.std())

@@ -8,7 +8,7 @@ import torch
 from torch_fidelity.metric_prc import calculate_precision_recall_full
 
 from s2g.metrics import manifold
-from s2g.metrics.manifold import Manifold, Reached, coverage, density, precision, recall
+from s2g.metrics.manifold import Manifold, Reached, coverage, coverage_items, density, precision, recall, recall_items
 
 REAL = np.array([[0.0], [1], [3], [10]])  # distances to the nearest other: 1, 1, 2, 7
 
@@ -99,3 +99,24 @@ def test_coverage_merges_over_units() -> None:
     both = one.merge(other)
     assert both.count == 40
     np.testing.assert_array_equal(both.balls, balls.reached_by(fake))
+
+
+@pytest.mark.parametrize(("name", "k"), [("coverage", 3), ("recall", 1), ("recall", 3)])
+def test_items_are_the_pseudovalues_of_leaving_each_out(monkeypatch, name: str, k: int) -> None:
+    rng = np.random.default_rng(k)
+    real, fake = rng.normal(size=(60, 2)), 0.8 * rng.normal(size=(25, 2))
+    whole, items_of = {
+        "coverage": (coverage, lambda: coverage_items(Manifold.of(real, k), fake)),
+        "recall": (recall, lambda: recall_items(real, fake, k)),
+    }[name]
+    left_out = np.array([whole(real, np.delete(fake, item, axis=0), k) for item in range(len(fake))])
+    want = whole(real, fake, k) - 24 * (left_out - left_out.mean())
+    assert np.ptp(left_out) > 0
+    np.testing.assert_allclose(items_of(), want, atol=1e-12)
+    monkeypatch.setattr(manifold, "CHUNK", 200)
+    np.testing.assert_allclose(items_of(), want, atol=1e-12)
+
+
+def test_recall_items_need_a_next_neighbour() -> None:
+    with pytest.raises(ValueError, match="two less"):
+        recall_items(REAL, REAL, 3)

@@ -23,7 +23,7 @@ from s2g.engine.bench import Arrays, MeasuredBench, Metric
 from s2g.errors import UserError
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
-from s2g.metrics.inception_score import inception_style
+from s2g.metrics.inception_score import inception_style, inception_style_items
 from s2g.worlds.shapes.render import render
 from s2g.worlds.shapes.world import (
     ATTRIBUTES,
@@ -51,10 +51,17 @@ METRICS = (
     percent("joint", "all right %", lambda of: np.logical_and.reduce([of[a] for a in ATTRIBUTES]), main=True),
     *(_accuracy(name) for name in ATTRIBUTES),
     feature_distance("probe FD", lambda: stored_moments(REFERENCE)),
-    Metric("pis", "probe IS", True, 1, value=lambda of: inception_style(of["probabilities"])),
+    Metric(
+        "pis",
+        "probe IS",
+        True,
+        1,
+        value=lambda of: inception_style(of["probabilities"]),
+        influence=lambda of: inception_style_items(of["probabilities"]),
+    ),
     *manifold_metrics("probe", REFERENCE),
-    # Of true scenes 3.6; errors add to it as variety does, so it is to be read beside "all right". Its interval is too wide
-    # (by 1.7, over seeds of true scenes): the items of a pair lie in two units, and leaving out either takes the pair.
+    # Of true scenes 3.6; errors add to it as variety does, so it is to be read beside "all right". Below 432 items its
+    # interval is too wide (by 1.7): the items of a pair lie in two units, and leaving out either takes the pair.
     prompt_diversity("layout diversity", "layout", "label", main=True),
     confidence(lambda of: np.take_along_axis(of["probabilities"], of["label"][:, None], 1)[:, 0]),
     *PIXELS,
