@@ -75,6 +75,7 @@ torture: .venv/ready ## kill a run 50 times and compare it with the undisturbed 
 
 coverage-of-intervals: .venv/ready ## how often the 95 % intervals contain the truth, by simulation
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/coverage_of_intervals.py
+	@OMP_NUM_THREADS=1 $(BIN)/python scripts/coverage_within_classes.py
 
 lint: .venv/ready ## ruff and pyright
 	@$(BIN)/ruff check .

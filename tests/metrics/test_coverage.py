@@ -1,7 +1,8 @@
-"""A short run of scripts/coverage_of_intervals.py: our intervals hold the truth as often as they say, items' do not."""
+"""Short runs of scripts/coverage_of_intervals.py and coverage_within_classes.py: our intervals hold the truth as often as said."""
 
 from __future__ import annotations
 
+import coverage_within_classes as of_classes
 import pytest
 from coverage_of_intervals import CASES, SHARED, bias, coverage
 
@@ -37,3 +38,19 @@ def test_statistics_of_a_set_are_held_as_often_as_said(name: str, units: int, sh
 def test_repeating_items_biases_a_frechet_distance_upwards() -> None:
     reported, of_units, of_items = bias(16, 0.0, draws=10)
     assert reported < 0.95 * of_units and reported < 0.95 * of_items
+
+
+@pytest.mark.slow("simulates")
+@pytest.mark.parametrize("paired", [False, True], ids=["one", "paired"])
+@pytest.mark.parametrize("name", ["Fréchet distance", "diversity"])
+@SHARES
+def test_within_classes_statistics_are_held_as_often_as_said_and_no_wider(name: str, paired: bool, share: float) -> None:
+    case = next(case for case in of_classes.CASES if case.name == name)
+    (held, width), _ = of_classes.coverage(case, 5, share, of_classes.APART, paired, 150)
+    assert 90 <= held <= 99 and 0.85 < width < 1.25
+
+
+def test_classes_that_lie_apart_widen_the_interval_over_plain_units() -> None:
+    case = next(case for case in of_classes.CASES if case.name == "Fréchet distance")
+    (_, within), (_, plain) = of_classes.coverage(case, 5, 0.0, of_classes.APART, False, 40)
+    assert plain > 1.2 * within
