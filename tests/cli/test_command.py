@@ -254,5 +254,6 @@ def test_show_tells_of_a_stored_run(tmp_path: Path) -> None:
         arguments = [sys.executable, "-m", "s2g.cli.main", "show", name, "--runs", str(tmp_path)]
         shown = subprocess.run(arguments, capture_output=True, text=True, check=False)
         assert shown.returncode == 0 and "NoGuidance" in shown.stdout and "n = 16" in shown.stdout
+        assert "fewer than 4" in shown.stdout  # why there is no interval; of others, how it was made when it was scored
     missing = subprocess.run([*arguments[:4], "nope", "--runs", str(tmp_path)], capture_output=True, text=True, check=False)
     assert missing.returncode == 2 and "tiny_sit-none" in missing.stderr and "Traceback" not in missing.stderr

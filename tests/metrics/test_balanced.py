@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -9,7 +11,8 @@ from scipy import stats
 from s2g.engine.bench import Metric
 from s2g.metrics.balanced import turns, within_classes
 from s2g.metrics.statistics import Estimate, jackknife, of_influence, of_mean
-from s2g.scoring.score import estimate
+from s2g.report.tables import interval_note
+from s2g.scoring.score import difference, estimate
 
 CYCLE, UNIT = 6, 4  # of items: units straddle the cycles
 NUM = 24 * CYCLE
@@ -131,3 +134,28 @@ def test_an_influence_has_the_jackknife_of_its_statistic_where_classes_are_equal
     whole = jackknife(lambda rows: float(np.sqrt((values[rows] ** 2).mean())), unit_of)
     found = of_influence(root + (values**2 - root**2) / (2 * root), unit_of, CYCLE)
     assert found.value == pytest.approx(root) and half(found) == pytest.approx(half(whole), rel=0.12)
+
+
+def run_of(num: int, cycle: int, unit: int = UNIT) -> SimpleNamespace:
+    bench = SimpleNamespace(cycle=cycle, clusters=lambda num: None)
+    return SimpleNamespace(num=num, bench=bench, model=SimpleNamespace(unit=unit), units=range(-(-num // unit)))
+
+
+@pytest.mark.parametrize("of", ["items", "influence"])
+def test_a_difference_of_two_methods_is_within_classes_too(of: str) -> None:
+    """One is better by as much as the class says; a set drawn again has the same classes, so the difference is certain."""
+    value = None if of == "items" else (lambda arrays: float(arrays["x"].mean()))
+    metric = Metric("m", "m", True, 1, value=value, **{of: lambda arrays: arrays["x"]})
+    rng = np.random.default_rng(6)
+    a, noise = rng.normal(size=NUM), 0.1 * rng.normal(size=NUM)
+    within, plain = (
+        difference(metric, *(SimpleNamespace(run=run_of(NUM, cycle), arrays={"x": x}) for x in (a + CLASS_OF, a + noise)))  # type: ignore[arg-type]
+        for cycle in (CYCLE, 0)
+    )
+    assert within.value == pytest.approx(2.5, abs=0.1) and half(within) < 0.025 and half(plain) > 0.1
+
+
+@pytest.mark.parametrize(("num", "cycle", "said"), [(NUM, CYCLE, "36 units within classes,"), (NUM, 0, "36 units, given")])
+def test_a_note_says_what_intervals_are_over(num: int, cycle: int, said: str) -> None:
+    assert said in interval_note(run_of(num, cycle))  # type: ignore[arg-type]
+    assert interval_note(run_of(12, cycle)) == "n too small for intervals: num=16 or more"  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Short runs of scripts/coverage_of_intervals.py and coverage_within_classes.py: our intervals hold the truth as often as said."""
+"""Short runs of scripts/coverage_of_intervals.py and coverage_within_classes.py: intervals hold the truth as often as said."""
 
 from __future__ import annotations
 

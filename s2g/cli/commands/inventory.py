@@ -100,9 +100,10 @@ def show(run: StoredRun, runs: Runs = "runs") -> None:
             console.print(f"scores/{path.name} is damaged; the run's command computes it again", soft_wrap=True)
             continue
         values = [
-            [metric, "–" if v["value"] is None else f"{v['value']:g}", _interval(v)] for metric, v in score["values"].items()
+            [metric, "–" if v["value"] is None else f"{v['value']:g}", _interval(v), v.get("method", "")]
+            for metric, v in score["values"].items()
         ]
-        console.print(console_table([f"n = {score['n']}", "value", "95 % interval"], values))
+        console.print(console_table([f"n = {score['n']}", "value", "95 % interval", "as it was scored"], values))
         for remark in score.get("remarks", ()):
             console.print(remark, soft_wrap=True)
 
