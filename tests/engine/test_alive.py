@@ -43,7 +43,7 @@ def as_it_should_be(found: Finding) -> bool:
     said = REFUSED.get((found.method, found.family))
     if said is not None:
         return found.difference is None and said in found.refused
-    return not found.refused and found.difference is not None and (found.difference > 1e-3) == (found.method != "none")
+    return not found.refused and found.difference is not None and (found.difference > 1e-4) == (found.method != "none")
 
 
 def test_every_family_has_a_small_network_and_every_method_a_neutral_value() -> None:
