@@ -12,6 +12,7 @@ import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, StableDiffusion3Img2ImgPipeline
 from diffusers.hooks import FirstBlockCacheConfig
+from torch.overrides import TorchFunctionMode
 
 from s2g.errors import UserError
 from s2g.guidance.adg import ADG
@@ -360,3 +361,37 @@ def test_schedulers_that_draw_noise_or_evaluate_twice(pipelines: Callable[[str],
             latents_of(pipeline, "sd3", noise)
     finally:
         pipeline.scheduler = before
+
+
+class Waits(TorchFunctionMode):
+    """Counts what would make the host wait for a device: values and comparisons that are read."""
+
+    READS = frozenset({"item", "tolist", "numpy", "cpu", "equal", "allclose", "is_nonzero", "nonzero"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        self.count += name in self.READS or name in ("__bool__", "__float__", "__int__", "__index__", "__contains__")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_nothing_waits_for_the_device_in_a_step(name: str, pipelines: Callable[[str], Any]) -> None:
+    pipeline = pipelines(name)
+    noise = start(BUILD[name][1](pipeline), 1)
+
+    def waits(steps: int) -> int:
+        with Waits() as waits:
+            latents_of(pipeline, name, noise, num_inference_steps=steps)
+        return waits.count
+
+    bare = [waits(steps) for steps in (3, 6)]
+    with PipelineDoor(pipeline, WHOLE):
+        waits(3)  # whether reuse holds is seen once
+        guided = [waits(steps) for steps in (3, 6)]
+    # The pipeline's own reads grow with the steps as before; ours are a handful at the start of a run.
+    assert guided[1] - guided[0] == bare[1] - bare[0]
+    assert 0 < guided[0] - bare[0] <= 8
