@@ -28,6 +28,7 @@ from s2g.scoring.score import Score, difference
 
 METHODS = tuple(LABELS)
 MODELS = {"fashion_sit": "fashion", "tiny_sit": "shapes"}  # with the bench of each
+ITEMS = {"fashion_sit": 250, "tiny_sit": 256}  # whole units
 AGAINST = "cfg"  # what the others are compared with
 OTHERS = tuple(name for name in METHODS if name != AGAINST)
 WORDS = {  # what the rows of the table mean, by metric
@@ -61,7 +62,7 @@ Deltas = dict[str, dict[str, Estimate]]  # method against CFG, by metric
 
 def make_demo(
     model: Annotated[str, typer.Option(help="fashion_sit: real photographs; tiny_sit: synthetic shapes.")] = "fashion_sit",
-    num: Annotated[int, typer.Option(help="Items per method.")] = 256,
+    num: Annotated[int | None, typer.Option(help="Items per method; default: 250 of fashion_sit, 256 of tiny_sit.")] = None,
     root: Annotated[str, typer.Option("--runs", help="Folder that holds the stored runs.")] = "runs",
     out: Annotated[Path, typer.Option(help="Folder for the table, the picture and the page.")] = Path("outputs/demo"),
     workers: Workers = None,
@@ -69,6 +70,7 @@ def make_demo(
     """Sample what is missing, score, print the main rows; write index.html, grid.png, table.md and runs.json into `out`."""
     if model not in MODELS:
         raise unknown("--model", model, MODELS)
+    num = num or ITEMS[model]
     make_folder(out)
     console = Console(highlight=False)
     began = time.perf_counter()
