@@ -12,6 +12,7 @@ from s2g.cli.commands.methods import make_methods
 from s2g.cli.commands.tune import tune_experiment
 from s2g.config.schema import CHECKOUT
 from s2g.errors import UserError
+from s2g.experiments.specification_file import find_experiment
 from s2g.experiments.tuning import candidates, chosen_path, stages
 from s2g.experiments.tuning_specification import read_tuning
 
@@ -123,6 +124,19 @@ def test_the_committed_choices_are_the_presets_and_every_row_resolves() -> None:
         experiment.run(row.guidance, chosen[name]["knobs"], experiment.report, sampler=chosen[name]["sampler"])
         for about in candidates(experiment, name, chosen, None) if not row.match else ():  # type: ignore[arg-type]
             experiment.run(row.guidance, about["knobs"], experiment.tune)
+
+
+def test_what_was_chosen_for_photographs_is_fashion_sits_presets_and_the_figures_scale() -> None:
+    path = MADE.with_name("methods_real.yaml")
+    experiment, chosen = read_tuning(path), OmegaConf.to_container(OmegaConf.load(chosen_path(path)))["rows"]  # type: ignore[index]
+    assert set(chosen) <= set(experiment.rows) and {"none", "cfg", "s2", "s2_paper"} <= set(chosen)
+    for name in set(chosen) - {"none", "s2_paper"}:
+        typed = experiment.run(experiment.rows[name].guidance, chosen[name]["knobs"], experiment.report)
+        assert typed.key == experiment.run(experiment.rows[name].guidance, {}, experiment.report).key, name
+    for name in ("table2", "table4", "table7", "fig5", "fig7b", "fig7c", "fig7e", "fig8", "fig14"):
+        rows = find_experiment(path.parent, name).profiles["real"].rows
+        of_s2 = [row for key, row in rows.items() if key.partition("@")[0] == "s2"]
+        assert of_s2 and all(row.set["guidance.scale"] == chosen["cfg"]["knobs"]["scale"] for row in of_s2), name
 
 
 def test_what_was_chosen_for_videos_is_tiny_wans_presets() -> None:
