@@ -43,7 +43,7 @@ def _kernel(of: Arrays) -> np.ndarray:
 
 
 METRICS = (
-    feature_distance("fashion FD", lambda: stored_moments(REFERENCE), 3),
+    feature_distance("fashion FD", lambda: stored_moments(REFERENCE), 2),
     percent("accuracy", "right class %", lambda of: of["read"] == of["label"], main=True),
     *manifold_metrics("fashion", REFERENCE),
     Metric("kd", "fashion KD", False, 2, items=_kernel, main=False),
