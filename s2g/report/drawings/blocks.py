@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Of the first block predictions change a hundred times as much as of others; losses may also fall.
-PARTS = {
-    "change": ("change of the prediction %", "log", {}),
-    "excess": ("excess denoising loss %", "symlog", {"linthresh": 1.0}),
-    "gain": ("loss lowered by the best step away %", "symlog", {"linthresh": 0.1}),
+PARTS = {  # label, and within which distance of 0 an axis that reaches below it is no longer logarithmic
+    "change": ("change of the prediction %", 1.0),
+    "excess": ("excess denoising loss %", 1.0),
+    "gain": ("loss lowered by a step away %", 0.1),
 }
 
 
@@ -56,8 +55,10 @@ class Blocks:
                 self._panel(axes[place, column], profile, arrays, group, part)
             axes[0, column].set_title(profile.groups[group].label)
             axes[-1, column].set_xlabel("block that is left out")
-        for place, (label, _, _) in enumerate(PARTS.values()):
+        for place, (part, (label, near)) in enumerate(PARTS.items()):
             axes[place, 0].set_ylabel(label)
+            drawn = [values for name, values in arrays.items() if name.endswith(f"/{part}")]
+            self._scale(axes[place], near, all((values.mean(0) > 0).all() for values in drawn))
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=8)
         return figure
@@ -85,8 +86,17 @@ class Blocks:
                 capsize=1.5,
                 label=line.label,
             )
-        _, scale, about = PARTS[part]
-        axis.set_yscale(scale, **about)
-        if scale != "log":
-            axis.axhline(0, color="#888888", linewidth=0.8, zorder=0)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+    def _scale(self, axes: Sequence[Axes], near: float, positive: bool) -> None:
+        from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+        for axis in axes:
+            if positive:
+                axis.set_yscale("log")
+                axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axis.yaxis.set_minor_formatter(NullFormatter())
+            else:
+                axis.set_yscale("symlog", linthresh=near)
+                axis.axhline(0, color="#888888", linewidth=0.8, zorder=0)
+            axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
