@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ablations mixtures tables figures claims report methods test test-all coverage torture coverage-of-intervals lint train train-toys bench-reuse lock clean
+.PHONY: help setup demo ablations mixtures tables figures claims report methods test test-all coverage alive torture coverage-of-intervals lint train train-toys bench-reuse lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%-]+[a-z0-9% -]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -69,6 +69,9 @@ test-all: .venv/ready ## the tests that make test leaves out: browser, isolated 
 
 coverage: .venv/ready ## line coverage of s2g by all tests (85 % expected)
 	@$(PYTEST) --cov --cov-report=term --cov-fail-under=85
+
+alive: .venv/ready ## every method on a small network of every family: does it do anything there (2 minutes)
+	@$(BIN)/s2g alive
 
 torture: .venv/ready ## kill a run 50 times and compare it with the undisturbed one (20 minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/torture.py
