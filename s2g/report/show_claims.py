@@ -21,8 +21,8 @@ def show_claims(folder: Path, results: Path, out: Path, console: Console) -> Non
     claims = read_claims(folder)
     make_folder(out)
     judged = {claim.name: {profile: judge(claim, profile, folder, results) for profile in PROFILES} for claim in claims}
-    rows = [[c.claim, c.source, *(_word(judged[c.name][profile]) for profile in PROFILES)] for c in claims]
-    console.print(console_table(["claim", "source", *PROFILES], rows, left=True))
+    rows = [[c.claim, *(_word(judged[c.name][profile]) for profile in PROFILES)] for c in claims]
+    console.print(console_table(["claim", *PROFILES], rows, left=True))  # sources are in the file: 80 columns are few
     write_bytes(out / "claims.md", claims_markdown(claims, judged).encode())
     where = os.path.relpath(out / "claims.md")
     console.print(
