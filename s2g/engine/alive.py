@@ -15,7 +15,7 @@ from torch import Tensor
 
 from s2g.config.compose import compose_config
 from s2g.config.registry import GUIDANCE, MODELS
-from s2g.config.schema import WeakConfig
+from s2g.config.schema import ModelConfig, WeakConfig
 from s2g.engine.resolve import outline
 from s2g.errors import UserError
 from s2g.guidance.base import Guidance, Wrapper
@@ -81,6 +81,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "toy": ("model=toy_2d",),
 }
 BENCHES = {"wan": "prompts_video", "sit": "imagenet", "dit": "imagenet", "toy": "gmm"}
+WEAK = {"toy": "builtin"}  # weights of another network in the place of a weaker one; of the others random ones
 SAMPLERS = ("euler", "ddim")  # one evaluation a step, so that every method suits; the second of variance-preserving models
 # Knobs that a small network needs: presets name blocks of the large one.
 KNOBS: Mapping[str, tuple[str, ...]] = {
@@ -150,14 +151,18 @@ class Small:
     @property
     def weak(self) -> str:
         """The weights of another network in the place of a weaker one."""
-        return "builtin" if self.family == "toy" else "random:1"
+        return WEAK.get(self.family, "random:1")
+
+    @cached_property
+    def config(self) -> ModelConfig:
+        """The network as configured."""
+        return outline(compose_config(*self.model, "guidance=none")).model
 
     @cached_property
     def networks(self) -> tuple[Denoiser, Denoiser]:
         """The network, and the one in the place of a weaker one."""
-        about = outline(compose_config(*self.model, "guidance=none"))
-        adapter = MODELS.load(about.model.family)
-        models = (about.model, WeakConfig.of(about.model, self.weak, {}))
+        adapter = MODELS.load(self.config.family)
+        models = (self.config, WeakConfig.of(self.config, self.weak, {}))
         return tuple(adapter.load(model, torch.device("cpu"), torch.float32) for model in models)  # type: ignore[return-value]
 
     @cached_property
@@ -165,7 +170,7 @@ class Small:
         """Conditions of the two items."""
         network, weak = self.networks
         with Evaluator(network, weak=Evaluator(weak)) as evaluator:
-            return evaluator.encode((0, 1) if self.family in ("sit", "dit", "toy") else TEXTS)
+            return evaluator.encode(TEXTS if self.config.reads_text else (0, 1))
 
     def sampled(self, guidance: Guidance, sampler: Sampler, unit: int = 0) -> Tensor:
         """Sample a unit's latents."""

@@ -87,5 +87,9 @@ class S2(Wrapper):
 
     def sub(self, step: Step, i: int) -> Branch:
         """Return the conditional branch under mask i of this step."""
-        drop = self.drop or count_from_ratio(DROP_RATIO, step.draws.num_blocks)
-        return Branch("cond", DropBlocks(step.draws.mask(i, drop, self.protect)))
+        dropped = self.dropped(step.draws.num_blocks)
+        return Branch("cond", DropBlocks(step.draws.mask(i, dropped, self.protect)))
+
+    def dropped(self, blocks: int) -> int:
+        """Return how many of a network's blocks are left out."""
+        return self.drop or count_from_ratio(DROP_RATIO, blocks)

@@ -52,8 +52,8 @@ def test_tag_and_nag_go_around_wrappers_too() -> None:
     """Their term is about the whole step, or about the pass that others compare with."""
     fit = Fit(12, {"s2": {"scale": 4.0, "omega": 0.5}, "nag": {"base": "none"}})
     method = assemble("tag", {"base": "s2", "base_args": {"base": "apg"}, "eta": 1.2}, fit)
-    assert method == TAG(S2(APG(), omega=0.5), eta=1.2)
-    assert assemble("tag", {"base": "s2", "scale": 6}, fit) == TAG(S2(CFG(6.0), omega=0.5))
+    assert method == TAG(S2(APG(), omega=0.5, drop=1), eta=1.2)
+    assert assemble("tag", {"base": "s2", "scale": 6}, fit) == TAG(S2(CFG(6.0), omega=0.5, drop=1))
     assert assemble("tag", {"base": "nag"}, fit) == TAG(NAG(NoGuidance()))
     for name in ("tag", "nag"):
         with pytest.raises(UserError, match=f"guidance.base = {name}"):

@@ -32,15 +32,15 @@ class Estimator(Study):
         standard errors: 1 if there is none. variance: against the exact variance of one mask: 1 if masks are independent."""
         from s2g.experiments.studies.probed import noised, probe
 
-        method = method_of(run)
+        method, blocks = method_of(run), run.model.blocks
         x, labels = noised(run, self.level, self.count)
         found = probe(run, x, self.level, labels)
         places = {mask: at for at, mask in enumerate(masks_of(run))}
         weights = np.zeros((self.draws, len(places)))  # of each mask in each estimate
         for unit in range(self.draws):
-            drawn = MaskSampler(run.mask_seed, unit, 0, run.model.blocks)
+            drawn = MaskSampler(run.mask_seed, unit, 0, blocks)
             for i in range(self.masks):
-                weights[unit, places[drawn.mask(i, method.drop, method.protect)]] += 1 / self.masks
+                weights[unit, places[drawn.mask(i, method.dropped(blocks), method.protect)]] += 1 / self.masks
         truth, one = found.sub, found.subs.var(0)  # [B, D], of a single mask
         estimates = np.einsum("rm,mbd->rbd", weights, found.subs)
         error = np.sqrt(one / (self.masks * self.draws))
