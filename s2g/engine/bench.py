@@ -149,7 +149,7 @@ class Bench(ABC):
             allowed=", ".join(name for name in BENCHES if BENCHES.load(name).unseen is not Bench.unseen),
         )
 
-    def real(self, items: Sequence[int]) -> np.ndarray | None:
+    def real_images(self, items: Sequence[int]) -> np.ndarray | None:
         """Return real images of the same prompts, uint8 [B, H, W, 3], to be looked at beside samples; None: there are none."""
         return None
 

@@ -109,7 +109,7 @@ def gallery_of(
     first = runs[0]
     assert all(run.bench.items_id() == first.bench.items_id() for run in runs)
     shots = {name: _shots(score, root, chosen) for name, score in scores.items()}
-    if (real := first.bench.real(chosen)) is not None:  # last, so that no other method's place changes
+    if (real := first.bench.real_images(chosen)) is not None:  # last, so that no other method's place changes
         shots["real"] = [Shot(image_uri(image)) for image in real]
     items = [Item(str(i), first.bench.caption(i), [row[at] for row in shots.values()]) for at, i in enumerate(chosen)]
     has_marks = any(shot.marks for item in items for shot in item.shots)

@@ -109,7 +109,7 @@ class Fashion(MeasuredBench):
         images = test.where(np.array(indices) % len(test))
         return as_floats(images.pixels), images.label.tolist()
 
-    def real(self, items: Sequence[int]) -> np.ndarray:
+    def real_images(self, items: Sequence[int]) -> np.ndarray:
         pixels, _ = real_images()
         return np.repeat(pixels[np.asarray(items) % len(pixels), :, :, None], 3, axis=3)
 

@@ -86,7 +86,7 @@ def test_what_ships_is_enough_to_score_and_look() -> None:
     assert pixels.shape == (40, 28, 28) and label.tolist() == [item % 10 for item in range(40)]
     found = scores(pixels)
     assert found["accuracy"] > 80 and np.isfinite(list(found.values())).all()
-    shown = BENCH.real(range(38, 42))
+    shown = BENCH.real_images(range(38, 42))
     np.testing.assert_array_equal(shown[2, :, :, 0], pixels[0])
     assert [BENCH.caption(item) for item in range(10)] == list(CLASSES)
     assert "fashion FD of the 10,000 real test images" in BENCH.remarks(500)[0] and "of 500 of them" in BENCH.remarks(500)[0]
