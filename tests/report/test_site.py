@@ -112,10 +112,10 @@ def test_words_sort_as_words(site: Path, visit: Callable[..., Opened]) -> None:
 
 def test_the_gallery_of_a_figure_switches(site: Path, visit: Callable[..., Opened]) -> None:
     page = visit(site / "fig5.html")
-    gallery = json.loads((RESULTS / "fig5-tiny.gallery.json").read_text())
+    gallery = json.loads((RESULTS / "fig5-real.gallery.json").read_text())  # photographs come before synthetic captions
     tabs = page.page.get_by_role("tab")
-    assert tabs.count() == len(gallery["methods"]) == 6
-    for at in range(6):
+    assert tabs.count() == len(gallery["methods"]) == 9
+    for at in range(9):
         tabs.nth(at).click()
         shown = page.page.locator(".place").inner_text().removeprefix("noise ")
         item = next(item for item in gallery["items"] if item["name"] == shown)
@@ -189,7 +189,7 @@ def test_on_a_phone_the_first_column_stays_in_sight_and_the_verdict_is_next_to_i
     page = context.new_page()
     page.goto((site / "index.html").as_uri())
     heads = page.locator(".claims thead th").all_inner_texts()
-    assert [head.split()[0] for head in heads] == ["claim", "tiny", "paper", "source"]
+    assert [head.split()[0] for head in heads] == ["claim", "tiny", "real", "paper", "source"]
     box = page.locator(".scroll:has(.claims)")
     first = box.locator("tbody th").first
     left, width = first.bounding_box()["x"], first.bounding_box()["width"]
