@@ -125,7 +125,8 @@ def _together(profile: Profile, plot: Plot, results: Results) -> Figure:
         for column in plot.y:
             for points in series(profile, plot, own, column, False).values():
                 shown.setdefault(about.label, {}).setdefault(results.columns[column]["label"], []).extend(points)
-    figure = Figure(figsize=(0.8 + 3.4 * len(shown), 4.0), layout="constrained")
+    across = 1 if len(shown) == 1 else 2  # columns of the legend, whose labels are long
+    figure = Figure(figsize=(max(5.2, 0.8 + 3.4 * len(shown)), 3.2 + 0.2 * -(-len(plot.y) // across)), layout="constrained")
     axes = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
     labels = [results.columns[column]["label"] for column in plot.y]
     for axis, (group, columns) in zip(axes, shown.items(), strict=True):
@@ -138,7 +139,7 @@ def _together(profile: Profile, plot: Plot, results: Results) -> Figure:
     drawn = [axis.get_legend_handles_labels() for axis in axes]
     handle_of = {label: handle for handles, names in drawn for handle, label in zip(handles, names, strict=True)}
     known = [label for label in labels if label in handle_of]
-    figure.legend([handle_of[label] for label in known], known, loc="outside upper center", ncols=2, fontsize=8)
+    figure.legend([handle_of[label] for label in known], known, loc="outside upper center", ncols=across, fontsize=8)
     return figure
 
 
