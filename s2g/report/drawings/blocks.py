@@ -48,7 +48,7 @@ class Blocks:
         from matplotlib.figure import Figure
 
         groups = [group for group in profile.groups if any(name.startswith(f"{group}/") for name in arrays)]
-        figure = Figure(figsize=(0.8 + 3.4 * len(groups), 0.4 + 2.5 * len(PARTS)), layout="constrained")
+        figure = Figure(figsize=(max(5.6, 0.8 + 3.4 * len(groups)), 0.4 + 2.5 * len(PARTS)), layout="constrained")
         axes = figure.subplots(len(PARTS), len(groups), squeeze=False, sharex="col", sharey="row")
         for column, group in enumerate(groups):
             for place, part in enumerate(PARTS):
@@ -60,7 +60,7 @@ class Blocks:
             drawn = [values for name, values in arrays.items() if name.endswith(f"/{part}")]
             self._scale(axes[place], near, all((values.mean(0) > 0).all() for values in drawn))
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=8)
+        figure.legend(handles, labels, loc="outside upper center", ncols=3 if len(groups) == 1 else len(labels), fontsize=8)
         return figure
 
     def _panel(self, axis: Axes, profile: Profile, arrays: Arrays, group: str, part: str) -> None:
