@@ -15,8 +15,10 @@ from training_sources import Motions, Objects, Source, images_and_labels
 
 from s2g.config.schema import BUILTIN
 from s2g.metrics.frechet import Moments, frechet_distance
-from s2g.worlds.fashion.classifier import FashionClassifier, read_clothes
+from s2g.worlds.classifier import read_gray
+from s2g.worlds.fashion.classifier import FashionClassifier
 from s2g.worlds.fashion.data import photographs
+from s2g.worlds.images import Images
 from s2g.worlds.shapes import captions, motion, video_prompts
 from s2g.worlds.shapes.probe import Probe
 from s2g.worlds.shapes.prompts import COUNT, prompt_classes
@@ -25,7 +27,6 @@ from s2g.worlds.shapes.render import render
 from s2g.worlds.shapes.video_reader import VideoReader
 from s2g.worlds.shapes.world import ATTRIBUTES, HELD_OUT_SEED, REFERENCE_SEED, attributes_of, scenes
 from s2g.worlds.two_class.digits import held_out, pair
-from s2g.worlds.two_class.images import Images
 from s2g.worlds.two_class.probe import read_digits
 
 WEIGHTS = BUILTIN
@@ -193,7 +194,7 @@ def export_fashion_reference(path: Path, data: str, kept: int = 200, shown: int 
 
     def read(images: Images) -> np.ndarray:
         chunks = np.array_split(images.pixels, len(images) // 500)
-        return np.concatenate([read_clothes(chunk, classifier.eval())[1] for chunk in chunks])
+        return np.concatenate([read_gray(classifier.eval(), chunk)[1] for chunk in chunks])
 
     train, test = photographs("train", data), photographs("t10k", data)
     features, others = read(train), read(test)
@@ -217,7 +218,7 @@ def export_fashion_reference(path: Path, data: str, kept: int = 200, shown: int 
         pixels=test.pixels[looked_at, :, :, 0],
         label=test.label[looked_at].astype(np.int8),
     )
-    read_right = [read_clothes(chunk, classifier)[0].argmax(1) for chunk in np.array_split(test.pixels, 20)]
+    read_right = [read_gray(classifier, chunk)[0].argmax(1) for chunk in np.array_split(test.pixels, 20)]
     right = 100 * (np.concatenate(read_right) == test.label).mean()
     told = ", ".join(f"{floor:.4f} of {n:,}" for n, floor in zip(counts, floors, strict=True))
     print(f"wrote {path}; right on {right:.2f} % of the {len(test):,} test images; distances {told}")

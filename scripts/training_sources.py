@@ -11,13 +11,13 @@ from torch import Tensor
 
 from s2g.rng import Purpose, philox
 from s2g.worlds.fashion import data as fashion
+from s2g.worlds.images import Images, Wobble, as_floats, batch
 from s2g.worlds.mixtures.mixture import Mixture
 from s2g.worlds.shapes import captions, motion
 from s2g.worlds.shapes.render import render
 from s2g.worlds.shapes.vocabulary import STILLS, VIDEOS
 from s2g.worlds.shapes.world import EASY, FULL, HELD_OUT_SEED, NUM_CLASSES, TRAIN_SEED, Ranges, scenes
 from s2g.worlds.two_class import cifar, digits
-from s2g.worlds.two_class.images import Images, Wobble, as_floats, batch
 
 SEED = 1  # of the order in which images are drawn
 POINTS_WITHOUT_LABEL = 0.2

@@ -103,8 +103,20 @@ class SmoothQueries(AttentionEdit):
         return f"SmoothQueries({sorted(self.blocks)}, sigma={self.sigma:g})"
 
 
+class NoBlocks:
+    """An edit that is of no single block, so that no part of a plain pass is reused."""
+
+    @property
+    def touched(self) -> frozenset[int]:
+        return frozenset()
+
+    @property
+    def dropped(self) -> frozenset[int]:
+        return frozenset()
+
+
 @dataclass(frozen=True)
-class NormalizedAttention:
+class NormalizedAttention(NoBlocks):
     """Attention of image tokens to the text, in every block, is led away from the negative text's (NAG, arXiv 2505.21179).
 
     Both texts go through the network in one call and share the image's tokens, so it counts as two evaluations, and no
@@ -115,28 +127,12 @@ class NormalizedAttention:
     tau: float
     alpha: float
 
-    @property
-    def touched(self) -> frozenset[int]:
-        return frozenset()
-
-    @property
-    def dropped(self) -> frozenset[int]:
-        return frozenset()
-
 
 @dataclass(frozen=True)
-class WeakModel:
+class WeakModel(NoBlocks):
     """Another, weaker network instead of the model's own; it shares no work with it."""
 
     name: str = "weak"
-
-    @property
-    def touched(self) -> frozenset[int]:
-        return frozenset()
-
-    @property
-    def dropped(self) -> frozenset[int]:
-        return frozenset()
 
 
 @dataclass(frozen=True)

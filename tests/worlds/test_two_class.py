@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from s2g.worlds.images import Images, Wobble, as_floats, batch
 from s2g.worlds.two_class.digits import DIGITS, PAIR, digits, held_out, pair
-from s2g.worlds.two_class.images import Images, Wobble, as_floats, batch
 
 RAMP = np.arange(4 * 4 * 4 * 1, dtype=np.uint8).reshape(4, 4, 4, 1)
 FOUR = Images(RAMP, np.array([0, 1, 2, 1]), ("a", "b", "c"))

@@ -27,7 +27,7 @@ from s2g.metrics.kernel_distance import kernel_items
 from s2g.metrics.neighbours import nearest
 from s2g.metrics.pixels import clipped, contrast, sharpness
 from s2g.worlds.fashion.data import CLASSES, SIZE, default_root, folder_of, photographs
-from s2g.worlds.two_class.images import as_floats
+from s2g.worlds.images import as_floats
 
 CLASSIFIER = FASHION / "fashion_classifier.safetensors"  # read by s2g/worlds/fashion/classifier.py
 # Moments of the 60,000 training images' features, features of 2,000 of them, distances of real test images from them,

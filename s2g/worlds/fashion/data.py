@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from s2g.errors import MissingError, UserError
-from s2g.worlds.two_class.images import Images
+from s2g.worlds.images import Images
 
 SIZE = 28  # pixels of a side
 CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")

@@ -9,7 +9,7 @@ import numpy as np
 
 from s2g.errors import MissingError, UserError
 from s2g.io.interrupt import uninterrupted
-from s2g.worlds.two_class.images import Images, Wobble
+from s2g.worlds.images import Images, Wobble
 
 SIZE = 32  # pixels of a side
 PAIR = ("automobile", "horse")  # paper Figure 4 and Appendix B.1.3

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from s2g.worlds.two_class.images import Images, Wobble
+from s2g.worlds.images import Images, Wobble
 
 SIZE = 8  # pixels of a side
 DIGITS = tuple(str(digit) for digit in range(10))
