@@ -52,7 +52,10 @@ __all__ = ["__version__", *PUBLIC]
 def __getattr__(name: str) -> Any:
     if name not in PUBLIC:
         raise AttributeError(f"module 's2g' has no attribute {name!r}; it has {', '.join(PUBLIC)}")
-    value = getattr(import_module(PUBLIC[name]), name)
+    try:
+        value = getattr(import_module(PUBLIC[name]), name)
+    except ModuleNotFoundError as missing:
+        raise ImportError(f"s2g.{name} needs the package {missing.name}: pip install 's2g[bench]'") from missing
     globals()[name] = value
     return value
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-import typer
-from typer.core import TyperCommand, TyperGroup
+try:
+    import typer
+    from typer.core import TyperCommand, TyperGroup
+except ModuleNotFoundError:
+    sys.exit("error: the s2g command needs the packages of the bench: pip install 's2g[bench]'")
 
 from s2g import __version__
 from s2g.errors import KNOWN
@@ -120,7 +123,6 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="S2-Guidance and the bench for training-free guidance of diffusion models.",
@@ -130,13 +132,18 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        print(__version__)
+        from s2g.engine.environment import commit
+
+        at = commit()  # none in an installed package
+        print(__version__ if at is None else f"{__version__} ({at['commit'][:10]}{', changed' if at['dirty'] else ''})")
         raise typer.Exit
 
 
 @app.callback()
 def options(
-    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version, in a checkout with its commit."
+    ),
     with_file: str = typer.Option(
         "", "--with", metavar="FILE", help="Import FILE.py first: methods of your own, for any command."
     ),

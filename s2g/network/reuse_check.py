@@ -36,9 +36,14 @@ def holds(network: nn.Module, plain: Tensor, kept: Mapping[int, State], resumed:
     VERDICTS[network] = all(error <= bound for error in errors.values())  # false for nan, too
     if not VERDICTS[network]:
         worst = max(errors, key=lambda block: errors[block])
+        why = (
+            "it is in training mode, where every pass drops something else: call .eval()"
+            if network.training
+            else "more than the blocks' state goes from block to block"
+        )
         warnings.warn(
-            f"{type(network).__name__}: more than the blocks' state goes from block to block (a pass resumed at block {worst} "
-            f"is off by {errors[worst]:.2g}); edited passes are made whole, which is right and takes longer",
+            f"{type(network).__name__}: {why} (a pass resumed at block {worst} is off by {errors[worst]:.2g}); "
+            "edited passes are made whole, which is right and takes longer",
             stacklevel=2,
         )
     return VERDICTS[network]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -222,7 +223,8 @@ def test_every_command_explains_itself(name: str) -> None:
 
 
 def test_the_version_is_an_option() -> None:
-    assert CliRunner().invoke(app, ["--version"]).output == f"{s2g.__version__}\n"
+    said = CliRunner().invoke(app, ["--version"]).output
+    assert re.fullmatch(rf"{re.escape(s2g.__version__)}( \([0-9a-f]{{10}}(, changed)?\))?\n", said)
 
 
 def test_ctrl_c_ends_a_command_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

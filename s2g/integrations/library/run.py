@@ -22,7 +22,7 @@ from s2g.scoring.score import Score, difference, unpaired
 from s2g.store.store import Store
 
 if TYPE_CHECKING:
-    import pandas as pd  # pyright: ignore[reportMissingImports]  # an extra
+    import pandas as pd
     from PIL.Image import Image
 
 
@@ -75,13 +75,9 @@ class Result:
 
     @property
     def scores(self) -> pd.DataFrame:
-        """What was measured of each item, a row for each; UserError without pandas."""
-        try:
-            import pandas as pd  # pyright: ignore[reportMissingImports]  # an extra
-        except ImportError as error:
-            raise UserError(
-                "result.scores: it is a table of pandas", todo="pip install pandas, or take .score.arrays"
-            ) from error
+        """What was measured of each item, a row for each."""
+        import pandas as pd  # slow to import, and only tables need it
+
         arrays, count = self.score.arrays, self.run.num
         read = {name: values for name, values in arrays.items() if values.ndim == 1 and len(values) == count}
         measured = {metric.name: metric.items(arrays) for metric in self.run.bench.metrics if metric.items is not None}
@@ -125,8 +121,8 @@ class Comparison:
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row for each run and metric: value, interval, difference to the first run and its interval; needs pandas."""
-        import pandas as pd  # pyright: ignore[reportMissingImports]  # an extra
+        """A row for each run and metric: value, interval, difference to the first run and its interval."""
+        import pandas as pd
 
         rows = []
         for number, result in enumerate(self.results):

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
+from s2g.config.coerce import only
 from s2g.config.schema import read
+from s2g.errors import UserError, unknown
 from s2g.scoring.score import Score
 from s2g.store.env_file import environments
 from s2g.store.store import Store
-from s2g.errors import UserError, unknown
-from s2g.config.coerce import only
 
 MODES = ("online", "offline", "disabled")
 COLUMNS = ("metric", "label", "value", "low", "high", "units", "method")
@@ -52,8 +52,9 @@ class WandbConfig:
     def __post_init__(self) -> None:
         refused = [letter for letter in NOT_IN_PROJECT if letter in self.project]
         if refused or not 1 <= len(self.project) <= LONGEST_PROJECT:
+            what = f"{refused[0]!r} in it" if refused else "its length"
             raise UserError(
-                f"logger.project = {self.project}: wandb does not accept {f'{refused[0]!r} in it' if refused else 'its length'}",
+                f"logger.project = {self.project}: wandb does not accept {what}",
                 allowed=f"a name of 1 to {LONGEST_PROJECT} characters without {' '.join(NOT_IN_PROJECT)}",
                 todo="logger.entity=TEAM logger.project=NAME for a project of a team",
             )

@@ -9,10 +9,10 @@ from typing import Any
 
 from PIL import Image
 
-from s2g.experiments.specification import ExperimentSpec
-from s2g.report.results_table import csv_of, results_table
 from s2g.experiments.results import Results
+from s2g.experiments.specification import ExperimentSpec
 from s2g.integrations.wandb.run_log import WandbConfig, log
+from s2g.report.results_table import csv_of, results_table
 
 PICTURES = {"plot": "png", "images": "grid.png", "drawing": "drawing.png"}  # name in the log -> ending of NAME-PROFILE
 
@@ -27,13 +27,19 @@ def log_experiment(config: WandbConfig, experiment: ExperimentSpec, results: Res
     def fill(logged: Any) -> None:
         import wandb
 
-        about = {"exhibit": experiment.name, "title": experiment.title, "source": experiment.source, "profile": results.profile}
+        about = {"exhibit": experiment.name, "title": experiment.title, "source": experiment.source}
         keys = {f"{row.group}/{row.row}": dict(row.keys) for row in results.rows}
-        logged.config.update({**about, **results.made, "num": results.num, "keys": keys}, allow_val_change=True)
+        made = {**results.made, "profile": results.profile, "num": results.num, "keys": keys}
+        logged.config.update({**about, **made}, allow_val_change=True)
         table = results_table(experiment, results)
-        names: list[Any] = [f"{name} ({at})" if name in table.head[:at] else name or "row" for at, name in enumerate(table.head)]
+        names: list[Any] = [
+            f"{name} ({at})" if name in table.head[:at] else name or "row" for at, name in enumerate(table.head)
+        ]
         cells: list[Any] = list(csv.reader(io.StringIO(csv_of(experiment, results))))
-        found: dict[str, Any] = {"table": wandb.Table(names, list[Any](table.body())), "cells": wandb.Table(cells[0], cells[1:])}
+        found: dict[str, Any] = {
+            "table": wandb.Table(names, list[Any](table.body())),
+            "cells": wandb.Table(cells[0], cells[1:]),
+        }
         for name, ending in PICTURES.items():
             if (path := out / f"{stem}.{ending}").exists():
                 found[name] = wandb.Image(Image.open(path), caption=f"{experiment.title}, profile {results.profile}")

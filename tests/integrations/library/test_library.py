@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -73,19 +74,12 @@ def test_runs_are_compared_item_by_item(results: list[Result]) -> None:
         s2g.compare([results[0], other])
 
 
-def test_scores_are_a_table_where_pandas_is(results: list[Result]) -> None:
-    pandas = pytest.importorskip("pandas")
+def test_scores_are_a_table(results: list[Result]) -> None:
     scores = results[1].scores
-    assert isinstance(scores, pandas.DataFrame) and len(scores) == 64 and scores.index.name == "item"
+    assert isinstance(scores, pd.DataFrame) and len(scores) == 64 and scores.index.name == "item"
     assert scores["joint"].mean() == pytest.approx(results[1].values["joint"].value)
     table = s2g.compare(results).table
     assert list(table.columns) == ["run", "metric", "value", "low", "high", "delta", "delta low", "delta high"]
-
-
-def test_scores_without_pandas_say_what_to_do(results: list[Result], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
-    with pytest.raises(UserError, match="pip install pandas"):
-        _ = results[1].scores
 
 
 def test_mistakes_are_told_as_on_the_command_line(tmp_path: Path) -> None:
