@@ -133,6 +133,13 @@ SAMPLERS = Registry(
         "dpmpp": Entry("s2g.sampling.schedulers:DPMpp", "diffusers' DPM-Solver++(2M) on flow levels"),
     },
 )
+EXECUTORS = Registry(
+    "executor",
+    {
+        "local": Entry("s2g.engine.executors.local:LocalExecutor", "processes on this machine"),
+        "ray": Entry("s2g.engine.executors.ray_executor:RayExecutor", "actors of Ray, on this machine or a cluster"),
+    },
+)
 MODELS = Families("model.family", "s2g.models.family:FAMILIES")
 STUDIES = Registry(
     "study",

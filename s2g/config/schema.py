@@ -301,8 +301,14 @@ class ExecutorConfig:
     workers: int | None = None  # None: one per core on CPU
     device: str = "auto"
     reuse: bool = True  # prefix reuse; fixed once a run has begun, since it changes the last bits
+    address: str | None = None  # of a Ray cluster; None: RAY_ADDRESS if that is set, else this machine
+    resources: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of a Ray worker, as Ray names them
+    runtime_env: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of Ray workers, as Ray takes it
 
     def __post_init__(self) -> None:
+        for name, amount in self.resources.items():
+            if not isinstance(amount, int | float) or isinstance(amount, bool) or amount < 0:
+                raise UserError(f"executor.resources.{name} = {amount}", allowed="an amount, 0 or more")
         if self.workers is not None:
             at_least(self.workers, 1, "executor.workers")
         if self.device not in DEVICES:

@@ -47,8 +47,8 @@ def commit() -> dict[str, Any] | None:
         return None
 
 
-def environment(run: Run, device: str, workers: int) -> dict[str, Any]:
-    """Return the entry of env.json for units sampled by `workers` processes on `device`."""
+def environment(run: Run, device: str, workers: int, machine: str) -> dict[str, Any]:
+    """Return the entry of env.json for units sampled by `workers` processes on `device`; machine: theirs, in words."""
     import torch
 
     cuda = {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()} if device != "cpu" else {}
@@ -57,7 +57,7 @@ def environment(run: Run, device: str, workers: int) -> dict[str, Any]:
         "git": commit(),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES} | cuda,
-        "machine": machine(),
+        "machine": machine,
         "platform": platform.platform(),
         "device": device,
         "workers": workers,

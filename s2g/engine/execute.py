@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from s2g.engine.environment import environment
-from s2g.engine.executors.local import LocalExecutor
+from s2g.engine.executors.executor import Executor
 from s2g.engine.progress import progress
 from s2g.engine.run import Run
 from s2g.engine.steps import share_done
@@ -67,7 +67,7 @@ class Made:
 def execute(
     runs: Sequence[Run],
     root: str,
-    executor: LocalExecutor,
+    executor: Executor,
     reuse: bool,
     console: Console,
     again: Mapping[int, Mapping[str, str]] | None = None,
@@ -84,8 +84,10 @@ def execute(
         if run.key not in works:
             store = Store.of(run, root)
             missing = store.missing(run) if again is None else list(again)
-            name = add_environment(store, environment(run, executor.device, executor.workers)) if missing else ""
-            locks, journal = Locks(store.folder), Journal(store.folder)
+            locks, journal, name = Locks(store.folder), Journal(store.folder), ""
+            if missing:
+                executor.reach(locks)
+                name = add_environment(store, environment(run, executor.device, executor.workers, executor.machine))
             has_stored = len(missing) < len(run.units)
             works[run.key] = Work(run, store, locks, journal, name, missing, has_stored, store.failed())
     pairs = [(unit in work.failed_before, unit, key) for key, work in works.items() for unit in work.units]
@@ -109,7 +111,7 @@ class _Schedule:
 
     def __init__(
         self,
-        executor: LocalExecutor,
+        executor: Executor,
         reuse: bool,
         again: Mapping[int, Mapping[str, str]] | None,
         queue: deque[tuple[Work, int]],
@@ -118,7 +120,9 @@ class _Schedule:
         self.executor, self.reuse, self.again, self.queue = executor, reuse, again, queue
         self.busy: deque[tuple[Work, int]] = deque()  # locked by another process
         self.running: dict[tuple[str, int], tuple[Work, Lock]] = {}
-        self.bar = progress(console, sum(work.run.model.unit for work, _ in queue), inside=self._inside)
+        self.bar = progress(
+            console, sum(work.run.model.unit for work, _ in queue), inside=self._inside, workers=lambda: executor.alive
+        )
 
     def go(self) -> None:
         """Work until every unit is stored, here or by another process, or set aside."""

@@ -28,9 +28,14 @@ class Bar:
         inside: Callable[[], float] = lambda: 0.0,
         out: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
+        workers: Callable[[], int] = lambda: 0,
     ) -> None:
-        """inside: items' worth of work that is done in unfinished units, from 0 on; out: for lines, default stderr."""
+        """inside: items' worth of work that is done in unfinished units, from 0 on; out: for lines, default stderr.
+
+        workers: how many are up; shown, with the rate of each, from 2 on.
+        """
         self._drawn, self._total, self._word, self._inside, self._out, self._clock = drawn, total, word, inside, out, clock
+        self._workers = workers
         self._done = self._failed = 0
         self._began = self._printed = clock()
         self._task = drawn.add_task(word, total=total, rate="")
@@ -60,7 +65,7 @@ class Bar:
         """Show the progress of now: move the bar, or print a line if the last one is EVERY seconds old."""
         if not self._drawn.disable:
             speed = self._drawn.tasks[0].speed
-            words = [f"{speed:.1f} items/s"] if speed else []
+            words = [f"{speed:.1f} items/s{self._each(speed)}"] if speed else []
             words += [f"{self._failed} failed"] if self._failed else []
             self._drawn.update(self._task, completed=self._reached(), rate=", ".join(words))
         elif self._clock() - self._printed >= EVERY:
@@ -73,7 +78,11 @@ class Bar:
         rate = reached / max(self._clock() - self._began, 1e-9)
         left = f", about {timedelta(seconds=round((self._total - reached) / rate))} left" if reached else ""
         failed = f", {self._failed} failed" if self._failed else ""
-        return f"{self._word}: {reached:.1f} of {self._total} items, {rate:.2f} items/s{left}{failed}"
+        return f"{self._word}: {reached:.1f} of {self._total} items, {rate:.2f} items/s{self._each(rate)}{left}{failed}"
+
+    def _each(self, rate: float) -> str:
+        up = self._workers()
+        return f" ({up} workers, {rate / up:.2f} each)" if up > 1 else ""
 
     def _reached(self) -> float:
         return min(self._done + self._inside(), self._total)
@@ -83,7 +92,13 @@ class Bar:
             self.tick()
 
 
-def progress(console: Console, total: int, word: str = "sampling", inside: Callable[[], float] = lambda: 0.0) -> Bar:
+def progress(
+    console: Console,
+    total: int,
+    word: str = "sampling",
+    inside: Callable[[], float] = lambda: 0.0,
+    workers: Callable[[], int] = lambda: 0,
+) -> Bar:
     """Return the progress over `total` items, drawn where the console is a terminal; a quiet console shows nothing."""
     columns = (
         TextColumn(word),
@@ -95,4 +110,4 @@ def progress(console: Console, total: int, word: str = "sampling", inside: Calla
         TimeRemainingColumn(),
     )
     drawn = Progress(*columns, console=console, disable=not (total and console.is_terminal), transient=True)
-    return Bar(drawn, 0 if console.quiet else total, word, inside)
+    return Bar(drawn, 0 if console.quiet else total, word, inside, workers=workers)

@@ -9,11 +9,11 @@ from typing import Any
 
 from s2g.config.coerce import at_least
 from s2g.config.knob import DEFAULT, TYPED, Knob, default_comment
-from s2g.config.registry import BENCHES, MODELS, SAMPLERS
+from s2g.config.registry import BENCHES, EXECUTORS, MODELS, SAMPLERS
 from s2g.config.schema import ExecutorConfig, ModelConfig, Settings, WeakConfig, read
 from s2g.engine.bench import Bench, PlannedBench
 from s2g.engine.run import Run
-from s2g.errors import NotBuiltError, SeveralError, UserError, gathered, unknown
+from s2g.errors import NotBuiltError, SeveralError, UserError, gathered
 from s2g.guidance.assemble import Fit, assemble
 from s2g.guidance.base import Ability, Guidance, Requirement
 from s2g.models.resolution import check_resolution
@@ -65,8 +65,7 @@ def outline(raw: Mapping[str, Any], trace: list[Knob] | None = None) -> Outline:
     for group in GROUPS:
         if not isinstance(raw.get(group), Mapping) or not isinstance(raw[group].get("name"), str):
             raise UserError(f"{group} = {raw.get(group)}: required", todo=f"{group}=NAME; s2g ls lists what there is")
-    if raw["executor"]["name"] != "local":
-        raise unknown("executor", raw["executor"]["name"], ["local"])
+    EXECUTORS.check(raw["executor"]["name"])
     settings = read(Settings, {k: v for k, v in raw.items() if k not in GROUPS}, "")
     model = read(ModelConfig, raw["model"], "model")
     check_resolution(model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
@@ -91,17 +92,10 @@ def serve(connection: Connection, device: str) -> None:
     prepare(device)
     while True:
         try:
-            task = connection.recv()
+            content = connection.recv_bytes()
         except EOFError:
             return
-        except (ImportError, AttributeError) as error:
-            mistake = UserError(
-                f"a worker process cannot import a class of the run: {error}",
-                todo="put the module on PYTHONPATH, or executor.workers=1",
-            )
-            connection.send(Outcome(error=str(mistake), fatal=mistake))
-            continue
-        connection.send(attempt(task, device))
+        connection.send(attempt_pickled(content, device))
 
 
 def _end_with_parent() -> None:
@@ -109,6 +103,19 @@ def _end_with_parent() -> None:
     assert parent is not None
     wait([parent.sentinel])
     os._exit(1)  # when the run is started again, its memory and its units must be free
+
+
+def attempt_pickled(content: bytes, device: str) -> Outcome:
+    """Do a task that comes from another process; return its outcome, as `attempt` does."""
+    try:
+        task = pickle.loads(content)
+    except (ImportError, AttributeError) as error:
+        mistake = UserError(
+            f"a worker process cannot import a class of the run: {error}",
+            todo="put the module on PYTHONPATH, or executor.workers=1",
+        )
+        return Outcome(error=str(mistake), fatal=mistake)
+    return attempt(task, device)
 
 
 def attempt(task: Job, device: str) -> Outcome:

@@ -24,7 +24,7 @@ from s2g.scoring.scorer import Question, Scorer, ScoringRequest
 from s2g.store.locks import Lock, Locks
 
 if TYPE_CHECKING:  # they load torch, which is not needed where every answer is cached
-    from s2g.engine.executors.local import LocalExecutor
+    from s2g.engine.executors.executor import Executor
     from s2g.engine.worker import Outcome
 
 PART = 32  # items under one lock
@@ -35,7 +35,7 @@ ATTEMPTS = 3  # of a part whose worker dies
 class ScoringPool:
     """The workers that score, started for the first question without a cached answer, and the console for progress."""
 
-    workers: Callable[[], LocalExecutor]
+    workers: Callable[[], Executor]
     console: Console
 
     def answer(self, request: ScoringRequest) -> list[Any]:
@@ -83,9 +83,7 @@ class ScoringTask:
 class _Schedule:
     """Parts of a request, the workers that score them and the locks they are scored under."""
 
-    def __init__(
-        self, executor: LocalExecutor, request: ScoringRequest, questions: Sequence[Question], console: Console
-    ) -> None:
+    def __init__(self, executor: Executor, request: ScoringRequest, questions: Sequence[Question], console: Console) -> None:
         self.executor, self.request = executor, request
         self.parts: dict[int, list[Question]] = {}
         for question in questions:
@@ -93,14 +91,15 @@ class _Schedule:
         self.queue, self.busy = deque(self.parts), deque[int]()
         self.running: dict[int, list[tuple[int, Lock]]] = {}  # by id of the task
         self.deaths: Counter[int] = Counter()
-        self.bar = progress(console, len(questions), f"scoring, {request.name}")
+        self.bar = progress(console, len(questions), f"scoring, {request.name}", workers=lambda: executor.alive)
         request.folder.mkdir(parents=True, exist_ok=True)
         self.locks = Locks(request.folder)
 
     def go(self) -> None:
         """Work until every question is answered, here or by another process."""
-        share = math.ceil(len(self.parts) / self.executor.workers) if self.request.scorer.slow_start else 1
         try:
+            self.executor.reach(self.locks)
+            share = math.ceil(len(self.parts) / self.executor.workers) if self.request.scorer.slow_start else 1
             with self.bar:
                 self.executor.work_through(self.queue, self.busy, self.running, self._begin, self._end, share)
         finally:

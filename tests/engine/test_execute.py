@@ -334,7 +334,7 @@ def test_units_of_a_process_elsewhere_are_waited_for(tmp_path: Path, run_of: Run
         ours.record_path(1).write_bytes(theirs.record_path(1).read_bytes())
         lock.path.unlink(missing_ok=True)
 
-    monkeypatch.setattr("s2g.engine.executors.local.time.sleep", sleep)
+    monkeypatch.setattr("s2g.engine.executors.executor.time.sleep", sleep)
     assert make(run, tmp_path / "ours").items == 32
     assert ours.stored() == {0, 1, 2} and [event["unit"] for event in events(ours, "begun")] == [0, 2]
 

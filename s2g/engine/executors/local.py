@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import multiprocessing
 import os
 import signal
-import time
-from collections import deque
-from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any
 
 import torch
 
 from s2g.config.schema import ExecutorConfig
+from s2g.engine.environment import machine
+from s2g.engine.executors.executor import JOIN, Executor
 from s2g.engine.worker import Job, Outcome, attempt, prepare, serve
 from s2g.errors import UserError
-
-JOIN = 20.0  # seconds that an idle worker has to end
-POLL = 0.5  # seconds between attempts to lock pieces of work that another process has
-Piece = TypeVar("Piece")
 
 
 def device_of(config: ExecutorConfig) -> str:
@@ -44,8 +38,8 @@ class _Worker:
     task: Job | None = None
 
 
-class LocalExecutor:
-    """Processes that outlive a run, so that a sweep loads its model once; a context manager.
+class LocalExecutor(Executor):
+    """Processes on this machine.
 
     A process that dies is replaced and its task reported as failed. With `executor.workers=1` tasks run in this process,
     where a debugger can stop and classes registered by hand are known.
@@ -53,14 +47,23 @@ class LocalExecutor:
 
     def __init__(self, config: ExecutorConfig) -> None:
         self.device = device_of(config)
-        self.workers = config.workers or (len(os.sched_getaffinity(0)) if self.device == "cpu" else torch.cuda.device_count())
+        self._workers = config.workers or (len(os.sched_getaffinity(0)) if self.device == "cpu" else torch.cuda.device_count())
         self._configured = config.workers
         self._here = config.workers == 1
         self._waiting: list[Job] = []  # tasks of this process, not yet started
-        self._pool: list[_Worker | None] = [None] * self.workers
+        self._pool: list[_Worker | None] = [None] * self._workers
 
-    def __enter__(self) -> Self:
-        return self
+    @property
+    def workers(self) -> int:
+        return self._workers
+
+    @property
+    def alive(self) -> int:
+        return 1 if self._here else sum(worker is not None for worker in self._pool)
+
+    @property
+    def machine(self) -> str:
+        return machine()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.abandon()
@@ -69,54 +72,20 @@ class LocalExecutor:
                 worker.connection.close()
                 worker.process.join(JOIN)
                 worker.process.kill()
-        self._pool = [None] * self.workers
-
-    def work_through(
-        self,
-        queue: deque[Piece],
-        busy: deque[Piece],
-        running: Sized,
-        begin: Callable[[list[Piece]], None],
-        end: Callable[[Any, Outcome], None],
-        share: int = 1,
-    ) -> None:
-        """Give pieces of work to idle workers until `queue`, `busy` and `running` are empty; stop all tasks on an error.
-
-        begin: start up to `share` pieces as one task, or move those that another process has locked to `busy`, which is
-        queued again every POLL seconds. end: settle a task by its outcome; it may queue pieces again.
-        """
-        self.expect(math.ceil(len(queue) / share))
-        looked = time.monotonic()
-        try:
-            while queue or busy or running:
-                if busy and time.monotonic() - looked > POLL:
-                    queue.extend(busy)
-                    busy.clear()
-                    looked = time.monotonic()
-                while queue and self.idle:
-                    begin([queue.popleft() for _ in range(min(share, len(queue)))])
-                if running:
-                    for task, outcome in self.wait(POLL if busy else None):
-                        end(task, outcome)
-                elif busy:
-                    time.sleep(POLL / 2)
-        finally:
-            self.abandon()
+        self._pool = [None] * self._workers
 
     def expect(self, tasks: int) -> None:
-        """State how many tasks will come: a single one on the CPU runs in this process, where nothing has to start."""
+        # A single task on the CPU runs in this process, where nothing has to start.
         if self._configured != 1 and not any(self._pool):
             self._here = tasks < 2 and self.device == "cpu"
 
     @property
     def idle(self) -> int:
-        """Return the number of tasks that can start now."""
         if self._here:
             return 1 - len(self._waiting)
         return sum(worker is None or worker.task is None for worker in self._pool)
 
     def start(self, task: Job) -> None:
-        """Give a task to an idle worker, started first if necessary."""
         if self._here:
             self._waiting.append(task)
             return
@@ -127,7 +96,6 @@ class LocalExecutor:
             worker.connection.send(task)
 
     def wait(self, timeout: float | None) -> list[tuple[Any, Outcome]]:
-        """Return the tasks finished since the last call with their outcomes; wait up to `timeout` seconds for the first."""
         if self._here:
             prepare(self._device(0))
             done = [(task, attempt(task, self._device(0))) for task in self._waiting]
@@ -150,7 +118,6 @@ class LocalExecutor:
         return done
 
     def abandon(self) -> None:
-        """Stop all tasks; stored units stay."""
         self._waiting = []
         for place, worker in enumerate(self._pool):
             if worker is not None and worker.task is not None:

@@ -1,0 +1,152 @@
+"""executor=ray: the same bytes as the local executor, through the deaths of actors and nodes, and what it refuses."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torture
+from engine.failing_methods import Killed
+from rich.console import Console
+
+from s2g.config.schema import ExecutorConfig
+from s2g.engine.execute import Made, execute
+from s2g.engine.executors import ray_node
+from s2g.engine.executors.local import LocalExecutor
+from s2g.engine.run import Run
+from s2g.errors import UnitsFailedError, UserError
+from s2g.scoring.score import score
+from s2g.store.journal import Journal
+from s2g.store.store import Store
+
+RunOf = Callable[..., Run]
+QUICK = ("guidance=s2", "sampler.steps=2", "model.unit=4", "num=48")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[object]:
+    """Ray with two nodes on this machine, of two and of one worker; a driver of it."""
+    ray = pytest.importorskip("ray", reason="needs the extra ray")
+    from ray.cluster_utils import Cluster  # pyright: ignore[reportMissingImports]  # an extra
+
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RAY_worker_niceness", "0")
+    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    made.add_node(num_cpus=1)
+    ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
+    yield made
+    ray.shutdown()
+    made.shutdown()
+    patch.undo()
+
+
+def make(run: Run, root: Path, workers: int | None = None) -> tuple[Store, Made]:
+    from s2g.engine.executors.ray_executor import RayExecutor
+
+    store = Store.of(run, root)
+    store.begin(run, True)
+    with RayExecutor(ExecutorConfig(name="ray", workers=workers, device="cpu")) as executor:
+        made = execute([run], str(root), executor, True, Console(quiet=True))
+    return store, made
+
+
+def make_here(run: Run, root: Path) -> Store:
+    store = Store.of(run, root)
+    store.begin(run, True)
+    with LocalExecutor(ExecutorConfig(workers=1)) as executor:
+        execute([run], str(root), executor, True, Console(quiet=True)).check(run)
+    return store
+
+
+def content(run: Run, store: Store) -> dict[str, str]:
+    score(run, store)
+    assert not torture.temporary(store)
+    return torture.content(store)
+
+
+@pytest.mark.slow("starts Ray")
+def test_one_two_three_actors_and_a_change_of_executor_give_the_bytes_of_the_local_one(
+    cluster: object, tmp_path: Path, run_of: RunOf
+) -> None:
+    run = run_of(*QUICK)
+    local = content(run, make_here(run, tmp_path / "local"))
+    assert len([name for name in local if name.startswith("items/")]) == 48
+    for workers in (1, 2, 3):
+        store, made = make(run, tmp_path / str(workers), workers)
+        assert made.items == 48 and content(run, store) == local, workers
+    begun = tmp_path / "begun"
+    make_here(replace(run, num=16), begun)
+    store, made = make(run, begun, 2)
+    assert made.items == 32 and content(run, store) == local
+    began = tmp_path / "began"
+    make(replace(run, num=16), began, 2)
+    assert content(run, make_here(run, began)) == local
+    events = [event["event"] for event in Journal(store.folder).events()]
+    assert events.count("begun") == events.count("stored") == 12 and "failed" not in events
+
+
+@pytest.mark.slow("starts Ray")
+def test_an_actor_that_dies_is_replaced_and_a_unit_that_kills_three_is_set_aside(
+    cluster: object, tmp_path: Path, run_of: RunOf
+) -> None:
+    for name in ("once", "always"):
+        (tmp_path / name).mkdir()
+    run = run_of(*QUICK)
+    once = replace(run, guidance=Killed(unit=1, times=1, folder=str(tmp_path / "once")))
+    store, made = make(once, tmp_path, 2)
+    made.check(once)
+    assert store.stored() == set(range(12)) and not torture.temporary(store)
+    (failed,) = (event for event in Journal(store.folder).events() if event["event"] == "failed")
+    assert failed["unit"] == 1 and "its worker died" in failed["error"]
+
+    doomed = replace(run, guidance=Killed(unit=2, times=99, folder=str(tmp_path / "always")))
+    store, made = make(doomed, tmp_path, 2)
+    assert store.stored() == set(range(12)) - {2} and store.failed() == {2}
+    with pytest.raises(UnitsFailedError, match="1 of 12 units failed: 2\n  its worker died"):
+        made.check(doomed)
+
+
+def test_a_look_at_a_node_says_what_differs_and_whether_it_sees_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_node, "NETWORK_DELAY", 0.1)
+    expected = ray_node.facts(["numpy", "no-such-package"])
+    assert expected["no-such-package"] == "not installed" and len(expected["code of s2g"]) == 12
+    (tmp_path / "tmp" / "probe").mkdir(parents=True)
+    assert ray_node.look(expected, str(tmp_path / "tmp" / "probe"))["wrong"] == ""
+    wrong = ray_node.look(expected | {"numpy": "1.0", "code of s2g": "abc"}, str(tmp_path / "tmp" / "gone"))["wrong"]
+    assert (
+        "code of s2g " + expected["code of s2g"] + ", not abc; " in wrong and f", not 1.0; it does not see {tmp_path}" in wrong
+    )
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(ray_node.util, "find_spec", lambda name: None)
+    assert ray_node.facts([])["code of s2g"] == "not installed"
+
+
+def test_without_ray_there_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    from s2g.config.registry import EXECUTORS
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "s2g.engine.executors.ray_executor", raising=False)
+    with pytest.raises(UserError, match=r"^executor = ray: Ray cannot be imported .*\n  allowed: executor=local\n  do: uv pip"):
+        EXECUTORS.load("ray")
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("127.0.0.1:1", "it does not answer"),
+        ("ray://head:10001", "has to run on a node"),
+        ("head", "allowed: auto, HOST:PORT"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_named(address: str, said: str) -> None:
+    pytest.importorskip("ray", reason="needs the extra ray")
+    from s2g.engine.executors.ray_executor import _connect
+
+    with pytest.raises(UserError, match=rf"executor\.address = {address}(.|\n)*{said}(.|\n)*do: "):
+        _connect(ExecutorConfig(name="ray", address=address))
