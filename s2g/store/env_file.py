@@ -20,7 +20,7 @@ def add_environment(store: Store, environment: dict[str, Any]) -> str:
     name = checksum(environment)[:8]
     path = store.folder / "env.json"
     if name not in environments(store):
-        with store.exclusive("environment") as scratch:
+        with store.exclusive() as scratch:
             known = environments(store)
             if path.exists() and known != _entries(store):  # keep what it says of earlier units
                 path.rename(path.with_name(f"env.json.damaged.{secrets.token_hex(2)}"))

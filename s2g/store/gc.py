@@ -9,7 +9,7 @@ from pathlib import Path
 
 from s2g.errors import DamageError
 from s2g.io.json_files import load_json
-from s2g.store.locks import Locks, guard
+from s2g.store.locks import FOLDER, Locks
 from s2g.store.store import Store
 from s2g.store.verify import INCOMPLETE, LEFT_OVER, examine_names
 
@@ -27,15 +27,14 @@ class Garbage:
 
     def remove(self) -> bool:
         """Delete it unless it has come into use since it was listed; return whether it is gone."""
-        place = self.path.parent.name
         if self.path == self.run:
             return _remove_run(self.run)
-        if place in ("locks", "tmp"):
+        if self.path.is_relative_to(self.run / FOLDER):
             Locks(self.run).sweep()
-        elif place == "items":
+        elif self.path.parent.name == "items":
             return self._remove_item()
         else:
-            with Store(self.run).exclusive("gc"):
+            with Store(self.run).exclusive():
                 self.path.unlink(missing_ok=True)
         return not self.path.exists()
 
@@ -56,10 +55,12 @@ def _remove_run(folder: Path) -> bool:
     if folder.suffix == ".going":
         shutil.rmtree(folder)
         return True
-    with guard(folder):
-        if Locks(folder).working():
-            return False
-        going = folder.rename(folder.with_name(f".{folder.name}.going"))  # so that no process finds half of it
+    if Locks(folder).working():
+        return False
+    going = folder.rename(folder.with_name(f".{folder.name}.going"))  # so that no process finds half of it
+    if Locks(going).working():  # one that began since it was asked
+        going.rename(folder)
+        return False
     shutil.rmtree(going)
     return True
 

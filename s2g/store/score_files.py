@@ -58,7 +58,7 @@ def write_scores(
         "versions": {"s2g": __version__, **versions()},
         "arrays_sha256": hashlib.sha256(content).hexdigest(),
     }
-    with store.exclusive("score") as scratch:
+    with store.exclusive() as scratch:
         write_bytes(store.folder / "scores" / f"{name}.npz", content, scratch)
         metadata = json.loads(json.dumps(metadata))  # the checksum is of what will be read back
         write_json(store.folder / "scores" / f"{name}.json", {**metadata, "check": checksum(metadata)}, scratch)

@@ -2,7 +2,7 @@
 
 A unit is stored once its record exists. The record is written last and holds the sha256 of every item and of itself, so
 files of an interrupted process are never taken for samples, and later damage is noticed on reading. The units still to
-be sampled are a set difference. locks/ and tmp/ exist only while a process works on the run.
+be sampled are a set difference. locks/ exists only while a process works on the run.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import errno
 import hashlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +26,7 @@ from s2g.errors import DamageError, UserError
 from s2g.io.atomic import flush_folder, write_bytes, write_json, write_together
 from s2g.io.json_files import load_json
 from s2g.store.items import STILL, Film, name_of, packed, value_of
-from s2g.store.locks import guard
+from s2g.store.locks import Locks
 from s2g.store.reader import Reader
 from s2g.store.retention import KEEPS, FeatureBench, Kept, suffices
 from s2g.store.shapes import RECORD, RUN_FILE
@@ -78,7 +76,7 @@ class Store:
         file = self.folder / "run.json"
         if file.exists() and (about := self.read_run())["num"] >= run.num and not _keeps_more(run.config, about["config"]):
             return about
-        with self.exclusive("begin") as scratch:
+        with self.exclusive() as scratch:
             if file.exists():  # read again: another process may have written it since
                 about = self.read_run()
             else:
@@ -91,18 +89,10 @@ class Store:
         return about
 
     @contextlib.contextmanager
-    def exclusive(self, purpose: str) -> Iterator[Path]:
-        """Hold the run's guard while writing one of its files; yields a folder for temporary files."""
-        place = self.folder / "tmp"
-        scratch = place / f"{purpose}.{os.getpid()}.{secrets.token_hex(4)}"
-        with guard(self.folder):
-            try:
-                scratch.mkdir(parents=True)
-                yield scratch
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
-                with contextlib.suppress(OSError):  # other processes use it
-                    place.rmdir()
+    def exclusive(self) -> Iterator[Path]:
+        """Hold the lease under which the run's shared files are written; yields a folder for temporary files."""
+        with Locks(self.folder).waited_for("write") as lock:
+            yield lock.scratch
 
     def read_run(self) -> dict[str, Any]:
         """Return run.json: key, identity, config, fixed, num (the most items ever requested), begun.
@@ -226,7 +216,7 @@ class Store:
     def set_aside(self, unit: int, facts: dict[str, Any]) -> Path:
         """Note in failed/ that a unit could not be made; return the path of the note."""
         path = self.folder / "failed" / f"{unit:06d}.json"
-        with self.exclusive("failed") as scratch:
+        with self.exclusive() as scratch:
             path.parent.mkdir(exist_ok=True)
             write_json(path, {"unit": unit, **facts}, scratch)
         return path

@@ -19,7 +19,7 @@ from s2g.store.locks import Locks
 from s2g.store.score_files import items_digest, read_arrays
 from s2g.store.store import Reader, Store, numbered
 
-KNOWN = {"run.json", "env.json", "journal.jsonl", "items", "units", "scores", "failed", "locks", "tmp", "judged"}
+KNOWN = {"run.json", "env.json", "journal.jsonl", "items", "units", "scores", "failed", "locks", "judged"}
 SCORE = re.compile(r"[0-9a-f]{12}\.(json|npz)")
 DAMAGED, INCOMPLETE, LEFT_OVER, SET_ASIDE, FOREIGN, AT_WORK, LOST = (
     "damaged",  # not what was written; sampled again by --repair

@@ -60,8 +60,7 @@ def test_incomplete_runs_and_other_benches_are_refused_and_nothing_is_written(ru
     strays = r"items/000081\.png, items/000999\.png, items/notes\.txt, items/unit-000030\.npz"
     with pytest.raises(UserError, match=rf"1 missing: items/000040\.png(.|\n)*4 unexpected: {strays}"):
         export(run.key, out, "compbench", root, None)
-    (store.folder / "locks").mkdir(exist_ok=True)
-    (store.folder / "locks" / "000020").write_text("")  # unit 20 is being made: items 80 to 83
+    (store.folder / "locks" / "000020").mkdir(parents=True)  # unit 20 is being made: items 80 to 83
     with pytest.raises(UserError, match=r"3 unexpected: items/000999\.png, items/notes\.txt, items/unit"):
         export(run.key, out, "compbench", root, None)
     with pytest.raises(UserError, match=r"is a run of bench=compbench(.|\n)*runs of bench=hps"):

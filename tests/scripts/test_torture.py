@@ -29,9 +29,9 @@ def test_the_check_sees_what_it_is_there_to_see(tmp_path: Path) -> None:
     item.write_bytes(before[:-1])
     assert torture.check("momentum", one, other, none)[-1] == "NO"
     item.write_bytes(before)
-    (other.folder / "tmp").mkdir()
+    (other.folder / "locks").mkdir()
     assert torture.check("momentum", one, other, none)[-1] == "NO"
-    (other.folder / "tmp").rmdir()
+    (other.folder / "locks").rmdir()
     torture.Journal(other.folder).add("begun", unit=1)
     torture.Journal(other.folder).add("stored", unit=1)
     assert torture.check("momentum", one, other, none)[-1] == "NO"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,13 +144,14 @@ def test_what_is_not_ours_is_named_and_left_alone(made: Path, store: Store) -> N
 
 def test_what_a_process_left_behind_is_cleared_away(made: Path, store: Store) -> None:
     dead = replace(Owner.me(), pid=2**22 + 1, started="1")
-    (store.folder / "locks").mkdir()
-    (store.folder / "locks" / "000005").write_text(json.dumps({"owner": asdict(dead), "token": "00ff"}))
-    (store.folder / "tmp" / "000005.00ff").mkdir(parents=True)
+    lease, unready = f"locks/000005/{dead.scratch()}", f"locks/.{dead.scratch()}"
+    (store.folder / lease).mkdir(parents=True)
+    (store.folder / lease / "000080.png").write_bytes(b"half")
+    (store.folder / unready).mkdir()
     found = examine(store, 1).findings
-    assert {(f.kind, f.path) for f in found} == {("left over", "locks/000005"), ("left over", "tmp/000005.00ff")}
-    assert {g.path.name for g in leftovers(store.folder.parent)} == {"000005", "000005.00ff"}
-    assert repair(store, examine(store, 1), QUIET) == ["locks/000005: removed", "tmp/000005.00ff: removed"]
+    assert {(f.kind, f.path) for f in found} == {("left over", lease), ("left over", unready)}
+    assert {str(g.path.relative_to(store.folder)) for g in leftovers(store.folder.parent)} == {lease, unready}
+    assert repair(store, examine(store, 1), QUIET) == [f"{unready}: removed", f"{lease}: removed"]
     assert not examine(store, 1).findings and content(store.folder) == content(made)
 
 
@@ -224,9 +225,8 @@ def test_a_repair_does_not_replace_what_is_whole_unless_told_to(store: Store, ca
     images = store.items(range(16, 32))
     images[4] = store.items([1])[0]
     facts = {name: value for name, value in record.items() if name not in ("unit", "items")}
-    (store.folder / "tmp").mkdir()
-    store.put(1, range(16, 32), images, facts, store.folder / "tmp")
-    (store.folder / "tmp").rmdir()
+    with store.exclusive() as scratch:
+        store.put(1, range(16, 32), images, facts, scratch)
     flip(store.folder / "items/000017.png")
     shutil.rmtree(store.folder / "scores")  # of the items as they were before
     (store.folder / "scores").mkdir()
@@ -274,8 +274,7 @@ def test_status_counts_and_says_who_works(store: Store, made: Path, capfd: pytes
     assert (state.wanted, state.done, state.missing, state.failed, state.size) == (3, 2, 1, 1, 16)
     status("", str(store.folder.parent))
     assert "stopped, last unit" in capfd.readouterr().out
-    (store.folder / "locks").mkdir()
-    (store.folder / "locks/000002").write_text(json.dumps({"owner": asdict(Owner.me()), "token": "00ff"}))
+    (store.folder / "locks/000002" / Owner.me().scratch()).mkdir(parents=True)
     status(store.folder.name[:10], str(store.folder.parent))
     out = capfd.readouterr().out
     assert f"process {os.getpid()}" in out and "1 at work" in out
@@ -292,8 +291,7 @@ def test_pace_and_time_left_come_from_the_journal(store: Store) -> None:
     text = "\n".join(json.dumps(line) for line in lines) + "\nnot a line of ours\n"
     (store.folder / "journal.jsonl").write_text(text)
     (store.folder / "units/000002.json").unlink()
-    (store.folder / "locks").mkdir()
-    (store.folder / "locks/000002").write_text(json.dumps({"owner": asdict(Owner.me()), "token": "00ff"}))
+    (store.folder / "locks/000002" / Owner.me().scratch()).mkdir(parents=True)
     state = state_of(store)
     assert state.rate == pytest.approx(4.0) and state.left == pytest.approx(4.0)  # 32 items in 8 s, 16 to make
     (store.folder / "journal.jsonl").write_text(
@@ -387,8 +385,7 @@ def test_a_run_somebody_works_on_or_a_table_names_is_no_garbage(store: Store, tm
     with pytest.raises(DamageError, match="does not list the runs"):
         unreferenced(store.folder.parent, [tmp_path / "outputs"])
     (tmp_path / "outputs/runs.json").unlink()
-    (store.folder / "locks").mkdir()
-    (store.folder / "locks/000002").write_text(json.dumps({"owner": asdict(Owner.me()), "token": "00ff"}))
+    (store.folder / "locks/000002" / Owner.me().scratch()).mkdir(parents=True)
     assert not unreferenced(store.folder.parent, [tmp_path / "outputs"])
 
 
