@@ -159,7 +159,11 @@ def one(composed: DictConfig, session: Session) -> None:
     sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
     check_baseline(settings.baseline, session, sweeping)
     store = Store.of(run, settings.runs)
-    with sampled([run], settings.runs, session.pool(executor_config), session.console) as samples:
+    with sampled([run], settings.runs, session.pool(executor_config), session.console, settings.score) as samples:
+        if not settings.score:
+            left = len(store.missing(run))
+            session.console.print(made_here(samples.made, left, store.display_path()), soft_wrap=True)
+            return
         try:
             (result,) = samples.scores()
         except UserError:  # a scorer may refuse random weights
@@ -183,6 +187,12 @@ def one(composed: DictConfig, session: Session) -> None:
         session.console.print(f"Page: {write_gallery_page([run], settings.runs)}", soft_wrap=True)
     if logger is not None:
         session.console.print(log_run(logger, result, store), soft_wrap=True)
+
+
+def made_here(made: int, left: int, where: str) -> str:
+    """Return what a process without scoring says at its end; left: units that other processes are sampling."""
+    others = f"; {left} units are being sampled by other processes" if left else "; nothing is missing"
+    return f"{made} items made now, none scored{others}: {where}"
 
 
 def check_baseline(baseline: int | None, session: Session, sweeping: bool) -> None:

@@ -323,6 +323,7 @@ class Settings:
     seed: int = 0
     mask_seed: int = 0
     plan: bool = False
+    score: bool = True  # False: sample what is missing and nobody else is sampling, and end
     runs: str = "runs"
     baseline: int | None = None  # of a sweep: the job that the others are compared with, from 1
 

@@ -1,11 +1,12 @@
 """Sample the units that runs lack, with several workers and several processes at once.
 
-Each unit is sampled under its lock, so a second process on the same runs takes other units. A unit that fails is tried
-again, then set aside; a user error or a full disk stops everything at once.
+Each unit is sampled under its lock, so any number of processes on the same runs take other units each. A unit that fails
+is tried again, then set aside for all of them; a user error or a full disk stops everything at once.
 """
 
 from __future__ import annotations
 
+import random
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -71,10 +72,12 @@ def execute(
     reuse: bool,
     console: Console,
     again: Mapping[int, Mapping[str, str]] | None = None,
+    wait: bool = True,
 ) -> Made:
     """Sample what the runs still lack below `root`; the folder of each has been opened by Store.begin.
 
     again: sample these units instead, whether or not they are stored; for each, the sha256 of the items to be kept.
+    wait: until the units that other processes are sampling are stored too; else end once none is free.
 
     The units of several runs take turns, so that a machine that slows down slows all of them. UserError and OSError are
     raised as soon as they occur, since no other unit would fare better; stored units stay.
@@ -97,7 +100,7 @@ def execute(
         swept = work.locks.sweep()
         work.journal.add("start", owner=str(work.locks.me), workers=executor.workers, device=executor.device, swept=swept)
     try:
-        _Schedule(executor, reuse, again, queue, console).go()
+        _Schedule(executor, reuse, again, queue, console, wait).go()
     finally:
         for work in concerned:
             work.locks.close()
@@ -116,8 +119,9 @@ class _Schedule:
         again: Mapping[int, Mapping[str, str]] | None,
         queue: deque[tuple[Work, int]],
         console: Console,
+        wait: bool,
     ) -> None:
-        self.executor, self.reuse, self.again, self.queue = executor, reuse, again, queue
+        self.executor, self.reuse, self.again, self.queue, self.wait = executor, reuse, again, queue, wait
         self.busy: deque[tuple[Work, int]] = deque()  # locked by another process
         self.running: dict[tuple[str, int], tuple[Work, Lock]] = {}
         self.bar = progress(
@@ -135,22 +139,35 @@ class _Schedule:
 
     def _begin(self, pieces: list[tuple[Work, int]]) -> None:
         ((work, unit),) = pieces
-        if work.hopeless:
+        if work.hopeless or self._settled(work, unit):
             return
-        name = f"{unit:06d}"
-        lock = work.locks.acquire(name)
+        lock = work.locks.acquire(f"{unit:06d}")
         if lock is None:
-            self.busy.append((work, unit))
+            if self.wait:
+                self.busy.append((work, unit))
+            # Another process is here: go on elsewhere, so that many of them do not try the same units one after another.
+            self.queue.rotate(random.randrange(len(self.queue) or 1))
             return
-        if self.again is None and work.store.suffices(work.run, unit):  # another process has stored it since
+        if self._settled(work, unit):  # since it was looked at
             work.locks.release(lock)
-            self.bar.advance(work.run.model.unit)
             return
         previous = {"taken_from": lock.taken_from} if lock.taken_from else {}
         work.journal.add("begun", unit=unit, pid=work.locks.me.pid, **previous)
         self.running[work.run.key, unit] = work, lock
         keep = None if self.again is None else self.again[unit]
         self.executor.start(Task(work.run, unit, work.store, lock.scratch, self.reuse, work.environment, keep))
+
+    def _settled(self, work: Work, unit: int) -> bool:
+        """Return whether another process has stored the unit, or set it aside, since this one started; count it if so."""
+        if self.again is not None:
+            return False
+        stored = work.store.suffices(work.run, unit)
+        error = "" if stored or unit in work.failed_before else work.store.why_failed(unit)
+        if error:
+            work.failed[unit] = error
+        if stored or error:
+            self.bar.advance(work.run.model.unit, failed=not stored)
+        return bool(stored or error)
 
     def _end(self, task: Task, outcome: Outcome) -> None:
         work, lock = self.running.pop((task.run.key, task.unit))

@@ -36,9 +36,10 @@ class Samples:
 
 
 @contextmanager
-def sampled(runs: Sequence[Run], root: str, pool: Pool, console: Console) -> Iterator[Samples]:
+def sampled(runs: Sequence[Run], root: str, pool: Pool, console: Console, wait: bool = True) -> Iterator[Samples]:
     """Sample what the store below `root` lacks of the runs; they are marked as in use until the block ends.
 
+    wait: for the units that other processes are sampling; without them there may be nothing to score yet.
     Workers start and torch is imported only if an item is missing. Raises UnitsFailedError if units could not be made.
     """
     stores = {run.key: Store.of(run, root) for run in runs}
@@ -53,7 +54,7 @@ def sampled(runs: Sequence[Run], root: str, pool: Pool, console: Console) -> Ite
         if any(stores[run.key].missing(run) for run in runs):
             with uninterrupted():
                 from s2g.engine.execute import execute
-            done = execute(runs, root, pool.executor, pool.config.reuse, console)
+            done = execute(runs, root, pool.executor, pool.config.reuse, console, wait=wait)
             for run in runs:
                 done.check(run)
             made = done.items

@@ -226,6 +226,15 @@ class Store:
         aside = numbered(self.folder / "failed", ".json")
         return aside - self.stored() if aside else aside
 
+    def why_failed(self, unit: int) -> str:
+        """Return why a unit was set aside; empty if it was not."""
+        try:
+            return str(load_json(self.folder / "failed" / f"{unit:06d}.json")["error"])
+        except FileNotFoundError:
+            return ""
+        except (OSError, ValueError, KeyError, TypeError):
+            return "failed"
+
     def items(self, items: Sequence[int]) -> np.ndarray:
         """Return stored items [len(items), ...]: images or videos (uint8, channels last) or points (float32).
 

@@ -156,12 +156,7 @@ def _entries(folder: Path) -> list[Path]:
 
 def _failed(store: Store) -> Iterator[Finding]:
     for unit in sorted(store.failed()):
-        path = store.folder / "failed" / f"{unit:06d}.json"
-        try:
-            why = load_json(path)["error"]
-        except (OSError, ValueError, KeyError, TypeError):
-            why = "failed"
-        yield Finding(SET_ASIDE, f"failed/{path.name}", str(why), unit)
+        yield Finding(SET_ASIDE, f"failed/{unit:06d}.json", store.why_failed(unit), unit)
 
 
 def _scores(store: Store, size: int, record: Callable[[int], dict[str, Any] | None]) -> Iterator[Finding]:

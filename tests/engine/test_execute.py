@@ -340,6 +340,43 @@ def test_units_of_a_process_elsewhere_are_waited_for(tmp_path: Path, run_of: Run
     assert ours.stored() == {0, 1, 2} and [event["unit"] for event in events(ours, "begun")] == [0, 2]
 
 
+def test_a_worker_that_does_not_wait_leaves_what_others_sample(
+    tmp_path: Path, run_of: RunOf, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Ten units, one of them sampled elsewhere: `score=false` makes nine and ends; a table's rows likewise."""
+    command = [*QUICK, "num=160", "executor.workers=1", f"runs={tmp_path}"]
+    run = run_of(*QUICK, "num=160")
+    store = Store.of(run, tmp_path)
+    store.begin(run, True)
+    theirs = Locks(store.folder)
+    assert theirs.acquire("000000") is not None
+    assert main([*command, "score=false"]) == 0
+    assert "144 items made now, none scored; 1 units are being sampled by other processes" in capfd.readouterr().out
+    begun = [event["unit"] for event in events(store, "begun")]
+    assert sorted(begun) == list(range(1, 10)) and not list((store.folder / "scores").iterdir())
+    theirs.close()
+    assert main([*command, "score=false"]) == 0
+    assert "16 items made now, none scored; nothing is missing" in capfd.readouterr().out and nothing_temporary(store)
+
+
+def test_a_unit_that_another_process_sets_aside_is_not_tried_again_here(
+    tmp_path: Path, run_of: RunOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = replace(run_of(*QUICK, "num=64"), guidance=Harmless())
+    store, real = Store.of(run, tmp_path), Harmless.branches
+
+    def elsewhere(self: Harmless, step: Any) -> Any:
+        if step.draws.unit == 0:  # meanwhile unit 2 fails for the third time
+            store.set_aside(2, {"error": "ValueError: no such luck", "attempts": 3})
+        return real(self, step)
+
+    monkeypatch.setattr(Harmless, "branches", elsewhere)
+    made = make(run, tmp_path)
+    assert store.stored() == {0, 1, 3} and store.failed() == {2} and made.items == 48
+    with pytest.raises(UnitsFailedError, match=r"1 of 4 units failed: 2\n  ValueError: no such luck"):
+        made.check(run)
+
+
 def test_ctrl_c_leaves_what_is_stored_and_no_lock(tmp_path: Path, run_of: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
     run = replace(run_of(*QUICK, "num=48"), guidance=Harmless())
     real = Harmless.branches

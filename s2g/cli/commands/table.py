@@ -11,15 +11,18 @@ import typer
 from rich.console import Console
 
 from s2g.cli.commands.options import EXPERIMENTS, ItemsPerRow, MadeBy, Profile, Runs, Workers
+from s2g.cli.run import made_here
 from s2g.engine.pool import Pool
+from s2g.experiments.produce import sampled
 from s2g.experiments.results import Results
-from s2g.experiments.runner import run_experiment
+from s2g.experiments.runner import resolve_rows, run_experiment
 from s2g.experiments.specification_file import expand_panels, find_experiment, keep_own_file
 from s2g.integrations.wandb.run_log import WandbConfig, read_logger
 from s2g.integrations.wandb.table_log import log_experiment
 from s2g.report.results_table import paper_table
 from s2g.report.tables import to_console
 from s2g.report.write_results import make_folder, print_table, summary, write_measured
+from s2g.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,18 @@ class TableMaker:
             console.print(log_experiment(self.logger, experiment, results, self.out), soft_wrap=True)
         return results
 
+    def sample(self, name: str, profile_name: str, console: Console, pool: Pool) -> None:
+        """Sample what a table's rows lack and no other process is sampling; nothing is scored or written."""
+        experiment = find_experiment(self.folder, name)
+        profile = None if experiment.only_printed else experiment.profile(profile_name)
+        if profile is None or profile.study:
+            console.print(f"{name}: it has no units to share; without --no-score the command makes it", soft_wrap=True)
+            return
+        runs = list({run.key: run for run in resolve_rows(profile, self.num).runs.values()}.values())
+        with sampled(runs, self.root, pool, console, wait=False) as samples:
+            left = sum(len(Store.of(run, self.root).missing(run)) for run in runs)
+        console.print(f"{name}: {made_here(samples.made, left, self.root)}", soft_wrap=True)
+
 
 def table(
     names: Annotated[
@@ -72,9 +87,12 @@ def table(
     workers: Workers = None,
     command: MadeBy = "s2g table",
     logger: Annotated[str, typer.Option(help="wandb: also log the table and pictures to Weights & Biases.")] = "none",
+    no_score: Annotated[
+        bool, typer.Option("--no-score", help="Sample what no other process is sampling and end: one of many workers.")
+    ] = False,
 ) -> None:
     """Make each table or figure, all with one pool of workers: run what is missing, score, print, write."""
     maker = TableMaker(EXPERIMENTS, out, runs, num, workers, command, read_logger({"name": logger}))
     with Pool(workers) as pool:
         for panel in [panel for name in names for panel in expand_panels(maker.folder, name)]:
-            maker.make(panel, profile, Console(highlight=False), pool)
+            (maker.sample if no_score else maker.make)(panel, profile, Console(highlight=False), pool)
