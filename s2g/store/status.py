@@ -9,7 +9,7 @@ from typing import Any
 
 from s2g.errors import DamageError
 from s2g.store.journal import Journal
-from s2g.store.locks import Locks
+from s2g.store.locks import Locks, Owner
 from s2g.store.store import Store
 
 LATELY = 64  # stored units over which the rate is averaged
@@ -24,7 +24,7 @@ class State:
     wanted: int  # units requested so far
     done: int  # units stored
     failed: int  # units set aside
-    working: dict[str, int]  # owner -> units it is sampling
+    working: dict[Owner, int]  # owner -> units it is sampling
     rate: float | None  # recent items per second, while a process works on it
     last: datetime | None  # when the last unit was stored
     problem: str = ""  # why the state is unknown
@@ -61,10 +61,10 @@ def state_of(store: Store) -> State:
     size = about["identity"]["model"]["unit"]
     units = range(-(-about["num"] // size))
     stored = store.stored()
-    working: dict[str, int] = {}
+    working: dict[Owner, int] = {}
     for name, owner in Locks(store.folder).working():
         if name.isdigit():
-            working[str(owner)] = working.get(str(owner), 0) + 1
+            working[owner] = working.get(owner, 0) + 1
     events = list(Journal(store.folder).events(lately=True))
     rate, last = pace(events)
     done, failed = (sum(unit in units for unit in found) for found in (stored, store.failed()))

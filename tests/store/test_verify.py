@@ -266,7 +266,9 @@ def test_a_damaged_run_json_is_named(text: str, store: Store, capfd: pytest.Capt
     assert "0 items made now" in capfd.readouterr().out
 
 
-def test_status_counts_and_says_who_works(store: Store, made: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_status_counts_and_says_who_works(
+    store: Store, made: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     (store.folder / "units/000002.json").unlink()
     (store.folder / "failed").mkdir()
     (store.folder / "failed/000002.json").write_text('{"error": "no luck"}')
@@ -278,8 +280,18 @@ def test_status_counts_and_says_who_works(store: Store, made: Path, capfd: pytes
     status(store.folder.name[:10], str(store.folder.parent))
     out = capfd.readouterr().out
     assert f"process {os.getpid()}" in out and "1 at work" in out
-    status(made.name, str(made.parent))
-    assert "complete" in capfd.readouterr().out
+    (store.folder / "locks/000001" / replace(Owner.me(), host="node7", machine="another").scratch()).mkdir(parents=True)
+    sleeps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        sleeps.append(seconds)
+        shutil.rmtree(store.folder / "locks")
+        shutil.copy(made / "units/000002.json", store.folder / "units")
+
+    monkeypatch.setattr("s2g.cli.commands.upkeep.time.sleep", sleep)
+    status(store.folder.name[:10], str(store.folder.parent), watch=True)
+    out = capfd.readouterr().out
+    assert "2 processes: 2 at work" in out and "node7" in out and "complete" in out and sleeps == [5.0]
     status("", str(store.folder / "nothing"))
     assert "no runs in" in capfd.readouterr().out
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +27,7 @@ from s2g.store.store import Store
 from s2g.store.verify import Examined, examine
 
 SHOWN = 20  # findings listed one by one
+EVERY = 5.0  # seconds between looks at the store
 
 
 def _console() -> Console:
@@ -36,22 +40,46 @@ def status(
     run: Annotated[str, typer.Argument(help="A run's folder, key, or a unique beginning of its key; default: all runs.")] = "",
     runs: Runs = "runs",
     sort: Annotated[str, typer.Option(help="date: newest first; score: best first, metric by metric.")] = "date",
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Print again every five seconds, until every run is complete.")
+    ] = False,
 ) -> None:
-    """Print a table of runs: what was typed, date, n, headline score, and progress; columns that are empty are left out."""
+    """Print a table of runs: what was typed, date, n, headline score, and progress; columns that are empty are left out.
+
+    Below it, who works on them: machines, their processes, and the units these are sampling.
+    """
     if sort not in ORDERS:
         raise unknown("--sort", sort, ORDERS)
     console = _console()
-    folders = [find_run(run, runs).resolve()] if run else run_folders(runs)
-    if not folders:
-        console.print(f"no runs in {runs}; python run.py makes one")
-        return
-    listed = [(one, state_of(one.store)) for one in in_order((summary(Store(f.absolute())) for f in folders), sort)]
+    while True:
+        folders = [find_run(run, runs).resolve()] if run else run_folders(runs)
+        if not folders:
+            console.print(f"no runs in {runs}; python run.py makes one")
+            return
+        listed = [(one, state_of(one.store)) for one in in_order((summary(Store(f.absolute())) for f in folders), sort)]
+        if watch and console.is_terminal:
+            console.clear()
+        _show(listed, console)
+        if not watch or not any(state.missing for _, state in listed):
+            return
+        time.sleep(EVERY)
+
+
+def _show(listed: Sequence[tuple[Summary, State]], console: Console) -> None:
     rows = [Row(one.store.folder.name, list(map(Cell, _cells(one, state)))) for one, state in listed]
     columns = ["typed", "begun", "n", "score", "units", "failed", "items/s", "left", "now"]
     shown = Table([Column(name) for name in columns], rows, "run").without_empty_columns()
     table = console_table(shown.head, [list(map(Text, row)) for row in shown.body()], left=True)
     table.columns[0].no_wrap = True
     console.print(table)
+    processes: dict[str, set[int]] = {}
+    units: Counter[str] = Counter()
+    for owner, count in ((owner, count) for _, state in listed for owner, count in state.working.items()):
+        processes.setdefault(owner.host, set()).add(owner.pid)
+        units[owner.host] += count
+    if processes:
+        places = [[host, str(len(pids)), str(units[host])] for host, pids in sorted(processes.items())]
+        console.print(console_table(["machine", "processes", "units being sampled"], places))
     if any(state.failed for _, state in listed):
         console.print("the run's own command tries failed units again; their tracebacks are in runs/KEY/failed")
 
@@ -68,7 +96,8 @@ def _cells(one: Summary, state: State) -> list[str]:
 
 def _now(state: State) -> str:
     if state.working:
-        return "; ".join(f"{owner}: {count} at work" for owner, count in state.working.items())
+        alone = next(iter(state.working)) if len(state.working) == 1 else f"{len(state.working)} processes"
+        return f"{alone}: {sum(state.working.values())} at work"
     if not state.missing:
         return "complete"
     ago = f", last unit {duration((datetime.now(UTC) - state.last).total_seconds())} ago" if state.last else ""
