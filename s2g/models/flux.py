@@ -6,6 +6,7 @@ Shapes: B batch, h w tokens of the image, N = h w, 64 numbers a token (2 x 2 lat
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -49,7 +50,7 @@ class FluxDenoiser(PipelineDenoiser):
         """Predict the velocity [B, N, 64]; the network is given the level, as a timestep of the network's dtype over 1000."""
         network: Any = self.offload.use(self.network)
         dtype = next(self.network.parameters()).dtype
-        t = torch.tensor(1000 * level, dtype=torch.float32, device=x.device) if timestep is None else timestep
+        t = torch.full((), 1000 * level, dtype=torch.float32, device=x.device) if timestep is None else timestep
         tokens = conditioning.tensors["tokens"]
         distilled = self.network.config["guidance_embeds"]
         out = network(
@@ -59,7 +60,7 @@ class FluxDenoiser(PipelineDenoiser):
             encoder_hidden_states=tokens,
             pooled_projections=conditioning.tensors["pooled"],
             txt_ids=torch.zeros(tokens.shape[1], 3, device=x.device, dtype=dtype),
-            img_ids=token_positions(*self.token_grid).to(x.device, dtype),
+            img_ids=token_positions(*self.token_grid, x.device, dtype),
             return_dict=False,
         )
         return Output(out[0])
@@ -81,10 +82,11 @@ class FluxDenoiser(PipelineDenoiser):
         return Embedded({"tokens": tokens[0], "pooled": pooled[0]}, truncation(stock, prompt, limits))
 
 
-def token_positions(height: int, width: int) -> Tensor:
+@lru_cache(maxsize=4)
+def token_positions(height: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return the position of each of the image's tokens: [h w, 3] of (0, row, column)."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return torch.stack([torch.zeros_like(rows), rows, columns], dim=-1).flatten(0, 1).float()
+    return torch.stack([torch.zeros_like(rows), rows, columns], dim=-1).flatten(0, 1).to(device, dtype)
 
 
 def unpacked(tokens: Tensor, height: int, width: int) -> Tensor:

@@ -50,7 +50,7 @@ class SD3Denoiser(PipelineDenoiser):
     def forward(self, x: Tensor, level: float, conditioning: Conditioning, timestep: Tensor | None = None) -> Output:
         """Predict the velocity [B, C, S, S]; the network is given the scheduler's timestep, or 1000 level, in float32."""
         network: Any = self.offload.use(self.network)
-        t = torch.tensor(1000 * level, dtype=torch.float32, device=x.device) if timestep is None else timestep
+        t = torch.full((), 1000 * level, dtype=torch.float32, device=x.device) if timestep is None else timestep
         out = network(
             hidden_states=x.to(next(self.network.parameters()).dtype),
             timestep=t.expand(x.shape[0]),

@@ -56,7 +56,7 @@ class WanDenoiser(PipelineDenoiser):
     def forward(self, x: Tensor, level: float, conditioning: Conditioning, timestep: Tensor | None = None) -> Output:
         """Predict the velocity [B, C, F, h, w]; the network is given the scheduler's timestep, or 1000 times the level."""
         network: Any = self.offload.use(self.network)
-        t = torch.tensor(1000 * level, dtype=torch.float32, device=x.device) if timestep is None else timestep
+        t = torch.full((), 1000 * level, dtype=torch.float32, device=x.device) if timestep is None else timestep
         out = network(
             hidden_states=x.to(network.dtype),  # without its islands of fp32
             timestep=t.expand(x.shape[0]),

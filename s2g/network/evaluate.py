@@ -25,6 +25,7 @@ from s2g.network.control import BlockControl, Pass
 from s2g.network.reuse_check import VERDICTS, check_points, holds
 from s2g.network.watch import BlockWatch, check_order
 
+OTHER_TEXT = "cond with uncond's text"
 WEAK = "weak/"  # before the conditions of the weaker network
 
 
@@ -69,9 +70,29 @@ class Account:
         return self._seconds + sum(begin.elapsed_time(end) for begin, end in self._events) / 1000
 
 
-def _condition(name: str, conditioning: Mapping[str, Conditioning]) -> Conditioning:
-    """Return a condition; "mid" is made of the two others where it is not given."""
-    return conditioning[name] if name in conditioning else conditioning["cond"].halfway(conditioning["uncond"])
+class Inputs:
+    """Batches of conditions, built once: they are the same at every step of a unit."""
+
+    def __init__(self) -> None:
+        self._of: list[Conditioning] = []
+        self._built: dict[tuple[str, ...], Conditioning] = {}
+
+    def batch(self, names: Sequence[str], conditioning: Mapping[str, Conditioning]) -> Conditioning:
+        """Return conditions joined in this order; "mid" and OTHER_TEXT are made of cond and uncond."""
+        given = list(conditioning.values())
+        if len(given) != len(self._of) or any(now is not then for now, then in zip(given, self._of, strict=True)):
+            self._of, self._built = given, {}
+        key = tuple(names)
+        if key not in self._built:
+            self._built[key] = Conditioning.cat([self._one(name, conditioning) for name in names])
+        return self._built[key]
+
+    @staticmethod
+    def _one(name: str, conditioning: Mapping[str, Conditioning]) -> Conditioning:
+        if name in conditioning:
+            return conditioning[name]
+        cond, uncond = conditioning["cond"], conditioning["uncond"]
+        return cond.with_text_of(uncond) if name == OTHER_TEXT else cond.halfway(uncond)
 
 
 @dataclass(frozen=True)
@@ -99,6 +120,7 @@ class Evaluator:
         self.weak = weak  # evaluates the branches of another, weaker network
         self.reuse = reuse
         self.account = account or Account()
+        self.inputs = Inputs()
         self.unseen = True  # until the first plain pass, which shows whether the blocks are what they are said to be
         self.control = BlockControl(network.blocks, grid=network.token_grid)
 
@@ -146,13 +168,12 @@ class Evaluator:
         timestep: Tensor | None,
     ) -> Tensor:
         """Evaluate cond under `edit`: one call with both texts, of which the first half is wanted."""
-        cond, uncond = conditioning["cond"], conditioning["uncond"]
-        if not cond.texts:
+        if not conditioning["cond"].texts:
             raise UserError(
                 "guidance = nag: this network reads no text, so there is no negative text to be led away from",
                 allowed="models of texts",
             )
-        both = Conditioning.cat([cond, cond.with_text_of(uncond)])
+        both = self.inputs.batch(("cond", OTHER_TEXT), conditioning)
         return self.call(Pass(inside=edit), 2, torch.cat([x] * 2), level, both, timestep).prediction.float().chunk(2)[0]
 
     def _weak(
@@ -216,7 +237,7 @@ class Evaluation:
         work.watch = BlockWatch() if self.evaluator.unseen else None
         points = self._check_points() if work.record else frozenset()
         work.record |= points
-        inputs = Conditioning.cat([_condition(name, conditioning) for name in conditions])
+        inputs = self.evaluator.inputs.batch(conditions, conditioning)
         output = self.evaluator.call(work, len(group), torch.cat([self.x] * len(group)), self.level, inputs, self.timestep)
         if work.watch is not None:
             check_order(work.ran, self.evaluator.control.blocks)

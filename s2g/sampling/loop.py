@@ -9,8 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from s2g.errors import NotFiniteError
-from s2g.guidance.base import Guidance, MaskSampler, State, Step
+from s2g.guidance.base import Guidance, MaskSampler, Requirement, State, Step
 from s2g.guidance.effective_scale import EffectiveScale, effective_scale
 from s2g.models.base import Conditioning
 from s2g.models.prediction_space import Space
@@ -18,6 +17,7 @@ from s2g.network.branch import COND, UNCOND, Branch
 from s2g.network.evaluate import Evaluator
 from s2g.rng import Purpose, normal
 from s2g.sampling.base import Guided, Sampler, StepEnds
+from s2g.sampling.readings import Readings
 from s2g.sampling.unit import Unit
 from s2g.worlds.mixtures.quasi_random import quasi_random_normal
 
@@ -45,6 +45,12 @@ def noise_of(unit: Unit, shape: tuple[int, ...]) -> Tensor:
     return initial_noise(unit.seed, unit.items, shape, unit.cycle)
 
 
+def sent(values: Tensor, device: torch.device | str) -> Tensor:
+    """Return CPU values on the device, without waiting for what it is still doing."""
+    ready = values.pin_memory() if torch.device(device).type == "cuda" else values
+    return ready.to(device, non_blocking=True)
+
+
 def sample(
     evaluator: Evaluator,
     guidance: Guidance,
@@ -54,7 +60,9 @@ def sample(
     device: torch.device | str = "cpu",
     watch: Callable[[Tensor], None] | None = None,
 ) -> Sampled:
-    """Sample one unit's latents; NotFiniteError as soon as a step leaves the finite numbers.
+    """Sample one unit's latents; NotFiniteError that names the first step that left the finite numbers.
+
+    No step waits for the device: what is to be read of them is read at the end (an adaptive solver reads it as it goes).
 
     watch: is shown the state [B, ...] at the start and after every step.
     """
@@ -62,24 +70,24 @@ def sample(
     x = noise_of(unit, network.latent_shape).to(device)
     levels = sampler.levels()
     memory, solver = guidance.start(), sampler.start()
-    masks, scales = [], EffectiveScale()
+    masks, readings = [], Readings(unit, at_once=Requirement.STEPS not in sampler.offers)
     if watch is not None:
         watch(x)
     for index, (level, next_level) in enumerate(pairwise(levels)):
         ends = StepEnds(index, len(levels) - 1, level, next_level)
         draws = MaskSampler(unit.mask_seed, unit.index, index, len(network.blocks))
-        predict = GuidedNetwork(evaluator, guidance, conditioning, ends, draws, memory, scales, unit)
+        predict = GuidedNetwork(evaluator, guidance, conditioning, ends, draws, memory, readings)
 
         def noise(step: int = index) -> Tensor:
             streams = map(unit.stream, unit.items)
             drawn = [normal(Purpose.STEP_NOISE, seed, item, network.latent_shape, step) for seed, item in streams]
-            return torch.stack([torch.from_numpy(values) for values in drawn]).to(device)
+            return sent(torch.stack([torch.from_numpy(values) for values in drawn]), device)
 
         x = sampler.step(x, ends, predict, noise, solver)
         masks.append(dict(draws.drawn))
         if watch is not None:
             watch(x)
-    return Sampled(x, masks, scales)
+    return Sampled(x, masks, readings.read())
 
 
 @dataclass
@@ -92,8 +100,7 @@ class GuidedNetwork:
     ends: StepEnds
     draws: MaskSampler
     memory: State
-    scales: EffectiveScale
-    unit: Unit
+    readings: Readings
 
     @property
     def space(self) -> Space:
@@ -105,7 +112,7 @@ class GuidedNetwork:
         step = Step(ends.index, ends.count, ends.level, ends.next_level, level, stage, x, self.draws)
         branches = self.guidance.branches(step)
         if not branches:
-            self.scales.add(None)
+            self.readings.add_scale(None)
             return None
         here, there = ([branch for branch in branches if bool(branch.point) is ahead] for ahead in (False, True))
         evaluated = self.evaluator(here, x, level, self.conditioning, timestep)
@@ -115,26 +122,13 @@ class GuidedNetwork:
             ahead = self.evaluator(there, point, at, self.conditioning).raw
             preds |= {branch: convention.to(space, raw, point, at) for branch, raw in ahead.items()}
         guided = self.guidance.combine(preds, step, self.memory)
-        self.scales.add(self._scales(guided, preds))
-        self._check(level, {**{str(branch): value for branch, value in preds.items()}, "the guided prediction": guided})
+        values = {**{str(branch): value for branch, value in preds.items()}, "the guided prediction": guided}
+        self.readings.add(ends, level, values, self._scale(guided, preds))
         return Guided(convention.back(space, guided, x, level), x, level, convention, evaluated.variance.get(COND))
 
-    def _scales(self, guided: Tensor, preds: Mapping[Branch, Tensor]) -> Tensor | None:
+    def _scale(self, guided: Tensor, preds: Mapping[Branch, Tensor]) -> Tensor | None:
         if COND not in preds or UNCOND not in preds:
             return None
         # A method that guides some channels is measured on those.
         guided_channels = (value[:, : self.guidance.channels] for value in (guided, preds[COND], preds[UNCOND]))
         return effective_scale(*guided_channels)
-
-    def _check(self, level: float, values: dict[str, Tensor]) -> None:
-        if torch.isfinite(values["the guided prediction"]).all():
-            return
-        for name, value in values.items():
-            bad = (~torch.isfinite(value)).flatten(1).any(1).nonzero().flatten().tolist()
-            if bad:
-                items = [self.unit.items[row] for row in bad]
-                raise NotFiniteError(
-                    f"not finite: step {self.ends.index} of {self.ends.count}, branch {name}, item {items[0]}"
-                    + (f" and {len(items) - 1} more" if len(items) > 1 else ""),
-                    guided=self.ends.index > 0 or level < self.ends.level or name == "the guided prediction",
-                )

@@ -53,7 +53,9 @@ class Scheduled:
 
     def step(self, x: Tensor, ends: StepEnds, predict: Predict, noise: Callable[[], Tensor], state: State) -> Tensor:
         scheduler = state["scheduler"]
-        timestep = scheduler.timesteps[ends.index].to(x.device)
+        if scheduler.timesteps.device != x.device:  # all of them once, without waiting for the device
+            scheduler.timesteps = scheduler.timesteps.to(x.device, non_blocking=True)
+        timestep = scheduler.timesteps[ends.index]
         guided = predict(x, ends.level, timestep=timestep)
         velocity = x.new_zeros(x.shape) if guided is None else guided.velocity
         return scheduler.step(velocity, timestep, x, return_dict=False)[0]

@@ -23,5 +23,5 @@ def predict_at(predict: Predict, x: Tensor, level: float, timestep: int | None) 
     """Call predict at x [B, ...] with the integer timestep where there is one."""
     import torch
 
-    timestep_tensor = None if timestep is None else torch.tensor(timestep, device=x.device)
+    timestep_tensor = None if timestep is None else torch.full((), timestep, device=x.device)  # filled there, not copied
     return predict(x, level, timestep=timestep_tensor)

@@ -106,7 +106,10 @@ def test_packing_and_token_positions_are_those_of_the_pipeline(pipeline: Any) ->
     latents = torch.randn(2, 16, 8, 12, generator=torch.Generator().manual_seed(0))
     packed = pipeline._pack_latents(latents, 2, 16, 8, 12)
     assert torch.equal(unpacked(packed, 4, 6), latents)
-    assert torch.equal(token_positions(4, 6), pipeline._prepare_latent_image_ids(1, 4, 6, "cpu", torch.float32))
+    assert torch.equal(
+        token_positions(4, 6, torch.device("cpu"), torch.float32),
+        pipeline._prepare_latent_image_ids(1, 4, 6, "cpu", torch.float32),
+    )
 
 
 def test_time_is_rounded_as_in_the_pipeline() -> None:
