@@ -50,6 +50,8 @@ COMMANDS = {
     "verify": Entry("upkeep", "verify", "Check the hash of every stored item of a run; exit code 1 if any is damaged."),
     "redo": Entry("check", "redo", "Make one item of a stored run again, and say whether it is the stored one."),
     "gc": Entry("upkeep", "gc", "List stored files that nothing refers to, with sizes; --yes deletes them."),
+    "push": Entry("export", "push", "Copy a stored run to a tar file or a URL (s3://, gs://, a folder); again: what is new."),
+    "pull": Entry("export", "pull", "Copy a pushed run into the store, and verify every item."),
     "gallery": Entry("gallery", "gallery", "Write a page that switches between stored runs on the same prompts."),
     "export": Entry(
         "export", "export", "Export a complete run: images named after their prompts, or an official evaluator's layout."

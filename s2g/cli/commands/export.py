@@ -1,4 +1,7 @@
-"""`s2g export`: a run's images or videos named after their prompts, or in the file layout of an official evaluator."""
+"""`s2g export`: a run's images or videos named after their prompts, or in the file layout of an official evaluator.
+
+`s2g push` and `s2g pull`: the run itself, byte for byte, to a tar file or any URL that fsspec knows, and back.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,9 @@ from s2g.scoring.score import CHUNK
 from s2g.store.store import Store
 from s2g.store.stored_run import StoredRun as LoadedRun
 from s2g.store.stored_run import stored_run
+from s2g.store.transfer import files_of as files_to_push
+from s2g.store.transfer import pull as pull_run
+from s2g.store.transfer import push as push_run
 
 ADM = "adm"  # one .npz: arr_0, uint8 [N, H, W, 3], in item order (openai/guided-diffusion)
 IMAGES = "images"  # one file an item, named after its prompt, and prompts.jsonl (s2g/report/image_files.py)
@@ -208,3 +214,28 @@ def _whole(out: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
+
+
+def push(
+    run: StoredRun,
+    url: Annotated[str, typer.Argument(help="Folder or .tar file, here or at a URL: backup/, s3://bucket/runs, run.tar.")],
+    runs: Runs = "runs",
+) -> None:
+    """Copy what is stored of a run, also while it is being sampled; a folder that has it already gets what is new."""
+    console, store = Console(highlight=False), Store(find_run(run, runs).resolve())
+    count = len(files_to_push(store))
+    with progress(console, count, "pushing") as bar:
+        where, written = push_run(store, url, bar.advance)
+    console.print(f"{where}: {len(store.stored())} units, {written} files written", soft_wrap=True)
+    console.print(f"  s2g pull {where} brings it back", soft_wrap=True)
+
+
+def pull(
+    url: Annotated[str, typer.Argument(help="What s2g push printed: URL/KEY, or a .tar file.")],
+    runs: Runs = "runs",
+) -> None:
+    """Copy a pushed run into the store and verify every item; nothing is kept of one that is damaged or not complete."""
+    store, examined = pull_run(url, Path(runs), len(os.sched_getaffinity(0)))
+    missing = f"; {examined.missing} units are missing, the run's command makes them" if examined.missing else ""
+    whole = f"{examined.items} items of {examined.units} units are intact"
+    Console(highlight=False).print(f"{store.display_path()}: {whole}{missing}", soft_wrap=True)
