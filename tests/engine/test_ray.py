@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torture
@@ -28,15 +32,15 @@ QUICK = ("guidance=s2", "sampler.steps=2", "model.unit=4", "num=48")
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[object]:
-    """Ray with two nodes on this machine, of two and of one worker; a driver of it."""
+    """Ray with two nodes on this machine, of one and of two workers; this process is connected to it."""
     ray = pytest.importorskip("ray", reason="needs the extra ray")
     from ray.cluster_utils import Cluster  # pyright: ignore[reportMissingImports]  # an extra
 
     patch = pytest.MonkeyPatch()
     patch.setenv("RAY_worker_niceness", "0")
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
-    made.add_node(num_cpus=1)
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    made.add_node(num_cpus=2)
     ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
     yield made
     ray.shutdown()
@@ -44,14 +48,27 @@ def cluster() -> Iterator[object]:
     patch.undo()
 
 
-def make(run: Run, root: Path, workers: int | None = None) -> tuple[Store, Made]:
+def make(
+    run: Run, root: Path, workers: int | None = None, meanwhile: Callable[[Any, Store], None] | None = None
+) -> tuple[Store, Made]:
+    """Make a run on Ray; meanwhile: what is done to executor and store while a thread makes it."""
     from s2g.engine.executors.ray_executor import RayExecutor
 
     store = Store.of(run, root)
     store.begin(run, True)
-    with RayExecutor(ExecutorConfig(name="ray", workers=workers, device="cpu")) as executor:
-        made = execute([run], str(root), executor, True, Console(quiet=True))
-    return store, made
+    config = ExecutorConfig(name="ray", workers=workers, device="cpu")
+    with RayExecutor(config) as executor, ThreadPoolExecutor(1) as thread:
+        made = thread.submit(execute, [run], str(root), executor, True, Console(quiet=True))
+        if meanwhile is not None:
+            meanwhile(executor, store)
+        return store, made.result()
+
+
+def until(what: Callable[[], bool]) -> None:
+    end = time.monotonic() + 300
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def make_here(run: Run, root: Path) -> Store:
@@ -110,15 +127,59 @@ def test_an_actor_that_dies_is_replaced_and_a_unit_that_kills_three_is_set_aside
         made.check(doomed)
 
 
+@pytest.mark.slow("starts Ray")
+def test_a_node_that_joins_works_and_one_that_dies_costs_no_byte(cluster: Any, tmp_path: Path, run_of: RunOf) -> None:
+    run = run_of(*QUICK[:-1], "num=240")
+    local = content(run, make_here(run, tmp_path / "local"))
+    up = []
+
+    def change(executor: Any, store: Store) -> None:
+        until(lambda: executor.alive == 3 and len(store.stored()) > 2)
+        cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
+        until(lambda: executor.workers == 1)
+        cluster.add_node(num_cpus=1)
+        until(lambda: executor.alive == 2)
+        up.append(len(store.stored()))
+
+    store, made = make(run, tmp_path / "ray", meanwhile=change)
+    made.check(run)
+    assert content(run, store) == local and made.items == 240 and up[0] < 60
+    events = list(Journal(store.folder).events())
+    stored = [event["unit"] for event in events if event["event"] == "stored"]
+    assert sorted(stored) == list(range(60))
+    failed = [event["error"] for event in events if event["event"] == "failed"]
+    assert 1 <= len(failed) <= 2 and all("died" in error for error in failed), failed
+
+
+@pytest.mark.slow("starts Ray")
+def test_a_node_with_other_code_or_without_the_store_is_refused_before_anything_is_sampled(
+    cluster: object, tmp_path: Path, run_of: RunOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, host = run_of(*QUICK), platform.node()
+    real = ray_node.facts
+
+    def other(packages: list[str]) -> dict[str, str]:
+        return real(packages) | {"torch": "2.0.0", "code of s2g": "0123456789ab"}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ray_node, "facts", other)  # of this process alone: the nodes have been told before
+        with pytest.raises(
+            UserError, match=rf"same samples\n  {host}: code of s2g \w+, not 0123456789ab; torch .*, not 2\.0\.0"
+        ):
+            make(run, tmp_path / "code", 2)
+    store = Store.of(run, tmp_path / "code")
+    assert not store.stored() and not torture.temporary(store) and "begun" not in str(list(Journal(store.folder).events()))
+
+
 def test_a_look_at_a_node_says_what_differs_and_whether_it_sees_the_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_node, "NETWORK_DELAY", 0.1)
     expected = ray_node.facts(["numpy", "no-such-package"])
     assert expected["no-such-package"] == "not installed" and len(expected["code of s2g"]) == 12
-    (tmp_path / "tmp" / "probe").mkdir(parents=True)
-    assert ray_node.look(expected, str(tmp_path / "tmp" / "probe"))["wrong"] == ""
-    wrong = ray_node.look(expected | {"numpy": "1.0", "code of s2g": "abc"}, str(tmp_path / "tmp" / "gone"))["wrong"]
+    (tmp_path / "locks" / "use" / "probe").mkdir(parents=True)
+    assert ray_node.look(expected, str(tmp_path / "locks" / "use" / "probe"))["wrong"] == ""
+    wrong = ray_node.look(expected | {"numpy": "1.0", "code of s2g": "abc"}, str(tmp_path / "locks" / "use" / "gone"))["wrong"]
     assert (
         "code of s2g " + expected["code of s2g"] + ", not abc; " in wrong and f", not 1.0; it does not see {tmp_path}" in wrong
     )

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from s2g.config.schema import CHECKOUT
+from s2g.config.compose import compose_config
+from s2g.config.schema import CHECKOUT, ExecutorConfig, read
 
 EXPERIMENTS = CHECKOUT / "experiments"
 RESULTS = EXPERIMENTS / "results"
@@ -15,6 +16,7 @@ RESULTS = EXPERIMENTS / "results"
 StoredRun = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, its key, or a unique beginning of its key.")]
 Runs = Annotated[str, typer.Option(help="Folder that holds the stored runs.")]
 Workers = Annotated[int | None, typer.Option(help="Number of worker processes; default: one per core.")]
+Executor = Annotated[str, typer.Option(help="local or ray (RAY_ADDRESS: the cluster); its keys follow: 'ray address=auto'.")]
 ScoringWorkers = Annotated[int | None, typer.Option(help="Number of worker processes; default: one per core, or one per GPU.")]
 FirstImages = Annotated[int | None, typer.Option(min=1, help="Use only the first NUM images; default: all the run asked for.")]
 FirstItems = Annotated[int | None, typer.Option(min=2, help="Use only the first NUM items; default: all the run asked for.")]
@@ -28,3 +30,10 @@ AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Score an in
 BenchKeys = Annotated[
     list[str] | None, typer.Argument(metavar="[BENCH.KEY=VALUE]...", help="Bench settings, e.g. bench.score=[blip,qalign].")
 ]
+
+
+def executor_config(typed: str, workers: int | None) -> ExecutorConfig:
+    """Return the executor of "NAME [KEY=VALUE ...]" as `python run.py executor=NAME executor.KEY=VALUE` has it; UserError."""
+    name, *knobs = typed.split() or [""]
+    composed = compose_config(f"executor={name}", *(f"executor.{knob}" for knob in knobs))["executor"]
+    return read(ExecutorConfig, composed if workers is None else {**composed, "workers": workers}, "executor")

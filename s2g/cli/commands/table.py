@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from s2g.cli.commands.options import EXPERIMENTS, ItemsPerRow, MadeBy, Profile, Runs, Workers
+from s2g.cli.commands.options import EXPERIMENTS, Executor, ItemsPerRow, MadeBy, Profile, Runs, Workers, executor_config
 from s2g.cli.run import made_here
 from s2g.engine.pool import Pool
 from s2g.experiments.produce import sampled
@@ -85,6 +85,7 @@ def table(
     runs: Runs = "runs",
     out: Annotated[Path, typer.Option(help="Folder for JSON, Markdown, CSV and LaTeX.")] = Path("outputs/results"),
     workers: Workers = None,
+    executor: Executor = "local",
     command: MadeBy = "s2g table",
     logger: Annotated[str, typer.Option(help="wandb: also log the table and pictures to Weights & Biases.")] = "none",
     no_score: Annotated[
@@ -93,6 +94,6 @@ def table(
 ) -> None:
     """Make each table or figure, all with one pool of workers: run what is missing, score, print, write."""
     maker = TableMaker(EXPERIMENTS, out, runs, num, workers, command, read_logger({"name": logger}))
-    with Pool(workers) as pool:
+    with Pool(config=executor_config(executor, workers)) as pool:
         for panel in [panel for name in names for panel in expand_panels(maker.folder, name)]:
             (maker.sample if no_score else maker.make)(panel, profile, Console(highlight=False), pool)

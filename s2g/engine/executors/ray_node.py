@@ -44,7 +44,7 @@ def _code() -> str:
 def look(expected: Mapping[str, str], probe: str) -> dict[str, Any]:
     """Return what is wrong with this node ("" if nothing), and its processor: its bytes are the same on one kind only.
 
-    expected: `facts` of the command's process; probe: a folder that this process has just made in the store.
+    expected: `facts` of the command's process; probe: a folder of a lease that this process has just made in the store.
     """
     found = facts([name for name in expected if name not in ("code of s2g", "python")])
     wrong = [f"{name} {value}, not {expected[name]}" for name, value in found.items() if value != expected[name]]
@@ -52,7 +52,7 @@ def look(expected: Mapping[str, str], probe: str) -> dict[str, Any]:
     while not (shared := Path(probe).exists()) and time.monotonic() < until:
         time.sleep(0.2)
     if not shared:
-        wrong.append(f"it does not see {Path(probe).parents[1]}")
+        wrong.append(f"it does not see {Path(probe).parents[2]}")
     cpu = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as lines:
