@@ -1,11 +1,16 @@
 """Kill a run at random moments, many times, and hold what comes of it against the undisturbed one.
 
-    python scripts/torture.py [kills=50] [items=2000] [steps=8] [seed=0] [root=outputs/torture]
+    python scripts/torture.py [kills=50] [items=2000] [steps=8] [seed=0] [root=outputs/torture] [executor=local]
 
 For the methods s2 and one that carries momentum from step to step: a run in one go, then the same run killed again and
 again (the command, the command with all its workers, or one worker; 1 to 3 workers, changed at every start), resumed
 each time by the same command. Items, masks and scores must be the same bytes, nothing temporary may be left, and no
-unit may have been made more often than it was interrupted. Ends with a Markdown table; exit code 1 if anything differs.
+unit may have been made more often than it was interrupted.
+
+executor=ray: the undisturbed run is the local executor's, the other one is made on a Ray cluster of two nodes on this
+machine; what is killed is the command, one actor, or a node, which joins again.
+
+Ends with a Markdown table; exit code 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -32,6 +37,7 @@ from s2g.store.store import Store
 
 METHODS = {"s2": ["guidance=s2"], "momentum": ["guidance=cfg", "guidance.name=momentum"]}
 MODES = ("the command", "the command and its workers", "one worker")
+RAY_MODES = ("the command", "one worker", "a node")
 
 
 @dataclass
@@ -43,6 +49,7 @@ class Settings:
     steps: int = 8
     seed: int = 0
     root: str = "outputs/torture"
+    executor: str = "local"
 
 
 @dataclass
@@ -54,6 +61,23 @@ class Kills:
     at_risk: int = 0  # units that may have been in the making when a kill came: one a worker
 
 
+class Nodes:
+    """A Ray cluster on this machine: a head that has room for one worker, and a node, for two, that can be killed."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster  # pyright: ignore[reportMissingImports]  # an extra
+
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).resolve().parent), os.environ.get("PYTHONPATH", "")])
+        os.environ |= {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        self.node = self.cluster.add_node(num_cpus=2)
+
+    def kill(self) -> None:
+        """Kill the second node, with all that runs there, and start another."""
+        self.cluster.remove_node(self.node, allow_graceful=False)
+        self.node = self.cluster.add_node(num_cpus=2)
+
+
 def child(arguments: Sequence[str]) -> int:
     """Run `python run.py` with the momentum method registered."""
     from s2g.cli.run import main
@@ -63,16 +87,17 @@ def child(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
-def command(settings: Settings, method: str, root: Path, workers: int) -> list[str]:
+def command(settings: Settings, method: str, root: Path, workers: int, nodes: Nodes | None = None) -> list[str]:
     """Return the run's command line."""
     knobs = [f"sampler.steps={settings.steps}", f"num={settings.items}", f"executor.workers={workers}", f"runs={root}"]
+    knobs += [] if nodes is None else ["executor=ray", f"executor.address={nodes.cluster.address}"]
     return [sys.executable, str(Path(__file__).resolve()), "child", *METHODS[method], *knobs]
 
 
-def start(settings: Settings, method: str, root: Path, workers: int) -> subprocess.Popen[bytes]:
+def start(settings: Settings, method: str, root: Path, workers: int, nodes: Nodes | None = None) -> subprocess.Popen[bytes]:
     """Start the run's command in a process group of its own."""
     return subprocess.Popen(
-        command(settings, method, root, workers),
+        command(settings, method, root, workers, nodes),
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -80,9 +105,9 @@ def start(settings: Settings, method: str, root: Path, workers: int) -> subproce
     )
 
 
-def finish(settings: Settings, method: str, root: Path, workers: int) -> Store:
+def finish(settings: Settings, method: str, root: Path, workers: int, nodes: Nodes | None = None) -> Store:
     """Run to the end; RuntimeError if it does not get there."""
-    done = subprocess.run(command(settings, method, root, workers), capture_output=True, text=True, check=False)
+    done = subprocess.run(command(settings, method, root, workers, nodes), capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{method} in {root} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     (folder,) = (path.parent for path in root.glob("*/run.json"))
@@ -97,9 +122,14 @@ def at_work(store: Store | None) -> int:
     return counts["begun"] - counts["stored"] - counts["failed"]
 
 
-def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
-    """List the process ids of a command's sampling workers."""
+def workers_of(process: subprocess.Popen[bytes], nodes: Nodes | None = None) -> list[int]:
+    """List the process ids of a command's sampling workers; on Ray those of all commands."""
     workers = []
+    if nodes is not None:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                workers += [int(path.parent.name)] if path.read_bytes().startswith(b"ray::Actor") else []
+        return workers
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             ours = path.read_text().rpartition(")")[2].split()[1] == str(process.pid)
@@ -108,7 +138,7 @@ def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
     return workers
 
 
-def torture(settings: Settings, method: str, root: Path) -> tuple[Store, Kills]:
+def torture(settings: Settings, method: str, root: Path, nodes: Nodes | None = None) -> tuple[Store, Kills]:
     """Run to the end with `settings.kills` interruptions."""
     chance = random.Random(f"{settings.seed} {method}")
     kills = Kills(Counter(), Counter())
@@ -118,10 +148,10 @@ def torture(settings: Settings, method: str, root: Path) -> tuple[Store, Kills]:
     while sum(kills.modes.values()) < settings.kills:
         if process is None:
             workers = chance.randint(1, 3)
-            process = start(settings, method, root, workers)
+            process = start(settings, method, root, workers, nodes)
             kills.workers[workers] += 1
             lost = at_work(store_of(root))  # of the kill before
-        mode = chance.choice(MODES)
+        mode = chance.choice(MODES if nodes is None else RAY_MODES)
         left = units - len(store.stored()) if (store := store_of(root)) else units
         remaining = settings.kills - sum(kills.modes.values())
         if chance.random() < 0.8:  # most kills while it samples, some while it starts
@@ -130,10 +160,14 @@ def torture(settings: Settings, method: str, root: Path) -> tuple[Store, Kills]:
         if process.poll() is not None:
             raise RuntimeError(f"{method} was done after {sum(kills.modes.values())} kills: more items, or fewer kills")
         if mode == "one worker":
-            victims = workers_of(process)
+            victims = workers_of(process, nodes)
             if not victims:
                 continue
-            os.kill(chance.choice(victims), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                os.kill(chance.choice(victims), signal.SIGKILL)
+        elif mode == "a node":
+            assert nodes is not None
+            nodes.kill()
         else:
             if mode == "the command":
                 process.kill()
@@ -141,14 +175,14 @@ def torture(settings: Settings, method: str, root: Path) -> tuple[Store, Kills]:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             process = None
-        kills.at_risk += 1 if mode == "one worker" else workers
+        kills.at_risk += 1 if mode == "one worker" else min(workers, 2) if mode == "a node" else workers
         kills.modes[mode] += 1
         if (store := store_of(root)) is not None:
             seconds = [event["seconds"] for event in Journal(store.folder).events() if event["event"] == "stored"]
             pace = sum(seconds) / len(seconds) if seconds else pace
     if process is not None:
         process.wait()
-    return finish(settings, method, root, chance.randint(1, 3)), kills
+    return finish(settings, method, root, chance.randint(1, 3), nodes), kills
 
 
 def store_of(root: Path) -> Store | None:
@@ -209,10 +243,10 @@ def main(arguments: Sequence[str]) -> int:
     settings = Settings(**{name: kinds[name](value) for name, value in typed.items()})
     root = Path(settings.root).absolute()
     shutil.rmtree(root, ignore_errors=True)
-    rows = []
+    rows, nodes = [], Nodes() if settings.executor == "ray" else None
     for method in METHODS:
         straight = finish(settings, method, root / method / "straight", 2)
-        tortured, kills = torture(settings, method, root / method / "tortured")
+        tortured, kills = torture(settings, method, root / method / "tortured", nodes)
         rows.append(check(method, straight, tortured, kills))
     head = [
         "method",
@@ -225,7 +259,12 @@ def main(arguments: Sequence[str]) -> int:
         "same bytes",
         "as it should be",
     ]
-    print(f"{settings.items} items, {settings.steps} steps, {settings.kills} kills each; {machine()}, {time.strftime('%F')}\n")
+    if nodes is not None:
+        nodes.cluster.shutdown()
+    print(
+        f"{settings.items} items, {settings.steps} steps, {settings.kills} kills each, executor={settings.executor}; "
+        f"{machine()}, {time.strftime('%F')}\n"
+    )
     print(markdown_table(head, rows))
     return 0 if all(row[-1] == "yes" for row in rows) else 1
 

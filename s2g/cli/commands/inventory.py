@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from s2g.cli.commands.options import Runs, StoredRun
-from s2g.config.registry import BENCHES, GUIDANCE, MODELS, SAMPLERS, Registry
+from s2g.config.registry import BENCHES, EXECUTORS, GUIDANCE, MODELS, SAMPLERS, Registry
 from s2g.config.schema import config_dir
 from s2g.config.typed import command, overrides_of
 from s2g.engine.run import RANDOM
@@ -24,11 +24,17 @@ from s2g.store.store import Store, checksum
 
 
 def ls() -> None:
-    """Print every model, guidance method, sampler and bench with the key that selects it."""
+    """Print every model, guidance method, sampler, bench and executor with the key that selects it."""
     console = Console(highlight=False)
     models = [[path.stem, _first_comment(path)] for path in sorted((config_dir() / "model").glob("*.yaml"))]
     console.print(console_table(["model=", ""], models, left=True))
-    registries = (("guidance=", GUIDANCE), ("sampler=", SAMPLERS), ("bench=", BENCHES), ("model.family=", MODELS))
+    registries = (
+        ("guidance=", GUIDANCE),
+        ("sampler=", SAMPLERS),
+        ("bench=", BENCHES),
+        ("executor=", EXECUTORS),
+        ("model.family=", MODELS),
+    )
     for key, registry in registries:
         presets = []
         if registry is SAMPLERS:  # presets: a solver with all its settings

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from s2g.config.compose import compose_config
 from s2g.config.schema import CHECKOUT, ExecutorConfig, read
+from s2g.errors import UserError
 
 EXPERIMENTS = CHECKOUT / "experiments"
 RESULTS = EXPERIMENTS / "results"
@@ -34,6 +34,11 @@ BenchKeys = Annotated[
 
 def executor_config(typed: str, workers: int | None) -> ExecutorConfig:
     """Return the executor of "NAME [KEY=VALUE ...]" as `python run.py executor=NAME executor.KEY=VALUE` has it; UserError."""
+    from s2g.config.compose import COMPOSITION_ERRORS, compose_config, explain_composition  # most commands do without Hydra
+
     name, *knobs = typed.split() or [""]
-    composed = compose_config(f"executor={name}", *(f"executor.{knob}" for knob in knobs))["executor"]
+    try:
+        composed = compose_config(f"executor={name}", *(f"executor.{knob}" for knob in knobs))["executor"]
+    except COMPOSITION_ERRORS as error:
+        raise UserError(explain_composition(error)) from error
     return read(ExecutorConfig, composed if workers is None else {**composed, "workers": workers}, "executor")
