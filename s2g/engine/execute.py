@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console
 
@@ -18,7 +19,7 @@ from s2g.engine.executors.executor import Executor
 from s2g.engine.progress import progress
 from s2g.engine.run import Run
 from s2g.engine.steps import share_done
-from s2g.engine.worker import Outcome, Task
+from s2g.engine.worker import Job, Outcome, Task
 from s2g.errors import UnitsFailedError
 from s2g.store.env_file import add_environment
 from s2g.store.journal import Journal
@@ -41,8 +42,10 @@ class Work:
     units: list[int]
     has_stored: bool  # whether units were stored before
     failed_before: set[int]  # they come last
+    then: list[Job] = field(default_factory=list)  # jobs for when all units are stored
     attempts: Counter[int] = field(default_factory=Counter)
     stored: int = 0  # units, by this process
+    there: int = 0  # units, stored by this process or another one
     failed: dict[int, str] = field(default_factory=dict)  # unit -> why
     not_finite: set[str] = field(default_factory=set)  # reasons for NaN or infinity, as outcomes have them
 
@@ -73,11 +76,13 @@ def execute(
     console: Console,
     again: Mapping[int, Mapping[str, str]] | None = None,
     wait: bool = True,
+    then: Callable[[Run], Job | None] = lambda run: None,
 ) -> Made:
     """Sample what the runs still lack below `root`; the folder of each has been opened by Store.begin.
 
     again: sample these units instead, whether or not they are stored; for each, the sha256 of the items to be kept.
     wait: until the units that other processes are sampling are stored too; else end once none is free.
+    then: what a worker does once all units of a run are stored, if anything, while others sample; what comes of it is ignored.
 
     The units of several runs take turns, so that a machine that slows down slows all of them. UserError and OSError are
     raised as soon as they occur, since no other unit would fare better; stored units stay.
@@ -93,14 +98,18 @@ def execute(
                 name = add_environment(store, environment(run, executor.device, executor.workers, executor.machine))
             has_stored = len(missing) < len(run.units)
             works[run.key] = Work(run, store, locks, journal, name, missing, has_stored, store.failed())
+        if (job := then(run)) is not None:
+            works[run.key].then.append(job)
     pairs = [(unit in work.failed_before, unit, key) for key, work in works.items() for unit in work.units]
-    queue = deque((works[key], unit) for _, unit, key in sorted(pairs, key=lambda pair: pair[:2]))
+    queue: deque[tuple[Work, int | Job]] = deque(
+        (works[key], unit) for _, unit, key in sorted(pairs, key=lambda pair: pair[:2])
+    )
     concerned = [work for work in works.values() if work.units]
     for work in concerned:
         swept = work.locks.sweep()
         work.journal.add("start", owner=str(work.locks.me), workers=executor.workers, device=executor.device, swept=swept)
     try:
-        _Schedule(executor, reuse, again, queue, console, wait).go()
+        _Schedule(executor, reuse, again, queue, console, wait).go([work for work in works.values() if not work.units])
     finally:
         for work in concerned:
             work.locks.close()
@@ -117,28 +126,33 @@ class _Schedule:
         executor: Executor,
         reuse: bool,
         again: Mapping[int, Mapping[str, str]] | None,
-        queue: deque[tuple[Work, int]],
+        queue: deque[tuple[Work, int | Job]],
         console: Console,
         wait: bool,
     ) -> None:
         self.executor, self.reuse, self.again, self.queue, self.wait = executor, reuse, again, queue, wait
-        self.busy: deque[tuple[Work, int]] = deque()  # locked by another process
-        self.running: dict[tuple[str, int], tuple[Work, Lock]] = {}
+        self.busy: deque[tuple[Work, int | Job]] = deque()  # locked by another process
+        self.running: dict[int, tuple[Work, Lock | None]] = {}  # by id of the task; a job needs no lock
         self.bar = progress(
             console, sum(work.run.model.unit for work, _ in queue), inside=self._inside, workers=lambda: executor.alive
         )
 
-    def go(self) -> None:
-        """Work until every unit is stored, here or by another process, or set aside."""
+    def go(self, complete: Sequence[Work]) -> None:
+        """Work until every unit is stored, here or by another process, or set aside; complete: no unit of theirs is missing."""
+        self.queue.extendleft((work, job) for work in complete for job in work.then)
         with self.bar:
             self.executor.work_through(self.queue, self.busy, self.running, self._begin, self._end)
 
     def _inside(self) -> float:
         """Return how many items' worth of steps is done in the units being sampled."""
-        return sum(share_done(lock.scratch) * work.run.model.unit for work, lock in list(self.running.values()))
+        return sum(share_done(lock.scratch) * work.run.model.unit for work, lock in list(self.running.values()) if lock)
 
-    def _begin(self, pieces: list[tuple[Work, int]]) -> None:
+    def _begin(self, pieces: list[tuple[Work, int | Job]]) -> None:
         ((work, unit),) = pieces
+        if not isinstance(unit, int):
+            self.running[id(unit)] = work, None
+            self.executor.start(unit)
+            return
         if work.hopeless or self._settled(work, unit):
             return
         lock = work.locks.acquire(f"{unit:06d}")
@@ -153,9 +167,10 @@ class _Schedule:
             return
         previous = {"taken_from": lock.taken_from} if lock.taken_from else {}
         work.journal.add("begun", unit=unit, pid=work.locks.me.pid, **previous)
-        self.running[work.run.key, unit] = work, lock
         keep = None if self.again is None else self.again[unit]
-        self.executor.start(Task(work.run, unit, work.store, lock.scratch, self.reuse, work.environment, keep))
+        task = Task(work.run, unit, work.store, lock.scratch, self.reuse, work.environment, keep)
+        self.running[id(task)] = work, lock
+        self.executor.start(task)
 
     def _settled(self, work: Work, unit: int) -> bool:
         """Return whether another process has stored the unit, or set it aside, since this one started; count it if so."""
@@ -165,18 +180,28 @@ class _Schedule:
         error = "" if stored or unit in work.failed_before else work.store.why_failed(unit)
         if error:
             work.failed[unit] = error
-        if stored or error:
-            self.bar.advance(work.run.model.unit, failed=not stored)
+            self.bar.advance(work.run.model.unit, failed=True)
+        elif stored:
+            self._stored(work)
         return bool(stored or error)
 
-    def _end(self, task: Task, outcome: Outcome) -> None:
-        work, lock = self.running.pop((task.run.key, task.unit))
+    def _stored(self, work: Work) -> None:
+        """Count a stored unit; after the last one of a run come its jobs, before the units of others."""
+        work.there += 1
+        self.bar.advance(work.run.model.unit)
+        if work.there == len(work.units):
+            self.queue.extendleft((work, job) for job in work.then)
+
+    def _end(self, task: Any, outcome: Outcome) -> None:
+        work, lock = self.running.pop(id(task))
+        if lock is None:
+            return
         lost = not lock.ours()
         work.locks.release(lock)
         if not outcome.error:
             work.stored += 1
             work.journal.add("stored", unit=task.unit, items=task.run.model.unit, seconds=round(outcome.seconds, 4))
-            self.bar.advance(task.run.model.unit)
+            self._stored(work)
         elif lost:  # this process stalled for so long that another one took over
             self.busy.append((work, task.unit))
         elif outcome.fatal is not None:

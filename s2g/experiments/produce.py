@@ -12,7 +12,7 @@ from s2g.engine.pool import Pool
 from s2g.engine.run import Run
 from s2g.errors import UserError
 from s2g.io.interrupt import uninterrupted
-from s2g.scoring.score import Score, score
+from s2g.scoring.score import Score, ScoreJob, score
 from s2g.scoring.scoring_pool import ScoringPool
 from s2g.store.code_changes import code_changes
 from s2g.store.locks import in_use
@@ -54,7 +54,10 @@ def sampled(runs: Sequence[Run], root: str, pool: Pool, console: Console, wait: 
         if any(stores[run.key].missing(run) for run in runs):
             with uninterrupted():
                 from s2g.engine.execute import execute
-            done = execute(runs, root, pool.executor, pool.config.reuse, console, wait=wait)
+            # Of several runs, one that is done is scored while the others are sampled; a single one by this process, below.
+            overlapping = wait and len(runs) > 1
+            then = (lambda run: ScoreJob.of(run, root)) if overlapping else (lambda run: None)
+            done = execute(runs, root, pool.executor, pool.config.reuse, console, wait=wait, then=then)
             for run in runs:
                 done.check(run)
             made = done.items

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,6 +96,25 @@ def score(run: Run, store: Store, pool: ScoringPool | None = None) -> Score:
             not_kept = error.strerror or str(error)
     cost, effective = cost_of(records, run.model.unit), effective_of(records)
     return Score(run, estimates, arrays, cost, effective, not_kept, tuple(remarks))
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """A worker's part in scoring: it measures a run and keeps the scores beside the samples, where `score` finds them."""
+
+    run: Run
+    root: str
+
+    @staticmethod
+    def of(run: Run, root: str) -> ScoreJob | None:
+        """Return the job, or None where scorers take files one by one: those are spread over all workers."""
+        return None if isinstance(run.bench, FileBench) or not run.bench.metrics else ScoreJob(run, root)
+
+    def do(self, device: str) -> float:
+        """Score the run; return the seconds it took. An error comes again, and is told, when the command asks for the score."""
+        began = time.perf_counter()
+        score(self.run, Store.of(self.run, self.root))
+        return time.perf_counter() - began
 
 
 def stored_arrays(

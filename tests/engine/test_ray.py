@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -128,6 +129,46 @@ def test_an_actor_that_dies_is_replaced_and_a_unit_that_kills_three_is_set_aside
 
 
 @pytest.mark.slow("starts Ray")
+def test_a_node_with_other_code_or_without_the_store_is_refused_before_anything_is_sampled(
+    cluster: Any, tmp_path: Path, run_of: RunOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from s2g.engine.executors.ray_executor import RayExecutor
+
+    run, host, enter = run_of(*QUICK), platform.node(), RayExecutor.__enter__
+
+    def other(self: RayExecutor) -> RayExecutor:
+        self._facts |= {"torch": "2.0.0", "code of s2g": "0123456789ab"}
+        return enter(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RayExecutor, "__enter__", other)
+        with pytest.raises(
+            UserError, match=rf"same samples\n  {host}: code of s2g \w+, not 0123456789ab; torch .*, not 2\.0\.0"
+        ):
+            make(run, tmp_path / "code", 2)
+    store = Store.of(run, tmp_path / "code")
+    assert not store.stored() and not torture.temporary(store) and "begun" not in str(list(Journal(store.folder).events()))
+
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    ray_start = f"{sys.executable} -m ray.scripts.scripts start --address={cluster.address} --num-cpus=1 --block"
+    join = f"mount -t tmpfs none {hidden} && exec {ray_start}"
+    node = subprocess.Popen(["unshare", "-m", "sh", "-c", join], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: node.poll() is not None or len([n for n in sys.modules["ray"].nodes() if n["Alive"]]) == 3)
+        if node.poll() is not None:
+            pytest.skip("mounting a file system that other processes do not see is not allowed here")
+        with pytest.raises(
+            UserError, match=rf"{host}: it does not see {hidden}/{run.key}\n  do: (.|\n)*a file system that they share"
+        ):
+            make(run, hidden, 2)
+    finally:
+        node.terminate()
+        node.wait()
+    assert not Store.of(run, hidden).stored() and not torture.temporary(Store.of(run, hidden))
+
+
+@pytest.mark.slow("starts Ray")
 def test_a_node_that_joins_works_and_one_that_dies_costs_no_byte(cluster: Any, tmp_path: Path, run_of: RunOf) -> None:
     run = run_of(*QUICK[:-1], "num=240")
     local = content(run, make_here(run, tmp_path / "local"))
@@ -149,26 +190,6 @@ def test_a_node_that_joins_works_and_one_that_dies_costs_no_byte(cluster: Any, t
     assert sorted(stored) == list(range(60))
     failed = [event["error"] for event in events if event["event"] == "failed"]
     assert 1 <= len(failed) <= 2 and all("died" in error for error in failed), failed
-
-
-@pytest.mark.slow("starts Ray")
-def test_a_node_with_other_code_or_without_the_store_is_refused_before_anything_is_sampled(
-    cluster: object, tmp_path: Path, run_of: RunOf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run, host = run_of(*QUICK), platform.node()
-    real = ray_node.facts
-
-    def other(packages: list[str]) -> dict[str, str]:
-        return real(packages) | {"torch": "2.0.0", "code of s2g": "0123456789ab"}
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ray_node, "facts", other)  # of this process alone: the nodes have been told before
-        with pytest.raises(
-            UserError, match=rf"same samples\n  {host}: code of s2g \w+, not 0123456789ab; torch .*, not 2\.0\.0"
-        ):
-            make(run, tmp_path / "code", 2)
-    store = Store.of(run, tmp_path / "code")
-    assert not store.stored() and not torture.temporary(store) and "begun" not in str(list(Journal(store.folder).events()))
 
 
 def test_a_look_at_a_node_says_what_differs_and_whether_it_sees_the_store(
