@@ -24,6 +24,7 @@ class Purpose(IntEnum):
     WEIGHTS = 7
     LABEL = 8
     CAPTION = 9
+    ORDER = 10
 
 
 def philox(purpose: Purpose, seed: int, item: int = 0, step: int = 0, draw: int = 0) -> np.random.Philox:

@@ -27,6 +27,7 @@ LAYERS = (
     ("benchmarks",),
     ("experiments",),
     ("report",),
+    ("study",),
     ("integrations",),
     ("cli",),
 )

@@ -40,7 +40,7 @@ COMMANDS = {
     "figures": Entry("tables", "figures", "Draw every measured table or figure that has a plot, as SVG and PNG."),
     "check": Entry("check", "check", "Sample the first items of committed results again and compare them item by item."),
     "reproduce": Entry("check", "reproduce", "Run a preset with a published number, and say whether it is met."),
-    "claims": Entry("claims", "claims", "Check the paper's claims against the measured results."),
+    "claims": Entry("tables", "claims", "Check the paper's claims against the measured results."),
     "report": Entry("report", "report", "Write a static site of all measured results."),
     "plan": Entry("plan", "plan", "Estimate a table or figure: items, network calls, FLOPs, GPU-hours, disk, downloads."),
     "ls": Entry("inventory", "ls", "List models, guidance methods, samplers and benches."),
@@ -53,6 +53,7 @@ COMMANDS = {
     "push": Entry("export", "push", "Copy a stored run to a tar file or a URL (s3://, gs://, a folder); again: what is new."),
     "pull": Entry("export", "pull", "Copy a pushed run into the store, and verify every item."),
     "gallery": Entry("gallery", "gallery", "Write a page that switches between stored runs on the same prompts."),
+    "study": Entry("study", "app", "Ask people which of stored runs they prefer: make, serve and count a blind study."),
     "export": Entry(
         "export", "export", "Export a complete run: images named after their prompts, or an official evaluator's layout."
     ),

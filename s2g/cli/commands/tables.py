@@ -1,4 +1,4 @@
-"""`s2g tables` and `s2g figures`: measured tables printed, and plots drawn, from their results files; nothing is run."""
+"""`s2g tables`, `figures` and `claims`: what results files hold, printed, drawn and held against the paper; nothing is run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.console import Console
 
 from s2g.cli.commands.options import EXPERIMENTS, RESULTS, Results
 from s2g.report.published import draw_results, print_results
+from s2g.report.show_claims import show_claims
 
 
 def tables(results: Results = RESULTS) -> None:
@@ -23,3 +24,11 @@ def figures(
 ) -> None:
     """Draw every measured table or figure that has a plot, as SVG and PNG."""
     draw_results(EXPERIMENTS, results, out, Console(highlight=False))
+
+
+def claims(
+    results: Results = RESULTS,
+    out: Annotated[Path, typer.Option(help="Folder for claims.md.")] = Path("outputs/claims"),
+) -> None:
+    """Print and write the verdict on every claim: holds, does not hold, inconclusive, not run."""
+    show_claims(EXPERIMENTS, results, out, Console(highlight=False))

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-SCRIPTS = ("videos.js", "page.js")  # joined into one script
+SCRIPTS = ("videos.js", "theme.js", "page.js")  # joined into one script
 Pairs = Sequence[tuple[str, str]]  # names and values, in the order shown
 
 

@@ -1,27 +1,4 @@
-// Theme button, gallery and sortable tables.
-
-const root = document.documentElement;
-const dark = matchMedia("(prefers-color-scheme: dark)");
-
-// Storage and history are refused in some sandboxes and mail readers; the page then just does not remember.
-const quietly = (act) => { try { return act(); } catch { return null; } };
-
-const saved = quietly(() => localStorage.getItem("s2g-theme"));
-if (saved === "dark" || saved === "light") root.dataset.theme = saved;
-
-function themeButton(button) {
-  const now = () => root.dataset.theme ?? (dark.matches ? "dark" : "light");
-  const other = () => (now() === "dark" ? "light" : "dark");
-  const name = () => { button.textContent = `${other()} theme`; };
-  button.hidden = false;
-  button.addEventListener("click", () => {
-    root.dataset.theme = other();
-    quietly(() => localStorage.setItem("s2g-theme", root.dataset.theme));
-    name();
-  });
-  dark.addEventListener("change", name);
-  name();
-}
+// Gallery and sortable tables.
 
 function gallery(box) {
   const find = (selector) => box.querySelector(selector);
@@ -206,7 +183,6 @@ function sortable(table) {
 
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("table.sortable").forEach(sortable);
-  document.querySelectorAll(".theme").forEach(themeButton);
   document.querySelectorAll(".gallery").forEach(gallery);
 });
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((fold) => { fold.open = true; }));

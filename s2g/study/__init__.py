@@ -1,0 +1,1 @@
+"""A study of people's preferences: stored runs side by side without their names, votes, and what the votes say."""
