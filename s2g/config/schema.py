@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from s2g.config.coerce import at_least, coerce, only
 from s2g.config.family import Family, Layout, import_object
+from s2g.config.kernels import Kernels
 from s2g.config.pipelines import Located, locate
 from s2g.config.ranges import check_network
 from s2g.config.registry import MODELS
@@ -300,7 +301,10 @@ class ExecutorConfig:
     name: str = "local"
     workers: int | None = None  # None: one per core on CPU
     device: str = "auto"
-    reuse: bool = True  # prefix reuse; fixed once a run has begun, since it changes the last bits
+    # Fixed once a run has begun, since they change the last bits:
+    reuse: bool = True  # prefix reuse
+    compile: str = "none"  # blocks: each class of block is compiled
+    attention: str = "auto"  # the kernel of attention
     address: str | None = None  # of a Ray cluster; None: RAY_ADDRESS if that is set, else this machine
     resources: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of a Ray worker, as Ray names them
     runtime_env: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of Ray workers, as Ray takes it
@@ -313,6 +317,12 @@ class ExecutorConfig:
             at_least(self.workers, 1, "executor.workers")
         if self.device not in DEVICES:
             raise UserError(f"executor.device = {self.device}", allowed=", ".join(DEVICES))
+        _ = self.kernels  # which checks them
+
+    @property
+    def kernels(self) -> Kernels:
+        """Return how networks are computed."""
+        return Kernels(self.compile, self.attention)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from s2g import __version__
+from s2g.config.kernels import DEFAULT, Kernels
 from s2g.config.schema import CHECKOUT, ModelConfig
 from s2g.engine.run import Run
 
@@ -47,7 +48,7 @@ def commit() -> dict[str, Any] | None:
         return None
 
 
-def environment(run: Run, device: str, workers: int, machine: str) -> dict[str, Any]:
+def environment(run: Run, device: str, workers: int, machine: str, kernels: Kernels = DEFAULT) -> dict[str, Any]:
     """Return the entry of env.json for units sampled by `workers` processes on `device`; machine: theirs, in words."""
     import torch
 
@@ -62,6 +63,7 @@ def environment(run: Run, device: str, workers: int, machine: str) -> dict[str, 
         "device": device,
         "workers": workers,
         "threads": THREADS,
+        **kernels.facts(),
         "weights": weights_of(run.model),
         **({} if run.weak is None else {"weak_weights": weights_of(run.weak)}),
     }

@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
+from s2g.config.kernels import DEFAULT, Kernels
 from s2g.engine.environment import environment
 from s2g.engine.executors.executor import Executor
 from s2g.engine.progress import progress
@@ -77,6 +78,7 @@ def execute(
     again: Mapping[int, Mapping[str, str]] | None = None,
     wait: bool = True,
     then: Callable[[Run], Job | None] = lambda run: None,
+    kernels: Kernels = DEFAULT,
 ) -> Made:
     """Sample what the runs still lack below `root`; the folder of each has been opened by Store.begin.
 
@@ -95,7 +97,7 @@ def execute(
             locks, journal, name = Locks(store.folder), Journal(store.folder), ""
             if missing:
                 executor.reach(locks)
-                name = add_environment(store, environment(run, executor.device, executor.workers, executor.machine))
+                name = add_environment(store, environment(run, executor.device, executor.workers, executor.machine, kernels))
             has_stored = len(missing) < len(run.units)
             works[run.key] = Work(run, store, locks, journal, name, missing, has_stored, store.failed())
         if (job := then(run)) is not None:
@@ -109,7 +111,7 @@ def execute(
         swept = work.locks.sweep()
         work.journal.add("start", owner=str(work.locks.me), workers=executor.workers, device=executor.device, swept=swept)
     try:
-        _Schedule(executor, reuse, again, queue, console, wait).go([work for work in works.values() if not work.units])
+        _Schedule(executor, reuse, again, queue, console, wait, kernels).go([work for work in works.values() if not work.units])
     finally:
         for work in concerned:
             work.locks.close()
@@ -129,8 +131,10 @@ class _Schedule:
         queue: deque[tuple[Work, int | Job]],
         console: Console,
         wait: bool,
+        kernels: Kernels,
     ) -> None:
         self.executor, self.reuse, self.again, self.queue, self.wait = executor, reuse, again, queue, wait
+        self.kernels = kernels
         self.busy: deque[tuple[Work, int | Job]] = deque()  # locked by another process
         self.running: dict[int, tuple[Work, Lock | None]] = {}  # by id of the task; a job needs no lock
         self.bar = progress(
@@ -168,7 +172,7 @@ class _Schedule:
         previous = {"taken_from": lock.taken_from} if lock.taken_from else {}
         work.journal.add("begun", unit=unit, pid=work.locks.me.pid, **previous)
         keep = None if self.again is None else self.again[unit]
-        task = Task(work.run, unit, work.store, lock.scratch, self.reuse, work.environment, keep)
+        task = Task(work.run, unit, work.store, lock.scratch, self.reuse, work.environment, keep, self.kernels)
         self.running[id(task)] = work, lock
         self.executor.start(task)
 

@@ -7,13 +7,17 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from s2g.config.kernels import DEFAULT, Kernels
 from s2g.engine.run import Run
 from s2g.engine.worker import load, precompute_text, prepare
 from s2g.network.evaluate import Evaluator
+from s2g.network.kernels import attention_kernel
 from s2g.sampling.loop import sample
 
 
-def make_item(run: Run, item: int, reuse: bool = True, whole_unit: bool = False, device: str = "cpu") -> np.ndarray:
+def make_item(
+    run: Run, item: int, reuse: bool = True, whole_unit: bool = False, device: str = "cpu", kernels: Kernels = DEFAULT
+) -> np.ndarray:
     """Return an item's image, uint8 [H, W, 3], video, uint8 [F, H, W, 3], or float32 point, as it is before it is stored.
 
     whole_unit: in the batch in which a run makes it; else alone, which may differ in last bits, since a batch of another size
@@ -21,11 +25,11 @@ def make_item(run: Run, item: int, reuse: bool = True, whole_unit: bool = False,
     """
     prepare(device)
     precompute_text(run, device)
-    network, _ = load(run.model, device)
-    other = None if run.weak is None else Evaluator(load(run.weak, device)[0], reuse)
+    network, _ = load(run.model, device, kernels)
+    other = None if run.weak is None else Evaluator(load(run.weak, device, kernels)[0], reuse)
     unit = run.unit(item // run.model.unit)
     items = unit.items if whole_unit else (item,)
-    with torch.inference_mode(), Evaluator(network, reuse, weak=other) as evaluator:
+    with torch.inference_mode(), attention_kernel(kernels, device), Evaluator(network, reuse, weak=other) as evaluator:
         conditioning = evaluator.encode(run.bench.prompts(items))
         latents = sample(evaluator, run.guidance, run.sampler, conditioning, replace(unit, items=items), device).latents
         place = items.index(item)

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from s2g.config.kernels import DEFAULT, Kernels
 from s2g.config.registry import MODELS
 from s2g.config.schema import ModelConfig, canonical
 from s2g.engine.cost import PassCost, measure
@@ -31,6 +32,7 @@ from s2g.guidance.effective_scale import EffectiveScale
 from s2g.models.base import Denoiser
 from s2g.models.meta_models import MetaModel
 from s2g.network.evaluate import Account, Evaluator
+from s2g.network.kernels import attention_kernel, compile_seconds, prepare_network
 from s2g.sampling.loop import Sampled, sample
 from s2g.store.items import STILL, Film
 from s2g.store.retention import FeatureBench, extract
@@ -58,6 +60,7 @@ class Task:
     reuse: bool
     environment: str
     keep: Mapping[str, str] | None = None  # repair: sha256 of the unit's undamaged items
+    kernels: Kernels = DEFAULT
 
     def do(self, device: str) -> float:
         """Sample and store the unit; return the seconds it took."""
@@ -143,9 +146,9 @@ class _Key:
         return _Key(config, f"{type(config).__name__} {canonical(asdict(config))}")
 
 
-def load(config: ModelConfig, device: str) -> tuple[Denoiser, PassCost]:
-    """Return a model and the FLOPs of its passes; the last three are cached."""
-    return _load(_Key.of(config), device)
+def load(config: ModelConfig, device: str, kernels: Kernels = DEFAULT) -> tuple[Denoiser, PassCost]:
+    """Return a model, set up to be computed with these kernels, and the FLOPs of its passes; the last three are cached."""
+    return _load(_Key.of(config), device, kernels)
 
 
 def precompute_text(run: Run, device: str) -> None:
@@ -170,7 +173,7 @@ def _precompute_text(key: _Key, prompts: tuple[Any, ...], device: str) -> None:
 
 
 @lru_cache(maxsize=3)
-def _load(key: _Key, device: str) -> tuple[Denoiser, PassCost]:
+def _load(key: _Key, device: str, kernels: Kernels) -> tuple[Denoiser, PassCost]:
     config = key.config
     adapter = MODELS.load(config.family)
     denoiser: Denoiser = adapter.load(config, torch.device(device), DTYPES[config.dtype])
@@ -178,6 +181,7 @@ def _load(key: _Key, device: str) -> tuple[Denoiser, PassCost]:
         raise UserError(
             f"model.blocks = {config.blocks}: {config.name} has {len(denoiser.blocks)}", todo="correct the model's YAML"
         )
+    prepare_network(denoiser.network, denoiser.blocks, kernels)
     return denoiser, cost_of(adapter.meta_model(config.as_found()), "" if config.reads_text else 0)
 
 
@@ -191,8 +195,8 @@ def sample_unit(task: Task, device: str) -> float:
     """Sample and store one unit; return the seconds it took."""
     run = task.run
     precompute_text(run, device)
-    denoiser, cost = load(run.model, device)
-    weak, weak_cost = (None, None) if run.weak is None else load(run.weak, device)
+    denoiser, cost = load(run.model, device, task.kernels)
+    weak, weak_cost = (None, None) if run.weak is None else load(run.weak, device, task.kernels)
     unit = run.unit(task.unit)
 
     # Seconds of successful attempts, in all and inside the network: one that ran out of memory is not the unit's cost.
@@ -218,12 +222,14 @@ def sample_unit(task: Task, device: str) -> float:
         return decoded
 
     begin_peak(device)
-    with torch.inference_mode():
+    compiled_before = compile_seconds()
+    with torch.inference_mode(), attention_kernel(task.kernels, device):
         sampled = in_parts(latents, unit.items)
         all_latents = torch.cat([made.latents for _, (made, _) in sampled])
         decoded = in_parts(decode, range(len(unit.items)))
         values = np.concatenate([part for _, part in decoded])
-    seconds = sum(took)
+    compiling = compile_seconds() - compiled_before  # at the first units of a process, and not part of the cost of a unit
+    seconds = max(sum(took) - compiling, 0.0)
     first, second = sampled[0][1][1]  # per item, the same in every part: masks belong to the unit
     scales = EffectiveScale()
     for _, (made, _) in sampled:
@@ -231,7 +237,8 @@ def sample_unit(task: Task, device: str) -> float:
     facts: dict[str, Any] = {
         "masks": sampled[0][1][0].masks,
         "seconds": round(seconds, 4),
-        "network_seconds": round(sum(inside), 4),
+        "network_seconds": round(max(sum(inside) - compiling, 0.0), 4),
+        **({"compile_seconds": round(compiling, 4)} if compiling else {}),
         "peak_memory": peak(device),
         "calls": sum(account.calls for _, (_, accounts) in sampled for account in accounts),
         "evaluations": first.evaluations + second.evaluations,

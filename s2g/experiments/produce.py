@@ -48,7 +48,7 @@ def sampled(runs: Sequence[Run], root: str, pool: Pool, console: Console, wait: 
         for run in runs:
             if note := code_changes(run, root):
                 console.print(note, soft_wrap=True, markup=False)
-            stores[run.key].begin(run, pool.config.reuse)
+            stores[run.key].begin(run, pool.config.reuse, pool.config.kernels)
         for store in stores.values():
             used.enter_context(in_use(store.folder))
         if any(stores[run.key].missing(run) for run in runs):
@@ -57,7 +57,8 @@ def sampled(runs: Sequence[Run], root: str, pool: Pool, console: Console, wait: 
             # Of several runs, one that is done is scored while the others are sampled; a single one by this process, below.
             overlapping = wait and len(runs) > 1
             then = (lambda run: ScoreJob.of(run, root)) if overlapping else (lambda run: None)
-            done = execute(runs, root, pool.executor, pool.config.reuse, console, wait=wait, then=then)
+            config = pool.config
+            done = execute(runs, root, pool.executor, config.reuse, console, None, wait, then, config.kernels)
             for run in runs:
                 done.check(run)
             made = done.items

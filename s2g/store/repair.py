@@ -7,6 +7,7 @@ from collections import Counter
 
 from rich.console import Console
 
+from s2g.config.kernels import Kernels
 from s2g.config.schema import ExecutorConfig
 from s2g.engine.execute import execute
 from s2g.engine.executors.local import LocalExecutor
@@ -56,7 +57,9 @@ def repair(store: Store, examined: Examined, console: Console, workers: int | No
         keep = {unit: {} if replace else _without(before.get(unit, {}), damaged) for unit in examined.again}
         with LocalExecutor(ExecutorConfig(workers=workers, device=_device(store))) as executor:
             root = str(store.folder.parent)
-            execute([run], root, executor, about["fixed"]["reuse"], console, again=keep).check(run)
+            execute(
+                [run], root, executor, about["fixed"]["reuse"], console, again=keep, kernels=Kernels.of(about["fixed"])
+            ).check(run)
     for unit in examined.again:
         made = _hashes(store, unit)
         differing = sum(before[unit].get(file) != digest for file, digest in made.items()) if unit in before else 0

@@ -37,6 +37,8 @@ class FixedShape(TypedDict):
 
     __pydantic_config__ = OPEN  # type: ignore[misc]
     reuse: bool
+    compile: NotRequired[str]  # not in runs of the default
+    attention: NotRequired[str]
 
 
 class RunShape(TypedDict):

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from s2g.config.kernels import DEFAULT, Kernels
 from s2g.config.schema import canonical
 from s2g.engine.run import Run
 from s2g.errors import DamageError, UserError
@@ -48,15 +49,16 @@ class Store:
         here = Path.cwd()
         return str(self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder)
 
-    def begin(self, run: Run, reuse: bool) -> None:
+    def begin(self, run: Run, reuse: bool, kernels: Kernels = DEFAULT) -> None:
         """Create the folder and run.json, or check this start against the run.json of an earlier one.
 
-        UserError where the folder cannot be written, or the run was started with another `reuse`; OSError for a full disk.
+        UserError where the folder cannot be written, or the run was started with another `reuse` or other kernels; OSError
+        for a full disk.
         """
         try:
             for name in ("items", "units", "scores"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
-            about = self._open_run_file(run, reuse)
+            about = self._open_run_file(run, {"reuse": reuse, **kernels.facts()})
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -64,14 +66,16 @@ class Store:
                 f"runs = {self.folder.parent}: cannot be written ({error.strerror})",
                 todo="runs=FOLDER, a folder that you may write to",
             ) from error
-        fixed = about["fixed"]["reuse"]
-        if fixed != reuse:
-            raise UserError(
-                f"executor.reuse = {str(reuse).lower()}: run {run.key} was started with {str(fixed).lower()}",
-                todo=f"keep executor.reuse={str(fixed).lower()}, or use another folder: runs=FOLDER",
-            )
+        begun = {"reuse": about["fixed"]["reuse"], **vars(Kernels.of(about["fixed"]))}
+        for name, value in {"reuse": reuse, **vars(kernels)}.items():
+            if begun[name] != value:
+                asked, fixed = (str(each).lower() for each in (value, begun[name]))
+                raise UserError(
+                    f"executor.{name} = {asked}: run {run.key} was started with {fixed}",
+                    todo=f"keep executor.{name}={fixed}, or use another folder: runs=FOLDER",
+                )
 
-    def _open_run_file(self, run: Run, reuse: bool) -> dict[str, Any]:
+    def _open_run_file(self, run: Run, fixed: Mapping[str, Any]) -> dict[str, Any]:
         """Return run.json; write it first if it is missing, or states fewer items or images kept than this start wants."""
         file = self.folder / "run.json"
         if file.exists() and (about := self.read_run())["num"] >= run.num and not _keeps_more(run.config, about["config"]):
@@ -81,7 +85,7 @@ class Store:
                 about = self.read_run()
             else:
                 now = datetime.now(UTC).isoformat(timespec="seconds")
-                about = {"key": run.key, "identity": run.identity(), "fixed": {"reuse": reuse}, "begun": now, "num": 0}
+                about = {"key": run.key, "identity": run.identity(), "fixed": dict(fixed), "begun": now, "num": 0}
                 about |= {"random_weights": True} if run.random else {}
             config = about["config"] if _keeps_more(about.get("config", {}), run.config) else run.config
             about |= {"num": max(run.num, about["num"]), "config": config}

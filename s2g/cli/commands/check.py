@@ -15,6 +15,7 @@ from rich.console import Console
 from s2g.cli.commands.inventory import find_run
 from s2g.cli.commands.options import EXPERIMENTS, Profile, Runs, StoredRun, Workers
 from s2g.config.compose import compose_config
+from s2g.config.kernels import Kernels
 from s2g.config.schema import ExecutorConfig
 from s2g.engine.executors.local import device_of
 from s2g.engine.pool import Pool
@@ -78,7 +79,7 @@ def redo(
     entry_of(store, item)  # before anything is loaded
     again, about = restored(store), store.read_run()
     where = "cuda:0" if device_of(ExecutorConfig(device=device)) == "cuda" else "cpu"
-    made = make_item(again, item, about["fixed"]["reuse"], whole_unit, where)
+    made = make_item(again, item, about["fixed"]["reuse"], whole_unit, where, Kernels.of(about["fixed"]))
     film = Film(again.model.film, again.model.video_fps) if again.model.makes_videos else STILL
     found = likeness(store, item, made, film)
     print(f"{store.folder.name} item {item}, made {'in its unit' if whole_unit else 'alone'}: {found}")

@@ -1,0 +1,39 @@
+"""How a network is computed: what executor.compile and executor.attention may be. Last bits differ between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from s2g.errors import UserError
+
+COMPILE = ("none", "blocks")
+# auto: as the model does by itself; native: torch's choice, said to diffusers; the next four: that kernel of torch's, in every
+# model; the others: diffusers' backends, in models that have them, with the packages they need.
+ATTENTION = ("auto", "native", "math", "efficient", "flash", "cudnn", "sage", "xformers", "flex")
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """What is fixed with a run beside `reuse`; a start with other ones is refused."""
+
+    compile: str = "none"  # blocks: each class of block is compiled
+    attention: str = "auto"
+
+    def __post_init__(self) -> None:
+        for key, value, allowed in (("compile", self.compile, COMPILE), ("attention", self.attention, ATTENTION)):
+            if value not in allowed:
+                raise UserError(f"executor.{key} = {value}", allowed=", ".join(allowed))
+
+    def facts(self) -> dict[str, str]:
+        """Return what is not the default, as run.json and env.json state it."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+
+    @classmethod
+    def of(cls, fixed: Mapping[str, Any]) -> Kernels:
+        """Return the kernels that run.json states under "fixed"."""
+        return cls(**{f.name: fixed[f.name] for f in fields(cls) if f.name in fixed})
+
+
+DEFAULT = Kernels()
