@@ -30,6 +30,7 @@ class Entry:
 
 COMMANDS = {
     "run": Entry("run", "run", "Run one configuration, or a sweep with -m: s2g run guidance=s2 guidance.omega=0.5."),
+    "submit": Entry("run", "submit", "Submit a run or table to SLURM: s2g submit --gpus 16 table table2 --profile paper."),
     "demo": Entry("demo", "make_demo", "Compare no guidance, CFG and S2 on the same noise: a table, a picture and a page."),
     "methods": Entry(
         "methods", "methods", "Compare every guidance method with CFG of the same strength and cost on the built-in model."
@@ -75,8 +76,11 @@ COMMANDS = {
     "env": Entry("env", "app", "Build, list and check the isolated environments of scorers."),
     "doctor": Entry("doctor", "doctor", "Check this machine: Python, packages, devices, weights, prompts, disk space."),
 }
-# Hydra parses the arguments of these, --help included.
-PASS_ON = {"run": {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}}
+# What these are given is for others to parse: Hydra, --help included, and the command that is submitted.
+PASS_ON = {
+    "run": {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    "submit": {"allow_extra_args": True, "allow_interspersed_args": False},  # options before COMMAND are its own
+}
 
 
 def load(name: str) -> Any:

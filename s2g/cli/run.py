@@ -42,6 +42,11 @@ class Session:
     jobs: list[Any] = field(default_factory=list)  # report.sweep.Job of each scored job of a sweep
     failed: list[str] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
+    elsewhere: bool = False  # in a process that a launcher of Hydra has started for one job of the sweep
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle for such a process: what the command line says, and nothing of what was done so far."""
+        return _session_elsewhere, (tuple(self.command), dict(self.swept))
 
     def place(self) -> tuple[int, str]:
         """Return the number of the running job of a sweep, from 1, and "2 of 6: guidance=s2" to name it."""
@@ -89,6 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return min((exit_code(error) for error in session.errors), default=0)
 
 
+def _session_elsewhere(command: Sequence[str], swept: Mapping[str, int]) -> Session:
+    return Session(Console(highlight=False), command=command, swept=swept, elsewhere=True)
+
+
 def overrides_first(arguments: Sequence[str]) -> list[str]:
     """Return the arguments with flags after overrides: Hydra's parser refuses overrides on both sides of a flag."""
     return sorted(arguments, key=lambda argument: argument.startswith("-") or ("=" not in argument and argument[:1] != "~"))
@@ -124,7 +133,7 @@ def _terminated(number: int, frame: Any) -> None:
 
 
 def job(composed: DictConfig, session: Session) -> None:
-    """Run one configuration; keep its error so that the other runs of a sweep go on."""
+    """Run one configuration; keep its error so that the other runs of a sweep go on, or raise it for a launcher."""
     try:
         one(composed, session)
     except KNOWN as error:
@@ -133,6 +142,10 @@ def job(composed: DictConfig, session: Session) -> None:
             reason = explain(error).splitlines()[0]
             session.failed.append(f"job {session.place()[1]}: {reason}")
             session.console.print(f"{session.place()[1]}: failed: {reason}", soft_wrap=True, markup=False)
+    if session.elsewhere:
+        session.stack.close()
+        for error in session.errors:
+            raise error
 
 
 def one(composed: DictConfig, session: Session) -> None:
