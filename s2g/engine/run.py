@@ -125,9 +125,14 @@ def weak_identity(weak: WeakConfig) -> dict[str, Any]:
 
 
 def describe(value: Any) -> Any:
-    """Return a frozen dataclass as plain data, recursively: the class's name and its fields, without those marked `place`."""
+    """Return a frozen dataclass as plain data, recursively: the class's name and its fields.
+
+    Without those marked `place`, and those marked `later` at their default: keys are older than they are.
+    """
     if is_dataclass(value) and not isinstance(value, type):
-        inside = {f.name: describe(getattr(value, f.name)) for f in fields(value) if not f.metadata.get("place")}
+        told = [f for f in fields(value) if not f.metadata.get("place")]
+        told = [f for f in told if not (f.metadata.get("later") and getattr(value, f.name) == f.default)]
+        inside = {f.name: describe(getattr(value, f.name)) for f in told}
         return {"class": type(value).__name__, **inside}
     if isinstance(value, Mapping):
         return {str(k): describe(v) for k, v in value.items()}

@@ -13,7 +13,7 @@ from s2g.config.registry import GUIDANCE
 from s2g.errors import UserError, unknown
 from s2g.guidance.base import Guidance
 from s2g.guidance.channels import Channels
-from s2g.guidance.masks import DROP_RATIO, check_drop, drop_count, indices
+from s2g.guidance.masks import DROP_RATIO, check_drop, drop_count, indices, never_drawn
 from s2g.guidance.window import Window, Windowed
 
 EITHER_OR = (("drop_blocks", "drop_ratio"), ("lam", "scale"), ("r", "r_rms"))  # typing one unsets the other's preset
@@ -111,7 +111,8 @@ def _method(
         ratio = coerce(float | None, knobs.pop("drop_ratio", None if blocks is not None else DROP_RATIO), "guidance.drop_ratio")
         values["drop"] = drop_count(blocks, ratio, fit.num_blocks)
         typed = f"drop_ratio = {ratio} ({values['drop']} blocks)" if blocks is None else f"drop_blocks = {blocks}"
-        check_drop(values["drop"], values["protect"], fit.num_blocks, f"guidance.{typed}")
+        never = never_drawn(values["protect"], str(knobs.get("draw", "any")), fit.num_blocks)
+        check_drop(values["drop"], never, fit.num_blocks, f"guidance.{typed}")
     if "layers" in knob_names:
         layers = coerce(tuple[int, ...], knobs.pop("layers", (fit.num_blocks // 2,)), "guidance.layers")
         values["layers"] = indices(layers, fit.num_blocks, "guidance.layers")

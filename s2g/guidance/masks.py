@@ -39,6 +39,14 @@ def indices(blocks: Sequence[int], num_blocks: int, key: str) -> tuple[int, ...]
     return tuple(sorted({index % num_blocks for index in blocks}))
 
 
+DRAWS = ("any", "late")
+
+
+def never_drawn(protect: Sequence[int], draw: str, num_blocks: int) -> tuple[int, ...]:
+    """Return the blocks that no mask holds: the protected ones, and for draw=late the first half, floor(N / 2) of them."""
+    return tuple(sorted({*protect, *range(num_blocks // 2 if draw == "late" else 0)}))
+
+
 def check_drop(drop: int, protect: Sequence[int], num_blocks: int, typed: str) -> None:
     """Raise UserError, beginning with what was typed, unless 1 <= drop <= eligible blocks."""
     eligible = num_blocks - len(protect)

@@ -40,7 +40,7 @@ class Estimator(Study):
         for unit in range(self.draws):
             drawn = MaskSampler(run.mask_seed, unit, 0, blocks)
             for i in range(self.masks):
-                weights[unit, places[drawn.mask(i, method.dropped(blocks), method.protect)]] += 1 / self.masks
+                weights[unit, places[drawn.mask(i, method.dropped(blocks), method.never(blocks))]] += 1 / self.masks
         truth, one = found.sub, found.subs.var(0)  # [B, D], of a single mask
         estimates = np.einsum("rm,mbd->rbd", weights, found.subs)
         error = np.sqrt(one / (self.masks * self.draws))

@@ -68,7 +68,7 @@ def noised(run: Run, level: float, count: int) -> Noised:
 def drawn_masks(run: Run, count: int) -> list[Mask]:
     """Return masks as a run of this mask_seed draws them at its first step; one may come twice, as there."""
     method, sampler = method_of(run), MaskSampler(run.mask_seed, 0, 0, run.model.blocks)
-    return [sampler.mask(i, method.dropped(run.model.blocks), method.protect) for i in range(count)]
+    return [sampler.mask(i, method.dropped(run.model.blocks), method.never(run.model.blocks)) for i in range(count)]
 
 
 def predict(run: Run, level: float, count: int, masks: Sequence[Mask]) -> Predicted:

@@ -61,4 +61,4 @@ def method_of(run: Run) -> S2:
 def masks_of(run: Run) -> list[tuple[int, ...]]:
     """Every mask that a run may draw, ascending; all of them are equally likely."""
     method, blocks = method_of(run), run.model.blocks
-    return list(combinations([block for block in range(blocks) if block not in method.protect], method.dropped(blocks)))
+    return list(combinations([block for block in range(blocks) if block not in method.never(blocks)], method.dropped(blocks)))
