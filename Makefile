@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ablations mixtures tables figures claims report methods test test-all coverage alive torture coverage-of-intervals lint train train-toys bench-reuse lock clean
+.PHONY: help setup demo ablations mixtures tables figures claims report methods test test-all coverage alive torture coverage-of-intervals lint train train-toys bench bench-gpu bench-reuse lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%-]+[a-z0-9% -]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -84,6 +84,12 @@ lint: .venv/ready ## ruff and pyright
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright
+
+bench: .venv/ready ## sampling beside diffusers' pipelines, S2 beside CFG, a step outside the network: outputs/bench (2 minutes)
+	@$(BIN)/python scripts/bench.py --out outputs/bench
+
+bench-gpu: .venv/ready ## the same with full-size networks on a GPU, compiled too, 6 minutes: outputs/bench-gpu
+	@$(BIN)/python scripts/bench.py --gpu --out outputs/bench-gpu
 
 bench-reuse: .venv/ready ## what prefix reuse saves: FLOPs and time relative to CFG
 	@$(BIN)/python scripts/bench_reuse.py

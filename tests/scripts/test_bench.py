@@ -1,0 +1,43 @@
+"""The bench of sampling: weights drawn on the device are those of a working network, and pages hold what was measured."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+from bench import CFG, SMALL, STOCK, Row, beside_stock, drawn, page, sections
+from gpu_measuring import Sizes, run_of
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("model", ["sd3", "sit_xl"])
+def test_drawn_weights_are_all_there_and_the_fixed_ones_are_the_checkpoints(model: str) -> None:
+    bench = "imagenet" if model == "sit_xl" else "prompts"
+    outline = run_of(f"model={model}", "model.weights=random", f"bench={bench}", "model.dtype=bf16", *SMALL[model])
+    network = drawn(outline, CPU).network
+    assert not any(tensor.is_meta or not tensor.isfinite().all() for tensor in network.state_dict().values())
+    table = network.pos_embed if model == "sit_xl" else network.pos_embed.pos_embed
+    assert table.abs().max() <= 1 and {p.dtype for p in network.parameters()} == {torch.bfloat16}
+    wide = max((p for p in network.parameters() if p.ndim == 2), key=lambda p: p.numel())
+    assert float(wide.detach().float().std()) == pytest.approx(wide.shape[1] ** -0.5, rel=0.05)
+
+
+def test_ours_is_timed_beside_the_stock_pipeline_and_s2_beside_ours() -> None:
+    sizes = Sizes(CPU, 1, 2, 1, 16, 0)
+    with torch.inference_mode():
+        rows = list(beside_stock("sit_xl", (*SMALL["sit_xl"], "model.dtype=fp32"), sizes))
+    assert [(row.way, row.to) for row in rows] == [(CFG, STOCK), ("S2 with reuse", CFG)]
+    assert all(row.ratio > 0 and row.seconds for row in rows)
+
+
+def test_a_gpus_sections_all_begin_within_six_minutes_and_a_page_says_what_was_left_out() -> None:
+    latest = [at for at, _ in sections(gpu=True, rehearse=False).values()]
+    assert latest == sorted(latest) and latest[-1] < 360
+    row = Row("sd3", CFG, STOCK, 0.9876, None)
+    about = {"command": "c", "date": "d", "machine": "m", "torch": "t"}
+    text = page({**about, "rows": [json.loads(json.dumps(vars(row)))], "left_out": ["wan"]})
+    assert "| sd3 | CFG | stock CFG | 0.988 |  | 0.00 | 0.0 |" in text and "Left out: wan" in text
+    assert row.line() == "sd3: CFG / stock CFG 0.988, 0.00 GB" and math.isfinite(row.ratio)
