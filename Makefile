@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ablations mixtures tables figures claims report methods test test-all coverage alive torture coverage-of-intervals lint train train-toys bench bench-gpu bench-reuse lock clean
+.PHONY: help setup demo docs results ablations mixtures tables figures claims report methods test test-all coverage alive torture coverage-of-intervals lint train train-toys bench bench-gpu bench-reuse lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%-]+[a-z0-9% -]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -56,6 +56,14 @@ claims: .venv/ready ## the paper's claims against the measured results: holds, d
 
 report: .venv/ready ## a static site of all results: outputs/report/index.html
 	@$(BIN)/s2g report $(if $(OUT),--out $(OUT))
+
+results: .venv/ready ## RESULTS.md: claims, every measured table, and what was not run, on one page
+	@$(BIN)/s2g tables --page RESULTS.md
+	@$(BIN)/python scripts/paper_map.py
+
+docs: .venv/ready ## the documentation site, which works from disk: outputs/docs/index.html
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "written: outputs/docs/index.html"
 
 plan-%: .venv/ready ## what a table or figure would take (make plan-table1 PROFILE=paper): no weights, no GPU
 	@$(BIN)/s2g plan $* $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM))

@@ -41,6 +41,11 @@ class Planned:
     bench: Any
 
 
+def distinct(plans: Sequence[Planned]) -> list[Planned]:
+    """Return each run once: rows on two benches, and rows that are one run, cost what they cost once."""
+    return list({one.key or canonical({**one.spec.set, "group": one.spec.group}): one for one in reversed(plans)}.values())
+
+
 def plan(profile: Profile, num: int | None, root: str) -> list[Planned]:
     """Return every row with its cost; needs no weights and writes nothing."""
     plans: list[Planned] = []

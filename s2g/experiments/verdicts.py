@@ -9,9 +9,9 @@ from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
-from s2g.experiments.claims import RECORDED, Check, Claim, rows_of, tiers
+from s2g.experiments.claims import RECORDED, Check, Claim, read_claims, rows_of, tiers
 from s2g.experiments.results import ResultRow, Results
-from s2g.experiments.specification import ExperimentSpec
+from s2g.experiments.specification import PROFILES, ExperimentSpec
 from s2g.experiments.specification_file import find_experiment
 
 
@@ -47,6 +47,12 @@ class Judged:
         verdicts = {found.verdict for found in self.found} or {Verdict.NOT_RUN}
         order = (Verdict.NOT, Verdict.NOT_RUN, Verdict.INCONCLUSIVE, Verdict.HOLDS)
         return next(verdict for verdict in order if verdict in verdicts)
+
+
+def judge_all(folder: Path, results: Path) -> dict[str, dict[str, Judged]]:
+    """Return the verdict on every claim of folder/claims.yaml, in every profile, by the claim's name."""
+    claims = read_claims(folder)
+    return {claim.name: {profile: judge(claim, profile, folder, results) for profile in PROFILES} for claim in claims}
 
 
 def judge(claim: Claim, profile: str, folder: Path, out: Path) -> Judged:

@@ -10,11 +10,10 @@ from typing import Any
 from rich.console import Console
 
 from s2g.config.knob import DEFAULT, TYPED, Knob
-from s2g.config.schema import canonical
 from s2g.config.typed import overrides_of
 from s2g.engine.resolve import outline
 from s2g.engine.run import describe
-from s2g.experiments.planning import PEAK, UTILISATION, Planned, needed, plan_run
+from s2g.experiments.planning import PEAK, UTILISATION, Planned, distinct, needed, plan_run
 from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec
 from s2g.report.tables import console_table
 from s2g.sampling.activity import method_notes
@@ -75,24 +74,18 @@ def value_text(value: Any) -> str:
 def show_plan(experiment: ExperimentSpec, profile: Profile, plans: Sequence[Planned], console: Console) -> None:
     """Print a plan as a table, what has to be fetched, and under which licences."""
     rows = []
-    seen: set[str] = set()
-    total = {"items": 0, "evaluations": 0.0, "flops": 0.0, "disk": 0.0, **dict.fromkeys(PEAK, 0.0)}
     for one in plans:
-        # Rows on two benches, and rows that are one run, cost what they cost once each.
-        same = one.key or canonical({**one.spec.set, "group": one.spec.group})
-        if same not in seen:
-            total["items"] += one.items
-            total["evaluations"] += one.evaluations
-            total["flops"] += one.flops
-            total["disk"] += one.disk_gb
-            for gpu, hours in one.hours.items():
-                total[gpu] += hours
-        seen.add(same)
         cells = [f"{one.items:,}", f"{one.evaluations:,.0f}", _peta(one.flops), *(_hours(h) for h in one.hours.values())]
         label = f"{profile.groups[one.spec.group].label}, {one.spec.label}"
         rows.append([label, one.spec.bench, one.state, *cells, _gigabytes(one.disk_gb)])
-    cells = [f"{total['items']:,}", f"{total['evaluations']:,.0f}", _peta(total["flops"]), *(_hours(total[g]) for g in PEAK)]
-    rows.append(["all", "", "", *cells, _gigabytes(total["disk"])])
+    once = distinct(plans)
+    sums = [
+        f"{sum(one.items for one in once):,}",
+        f"{sum(one.evaluations for one in once):,.0f}",
+        _peta(sum(one.flops for one in once)),
+    ]
+    sums += [_hours(sum(one.hours[gpu] for one in once)) for gpu in PEAK]
+    rows.append(["all", "", "", *sums, _gigabytes(sum(one.disk_gb for one in once))])
     console.print(f"{experiment.title}, profile {profile.name}: what is missing")
     head = ["", "bench", "state", "items", "network calls", "PFLOP", *(f"{gpu} h" for gpu in PEAK), "disk GB"]
     console.print(console_table(head, rows))

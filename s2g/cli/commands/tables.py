@@ -9,13 +9,23 @@ import typer
 from rich.console import Console
 
 from s2g.cli.commands.options import EXPERIMENTS, RESULTS, Results
+from s2g.io.atomic import write_bytes
 from s2g.report.published import draw_results, print_results
 from s2g.report.show_claims import show_claims
 
 
-def tables(results: Results = RESULTS) -> None:
+def tables(
+    results: Results = RESULTS,
+    page: Annotated[Path | None, typer.Option(help="Write one page of all results instead.")] = None,
+) -> None:
     """Print every measured table, and which rows are stale."""
-    print_results(EXPERIMENTS, results, Console(highlight=False))
+    if page is None:
+        print_results(EXPERIMENTS, results, Console(highlight=False))
+        return
+    from s2g.report.results_page import results_page
+
+    write_bytes(page, results_page(EXPERIMENTS, results).encode())
+    print(f"written: {page}")
 
 
 def figures(

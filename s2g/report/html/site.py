@@ -15,11 +15,10 @@ from rich.console import Console
 
 from s2g import __version__
 from s2g.errors import UserError
-from s2g.experiments.claims import read_claims
 from s2g.experiments.results import RUN, Results
 from s2g.experiments.specification import PROFILES, ExperimentSpec, paper_number
 from s2g.experiments.specification_file import experiment_files, read_experiment
-from s2g.experiments.verdicts import Judged, judge
+from s2g.experiments.verdicts import Judged, judge_all
 from s2g.io.atomic import write_bytes
 from s2g.report.gallery import Gallery
 from s2g.report.html.claims_page import ClaimSummary, claim_on, claim_summary, tally
@@ -56,7 +55,7 @@ class SiteData:
                 path, profile = out / f"{name}-{profile_name}.json", experiment.profile(profile_name)
                 stored = path.exists()
                 results[name, profile_name] = Results.load(path, profile.columns) if stored else unmeasured(experiment, profile)
-        judged = {claim.name: {p: judge(claim, p, folder, out) for p in PROFILES} for claim in read_claims(folder)}
+        judged = judge_all(folder, out)
         claims = {name: claim_summary(by_profile) for name, by_profile in judged.items()}
         return SiteData(folder, out, experiments, results, judged, claims)
 

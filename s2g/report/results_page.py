@@ -1,0 +1,114 @@
+"""RESULTS.md: claims, every measured table and figure with its command, and what was not run with its price."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from s2g.errors import NotBuiltError
+from s2g.experiments import planning
+from s2g.experiments.results import Results
+from s2g.experiments.specification import PROFILES, ExperimentSpec, command_of
+from s2g.experiments.specification_file import experiment_files, read_experiment
+from s2g.experiments.verdicts import judge_all
+from s2g.report.published import measured_results
+from s2g.report.results_table import results_table
+from s2g.report.show_claims import verdict_table
+from s2g.report.tables import markdown_table, to_markdown
+
+SHOWN = 2  # metrics a table has here; the linked file has all
+PICTURES = (".png", ".grid.png", ".drawing.png")
+MODELS = {
+    "tiny": "built-in models of synthetic scenes",
+    "real": "the built-in model of photographs of clothes",
+    "paper": "computed or counted, without weights",
+}
+
+
+def results_page(folder: Path, measured: Path) -> str:
+    """Return the page, in Markdown, of the results in `measured` of the experiments in `folder`.
+
+    Links lead from the checkout's root. UserError if nothing was measured.
+    """
+    known = experiment_files(folder, measured)
+    done = {
+        (experiment.name, results.profile): (experiment, results) for experiment, results in measured_results(folder, measured)
+    }
+    lines = [
+        "# Results",
+        "",
+        "Everything measured so far, with command, date and machine; made by `make results` from `experiments/results/`. "
+        "Profile *tiny* is the built-in models of synthetic scenes, *real* that of photographs of clothes (28×28). **No number "
+        "of ours is one of the paper's models**: profile *paper* holds what is counted or computed without their weights. ± is "
+        "the half-width of a 95 % confidence interval; Δ is paired on the same noise, and bold where its interval leaves out 0.",
+        "",
+        "## The paper's claims",
+        "",
+        verdict_table(judge_all(folder, measured)),
+        "What each verdict rests on: [claims](experiments/results/claims.md).",
+        "",
+        "## Tables, figures and studies",
+        "",
+    ]
+    for name in known:
+        found = [done[name, profile] for profile in PROFILES if (name, profile) in done]
+        if found:
+            lines += [f"### {found[0][0].title}", ""]
+            for experiment, results in found:
+                lines += _measured(experiment, results, measured, folder.parent)
+    methods = sorted(measured.glob("methods-*.md"))
+    if methods:
+        lines += ["### Every method, at equal strength and cost", ""]
+        lines += [f"[{path.stem}]({_link(path, folder.parent)})" for path in methods]
+        lines.append("")
+    lines += ["## GPU", "", f"[What was measured on GPUs]({_link(measured / 'gpu' / 'README.md', folder.parent)}).", ""]
+    lines += ["## Not run", "", *_not_run(folder, known, {name for name, profile in done if profile == "paper"})]
+    return "\n".join(lines)
+
+
+def _measured(experiment: ExperimentSpec, results: Results, measured: Path, root: Path) -> Iterator[str]:
+    """Yield an experiment's table in one profile, short, its picture, and where its numbers come from."""
+    stem, made = f"{results.exhibit}-{results.profile}", results.made
+    table = results_table(experiment, results)
+    shown = list(experiment.profile(results.profile).columns)[:SHOWN]
+    keep = [at for at, column in enumerate(table.columns) if column.key in shown or column.label in ("FLOPs", "n")]
+    columns = [table.columns[at] for at in keep]
+    rows = [replace(row, cells=[replace(row.cells[at], remarks=()) for at in keep]) for row in table.rows]
+    yield f"**Profile {results.profile}** ({MODELS[results.profile]}): `{made['command']}`, {made['date']}, {made['machine']}. "
+    yield f"[All columns and remarks]({_link(measured / f'{stem}.md', root)})"
+    yield ""
+    yield to_markdown(replace(table, columns=columns, rows=rows))
+    for picture in (measured / f"{stem}{ending}" for ending in PICTURES):
+        if picture.exists():
+            yield f"![{experiment.title}, profile {results.profile}]({_link(picture, root)})"
+            yield ""
+
+
+def _not_run(folder: Path, known: dict[str, Path], computed: set[str]) -> Iterator[str]:
+    """Yield the paper's exhibits that need its models, with the command and the GPU-hours of each."""
+    yield (
+        "Nothing was sampled on the paper's models. What it takes, in hours of the denoiser alone on one GPU at "
+        f"{planning.UTILISATION:.0%} of its peak (assumed):"
+    )
+    yield ""
+    rows = []
+    for name, path in known.items():
+        experiment = read_experiment(path)
+        if name in computed or "paper" not in experiment.profiles:
+            continue
+        try:
+            plans = planning.plan(experiment.profile("paper"), None, "runs")
+        except NotBuiltError as error:
+            rows.append([experiment.title, "", f"not built: {error}", ""])
+            continue
+        hours = [sum(one.hours[gpu] for one in planning.distinct(plans)) for gpu in ("H20", "H100")]
+        rows.append([experiment.title, f"`{command_of(name, 'paper')}`", *(f"{hour:,.0f}" for hour in hours)])
+    yield markdown_table(["", "command", "H20 hours", "H100 hours"], rows)
+    yield "`make plan-NAME PROFILE=paper` shows downloads, licences and disk as well."
+    yield ""
+
+
+def _link(path: Path, root: Path) -> str:
+    return posixpath.relpath(path.absolute().as_posix(), root.absolute().as_posix())
