@@ -56,7 +56,7 @@ def page() -> str:
         "# Paper map",
         "",
         "Where everything in [the paper](https://arxiv.org/abs/2508.12880) is in this project, and what came out. Written by "
-        "`scripts/paper_map.py`; profiles *tiny* and *real* are the small built-in models, *paper* what is counted without weights.",
+        "`scripts/paper_map.py`; profiles *tiny* and *real* are the small built-in models, *paper* what needs no weights.",
         "",
         "## Equations and algorithm",
         "",

@@ -42,7 +42,7 @@ def results_page(folder: Path, measured: Path) -> str:
         "Everything measured so far, with command, date and machine; made by `make results` from `experiments/results/`. "
         "Profile *tiny* is the built-in models of synthetic scenes, *real* that of photographs of clothes (28×28). **No number "
         "of ours is one of the paper's models**: profile *paper* holds what is counted or computed without their weights. ± is "
-        "the half-width of a 95 % confidence interval; Δ is paired on the same noise, and bold where its interval leaves out 0.",
+        "the half-width of a 95 % confidence interval; Δ is paired on the same noise, bold where its interval leaves out 0.",
         "",
         "## The paper's claims",
         "",
