@@ -291,7 +291,7 @@ PASSES = ("batched", "separate")
 NOISES = ("random", "even")
 MEMORIES = ("resident", "offload")
 FILMS = ("mp4", "strip")
-DEVICES = ("auto", "cpu", "cuda")
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from s2g import __version__
 from s2g.config.kernels import DEFAULT, Kernels
 from s2g.config.schema import CHECKOUT, ModelConfig
 from s2g.engine.run import Run
+from s2g.io.machine import processor
 
 THREADS = 1  # per worker: the last bits of a sum depend on how it is split
 PACKAGES = ("torch", "torchvision", "diffusers", "transformers", "timm", "numpy", "pillow")
@@ -19,16 +20,12 @@ PACKAGES = ("torch", "torchvision", "diffusers", "transformers", "timm", "numpy"
 
 def machine() -> str:
     """Return the processor, and GPUs if any, in words."""
-    cpu = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as lines:
-            cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
     gpu = ""
     if os.path.exists("/dev/nvidiactl"):  # do not load torch without a GPU
         import torch
 
         gpu = f", {torch.cuda.device_count()} x {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{os.cpu_count()} x {cpu}{gpu}"
+    return f"{os.cpu_count()} x {processor()}{gpu}"
 
 
 def commit() -> dict[str, Any] | None:
@@ -52,7 +49,7 @@ def environment(run: Run, device: str, workers: int, machine: str, kernels: Kern
     """Return the entry of env.json for units sampled by `workers` processes on `device`; machine: theirs, in words."""
     import torch
 
-    cuda = {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()} if device != "cpu" else {}
+    cuda = {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()} if device.startswith("cuda") else {}
     return {
         "s2g": __version__,
         "git": commit(),

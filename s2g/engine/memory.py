@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import resource
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +16,7 @@ T = TypeVar("T")
 
 def begin_peak(device: str) -> None:
     """Reset `peak`, where the system allows it."""
-    if device != "cpu":
+    if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(device)
         return
     try:
@@ -25,14 +26,15 @@ def begin_peak(device: str) -> None:
 
 
 def peak(device: str) -> int:
-    """Return the peak in bytes: torch's allocations on a GPU, the whole process's resident memory on a CPU."""
-    if device != "cpu":
+    """Return the peak in bytes: torch's allocations on a CUDA GPU, else the whole process's resident memory."""
+    if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated(device)
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
     except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -62,7 +62,7 @@ QUICK = ["sampler.steps=2", "num=16", "executor.workers=1"]
         (["+guidance.extra=3"], ["guidance.extra", "no such key"]),
         (["model.weights=/no/such/file.pt"], ["model.weights", "/no/such/file.pt", "builtin"]),
         (["model.dtype=fp8"], ["model.dtype", "fp32, bf16, fp16"]),
-        (["executor.device=tpu"], ["executor.device", "tpu", "auto, cpu"]),
+        (["executor.device=tpu"], ["executor.device", "tpu", "auto, cpu, cuda, mps"]),
         (["executor.workers=0"], ["executor.workers", "1 or more"]),
         (["model.blocks=24"], ["model.blocks", "24", "12"]),
         (["logger=wandb", "logger.mode=online"], ["logger.mode = online", "no API key", "logger.mode=offline"]),

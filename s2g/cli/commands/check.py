@@ -71,14 +71,15 @@ def redo(
     item: Annotated[int, typer.Argument(help="Number of the item, from 0.")],
     out: Annotated[Path | None, typer.Option(help="File for the item: a PNG or video, or an array of a point.")] = None,
     whole_unit: Annotated[bool, typer.Option("--whole-unit", help="Make it in its batch, as the run does.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     runs: Runs = "runs",
 ) -> int:
     """Make one item again and print whether it is the stored one to the byte, or how far it is; exit code 1 if it is not."""
     store = Store(find_run(run, runs).resolve())
     entry_of(store, item)  # before anything is loaded
     again, about = restored(store), store.read_run()
-    where = "cuda:0" if device_of(ExecutorConfig(device=device)) == "cuda" else "cpu"
+    kind = device_of(ExecutorConfig(device=device))
+    where = "cuda:0" if kind == "cuda" else kind
     made = make_item(again, item, about["fixed"]["reuse"], whole_unit, where, Kernels.of(about["fixed"]))
     film = Film(again.model.film, again.model.video_fps) if again.model.makes_videos else STILL
     found = likeness(store, item, made, film)

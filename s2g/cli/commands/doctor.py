@@ -18,6 +18,7 @@ from s2g.config.family import import_object
 from s2g.config.registry import MODELS
 from s2g.config.schema import BUILTIN, SHIPPED, config_dir
 from s2g.io.hub import snapshot
+from s2g.io.machine import cores
 from s2g.report.tables import console_table
 
 PACKAGES = ("torch", "torchvision", "diffusers", "transformers", "timm", "hydra-core", "omegaconf", "numpy")
@@ -31,7 +32,7 @@ def doctor() -> int:
     rows.append(
         [
             "devices",
-            f"cpu ({len(os.sched_getaffinity(0))} cores), " + (", ".join(devices) or "no CUDA GPU: built-in models only"),
+            f"cpu ({cores()} cores), " + (", ".join(devices) or "no CUDA GPU: built-in models only"),
         ]
     )
     free = shutil.disk_usage(Path.cwd()).free / 2**30

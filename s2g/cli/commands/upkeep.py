@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from s2g.cli.commands.options import Runs, StoredRun, Workers
 from s2g.engine.progress import progress
 from s2g.errors import UserError, unknown
 from s2g.io.interrupt import uninterrupted
+from s2g.io.machine import cores
 from s2g.report.run_list import ORDERS, Summary, in_order, summary
 from s2g.report.tables import Cell, Column, Row, Table, console_table
 from s2g.store.gc import Garbage, leftovers, unreferenced
@@ -139,7 +139,7 @@ def verify(
 def _examined(store: Store, console: Console) -> Examined:
     size = store.read_run()["identity"]["model"]["unit"]
     with progress(console, size * len(store.stored()), "hashing") as bar:
-        return examine(store, len(os.sched_getaffinity(0)), bar.advance)
+        return examine(store, cores(), bar.advance)
 
 
 def _show_findings(examined: Examined, console: Console) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import signal
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -19,14 +18,19 @@ from s2g.engine.environment import machine
 from s2g.engine.executors.executor import JOIN, Executor
 from s2g.engine.worker import Job, Outcome, attempt, prepare, serve
 from s2g.errors import UserError
+from s2g.io.machine import cores
 
 
 def device_of(config: ExecutorConfig) -> str:
     """Return the kind of device that workers use; UserError if this machine has none."""
-    available = torch.cuda.is_available()
-    if config.device == "cuda" and not available:
-        raise UserError("executor.device = cuda: torch sees no CUDA GPU on this machine", allowed="auto, cpu")
-    return "cuda" if available and config.device != "cpu" else "cpu"
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if config.device == "auto":
+        return "cuda" if there["cuda"] else "cpu"
+    if not there[config.device]:
+        what = {"cuda": "CUDA GPU", "mps": "Apple GPU"}[config.device]
+        allowed = ", ".join(["auto", *(name for name, here in there.items() if here)])
+        raise UserError(f"executor.device = {config.device}: torch sees no {what} on this machine", allowed=allowed)
+    return config.device
 
 
 @dataclass
@@ -47,7 +51,8 @@ class LocalExecutor(Executor):
 
     def __init__(self, config: ExecutorConfig) -> None:
         self.device = device_of(config)
-        self._workers = config.workers or (len(os.sched_getaffinity(0)) if self.device == "cpu" else torch.cuda.device_count())
+        devices = {"cpu": cores(), "mps": 1, "cuda": torch.cuda.device_count()}
+        self._workers = config.workers or devices[self.device]
         self._configured = config.workers
         self._here = config.workers == 1
         self._waiting: list[Job] = []  # tasks of this process, not yet started
@@ -125,7 +130,7 @@ class LocalExecutor(Executor):
                 self._pool[place] = None
 
     def _device(self, place: int) -> str:
-        return "cpu" if self.device == "cpu" else f"cuda:{place % torch.cuda.device_count()}"
+        return f"cuda:{place % torch.cuda.device_count()}" if self.device == "cuda" else self.device
 
     def _hire(self, place: int) -> _Worker:
         context = multiprocessing.get_context("spawn")  # fork would copy torch's threads in an undefined state
