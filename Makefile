@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3.11)
 BIN := .venv/bin
+# TORCH=cpu, when .venv is made, takes torch's build without CUDA and leaves out the pins that only CUDA needs.
+PINS = grep -vE '$(if $(filter cpu,$(TORCH)),^(nvidia-|cuda-|triton=),^$$)' requirements.lock
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo docs results ablations mixtures tables figures claims report methods test test-all coverage alive torture coverage-of-intervals lint train train-toys bench bench-gpu bench-reuse lock clean
@@ -11,14 +13,14 @@ help: ## list the targets
 
 .venv/ready: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or newer, or name it: make demo PYTHON=python3"; exit 2; }
-	@echo "setting up .venv (once; a few minutes and 6 GB)"
+	@echo "setting up .venv (once; a few minutes$(if $(filter cpu,$(TORCH)),, and 6 GB))"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv || { echo "error: $(PYTHON) -m venv failed; on Debian: apt install python3-venv"; exit 2; }
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check uv==0.13.9
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@$(PINS) | $(BIN)/uv pip sync --quiet --python $(BIN)/python $(if $(TORCH),--torch-backend $(TORCH)) -
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch .venv/ready
 
-setup: .venv/ready ## make .venv
+setup: .venv/ready ## make .venv (TORCH=cpu: without CUDA's libraries)
 
 demo: .venv/ready ## no guidance, CFG and S2 on the same noise: a table, a picture, a page (MODEL=tiny_sit: synthetic shapes)
 	@$(BIN)/s2g demo $(if $(MODEL),--model $(MODEL))
