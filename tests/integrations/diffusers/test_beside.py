@@ -190,6 +190,4 @@ def test_half_precision_is_within_the_pipelines_own_rounding(pipelines: Callable
         finally:
             pipeline.text_encoder = encoder
     rounding = (bare - whole).square().mean().sqrt()
-    assert 0 < rounding and (guided - bare).square().mean().sqrt() < rounding
-
-
+    assert rounding > 0 and (guided - bare).square().mean().sqrt() < rounding
