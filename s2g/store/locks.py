@@ -32,7 +32,8 @@ BEAT = 5.0  # seconds between heartbeats
 PATIENCE = 120.0  # seconds without one after which an owner counts as gone; an NFS client may show a time that is 60 s old
 FOLDER = "locks"
 UNREADY = "."  # begins the name of a lease that is being made
-HELD = (errno.ENOTEMPTY, errno.EEXIST)  # how file systems refuse to rename onto a folder that holds something
+# How file systems refuse to rename onto a folder that holds something; sshfs has one word for whatever is refused.
+HELD = (errno.ENOTEMPTY, errno.EEXIST, errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -266,6 +267,10 @@ def _listed(folder: Path) -> list[Path]:
         return [] if folder.is_symlink() else sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        if error.errno == errno.ESTALE:  # a network file system's word for one that another machine has just removed
+            return []
+        raise
 
 
 def _remove(path: Path) -> None:
