@@ -96,12 +96,8 @@ class Answers:
             raise UserError(f"{path}: not there", todo="s2g study new RUN RUN ... makes a study")
         if make:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
-        self._lock = threading.Lock()
-        self._file = sqlite3.connect(path, timeout=30, check_same_thread=False, isolation_level=None)
-        self._file.execute("PRAGMA journal_mode = WAL")
-        # WAL's default would leave the last commits to the operating system: a power failure could take an acknowledged vote.
-        self._file.execute("PRAGMA synchronous = FULL")
-        self._file.execute("PRAGMA foreign_keys = ON")
+        self._lock, self._reading = threading.Lock(), threading.Lock()
+        self._file, self._reader = _connected(path), _connected(path)  # in WAL mode nobody waits for a commit to read
         if make:
             self._file.executescript(f"BEGIN; {SCHEMA} COMMIT;")
         (version,) = self._file.execute("PRAGMA user_version").fetchone()
@@ -111,6 +107,7 @@ class Answers:
 
     def close(self) -> None:
         """Close the file."""
+        self._reader.close()
         self._file.close()
 
     def __enter__(self) -> Answers:
@@ -170,7 +167,8 @@ class Answers:
     def vote(self, participant: int, place: int, choices: Choices, seconds: float) -> None:
         """Save an answer, replacing an earlier one of the same page."""
         text = json.dumps({name: list(shots) for name, shots in choices.items()}, sort_keys=True)
-        self._rows(SAVE, (participant, place, text, seconds, time.time()))
+        with self._lock:
+            self._file.execute(SAVE, (participant, place, text, seconds, time.time()))
 
     def everybody(self) -> list[Participant]:
         """Return all participants and how far they are."""
@@ -182,5 +180,14 @@ class Answers:
         return [Answer(who, trial, place, json.loads(text), took, times) for who, trial, place, text, took, times in rows]
 
     def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple]:
-        with self._lock:
-            return self._file.execute(statement, values).fetchall()
+        with self._reading:
+            return self._reader.execute(statement, values).fetchall()
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    file = sqlite3.connect(path, timeout=30, check_same_thread=False, isolation_level=None)
+    file.execute("PRAGMA journal_mode = WAL")
+    # WAL's default would leave the last commits to the operating system: a power failure could take an acknowledged vote.
+    file.execute("PRAGMA synchronous = FULL")
+    file.execute("PRAGMA foreign_keys = ON")
+    return file

@@ -14,7 +14,7 @@ import numpy as np
 from s2g.config.typed import command, overrides_of
 from s2g.engine.run import Run
 from s2g.errors import UserError
-from s2g.io.atomic import write_bytes
+from s2g.io.atomic import write_bytes, write_json
 from s2g.report.html.gallery_page import labels_of
 from s2g.report.media import PIXELATED, content_of, page_video, poster_uri
 from s2g.rng import Purpose, philox
@@ -54,6 +54,7 @@ def new_study(
         (scratch / MEDIA).mkdir(parents=True, mode=0o700)
         write_bytes(scratch / SPECIFICATION, text.encode())
         _material(scratch / MEDIA, runs, root, methods, items, checks, seed).write(scratch)
+        write_json(scratch / "runs.json", {"runs": [run.key for run in runs]})  # s2g gc keeps them
         write_secrets(scratch)
         Answers(scratch, make=True).close()
         with Study.open(scratch) as study:

@@ -1,5 +1,6 @@
 """The study as a web application: what a personal link shows and saves, and the page with all links.
 
+Reading takes less than handing over to a thread would; what waits for the disk (a vote) is handed over.
 A link is all there is: no cookie, no session, no account. Whoever has none is told nothing, at a limited rate.
 """
 
@@ -30,7 +31,6 @@ from s2g.study.specification import StudySpec
 
 KEPT = "private, max-age=86400, immutable"  # of pictures: their names are used once
 SLACK = 0.5  # seconds of the least time that a browser's clock may be off
-KINDS = {"png": "image/png", "mp4": "video/mp4"}
 NO_ROUTE = "Not Found"  # what the framework says of an address that leads nowhere
 STALE = "This page is out of date. Please load it again; your earlier answers are saved."
 
@@ -46,7 +46,7 @@ def app_of(study: Study, address: str = "", limits: Limits | None = None) -> Fas
         host = request.client.host if request.client else ""
         return HTTPException(404 if allowed.stranger.take(host) else 429, "no link")
 
-    def somebody(token: str, request: Request) -> int:
+    async def somebody(token: str, request: Request) -> int:
         """Return the number of the participant whose link it is."""
         number = study.answers.number_of(token)
         if number is None:
@@ -55,25 +55,25 @@ def app_of(study: Study, address: str = "", limits: Limits | None = None) -> Fas
             raise HTTPException(429)
         return number
 
-    def administrator(token: str, request: Request) -> None:
+    async def administrator(token: str, request: Request) -> None:
         if not study.is_admin(token):
             raise stranger(request)
 
-    def numbered(place: str) -> int:
+    async def numbered(place: str) -> int:
         """Return the number of a page in an address."""
         if not (place.isascii() and place.isdigit() and len(place) < 7):
             raise HTTPException(404, "no page")
         return int(place)
 
     @app.get("/p/{token}")
-    def begin(token: str, number: int = Depends(somebody)) -> HTMLResponse:
+    async def begin(token: str, number: int = Depends(somebody)) -> HTMLResponse:
         answered, total, following = study.answers.progress(number)
         if following > total:
             return HTMLResponse(page("done.html.j2", study=study, token=token, total=total))
         return HTMLResponse(page("begin.html.j2", study=study, token=token, answered=answered, total=total, next=following))
 
     @app.get("/p/{token}/{place}")
-    def trial(token: str, place: int = Depends(numbered), number: int = Depends(somebody)) -> Response:
+    async def trial(token: str, place: int = Depends(numbered), number: int = Depends(somebody)) -> Response:
         _, total, following = study.answers.progress(number)
         if not 1 <= place <= min(following, total):
             return RedirectResponse(_after(token, following, total), 303)
@@ -87,14 +87,16 @@ def app_of(study: Study, address: str = "", limits: Limits | None = None) -> Fas
         return await run_in_threadpool(_vote, study, number, token, place, form)
 
     @app.get("/p/{token}/m/{name}")
-    def medium(name: str, number: int = Depends(somebody)) -> Response:
+    async def medium(name: str, number: int = Depends(somebody)) -> Response:
         if name not in study.material.sha256:  # a name of the list, so no path can lead elsewhere
             raise HTTPException(404, "no picture")
-        kind = KINDS[name.rpartition(".")[2]]
-        return FileResponse(study.folder / MEDIA / name, media_type=kind, headers={"cache-control": KEPT})
+        path, headers = study.folder / MEDIA / name, {"cache-control": KEPT}
+        if name.endswith(".mp4"):  # browsers ask for parts of these
+            return FileResponse(path, media_type="video/mp4", headers=headers)
+        return Response(path.read_bytes(), media_type="image/png", headers=headers)
 
     @app.get("/admin/{token}", dependencies=[Depends(administrator)])
-    def links(token: str, request: Request) -> HTMLResponse:
+    async def links(token: str, request: Request) -> HTMLResponse:
         return _links(study, token, address or str(request.base_url))
 
     @app.post("/admin/{token}", dependencies=[Depends(administrator)])
@@ -110,15 +112,15 @@ def app_of(study: Study, address: str = "", limits: Limits | None = None) -> Fas
         return RedirectResponse(f"/admin/{token}", 303)
 
     @app.get("/page.css")
-    def css() -> Response:
+    async def css() -> Response:
         return Response(style(), media_type="text/css", headers={"cache-control": "max-age=300"})
 
     @app.get("/page.js")
-    def javascript() -> Response:
+    async def javascript() -> Response:
         return Response(script(), media_type="text/javascript", headers={"cache-control": "max-age=300"})
 
     @app.get("/robots.txt")
-    def robots() -> PlainTextResponse:
+    async def robots() -> PlainTextResponse:
         return PlainTextResponse("User-agent: *\nDisallow: /\n")
 
     @app.exception_handler(AnyHTTPException)

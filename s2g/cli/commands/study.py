@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from s2g.cli.commands.inventory import find_run
 from s2g.cli.commands.options import EXPERIMENTS, Runs
 from s2g.errors import MissingError, UserError
 from s2g.study.folder import Study
@@ -36,6 +35,7 @@ def new(
     out: Annotated[Path, typer.Option(help="Folder of the study, which must not exist.")] = Path("outputs/study"),
 ) -> None:
     """Make a study from runs on the same prompts and noise; UserError if they are not, or lack items."""
+    from s2g.cli.commands.inventory import find_run
     from s2g.store.store import Store
     from s2g.store.stored_run import stored_run
     from s2g.study.new import new_study
