@@ -35,6 +35,7 @@ from s2g.report.tables import markdown_table
 from s2g.store.journal import Journal
 from s2g.store.store import Store
 
+SCRIPTS = str(Path(__file__).resolve().parent)  # where the momentum method is
 METHODS = {"s2": ["guidance=s2"], "momentum": ["guidance=cfg", "guidance.name=momentum"]}
 MODES = ("the command", "the command and its workers", "one worker")
 RAY_MODES = ("the command", "one worker", "a node")
@@ -67,7 +68,7 @@ class Nodes:
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster  # pyright: ignore[reportMissingImports]  # an extra
 
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).resolve().parent), os.environ.get("PYTHONPATH", "")])
+        os.environ["PYTHONPATH"] = SCRIPTS + os.pathsep + os.environ.get("PYTHONPATH", "")
         os.environ |= {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}
         self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         self.node = self.cluster.add_node(num_cpus=2)
@@ -101,7 +102,7 @@ def start(settings: Settings, method: str, root: Path, workers: int, nodes: Node
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent)},
+        env={**os.environ, "PYTHONPATH": SCRIPTS + os.pathsep + os.environ.get("PYTHONPATH", "")},
     )
 
 

@@ -306,11 +306,11 @@ class ExecutorConfig:
     compile: str = "none"  # blocks: each class of block is compiled
     attention: str = "auto"  # the kernel of attention
     address: str | None = None  # of a Ray cluster; None: RAY_ADDRESS if that is set, else this machine
-    resources: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of a Ray worker, as Ray names them
-    runtime_env: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of Ray workers, as Ray takes it
+    resources: Mapping[str, Any] | None = field(default=None, hash=False)  # of a Ray worker, as Ray names them
+    runtime_env: Mapping[str, Any] | None = field(default=None, hash=False)  # of Ray workers, as Ray takes it
 
     def __post_init__(self) -> None:
-        for name, amount in self.resources.items():
+        for name, amount in (self.resources or {}).items():
             if not isinstance(amount, int | float) or isinstance(amount, bool) or amount < 0:
                 raise UserError(f"executor.resources.{name} = {amount}", allowed="an amount, 0 or more")
         if self.workers is not None:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -318,6 +318,31 @@ def test_of_two_runs_with_one_key_the_longer_one_is_sampled_whole(tmp_path: Path
     with LocalExecutor(ExecutorConfig(workers=1)) as executor:
         made = execute([short, long], str(tmp_path), executor, True, Console(quiet=True))
     assert made.items == 48 and Store.of(long, tmp_path).stored() == {0, 1, 2}
+
+
+@dataclass(frozen=True)
+class Notes:
+    """A job that writes down what is stored of two runs when it is done, then fails."""
+
+    stores: tuple[Store, Store]
+    place: Path
+
+    def do(self, device: str) -> float:
+        self.place.write_text(str([len(store.stored()) for store in self.stores]))
+        raise ValueError("of no interest")
+
+
+def test_the_job_of_a_run_follows_its_last_unit_while_others_are_sampled(tmp_path: Path, run_of: RunOf) -> None:
+    short, long = run_of(*QUICK, "num=16"), run_of(*QUICK, "num=48", "seed=1")
+    stores = (Store.of(short, tmp_path), Store.of(long, tmp_path))
+    for store, run in zip(stores, (short, long), strict=True):
+        store.begin(run, True)
+    with LocalExecutor(ExecutorConfig(workers=1)) as executor:
+        about = ([short, long], str(tmp_path), executor, True, Console(quiet=True))
+        made = execute(*about, then=lambda run: Notes(stores, tmp_path / f"{run.num}.txt"))
+    assert made.items == 64 and not made.failed
+    short_at, long_at = ((tmp_path / f"{run.num}.txt").read_text() for run in (short, long))
+    assert short_at in ("[1, 0]", "[1, 1]") and long_at == "[1, 3]"  # keys decide which run begins
 
 
 def test_units_of_a_process_elsewhere_are_waited_for(tmp_path: Path, run_of: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:

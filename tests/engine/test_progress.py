@@ -44,6 +44,15 @@ def test_off_a_terminal_a_line_comes_every_half_minute() -> None:
     assert out.getvalue().splitlines()[1:] == ["sampling: 32.0 of 540 items, 0.53 items/s, about 0:15:52 left, 16 failed"]
 
 
+def test_workers_are_counted_with_the_rate_of_each() -> None:
+    clock, up = Clock(), [4]
+    bar = Bar(Progress(disable=True), 100, "sampling", clock=clock, workers=lambda: up[0])
+    bar._done, clock.now = 20, 110.0
+    assert bar.line() == "sampling: 20.0 of 100 items, 2.00 items/s (4 workers, 0.50 each), about 0:00:40 left"
+    up[0] = 1
+    assert "workers" not in bar.line()
+
+
 def test_on_a_terminal_the_bar_moves_within_a_unit() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     share = [0.0]

@@ -13,6 +13,8 @@ import pickle
 import secrets
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -41,6 +43,7 @@ except ImportError as error:
 
 LOOK = 5.0  # seconds between looks at what nodes the cluster has
 ANSWER = 10.0  # seconds that an address has to answer
+HEALTH = 30.0  # seconds that a cluster has to say that it is well, with the start of a process
 START = 120.0  # seconds that nodes have for the first look at them
 STILLBORN = 10  # actors in a row that die before they are ready, after which no more are started
 STORE_MEMORY = 80 * 2**20  # bytes, about the least that Ray takes: nothing large passes through its object store
@@ -74,9 +77,10 @@ class RayExecutor(Executor):
         self._connected = not ray.is_initialized()
         self._own = self._connected and _connect(self.config)
         config, gpus = self.config, any(node["Resources"].get("GPU") for node in self._nodes())
-        cuda = config.device == "cuda" or (config.device == "auto" and (gpus or config.resources.get("GPU", 0) > 0))
+        resources = config.resources or {}
+        cuda = config.device == "cuda" or (config.device == "auto" and (gpus or resources.get("GPU", 0) > 0))
         self.device = "cuda" if cuda else "cpu"
-        self._needs = {"CPU": 1, **({"GPU": 1} if cuda else {}), **config.resources}
+        self._needs = {"CPU": 1, **({"GPU": 1} if cuda else {}), **resources}
         self._look_at_cluster()
         if self.workers == 0:
             self.__exit__(None, None, None)
@@ -243,7 +247,7 @@ class RayExecutor(Executor):
             if other != kind:
                 raise UserError(
                     f"executor = ray: {host} is of another kind ({kind}) than {there} ({other}): the same items would differ",
-                    todo="keep to one kind: executor.resources={NAME: 0.001}, with a resource of those nodes alone",
+                    todo="keep to one kind: executor.resources={NAME:0.001}, with a resource of those nodes alone",
                 )
         self._kinds.setdefault(kind, host)
 
@@ -261,9 +265,9 @@ def _connect(config: ExecutorConfig) -> bool:
     options: dict[str, Any] = {"runtime_env": dict(config.runtime_env)} if config.runtime_env else {}
     if own:
         cores = len(os.sched_getaffinity(0))
-        wanted = int(-(-(config.workers or 0) * config.resources.get("CPU", 1) // 1))
+        wanted = int(-(-(config.workers or 0) * (config.resources or {}).get("CPU", 1) // 1))
         options |= {"num_cpus": max(cores, wanted), "include_dashboard": False, "object_store_memory": STORE_MEMORY}
-    elif address != "auto":
+    else:
         _knock(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to Ray's makers
     os.environ.setdefault("RAY_worker_niceness", "0")  # 15 by default, so that anything else on the machine comes first
@@ -282,14 +286,24 @@ TODO = "`ray status` on this machine shows its cluster; `ray start --head` start
 
 
 def _knock(address: str) -> None:
-    """Raise UserError if nothing listens at HOST:PORT: Ray would try for a minute, then end the process."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise UserError(f"executor.address = {address}", allowed="auto, HOST:PORT", todo=TODO)
+    """Raise UserError if no Ray cluster answers: Ray itself would try for minutes, and then may end the process."""
+    named = []
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit():
+            raise UserError(f"executor.address = {address}", allowed="auto, HOST:PORT", todo=TODO)
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
+        except OSError as error:
+            raise UserError(f"executor.address = {address}: it does not answer ({error})", todo=TODO) from error
+        named = ["--address", address]
+    check = [sys.executable, "-m", "ray.scripts.scripts", "health-check", *named]
     try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
-    except OSError as error:
-        raise UserError(f"executor.address = {address}: it does not answer ({error})", todo=TODO) from error
+        healthy = subprocess.run(check, capture_output=True, timeout=HEALTH, check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        healthy = False
+    if not healthy:
+        raise UserError(f"executor.address = {address}: no Ray cluster answers there", todo=TODO)
 
 
 def _refuse(wrong: list[str]) -> None:
