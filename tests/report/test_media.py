@@ -113,7 +113,7 @@ def test_a_gallery_of_runs_of_videos(run_of: Callable[..., Run], tmp_path: Path,
         store = Store.of(run, tmp_path)
         store.begin(run, False)
         large = videos.repeat(side // 16, axis=2).repeat(side // 16, axis=3)
-        with store.exclusive("test") as scratch:
+        with store.exclusive() as scratch:
             store.put(0, range(4), large, facts, scratch, film=Film(form, 8))
         arrays = ShapesT2V().measure(videos, range(4))
         cost = Cost(1, 1, 1, 1, 0)

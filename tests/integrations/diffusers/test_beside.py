@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import peft
 import pytest
 import torch
 from diffusers import (
@@ -42,7 +43,7 @@ def check(make: Callable[..., Tensor], pipeline: Any, scale: str = "guidance_sca
         forked = make()
     assert resumed.masks == whole.masks and all(step[0] for step in resumed.masks)
     assert (forked - unforked).abs().max() <= rounding * unforked.abs().max()
-    assert (forked - bare).abs().max() > 0.01 * bare.abs().max()
+    assert (forked - bare).abs().max() > 1e-3 * bare.abs().max()  # ten roundings, or more
 
 
 def rounding_of(name: str) -> float:
@@ -62,7 +63,6 @@ def changed(pipeline: Any) -> Iterator[Any]:
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_lora_is_part_of_every_pass(name: str, pipelines: Callable[[str], Any]) -> None:
-    peft = pytest.importorskip("peft")
     pipeline = pipelines(name)
     noise = start(BUILD[name][1](pipeline), 1)
     scale = OWN_SCALE.get(name, "guidance_scale")
@@ -118,7 +118,7 @@ def test_quantised_blocks_are_dropped_and_resumed_like_others(name: str, pipelin
                         setattr(part, key, EightBits(layer))
         scale = OWN_SCALE.get(name, "guidance_scale")
         # Rows are scaled by their own largest value, so that a row does not depend on its batch.
-        check(lambda **more: latents_of(pipeline, name, noise, **more), pipeline, scale, 10 * rounding_of(name))
+        check(lambda **more: latents_of(pipeline, name, noise, **more), pipeline, scale, rounding_of(name))
 
 
 class EightBits(nn.Module):
@@ -148,6 +148,7 @@ def test_a_controlnet_adds_to_every_block_that_runs(pipelines: Callable[[str], A
     noise = start(BUILD["sd3"][1](pipelines("sd3")), 1)
 
     def make(strength: float = 1.0, **more: Any) -> Tensor:
+        torch.manual_seed(2)  # the pipeline samples the control image's latents, from the global generator
         given = {"guidance_scale": 2.0, **more}
         return pipeline(
             PROMPT, control_image=image, controlnet_conditioning_scale=strength, latents=noise.clone(), height=64, width=64,
