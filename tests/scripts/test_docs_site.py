@@ -61,7 +61,7 @@ def opened(site: Path) -> Iterator[Opened]:
 
 
 @pytest.mark.parametrize(
-    ("term", "page"), [("renoise", "guidance.html"), ("HunyuanDiT", "families.html"), ("Fashion-MNIST", "fashion.html")]
+    ("term", "page"), [("renoise", "guidance.html"), ("HunyuanDiT", "families.html"), ("Krippendorff", "study.html")]
 )
 def test_a_search_from_disk_finds_the_page(opened: Opened, term: str, page: str) -> None:
     field: Any = opened.page.locator("input.md-search__input")
