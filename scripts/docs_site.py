@@ -58,6 +58,8 @@ def page_of(path: str) -> str:
 
 def on_files(files: Files, config: Any) -> Files:
     """Add everything that pages link, and what these link in turn."""
+    places.clear()  # mkdocs serve builds again in one process
+    _paths.clear()
     results = (str(file.relative_to(ROOT)) for file in sorted(ROOT.glob("experiments/results/**/*.md")))
     docs = (f"docs/{file.src_uri}" for file in files)
     waiting = [*(path for path in FIRST if (ROOT / path).exists()), *results, *docs]

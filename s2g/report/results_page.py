@@ -16,6 +16,7 @@ from s2g.experiments.verdicts import judge_all
 from s2g.report.published import measured_results
 from s2g.report.results_table import results_table
 from s2g.report.show_claims import verdict_table
+from s2g.report.show_plan import hours_text
 from s2g.report.tables import markdown_table, to_markdown
 
 SHOWN = 2  # metrics a table has here; the linked file has all
@@ -76,7 +77,7 @@ def _measured(experiment: ExperimentSpec, results: Results, measured: Path, root
     keep = [at for at, column in enumerate(table.columns) if column.key in shown or column.label in ("FLOPs", "n")]
     columns = [table.columns[at] for at in keep]
     rows = [replace(row, cells=[replace(row.cells[at], remarks=()) for at in keep]) for row in table.rows]
-    yield f"**Profile {results.profile}** ({MODELS[results.profile]}): `{made['command']}`, {made['date']}, {made['machine']}. "
+    yield f"**Profile {results.profile}** ({MODELS[results.profile]}): `{made['command']}`, {made['date']}, {made['machine']}."
     yield f"[All columns and remarks]({_link(measured / f'{stem}.md', root)})"
     yield ""
     yield to_markdown(replace(table, columns=columns, rows=rows))
@@ -104,7 +105,13 @@ def _not_run(folder: Path, known: dict[str, Path], computed: set[str]) -> Iterat
             rows.append([experiment.title, "", f"not built: {error}", ""])
             continue
         hours = [sum(one.hours[gpu] for one in planning.distinct(plans)) for gpu in ("H20", "H100")]
-        rows.append([experiment.title, f"`{command_of(name, 'paper')}`", *(f"{hour:,.0f}" for hour in hours)])
+        rows.append(
+            [
+                experiment.title,
+                f"`{command_of(name, 'paper')}`",
+                *("< 0.01" if hour < 0.01 else hours_text(hour) for hour in hours),
+            ]
+        )
     yield markdown_table(["", "command", "H20 hours", "H100 hours"], rows)
     yield "`make plan-NAME PROFILE=paper` shows downloads, licences and disk as well."
     yield ""

@@ -75,7 +75,7 @@ def show_plan(experiment: ExperimentSpec, profile: Profile, plans: Sequence[Plan
     """Print a plan as a table, what has to be fetched, and under which licences."""
     rows = []
     for one in plans:
-        cells = [f"{one.items:,}", f"{one.evaluations:,.0f}", _peta(one.flops), *(_hours(h) for h in one.hours.values())]
+        cells = [f"{one.items:,}", f"{one.evaluations:,.0f}", _peta(one.flops), *(hours_text(h) for h in one.hours.values())]
         label = f"{profile.groups[one.spec.group].label}, {one.spec.label}"
         rows.append([label, one.spec.bench, one.state, *cells, _gigabytes(one.disk_gb)])
     once = distinct(plans)
@@ -84,7 +84,7 @@ def show_plan(experiment: ExperimentSpec, profile: Profile, plans: Sequence[Plan
         f"{sum(one.evaluations for one in once):,.0f}",
         _peta(sum(one.flops for one in once)),
     ]
-    sums += [_hours(sum(one.hours[gpu] for one in once)) for gpu in PEAK]
+    sums += [hours_text(sum(one.hours[gpu] for one in once)) for gpu in PEAK]
     rows.append(["all", "", "", *sums, _gigabytes(sum(one.disk_gb for one in once))])
     console.print(f"{experiment.title}, profile {profile.name}: what is missing")
     head = ["", "bench", "state", "items", "network calls", "PFLOP", *(f"{gpu} h" for gpu in PEAK), "disk GB"]
@@ -98,7 +98,7 @@ def costs(one: Planned) -> str:
     """Return in words what is still to be made."""
     if not one.items:
         return "nothing is missing"
-    hours = ", ".join(f"{_hours(h)} h on {gpu}" for gpu, h in one.hours.items())
+    hours = ", ".join(f"{hours_text(h)} h on {gpu}" for gpu, h in one.hours.items())
     return (
         f"{one.items:,} items to make: {one.evaluations:,.0f} network calls, {_peta(one.flops)} PFLOP ({hours}), "
         f"{_gigabytes(one.disk_gb)} GB of disk"
@@ -109,7 +109,8 @@ def _peta(flops: float) -> str:
     return f"{flops / 1e15:,.0f}" if flops >= 1e17 else f"{flops / 1e15:.2g}"
 
 
-def _hours(hours: float) -> str:
+def hours_text(hours: float) -> str:
+    """Return hours with as many digits as an estimate deserves."""
     return f"{hours:,.0f}" if hours >= 10 else f"{hours:.1f}" if hours >= 0.1 else f"{hours:.1g}"
 
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastapi import Depends, FastAPI, HTTPException, Request  # pyright: ignore[reportMissingImports]
-from fastapi.responses import (  # pyright: ignore[reportMissingImports]
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import (
     FileResponse,
     HTMLResponse,
     PlainTextResponse,
     RedirectResponse,
     Response,
 )
-from starlette.concurrency import run_in_threadpool  # pyright: ignore[reportMissingImports]
-from starlette.exceptions import HTTPException as AnyHTTPException  # pyright: ignore[reportMissingImports]
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException as AnyHTTPException
 
 from s2g.errors import UserError
 from s2g.study.answers import Page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,19 @@ class Killed(Harmless):
         if step.draws.unit == self.unit and count < self.times:
             (Path(self.folder) / str(count)).touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        return (COND,)
+
+
+@dataclass(frozen=True)
+class Waits(Harmless):
+    """Takes no unit from `unit` on before `gate` exists."""
+
+    unit: int = 0
+    gate: str = ""
+
+    def branches(self, step: Step) -> Sequence[Branch]:
+        while step.draws.unit >= self.unit and not Path(self.gate).exists():
+            time.sleep(0.05)
         return (COND,)
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 import torture
-from engine.failing_methods import Killed
+from engine.failing_methods import Killed, Waits
 from rich.console import Console
 
-from s2g.config.schema import ExecutorConfig
+from s2g.config.schema import CHECKOUT, ExecutorConfig
 from s2g.engine.execute import Made, execute
 from s2g.engine.executors import ray_node
 from s2g.engine.executors.local import LocalExecutor
@@ -40,6 +40,7 @@ def cluster() -> Iterator[object]:
     patch = pytest.MonkeyPatch()
     patch.setenv("RAY_worker_niceness", "0")
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    patch.setenv("PYTHONPATH", str(CHECKOUT / "tests"))  # the workers import the methods of failing_methods.py
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     made.add_node(num_cpus=2)
     ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
@@ -170,8 +171,8 @@ def test_a_node_with_other_code_or_without_the_store_is_refused_before_anything_
 
 @pytest.mark.slow("starts Ray")
 def test_a_node_that_joins_works_and_one_that_dies_costs_no_byte(cluster: Any, tmp_path: Path, run_of: RunOf) -> None:
-    run = run_of(*QUICK[:-1], "num=240")
-    local = content(run, make_here(run, tmp_path / "local"))
+    gate = tmp_path / "gate"  # until the nodes have changed, no more than the first 20 units can be made
+    run = replace(run_of(*QUICK[:-1], "num=240"), guidance=Waits(unit=20, gate=str(gate)))
     up = []
 
     def change(executor: Any, store: Store) -> None:
@@ -181,9 +182,11 @@ def test_a_node_that_joins_works_and_one_that_dies_costs_no_byte(cluster: Any, t
         cluster.add_node(num_cpus=1)
         until(lambda: executor.alive == 2)
         up.append(len(store.stored()))
+        gate.touch()
 
     store, made = make(run, tmp_path / "ray", meanwhile=change)
     made.check(run)
+    local = content(run, make_here(run, tmp_path / "local"))
     assert content(run, store) == local and made.items == 240 and up[0] < 60
     events = list(Journal(store.folder).events())
     stored = [event["unit"] for event in events if event["event"] == "stored"]

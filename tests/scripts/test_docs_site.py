@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from browsing import CHROMIUM, FLAGS, Opened
+from browsing import Opened, chromium
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow("builds the site, half a minute")
@@ -51,13 +51,8 @@ def test_every_link_leads_to_a_file_of_the_site(site: Path) -> None:
 
 @pytest.fixture(scope="module")
 def opened(site: Path) -> Iterator[Opened]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt install chromium")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as browser:
         yield Opened.at(browser.new_context(viewport={"width": 1300, "height": 900}), (site / "index.html").as_uri())
-        browser.close()
 
 
 @pytest.mark.parametrize(

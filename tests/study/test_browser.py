@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import CHROMIUM, FLAGS, Opened
+from browsing import Opened, chromium
 from studies_made import METHODS, study_of
 
 from s2g.study.folder import Study
@@ -30,13 +30,8 @@ PEOPLE, PROMPTS, PHONE, HALF = 14, 10, 4, (2, 9)  # a participant on a phone, tw
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt install chromium")
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 @contextmanager

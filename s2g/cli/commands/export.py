@@ -25,6 +25,7 @@ from s2g.cli.commands.options import FirstImages, Runs, StoredRun
 from s2g.engine.progress import progress
 from s2g.engine.run import RANDOM
 from s2g.errors import UserError, unknown
+from s2g.io.machine import cores
 from s2g.report.image_files import LIST, files_of
 from s2g.scoring.file_scoring import FileBench, Image, look, repair_todo
 from s2g.scoring.score import CHUNK
@@ -235,7 +236,7 @@ def pull(
     runs: Runs = "runs",
 ) -> None:
     """Copy a pushed run into the store and verify every item; nothing is kept of one that is damaged or not complete."""
-    store, examined = pull_run(url, Path(runs), len(os.sched_getaffinity(0)))
+    store, examined = pull_run(url, Path(runs), cores())
     missing = f"; {examined.missing} units are missing, the run's command makes them" if examined.missing else ""
     whole = f"{examined.items} items of {examined.units} units are intact"
     Console(highlight=False).print(f"{store.display_path()}: {whole}{missing}", soft_wrap=True)

@@ -68,7 +68,7 @@ def serve(
         raise MissingError(
             "extra", "study", f"{' and '.join(lacking)}: not installed", kind="environment", todo='pip install "s2g[study]"'
         )
-    import uvicorn  # pyright: ignore[reportMissingImports]
+    import uvicorn
 
     from s2g.study.material import check_media
     from s2g.study.server import app_of

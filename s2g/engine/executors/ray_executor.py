@@ -28,12 +28,14 @@ from s2g.engine.executors import ray_node
 from s2g.engine.executors.executor import JOIN, Executor
 from s2g.engine.worker import Job, Outcome
 from s2g.errors import UnitsFailedError, UserError
+from s2g.io.machine import cores
 from s2g.store.locks import Locks
 
 try:
-    import ray  # pyright: ignore[reportMissingImports]  # an extra
-    from ray.exceptions import OutOfMemoryError, RayError  # pyright: ignore[reportMissingImports]
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # pyright: ignore[reportMissingImports]
+    import ray
+    from ray import cloudpickle
+    from ray.exceptions import OutOfMemoryError, RayError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ImportError as error:
     raise UserError(
         f"executor = ray: Ray cannot be imported ({error})",
@@ -63,6 +65,8 @@ class RayExecutor(Executor):
     """Actors of Ray; one that dies is replaced and its task reported as failed. They join as the cluster grows."""
 
     def __init__(self, config: ExecutorConfig) -> None:
+        if config.device == "mps":
+            raise UserError("executor.device = mps: not on Ray", allowed="auto, cpu, cuda", todo="executor=local")
         self.config = config
         self._actors: list[_Actor] = []
         self._needs: dict[str, float] = {}
@@ -89,7 +93,7 @@ class RayExecutor(Executor):
                 allowed="what `ray status` lists, for one worker",
                 todo="executor.workers=NUMBER where an autoscaler would start such nodes",
             )
-        ray.cloudpickle.register_pickle_by_value(ray_node)
+        cloudpickle.register_pickle_by_value(ray_node)
         needs = {**self._needs}
         options: dict[str, Any] = {"num_cpus": needs.pop("CPU"), "num_gpus": needs.pop("GPU", 0), "max_restarts": 0}
         options |= {"memory": needs.pop("memory")} if "memory" in needs else {}
@@ -192,7 +196,7 @@ class RayExecutor(Executor):
         ref, started = actor.asked, actor.task is None
         actor.asked = actor.task = None
         try:
-            answer = ray.get(ref)
+            answer: Any = ray.get(ref)
         except RayError as error:
             self._dismiss(actor)
             why = _death(error)
@@ -221,7 +225,7 @@ class RayExecutor(Executor):
         if time.monotonic() - self._looked > LOOK:
             self._look_at_cluster()
         for _ in range(min(self.workers, self._expected) - len(self._actors)):
-            handle = self._kind.remote("cuda:0" if self.device == "cuda" else "cpu")
+            handle: Any = self._kind.remote("cuda:0" if self.device == "cuda" else "cpu")
             self._actors.append(_Actor(handle, handle.look.remote(self._facts, self._probe)))
 
     def _look_at_cluster(self) -> None:
@@ -239,7 +243,7 @@ class RayExecutor(Executor):
     def _kind_of(self, node: dict[str, Any], cpu: str) -> str:
         """Return the kind of machine on which bytes are the same: the GPU, where there is one, else the processor."""
         types = [name.partition(":")[2] for name in node["Resources"] if name.startswith("accelerator_type:")]
-        return ", ".join(types) if self.device == "cuda" else cpu.partition(" x ")[2] or cpu
+        return ", ".join(types) if self.device == "cuda" else cpu
 
     def _admit(self, kind: str, host: str) -> None:
         """Raise UserError if this is another kind of machine than that of the workers before."""
@@ -264,9 +268,8 @@ def _connect(config: ExecutorConfig) -> bool:
     own = address == "local"
     options: dict[str, Any] = {"runtime_env": dict(config.runtime_env)} if config.runtime_env else {}
     if own:
-        cores = len(os.sched_getaffinity(0))
         wanted = int(-(-(config.workers or 0) * (config.resources or {}).get("CPU", 1) // 1))
-        options |= {"num_cpus": max(cores, wanted), "include_dashboard": False, "object_store_memory": STORE_MEMORY}
+        options |= {"num_cpus": max(cores(), wanted), "include_dashboard": False, "object_store_memory": STORE_MEMORY}
     else:
         _knock(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to Ray's makers

@@ -7,7 +7,6 @@ missing there or other code.
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
@@ -42,8 +41,9 @@ def _code() -> str:
 
 
 def look(expected: Mapping[str, str], probe: str) -> dict[str, Any]:
-    """Return what is wrong with this node ("" if nothing), and its processor: its bytes are the same on one kind only.
+    """Return what is wrong with this node ("" if nothing), its host, and the processor of one that is right.
 
+    Bytes are the same on one kind of processor only.
     expected: `facts` of the command's process; probe: a folder of a lease that this process has just made in the store.
     """
     found = facts([name for name in expected if name not in ("code of s2g", "python")])
@@ -53,11 +53,12 @@ def look(expected: Mapping[str, str], probe: str) -> dict[str, Any]:
         time.sleep(0.2)
     if not shared:
         wrong.append(f"it does not see {Path(probe).parents[2]}")
-    cpu = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as lines:
-            cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
-    return {"wrong": "; ".join(wrong), "cpu": f"{os.cpu_count()} x {cpu}", "host": platform.node()}
+    cpu = ""
+    if not wrong:
+        from s2g.io.machine import processor
+
+        cpu = processor()
+    return {"wrong": "; ".join(wrong), "cpu": cpu, "host": platform.node()}
 
 
 class Actor:
