@@ -6,7 +6,7 @@ BIN := .venv/bin
 PINS = grep -vE '$(if $(filter cpu,$(TORCH)),^(nvidia-|cuda-|triton=),^$$)' requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs results ablations mixtures tables figures claims report methods test test-all coverage alive torture coverage-of-intervals lint train train-toys bench bench-gpu bench-reuse lock clean
+.PHONY: help setup demo docs results everything ablations mixtures tables figures claims report methods test test-all coverage alive torture coverage-of-intervals lint train train-toys bench bench-gpu bench-reuse lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%-]+[a-z0-9% -]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -66,6 +66,9 @@ results: .venv/ready ## RESULTS.md: claims, every measured table, and what was n
 docs: .venv/ready ## the documentation site, which works from disk: outputs/docs/index.html
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "written: outputs/docs/index.html"
+
+everything: .venv/ready ## every committed result again, compared number by number: outputs/everything (one night; resumes)
+	@$(BIN)/s2g everything
 
 plan-%: .venv/ready ## what a table or figure would take (make plan-table1 PROFILE=paper): no weights, no GPU
 	@$(BIN)/s2g plan $* $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM))

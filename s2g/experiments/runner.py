@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -51,20 +51,21 @@ def resolve_rows(profile: Profile, num: int | None) -> Rows:
 
     Rows of a study that asks no network resolve to outlines, which need no weights.
     """
-    rows = Rows(match_costs(run_specs(profile)), {}, {})
+    specs = run_specs(profile)
+    if num is not None:
+        specs = [replace(spec, set={**spec.set, "num": num}) for spec in specs]
+    rows = Rows(match_costs(specs), {}, {})
     weights = not profile.study or asks_networks(profile.study)
     for index, spec in enumerate(rows.specs):
         if not spec.match:  # what is left is brought to another row's scale, which is known once that is scored
-            _resolve_row(rows, index, num, weights)
+            _resolve_row(rows, index, weights)
     return rows
 
 
-def _resolve_row(rows: Rows, index: int, num: int | None, weights: bool = True) -> None:
+def _resolve_row(rows: Rows, index: int, weights: bool = True) -> None:
     """Resolve one row to its run, or to the reason why it cannot be run."""
     spec = rows.specs[index]
     raw = compose_row(spec)
-    if num is not None:
-        raw["num"] = num
     try:
         with named(spec):
             if not weights:
@@ -128,7 +129,7 @@ def run_experiment(
                 rows.why[index] = rows.why[reference]
                 continue
             rows.specs[index] = match_scale(rows.specs[index], scores[reference], lambda r: produce(r, root, pool, console))
-            _resolve_row(rows, index, num)
+            _resolve_row(rows, index)
             score_rows([index])
         measured = measure(profile, rows.specs, scores, rows.why, root)
         yield Measured(Results(experiment.name, profile.name, num, made, columns, measured), rows, scores)

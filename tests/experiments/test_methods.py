@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from s2g.cli.commands.methods import make_methods
 from s2g.cli.commands.tune import tune_experiment
 from s2g.config.schema import CHECKOUT
+from s2g.engine.pool import Pool
 from s2g.errors import UserError
 from s2g.experiments.specification_file import find_experiment
 from s2g.experiments.tuning import candidates, chosen_path, stages
@@ -47,7 +48,7 @@ def small(tmp_path: Path) -> Path:
 def test_from_choosing_to_the_table(small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     runs, out = str(tmp_path / "runs"), tmp_path / "out"
     with pytest.raises(UserError, match="make tune-small"):
-        make_methods(small, None, runs, out, 1, "make small")
+        make_methods(small, None, runs, out, Pool(1), "make small")
     tune_experiment(small, runs, 1)
     chosen = OmegaConf.to_container(OmegaConf.load(chosen_path(small)))
     rows = chosen["rows"]  # type: ignore[index]
@@ -61,7 +62,8 @@ def test_from_choosing_to_the_table(small: Path, tmp_path: Path, capfd: pytest.C
     assert rows["none"]["effective_scale"] is None
     assert rows["twin"]["knobs"] == {"scale": round(rows["s2"]["effective_scale"], 2)}
     capfd.readouterr()
-    make_methods(small, None, runs, out, 1, "make small")
+    with Pool(1) as pool:
+        make_methods(small, None, runs, out, pool, "make small")
     shown = capfd.readouterr().out
     table = (out / "small-tiny.md").read_text()
     assert "nothing" in shown and all(f"| {label}" in table for label in ("nothing", "S2 over zero", "CFG at S2's cost"))

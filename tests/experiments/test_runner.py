@@ -269,3 +269,9 @@ def test_a_table_of_ones_own_is_planned_made_listed_and_claimed(
     assert judge(claim, "tiny", folder, folder / "out").verdict in ("holds", "does not hold", "inconclusive")
     write_site(folder, folder / "out", str(folder / "runs"), tmp_path / "site", silent)
     assert "mine.html" in (tmp_path / "site" / "index.html").read_text() and (tmp_path / "site" / "mine.html").exists()
+
+
+def test_a_row_is_typed_with_the_number_of_items_it_is_made_with(folder: Path) -> None:
+    profile = find_experiment(folder, "table9").profile("tiny")
+    for num, typed in ((None, "num=32"), (16, "num=16")):
+        assert all(typed in spec.overrides for spec in resolve_rows(profile, num).specs)

@@ -20,17 +20,18 @@ from s2g.io.atomic import write_bytes, write_json
 from s2g.report.methods_table import console_rows, note_of, table_of
 from s2g.report.tables import console_table, markdown_table
 
+FILES = {"tiny": EXPERIMENTS / "methods.yaml", "real": EXPERIMENTS / "methods_real.yaml"}
 
-def make_methods(path: Path, num: int | None, root: str, out: Path, workers: int | None, command: str) -> None:
+
+def make_methods(path: Path, num: int | None, root: str, out: Path, pool: Pool, command: str) -> None:
     """Sample and score every row of an experiment's YAML on the reporting seed; write the table as Markdown and JSON."""
     began = time.perf_counter()
     experiment, console = read_tuning(path), Console(highlight=False)
     chosen, num = read_chosen(path, experiment), num or experiment.report.num
     seed = experiment.report.seed
     console.print(f"{len(experiment.rows)} rows and CFG at the same strength, {num} items each, seed {seed}")
-    with Pool(workers) as pool:
-        scored = partial(produce, root=root, pool=pool, console=console)
-        entries, keys = compare_methods(experiment, chosen, num, scored)
+    scored = partial(produce, root=root, pool=pool, console=console)
+    entries, keys = compare_methods(experiment, chosen, num, scored)
     against = entries[experiment.against].score
     console.print(console_table(*console_rows(entries, against)))
     note = note_of(experiment, against, command)
@@ -58,7 +59,7 @@ def methods(
     command: MadeBy = "s2g methods",
 ) -> None:
     """Make the table of methods."""
-    files = {"tiny": EXPERIMENTS / "methods.yaml", "real": EXPERIMENTS / "methods_real.yaml"}
-    if profile not in files:
-        raise unknown("--profile", profile, files)
-    make_methods(files[profile], num, runs, out, workers, command)
+    if profile not in FILES:
+        raise unknown("--profile", profile, FILES)
+    with Pool(workers) as pool:
+        make_methods(FILES[profile], num, runs, out, pool, command)
