@@ -14,6 +14,7 @@ import torch
 from s2g.config.schema import CHECKOUT
 from s2g.network.blocks import RULES
 from tests.offline_pipelines import FRAMES, HEIGHT, SIDE, WIDTH, flux_pipeline, sd3_pipeline, wan_pipeline
+from tests.qwen_pipeline import qwen_pipeline
 
 EXAMPLES = sorted((CHECKOUT / "examples").glob("*.py"))
 IMAGE = {"height": SIDE, "width": SIDE, "num_inference_steps": 3}
@@ -70,10 +71,21 @@ def test_modular_wan(place: Any) -> None:
     assert frames.shape == (FRAMES, HEIGHT, WIDTH, 3)
 
 
+def test_qwen_image(place: Any) -> None:
+    assert loaded("qwen_image").main(place(qwen_pipeline), **IMAGE).size == (SIDE, SIDE)
+
+
+def test_modular_sd3(place: Any) -> None:
+    assert loaded("modular_sd3").main(place(sd3_pipeline), **IMAGE).size == (SIDE, SIDE)
+
+
 def test_own_network() -> None:
-    plain, sub = loaded("own_network").main()
+    example = loaded("own_network")
+    x, masks = example.main()
+    bare, _ = example.main(omega=0.0)
     RULES.pop(("example_own_network", "Block"))
-    assert not torch.equal(plain, sub)
+    assert not torch.equal(x, bare)
+    assert [len(mask) for mask in masks] == [1, 1, 1, 0]  # the last of four steps is beyond 0.9
 
 
 def test_library(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ in fp32 and rounded once, whatever the network's dtype. Nothing in here waits fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -17,18 +17,17 @@ import torch
 from torch import Tensor, nn
 
 from s2g.errors import UserError
-from s2g.guidance.base import Ability, Guidance, MaskSampler, State, Step
+from s2g.guidance.base import Guidance, MaskSampler, State, Step
 from s2g.integrations.diffusers.arguments import Call, bound, half
 from s2g.integrations.diffusers.layouts import Layout, layout_of
 from s2g.integrations.diffusers.loop_marks import LoopMarks
-from s2g.integrations.diffusers.method import fitted
+from s2g.integrations.diffusers.method import check_branches, combined, fitted
 from s2g.integrations.diffusers.network_calls import NetworkCalls
 from s2g.integrations.diffusers.refusals import cfg_off, check_cache, check_call, check_network
 from s2g.integrations.diffusers.schedule import Schedule, check_fits, read_schedule
 from s2g.models.base import Conditioning
-from s2g.models.prediction_space import Space
 from s2g.network.attention import SLOT
-from s2g.network.branch import COND, UNCOND, Branch, NormalizedAttention, SmoothQueries, WeakModel
+from s2g.network.branch import COND, Branch, SmoothQueries
 from s2g.network.evaluate import WEAK, Evaluation, Evaluator
 
 
@@ -77,7 +76,7 @@ class PipelineDoor:
 
     def __enter__(self) -> Self:
         for name, network in self.networks.items():
-            check_network(name, network)
+            check_network(f"pipe.{name}", network)
         with ExitStack() as stack:
             for name, network in self.networks.items():
                 inner: Callable[..., Any] = network._call_impl
@@ -101,7 +100,7 @@ class PipelineDoor:
     def _begin(self, steps: int) -> None:
         """A loop of `steps` steps begins."""
         for name, network in self.networks.items():
-            check_cache(name, network)
+            check_cache(f"pipe.{name}", network)
         if getattr(self.pipeline, "do_classifier_free_guidance", True) is False:
             raise cfg_off(self.pipeline, self.networks)
         schedule = read_schedule(self.pipeline.scheduler, steps, self.layout.sign)
@@ -181,11 +180,7 @@ class PipelineDoor:
         self.step = Step(index, run.schedule.steps, levels[index], levels[index + 1], levels[index], 0, x, draws)
         branches = list(self.method.branches(self.step))
         run.masks.append(draws.drawn)
-        check_branches(self.method, branches)
-        if Ability.GRID in self.method.asks and x.ndim < 4:
-            raise UserError(f"{self.method}: it needs {Ability.GRID.value}, and this pipeline packs them into tokens")
-        if self.weak is None and any(isinstance(branch.edit, WeakModel) for branch in branches):
-            raise UserError(f"{self.method}: there is no weaker network", todo="guide(pipe, method, weak=ANOTHER_TRANSFORMER)")
+        check_branches(self.method, branches, x, self.weak is not None)
         if any(isinstance(branch.edit, SmoothQueries) for branch in branches):
             evaluator.control.grid = calls.grid(arguments)
         if not branches:
@@ -197,20 +192,7 @@ class PipelineDoor:
         """Return the guided prediction in the network's dtype, with cond's variance channels where it has them."""
         assert run.evaluation is not None
         done = run.evaluation.finish(self._with_weak(conditioning))
-        convention, step = run.schedule.convention, self.step
-        space, x = self.method.space, step.x
-        preds = done.raw
-        if convention is not None and space is not Space.RAW:
-            if x.shape != preds[next(iter(preds))].shape:
-                raise UserError(
-                    f"{type(self.method).__name__} needs x in the shape of the prediction, and the network is given "
-                    f"{tuple(x.shape)}: further channels or tokens beside it"
-                )
-            x = x.float()
-            preds = {branch: convention.to(space, raw, x, step.at) for branch, raw in preds.items()}
-        guided = self.method.combine(preds, step, run.memory)
-        if convention is not None and space is not Space.RAW:
-            guided = convention.back(space, guided, x, step.at)
+        guided = combined(self.method, done.raw, self.step, run.schedule.convention, run.memory)
         run.evaluation = None
         run.guided = calls.joined(guided, done.variance.get(COND))
         return run.guided
@@ -234,17 +216,6 @@ class PipelineDoor:
             f"{type(self.pipeline).__name__} called its network more often in a step than its layout says ({self.layout})",
             todo="switch off other guidance of the pipeline (PAG, SLG, STG), or register its layout",
         )
-
-
-def check_branches(method: Guidance, branches: Sequence[Branch]) -> None:
-    """Raise UserError for branches that a pipeline's two calls a step do not give: other points, other texts."""
-    for branch in branches:
-        other_text = branch.condition not in (COND.condition, UNCOND.condition) or isinstance(branch.edit, NormalizedAttention)
-        if branch.point or other_text:
-            raise UserError(
-                f"{type(method).__name__} evaluates {branch}, and a pipeline gives cond and uncond at its own x alone",
-                todo="s2g.sample or s2g.run, on a model of ours",
-            )
 
 
 def check_taken(name: str, prediction: Tensor, guided: Tensor) -> None:

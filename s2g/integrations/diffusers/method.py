@@ -1,13 +1,20 @@
-"""A method as a pipeline needs it: its scale, and the pipeline's own form of CFG under it."""
+"""A method in somebody else's loop: its scale, what it may ask of the network there, and its result."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s2g.errors import UserError
-from s2g.guidance.base import Guidance, Wrapper
+from s2g.guidance.base import Ability, Guidance, State, Step, Wrapper
 from s2g.guidance.cfg import CFG
+from s2g.models.convention import Convention
+from s2g.models.prediction_space import Space
+from s2g.network.branch import COND, UNCOND, Branch, NormalizedAttention, WeakModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 HOLDERS = ("base", "inner")  # fields in which a wrapper keeps the method inside
 
@@ -30,3 +37,38 @@ def fitted(method: Guidance, scale: float | None, own: type[CFG]) -> Guidance:
         raise UserError(f"scale = {scale}: {type(method).__name__} has no scale", todo="leave scale out")
     changes: Any = {"scale": float(scale)} | ({"lam": None} if "lam" in names else {})  # CFG++ has its scale as lam, too
     return replace(method, **changes)  # type: ignore[type-var]
+
+
+def check_branches(method: Guidance, branches: Sequence[Branch], x: Tensor, weak: bool) -> None:
+    """Raise UserError for branches that two calls at x [B, ...] do not give: other points, other texts, no weaker network.
+
+    weak: whether there is a weaker network.
+    """
+    for branch in branches:
+        other_text = branch.condition not in (COND.condition, UNCOND.condition) or isinstance(branch.edit, NormalizedAttention)
+        if branch.point or other_text:
+            raise UserError(
+                f"{type(method).__name__} evaluates {branch}, and here are cond and uncond at one x alone",
+                todo="s2g.sample or s2g.run, on a model of ours",
+            )
+    if Ability.GRID in method.asks and x.ndim < 4:
+        raise UserError(f"{method}: it needs {Ability.GRID.value}, and the loop packs them into tokens")
+    if not weak and any(isinstance(branch.edit, WeakModel) for branch in branches):
+        raise UserError(f"{method}: there is no weaker network", todo="guide(..., weak=ANOTHER_TRANSFORMER)")
+
+
+def combined(
+    method: Guidance, raw: Mapping[Branch, Tensor], step: Step, convention: Convention | None, memory: State
+) -> Tensor:
+    """Return the guided raw prediction in fp32; convention: None where predictions combine as they are."""
+    if convention is None or method.space is Space.RAW:
+        return method.combine(raw, step, memory)
+    shape = raw[next(iter(raw))].shape
+    if step.x.shape != shape:
+        raise UserError(
+            f"{type(method).__name__} needs x in the shape of the prediction, and the network is given "
+            f"{tuple(step.x.shape)}: further channels or tokens beside it"
+        )
+    x = step.x.float()
+    preds = {branch: convention.to(method.space, value, x, step.at) for branch, value in raw.items()}
+    return convention.back(method.space, method.combine(preds, step, memory), x, step.at)

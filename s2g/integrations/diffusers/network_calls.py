@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -40,10 +41,7 @@ class NetworkCalls:
     def forward(self, x: Tensor, level: float, conditioning: Conditioning, timestep: Tensor | None = None) -> Output:
         """Return the prediction of a call as the pipeline made it: one condition's, or both at once."""
         prediction = self.plain(conditioning.arguments if isinstance(conditioning, Call) else self.whole)
-        channels = self.channels(prediction)
-        if channels == prediction.shape[1]:
-            return Output(prediction)
-        return Output(prediction[:, :channels], prediction[:, channels:])
+        return Output(*prediction.chunk(2, dim=1)) if self.has_variance(prediction, x) else Output(prediction)
 
     def plain(self, arguments: Mapping[str, Any]) -> Tensor:
         """Return what the network puts out, its first value."""
@@ -68,11 +66,17 @@ class NetworkCalls:
         whole = prediction if variance is None else torch.cat([prediction, variance], dim=1)
         return whole.to(self.dtype)
 
-    def channels(self, prediction: Tensor) -> int:
-        """Return how many channels (axis 1) are the prediction: half of them where there are twice the input's."""
+    def has_variance(self, prediction: Tensor, x: Tensor) -> bool:
+        """Whether the second half of the channels (axis 1) is a variance: where there are twice the input's."""
+        if prediction.ndim < 4:
+            return False
         size = prediction.shape[1]
-        taken = self._setting("in_channels")
-        return size // 2 if prediction.ndim > 3 and self._setting("out_channels") == size == 2 * taken else size
+        taken = self._setting("in_channels") or x.shape[1]
+        return size == 2 * taken and self._setting("out_channels") in (size, None)
+
+    def first_name(self) -> str:
+        """Return the name of the first argument of the network's forward, which is x."""
+        return next(name for name in inspect.signature(type(self.network).forward).parameters if name != "self")
 
     def latents(self, arguments: Mapping[str, Any]) -> Tensor:
         """Return x as the network is given it: its first argument."""
@@ -98,9 +102,10 @@ class NetworkCalls:
             return tuple(int(value) + 1 for value in arguments["img_ids"].reshape(-1, 3).amax(0)[1:].tolist())
         patches, sizes = self._setting("patch_size"), x.shape[2:]
         steps = tuple(patches) if isinstance(patches, list | tuple) else (patches,) * 2
-        if len(steps) != len(sizes):
+        if patches is None or len(steps) != len(sizes):
             raise UserError(f"{type(self.network).__name__}: the grid of its tokens is not known, and the method needs it")
         return tuple(size // step for size, step in zip(sizes, steps, strict=True))
 
     def _setting(self, name: str) -> Any:
-        return getattr(self.network, "config", {}).get(name)
+        settings = getattr(self.network, "config", None)
+        return settings.get(name) if isinstance(settings, Mapping) else None  # what else a network calls so is its own

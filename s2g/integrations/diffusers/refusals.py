@@ -15,16 +15,16 @@ def check_network(name: str, network: Any) -> None:
     """Raise UserError for a network whose passes cannot be told apart or taken over."""
     if not isinstance(network, nn.Module) or hasattr(network, "_orig_mod"):
         raise UserError(
-            f"pipe.{name}: a {type(network).__name__}, compiled as a whole; a block inside one graph cannot be left out",
-            todo=f"pipe.{name}.compile_repeated_blocks() instead of torch.compile(pipe.{name})",
+            f"{name}: a {type(network).__name__}, compiled as a whole; a block inside one graph cannot be left out",
+            todo=f"{name}.compile_repeated_blocks() instead of torch.compile({name})",
         )
     taken = getattr(network, SLOT)
     if getattr(taken, "guided_by_s2g", False):
-        raise UserError(f"pipe.{name} is already guided", todo="leave the `with` block around it first")
+        raise UserError(f"{name} is already guided", todo="leave the `with` block around it first")
     if taken is not None:
         raise UserError(
-            f"pipe.{name}: compiled as a whole; a block inside one graph cannot be left out",
-            todo=f"pipe.{name}.compile_repeated_blocks() instead of pipe.{name}.compile()",
+            f"{name}: compiled as a whole; a block inside one graph cannot be left out",
+            todo=f"{name}.compile_repeated_blocks() instead of {name}.compile()",
         )
     check_cache(name, network)
 
@@ -34,8 +34,8 @@ def check_cache(name: str, network: Any) -> None:
     cache = _cache_of(network)
     if cache:
         raise UserError(
-            f"pipe.{name}: {cache} is on; it skips blocks by what an earlier pass did, and would mix the passes of a step",
-            todo="switch it off (pipe.transformer.disable_cache()) before guiding",
+            f"{name}: {cache} is on; it skips blocks by what an earlier pass did, and would mix the passes of a step",
+            todo=f"switch it off ({name}.disable_cache()) before guiding",
         )
 
 
