@@ -40,7 +40,7 @@ COMMANDS = {
     "tables": Entry("tables", "tables", "Print every measured table from its results file, and which rows are stale."),
     "figures": Entry("tables", "figures", "Draw every measured table or figure that has a plot, as SVG and PNG."),
     "check": Entry("check", "check", "Sample the first items of committed results again and compare them item by item."),
-    "everything": Entry("everything", "everything", "Make every committed result again and compare all numbers: one night."),
+    "everything": Entry("check", "everything", "Make every committed result again and compare all numbers: one night."),
     "reproduce": Entry("check", "reproduce", "Run a preset with a published number, and say whether it is met."),
     "claims": Entry("tables", "claims", "Check the paper's claims against the measured results."),
     "report": Entry("report", "report", "Write a static site of all measured results."),

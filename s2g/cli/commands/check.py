@@ -1,7 +1,7 @@
-"""`s2g check`, `s2g redo` and `s2g reproduce`: committed results, one stored item, and published numbers, made again.
+"""`s2g check`, `everything`, `redo` and `reproduce`: committed results, one stored item, and published numbers, made again.
 
-`check` samples the first items of committed results and compares them, `redo` makes one item of a stored run, `reproduce` runs
-a published number and ends in pass or fail.
+`check` samples the first items of committed results and compares them, `everything` makes whole results and compares their
+numbers, `redo` makes one item of a stored run, `reproduce` runs a published number and ends in pass or fail.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import typer
 from rich.console import Console
 
 from s2g.cli.commands.inventory import find_run
-from s2g.cli.commands.options import EXPERIMENTS, Profile, Runs, StoredRun, Workers
+from s2g.cli.commands.methods import FILES, make_methods
+from s2g.cli.commands.options import EXPERIMENTS, RESULTS, Profile, Results, Runs, StoredRun, Workers
+from s2g.cli.commands.table import TableMaker
 from s2g.config.compose import compose_config
 from s2g.config.kernels import Kernels
 from s2g.config.schema import ExecutorConfig
@@ -21,18 +23,22 @@ from s2g.engine.executors.local import device_of
 from s2g.engine.pool import Pool
 from s2g.engine.redo import make_item
 from s2g.engine.resolve import resolve
+from s2g.errors import UserError
 from s2g.experiments.produce import produce, require_trained
+from s2g.experiments.remade import Remade, compare_results
 from s2g.experiments.reproduce import Preset, Verdict, check_preset, find_preset, judge, read_presets
 from s2g.experiments.runner import resolve_rows
 from s2g.experiments.specification_file import expand_panels, find_experiment
 from s2g.experiments.trail import collect_trail, compare_trails, read_trail
 from s2g.io.atomic import write_bytes
-from s2g.report.tables import console_table
+from s2g.io.json_files import load_json
+from s2g.report.tables import console_table, markdown_table
 from s2g.store.items import STILL, Film
 from s2g.store.likeness import entry_of, file_of, likeness
 from s2g.store.repair import restored
 from s2g.store.store import Store
 
+HEAD = ["result", "numbers", "equal", "within both intervals", "outside", "not in the committed one"]
 DIFFERS = "Other machines and torch versions differ in last bits; a score that differs is another result."
 
 
@@ -40,7 +46,7 @@ def check(
     names: Annotated[list[str], typer.Argument(help="Names of experiments with committed results: table2, fig7.")],
     profile: Profile = "tiny",
     num: Annotated[int, typer.Option(help="Items per row to sample again.", min=2)] = 64,
-    results: Annotated[Path, typer.Option(help="Folder of the committed results.")] = Path("experiments/results"),
+    results: Results = RESULTS,
     runs: Runs = "runs",
     workers: Workers = None,
 ) -> int:
@@ -64,6 +70,65 @@ def check(
         console.print(console_table(head, lines, left=False))
     console.print(DIFFERS if exit_code else "all scores agree with the committed ones")
     return exit_code
+
+
+def everything(
+    names: Annotated[list[str] | None, typer.Argument(help="Only these results: table2-tiny fig5-real.")] = None,
+    results: Results = RESULTS,
+    out: Annotated[Path, typer.Option(help="Folder for the results that are made again.")] = Path("outputs/everything"),
+    runs: Runs = "runs",
+    workers: Workers = None,
+) -> int:
+    """Make every committed result again and compare all numbers; return 1 if one is outside the intervals or was not made.
+
+    Resumes: a result that `out` holds is not made again.
+    """
+    found, console = committed_results(results, names or []), Console(highlight=False)
+    lines: list[list[str]] = []
+    remarks: list[str] = []
+    with Pool(workers) as pool:
+        for at, committed in enumerate(found, start=1):
+            console.rule(f"{at} of {len(found)}: {committed.stem}")
+            try:
+                if not (out / committed.name).exists():
+                    make_again(committed, out, runs, console, pool)
+                remade = compare_results(committed, out / committed.name)
+            except UserError as error:
+                console.print(str(error), soft_wrap=True, markup=False)
+                lines.append([committed.stem, "-", "-", "-", "not made", "-"])
+                remarks.append(f"{committed.stem}: not made: {error}")
+            else:
+                lines.append([committed.stem, *counts_of(remade)])
+                remarks += [f"{committed.stem}: {line}" for line in remade.outside]
+            page = [markdown_table(HEAD, lines), *(f"- {remark}" for remark in remarks)]
+            write_bytes(out / "everything.md", "\n".join([*page, ""]).encode())
+    console.print(console_table(HEAD, lines))
+    console.print(f"{out / 'everything.md'} names the numbers outside" if remarks else "all numbers agree", soft_wrap=True)
+    return int(bool(remarks))
+
+
+def make_again(committed: Path, out: Path, root: str, console: Console, pool: Pool) -> None:
+    """Run, score and write into `out` what a results file holds, with as many items, under the command that it names."""
+    stored = load_json(committed)
+    (name, _, profile), command = committed.stem.rpartition("-"), stored["made"]["command"]
+    if name == "methods":
+        make_methods(FILES[profile], stored["made"]["n"], root, out, pool, command)
+    else:
+        TableMaker(EXPERIMENTS, out, root, stored["num"], None, command).make(name, profile, console, pool)
+
+
+def committed_results(folder: Path, names: list[str]) -> list[Path]:
+    """Return the results files of a folder in order of name, or those named; UserError for a name without a file."""
+    stems = sorted(path.name.removesuffix(".runs.json") for path in folder.glob("*.runs.json"))
+    if lacking := [name for name in names if name not in stems]:
+        raise UserError(f"{folder}: no results {', '.join(lacking)}", todo=f"one of: {', '.join(stems)}")
+    return [folder / f"{stem}.json" for stem in names or stems]
+
+
+def counts_of(remade: Remade) -> list[str]:
+    """Return one line of the table."""
+    outside = len(remade.outside)
+    return [str(n) for n in (remade.equal + remade.within + outside, remade.equal, remade.within, outside, remade.added)]
 
 
 def redo(
