@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from s2g.errors import UserError
 from s2g.io.impostors import advice, impostor, tensor_names
+from s2g.io.json_files import load_json
 
 VOCABULARIES = ("tokenizer.json", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
 
@@ -90,10 +90,10 @@ def _first(part: str, folder: Path, files: list[str]) -> Fault | None:
             return Fault(f"{shown} {what}", advice(what, folder) if what.startswith("is a git") else "", missing=False)
         try:
             if name.endswith(".json"):
-                json.loads(path.read_text())
+                load_json(path)
             elif name.endswith(".safetensors"):
                 _header(path, path.stat().st_mtime_ns, path.stat().st_size)
-        except (ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             problem = "is not JSON, or cut off" if name.endswith(".json") else f"is not a weights file ({error})"
             return Fault(f"{shown} {problem}", missing=False)
     return None
@@ -139,10 +139,10 @@ def _index_fault(part: str, folder: Path, index: Path) -> Fault | None:
 def _weight_map(index: Path) -> dict[str, str]:
     """Read which shard holds which tensor; UserError for a file that does not say."""
     try:
-        weight_map = json.loads(index.read_text())["weight_map"]
+        weight_map = load_json(index)["weight_map"]
         if not weight_map or not all(isinstance(shard, str) for shard in weight_map.values()):
             raise TypeError("no names of files")
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(f"{index.parent.name}/{index.name} is no index of shards, or cut off") from error
     return weight_map
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -13,6 +12,7 @@ from s2g.config.weights import REPOSITORY
 from s2g.errors import MissingError, UserError
 from s2g.io import hub
 from s2g.io.impostors import advice, impostor
+from s2g.io.json_files import load_json
 
 INDEX = "model_index.json"
 
@@ -81,7 +81,7 @@ def part_class(index: Mapping[str, Any], part: str) -> tuple[str, str] | None:
 def read_index(file: Path) -> dict[str, Any]:
     """Read a JSON object; an empty one where there is none, which is reported where the file is needed."""
     try:
-        values = json.loads(file.read_text())
+        values = load_json(file)
     except (ValueError, OSError):
         return {}
     return values if isinstance(values, dict) else {}
@@ -100,9 +100,9 @@ def check_kind(file: Path, wanted: str, named: tuple[str, str], model: PipelineS
     if what := impostor(file):
         raise UserError(f"{said}: {file} {what}", todo=advice(what, file.parent))
     try:
-        description = json.loads(file.read_text())
+        description = load_json(file)
         held = description.get("_class_name")
-    except (ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise UserError(f"{said}: {file} is not what diffusers writes ({error})", todo=fetch_again(*named)) from error
     if held != wanted:
         families = MODELS.names(

@@ -7,7 +7,6 @@ alone, with the other parts from `model.base`. Nothing heavy is loaded.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +29,7 @@ from s2g.config.weights import REPOSITORY, typed_path
 from s2g.errors import MissingError, UserError
 from s2g.io import hub
 from s2g.io.hashing import content_hash
+from s2g.io.json_files import load_json
 
 MATTERS = (".json", ".txt", ".model", ".safetensors")  # files that determine what a part does
 
@@ -51,7 +51,7 @@ class Located:
     @cached_property
     def network_config(self) -> dict[str, Any]:
         """What the transformer's own config.json says of it."""
-        settings = json.loads((self.folders[NETWORK] / "config.json").read_text())
+        settings = load_json(self.folders[NETWORK] / "config.json")
         return {name: value for name, value in settings.items() if not name.startswith("_")}
 
     def revision(self, part: str) -> str:

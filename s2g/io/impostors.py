@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from s2g.io.json_files import parse
 
 LFS = b"version https://git-lfs.github.com/spec/"
 PAGES = (b"<!doctype html", b"<html")
@@ -40,7 +41,7 @@ def tensor_names(path: Path) -> set[str]:
         if size < 8 or length > size - 8:
             raise ValueError("not a safetensors file, or cut off in its header")
         try:
-            header: Mapping[str, Any] = json.loads(stream.read(length))
+            header: Mapping[str, Any] = parse(stream.read(length))
             tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
             end = max((int(entry["data_offsets"][1]) for entry in tensors.values()), default=0)
         except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:

@@ -175,6 +175,15 @@ def test_an_index_that_is_cut_wrong_or_gone_is_named(folder: Path, model: Any) -
     assert f"transformer holds 2 shards ({files[0]}, ...) without {index.name}" in said_of(config)
 
 
+@pytest.mark.parametrize("file", ["model_index.json", "transformer/config.json", "tokenizer_3/tokenizer.json", NETWORK_FILE])
+def test_json_that_is_nested_too_deep_is_named(file: str, folder: Path, model: Any) -> None:
+    config, path = model(f"model.weights={folder}"), folder / file
+    text = b'{"_class_name": ' + b"[" * 20_000 + b"]" * 20_000 + b"}"
+    assert path.is_file()
+    path.write_bytes(text if path.suffix == ".json" else len(text).to_bytes(8, "little") + text)
+    assert path.name in said_of(config)
+
+
 def test_only_another_variant_is_read_as_advised(folder: Path, raw: Any, model: Any) -> None:
     plain = model(f"model.weights={folder}").weights_sha256()
     with pytest.raises(UserError, match=r"no part of .* has files of that variant(.|\n)*do: model.variant=''"):

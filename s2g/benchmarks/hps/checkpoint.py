@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Mapping
 from functools import cache
@@ -13,6 +12,7 @@ from s2g.benchmarks.hps import published
 from s2g.errors import MissingError, UserError
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
+from s2g.io.json_files import load_json
 
 KEY = "bench.weights"
 ARCHITECTURE = "ViT-H-14"
@@ -93,7 +93,7 @@ def sizes(architecture: str) -> Mapping[str, Any]:
             )
         return found
     try:
-        return json.loads(path.read_text())
+        return load_json(path)
     except (OSError, ValueError) as error:
         raise UserError(f"bench.architecture = {architecture}: cannot be read ({error})", allowed=ARCHITECTURE) from error
 

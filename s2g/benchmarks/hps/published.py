@@ -14,6 +14,7 @@ from s2g.errors import UserError
 from s2g.io.atomic import write_bytes
 from s2g.io.cache import cache_folder
 from s2g.io.file_lock import file_lock
+from s2g.io.json_files import load_json
 
 REPOSITORY = "xswu/HPSv2"  # of the hub; weights
 DATA_SET = "zhwang/HPDv2"  # of the hub, a data set; prompts
@@ -32,7 +33,7 @@ def recorded() -> dict[str, dict[str, Any]]:
     """
     file = place() / "recorded.json"
     try:
-        content = json.loads(file.read_text())
+        content = load_json(file)
         return {kind: dict(content[kind]) for kind in ("prompts", "weights")}
     except FileNotFoundError:
         return {"prompts": {}, "weights": {}}

@@ -7,7 +7,6 @@ Code: Q-Future/Q-Align (S-Lab licence, non-commercial); weights: q-future/one-al
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 from s2g.config.weights import folder_of
 from s2g.errors import MissingError, UserError, unknown
 from s2g.io.hashing import content_hash
+from s2g.io.json_files import load_json
 from s2g.scoring.isolated.environment import Isolated, find
 from s2g.scoring.scorer import Answer, IsolatedScorer, Question, ScoringRequest
 from s2g.scoring.scoring_pool import answer_here
@@ -84,8 +84,8 @@ def _lacking(folder: Path) -> list[str]:
     shards: set[str] = set()
     if index.suffix == ".json" and index.is_file():
         try:
-            shards = set(json.loads(index.read_text())["weight_map"].values())
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            shards = set(load_json(index)["weight_map"].values())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{KEY}: {index} is no index of shards", todo=f"delete it, then hf download {OFFICIAL}") from error
     return [name for name in (*BESIDE, index.name, *sorted(shards)) if not (folder / name).is_file()]
 
