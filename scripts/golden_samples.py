@@ -51,6 +51,8 @@ def cases() -> dict[str, tuple[str, ...]]:
     models["model=tiny_sd3"] = ("model=tiny_sd3", "bench=shapes_t2i", "guidance=s2", *SHORT)
     models["model=tiny_wan"] = ("model=tiny_wan", "bench=shapes_t2v", "guidance=s2", *SHORT)
     models["model=digits_sit"] = ("model=digits_sit", "bench=digits", "guidance=s2", *SHORT)
+    for name in ("fashion_sit", "fashion_sit_small"):
+        models[f"model={name}"] = (f"model={name}", "bench=fashion", "guidance=s2", *SHORT)
     return {**methods, **samplers, **models}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from s2g.engine.bench import Arrays, Metric
+from s2g.engine.bench import NOT_NEGATIVE, Arrays, Metric
 from s2g.metrics.diversity import within_prompt, within_prompt_items
 from s2g.metrics.frechet import Moments, frechet_distance
 from s2g.metrics.frechet_influence import frechet_items
@@ -32,6 +32,7 @@ def feature_distance(label: str, reference: Callable[[], Moments], digits: int =
         label,
         False,
         digits,
+        limits=NOT_NEGATIVE,
         gather=lambda of: Moments.of(of["features"]),
         value=lambda moments: frechet_distance(moments, reference()),
         influence=lambda of: frechet_items(lambda: [of["features"]], reference()),
@@ -45,6 +46,7 @@ def prompt_diversity(label: str, features: str, prompt: str, main: bool = False)
         label,
         None,
         2,
+        limits=NOT_NEGATIVE,
         value=lambda of: within_prompt(of[features], of[prompt]),
         influence=lambda of: within_prompt_items(of[features], of[prompt]),
         main=main,
@@ -108,7 +110,7 @@ def manifold_metrics(kind: str, file: Path) -> tuple[Metric, ...]:
 
     return (
         percent("precision", f"{kind} precision %", lambda of: balls(of, "precision") > 0),
-        Metric("recall", f"{kind} recall %", True, 1, value=recall, influence=of_recall, main=False),
+        Metric("recall", f"{kind} recall %", True, 1, value=recall, influence=of_recall, limits=PERCENT, main=False),
         # Of real items 1; less means outliers, more means that samples crowd where real items are dense.
         Metric("density", f"{kind} density", None, 2, items=lambda of: balls(of, "density") / NEAREST["density"], main=False),
         Metric(
@@ -119,6 +121,7 @@ def manifold_metrics(kind: str, file: Path) -> tuple[Metric, ...]:
             gather=reached,
             value=lambda of: 100.0 * float(of.balls.mean()),
             influence=of_coverage,
+            limits=PERCENT,
             main=False,
         ),
     )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -25,9 +25,10 @@ from s2g.config.schema import ModelConfig, read
 from s2g.errors import UserError
 
 if TYPE_CHECKING:  # planning needs no statistics
-    from s2g.metrics.statistics import Mergeable
+    from s2g.metrics.statistics import Estimate, Mergeable
 
 Arrays = Mapping[str, np.ndarray]  # per-item arrays by name, item axis first
+NOT_NEGATIVE = (0.0, np.inf)  # limits of distances and of ratios of positive numbers
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Metric:
     value: Callable[[Any], float] | None = None  # of the arrays, or of the merged results of `gather`
     gather: Callable[[Arrays], Mergeable] | None = None  # statistics of a unit's items that merge with those of other units
     bounds: tuple[float, float] | None = None  # lowest and highest possible value of an item
+    limits: tuple[float, float] | None = None  # of the number itself, where it is not a mean of items within bounds
     main: bool = True  # whether tables of many runs include it
     influence: Callable[[Arrays], np.ndarray] | None = (
         None  # [N] numbers whose mean is `value`, of 4 items of each class or more
@@ -51,6 +53,13 @@ class Metric:
     def __post_init__(self) -> None:
         if (self.items is None) == (self.value is None):
             raise ValueError(f"metric {self.name}: either items or value")
+
+    def within(self, found: Estimate) -> Estimate:
+        """Cut an interval where the number cannot be: no distance is negative, no share above 100 %."""
+        lowest, highest = self.limits or self.bounds or (-np.inf, np.inf)
+        if found.low is None or found.high is None:
+            return found
+        return replace(found, low=max(found.low, lowest), high=min(found.high, highest))
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,9 @@ def pooled(statistic: str, metric: Metric, scores: Sequence[Score]) -> Estimate 
     turns; of a set's variance, none is given: over a handful of runs it would be wider than the number.
     """
     if statistic == "mean":
-        return scores[0].estimates[metric.name] if len(scores) == 1 else over_seeds(_sets(metric, scores))
+        if len(scores) == 1:
+            return scores[0].estimates[metric.name]
+        return metric.within(over_seeds(_sets(metric, scores)))
     if len(scores) < 2:
         return None
     kind, what = statistic.split("_")

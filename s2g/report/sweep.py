@@ -150,7 +150,7 @@ class Sweep:
         for setting, scores in groups.items():
             if len(scores) > 1 and any(name in self.knobs for name in SEEDS):
                 values = {m: [s.estimates[m.name].value for s in scores.values() if m.name in s.estimates] for m in self.main}
-                means = [shown(over_seeds(found) if found else None, metric) for metric, found in values.items()]
+                means = [shown(metric.within(over_seeds(found)) if found else None, metric) for metric, found in values.items()]
                 rows.append([*setting, *means, str(len(scores))])
         return [*short(self.settings), *map(heading, self.main), "seeds"], rows
 

@@ -143,6 +143,10 @@ def score_name(bench: Bench, num: int) -> str:
 
 def estimate(metric: Metric, arrays: Arrays, unit_of: np.ndarray, cycle: int = 0) -> Estimate:
     """Return a metric of per-item arrays with its error bar; unit_of and cycle: as `units_of` has them."""
+    return metric.within(_estimate(metric, arrays, unit_of, cycle))
+
+
+def _estimate(metric: Metric, arrays: Arrays, unit_of: np.ndarray, cycle: int) -> Estimate:
     if metric.items is not None:
         return of_mean(metric.items(arrays), unit_of, metric.bounds, cycle)
     if metric.influence is not None and turns(unit_of, cycle):

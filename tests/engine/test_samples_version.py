@@ -7,7 +7,9 @@ import json
 import golden_samples
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
+from s2g.config.schema import config_dir
 from s2g.engine.run import SAMPLES_VERSION
 
 GOLDEN = json.loads(golden_samples.FILE.read_text())
@@ -17,6 +19,9 @@ ADVICE = "raise SAMPLES_VERSION in s2g/engine/run.py, then run scripts/golden_sa
 def test_golden_samples_are_of_this_version_and_of_every_method_sampler_and_built_in_model() -> None:
     assert GOLDEN["version"] == SAMPLES_VERSION, "run scripts/golden_samples.py"
     assert set(GOLDEN["cases"]) == set(golden_samples.cases()), "run scripts/golden_samples.py"
+    configs = {path.stem: OmegaConf.load(path) for path in (config_dir() / "model").glob("*.yaml")}
+    built_in = {name for name, config in configs.items() if config.weights in ("builtin", "none")}
+    assert {f"model={name}" for name in built_in - {"tiny_sit"}} <= set(GOLDEN["cases"])  # tiny_sit is the default
 
 
 @pytest.mark.parametrize("name", golden_samples.cases())

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial.distance import cdist, pdist
 
 from s2g.config.schema import ModelConfig
-from s2g.engine.bench import Arrays, MeasuredBench, Metric
+from s2g.engine.bench import NOT_NEGATIVE, Arrays, MeasuredBench, Metric
 from s2g.errors import UserError
 from s2g.worlds.mixtures.mixture import Mixture, quantile
 
@@ -79,17 +79,25 @@ class GMM(MeasuredBench):
 def metrics(mixture: Mixture) -> tuple[Metric, ...]:
     """Return the metrics of points [N, D] of a mixture."""
     flat = mixture.dimensions == 1
-    wasserstein = Metric("w1", "W1" if flat else "sliced W1", False, 3, value=_by_class(mixture, sliced))
-    energy = Metric("energy", "energy distance", False, 4, value=lambda of: energy_of(of, mixture))
+    wasserstein = Metric("w1", "W1" if flat else "sliced W1", False, 3, value=_by_class(mixture, sliced), limits=NOT_NEGATIVE)
+    energy = Metric("energy", "energy distance", False, 4, value=lambda of: energy_of(of, mixture), limits=NOT_NEGATIVE)
     return (
         wasserstein,
         # Outwards is away from the origin, where a guidance that exaggerates what tells classes apart pushes.
         Metric("outwards", "mean offset outwards", None, 3, value=lambda of: outwards(of, mixture)),
-        Metric("offset", "mean offset", False, 3, value=lambda of: offset(of, mixture), main=False),
+        Metric("offset", "mean offset", False, 3, value=lambda of: offset(of, mixture), limits=NOT_NEGATIVE, main=False),
         Metric("spread", "std / true", None, 3, value=lambda of: spread(of, mixture)),
         Metric("right", "in own modes %", True, 1, items=lambda of: 100.0 * own(of, mixture), bounds=(0.0, 100.0)),
         Metric("beyond", "beyond 3 std %", False, 2, items=lambda of: 100.0 * (of["away"] > FAR), bounds=(0.0, 100.0)),
-        Metric("balance", "least mode's share / fair", True, 2, value=lambda of: balance(of, mixture), main=False),
+        Metric(
+            "balance",
+            "least mode's share / fair",
+            True,
+            2,
+            value=lambda of: balance(of, mixture),
+            limits=(0.0, 1.0),
+            main=False,
+        ),
         energy,
     )
 

@@ -16,7 +16,7 @@ from s2g.benchmarks.imagenet.labels import CLASSES, LABELS, described, labels_of
 from s2g.benchmarks.imagenet.reference import OFFICIAL, Reference
 from s2g.config.coerce import at_least
 from s2g.config.schema import ModelConfig
-from s2g.engine.bench import Arrays, Metric
+from s2g.engine.bench import NOT_NEGATIVE, Arrays, Metric
 from s2g.errors import UserError, unknown
 from s2g.metrics.frechet_influence import frechet_items
 from s2g.metrics.inception_score import inception_score_items, splits
@@ -42,11 +42,11 @@ def _recall(of: Arrays) -> float:
 METRICS = (
     # Heusel et al. (arXiv 1706.08500) and Nash et al. (arXiv 2103.03841). All but precision and recall are numbers of the
     # whole set, written as means over items (s2g/metrics/frechet_influence.py).
-    Metric("fid", "FID", False, 2, items=lambda of: of["fid"]),
-    Metric("sfid", "sFID", False, 2, items=lambda of: of["sfid"]),
+    Metric("fid", "FID", False, 2, items=lambda of: of["fid"], limits=NOT_NEGATIVE),
+    Metric("sfid", "sFID", False, 2, items=lambda of: of["sfid"], limits=NOT_NEGATIVE),
     Metric("is", "IS", True, 2, items=lambda of: of["is"]),
     Metric("precision", "precision", True, 3, items=lambda of: of["precision"], bounds=(0.0, 1.0)),
-    Metric("recall", "recall", True, 3, value=_recall),
+    Metric("recall", "recall", True, 3, value=_recall, limits=(0.0, 1.0)),
     Metric("kid", "KID x 1000", False, 3, items=lambda of: 1000.0 * of["kid"], main=False),
 )
 NAMES = tuple(metric.name for metric in METRICS)

@@ -56,6 +56,7 @@ METRICS = (
         "probe IS",
         True,
         1,
+        limits=(1.0, np.inf),
         value=lambda of: inception_style(of["probabilities"]),
         influence=lambda of: inception_style_items(of["probabilities"]),
     ),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from s2g.benchmarks.common_metrics import (
+    PERCENT,
     PIXELS,
     confidence,
     feature_distance,
@@ -47,6 +48,7 @@ def _part(name: str, label: str) -> Metric:
         label,
         True,
         1,
+        limits=PERCENT,
         items=lambda of: 100.0 * subset_mean_items(_all(of).astype(float), of["kind"] == KIND[name]),
         main=False,
     )

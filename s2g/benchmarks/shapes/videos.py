@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from s2g.benchmarks.common_metrics import SATURATION, confidence, feature_distance, percent, prompt_diversity, stored_moments
+from s2g.benchmarks.common_metrics import (
+    PERCENT,
+    SATURATION,
+    confidence,
+    feature_distance,
+    percent,
+    prompt_diversity,
+    stored_moments,
+)
 from s2g.config.schema import BUILTIN, ModelConfig, model_names
 from s2g.engine.bench import Arrays, MeasuredBench, Metric
 from s2g.errors import UserError
@@ -58,6 +66,7 @@ METRICS = (
         "all right %, held-out kinds",
         True,
         1,
+        limits=PERCENT,
         items=lambda of: 100.0 * subset_mean_items(_all(of).astype(float), of["held_out"]),
         main=False,
     ),
@@ -72,6 +81,7 @@ METRICS = (
         "steadiness of standing ones %",
         True,
         2,
+        limits=PERCENT,
         items=lambda of: subset_mean_items(100.0 * of["steadiness"], of["still"]),
         main=False,
     ),

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from s2g.benchmarks.common_metrics import feature_distance, percent
+from s2g.benchmarks.common_metrics import PERCENT, feature_distance, percent
 from s2g.config.schema import ModelConfig
 from s2g.engine.bench import Arrays, MeasuredBench, Metric
 from s2g.errors import UserError
@@ -81,14 +81,14 @@ def metrics(bench: PairBench) -> tuple[Metric, ...]:
         feature_distance(f"{bench.kind} FD", lambda: moments_of(bench), 2),
         # Kynkaanniemi et al. (arXiv 1904.06991): samples inside the real images' manifold, and the other way round.
         percent("precision", "precision %", lambda of: manifold_of(bench).balls_of(of["features"]) > 0, main=True),
-        Metric("recall", "recall %", True, 1, value=lambda of: recall(of["features"], bench)),
+        Metric("recall", "recall %", True, 1, value=lambda of: recall(of["features"], bench), limits=PERCENT),
         # Share of samples whose nearest real images are mostly of the class that was asked for: a k-NN classifier of the
         # real images, put to the samples. Ours: the paper shows separation in a plot and gives no number.
         percent(
             "separability", "k-NN separability %", lambda of: neighbours_say(bench, of["features"]) == of["label"], main=True
         ),
         # The same among the samples alone, each left out in turn: whether the two clouds are apart, right or wrong.
-        Metric("apart", "own k-NN separability %", True, 1, value=lambda of: apart(of), main=False),
+        Metric("apart", "own k-NN separability %", True, 1, value=lambda of: apart(of), limits=PERCENT, main=False),
         # Below 1 a class is narrower than the real one: what collapse is.
         Metric("spread", "spread / real", None, 3, value=lambda of: spread(of["features"], of["label"], bench)),
     )
