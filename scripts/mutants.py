@@ -4,9 +4,9 @@
     .mutants/bin/python scripts/mutants.py guidance --sample 60 --out outputs/mutants
 
 cosmic-ray makes the mutants; it stays out of the project's own environment. Of the mutants at one place of the code (`<` as
-`<=`, `==`, `is`, ...) one is drawn, then the sample of places. Annotations are left out: nothing reads them. Mutants stand in a
-copy of HEAD, so work in the checkout can go on. Tests run with the project's .venv up to the first that fails, each time in a
-fork of one process that has imported torch and the like: a mutant costs its tests alone.
+`<=`, `==`, `is`, ...) one is drawn, then the sample of places. Annotations and what only a type checker reads are left out.
+Mutants stand in a copy of HEAD, so work in the checkout can go on. Tests run with the project's .venv up to the first that
+fails, each time in a fork of one process that has imported torch and the like: a mutant costs its tests alone.
 """
 
 from __future__ import annotations
@@ -32,39 +32,51 @@ from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
 ROOT = Path(__file__).resolve().parents[1]
-QUICK = ("-q", "-x", "-m", "not slow", "-p", "no:cacheprovider")
+QUICK = ["-q", "-x", "-m", "not slow", "-p", "no:cacheprovider"]
 KEYS = ("coerce", "compose", "own_code", "own_modules", "ranges", "registry", "schema")  # of s2g/config
-# Name -> (files that are mutated, tests that must notice, those that notice most first).
+KNOBS = ["tests/guidance/test_knobs.py", "tests/experiments/test_composition.py"]
+GOLDEN = ["tests/guidance/test_golden.py", "tests/engine/test_samples_version.py"]
+# Name -> (files that are mutated, tests that must notice: the quick and sharp ones, then the rest).
 GROUPS = {
-    "guidance": (["s2g/guidance/*.py"], ["tests/guidance/test_golden.py", "tests/guidance"]),
-    "network": (["s2g/network/*.py"], ["tests/network"]),
+    "guidance": (
+        ["s2g/guidance/*.py"],
+        [
+            ["tests/guidance/test_golden.py", "tests/guidance/test_equations.py", "tests/guidance/test_knobs.py"],
+            ["tests/guidance"],
+        ],
+    ),
+    "network": (
+        ["s2g/network/*.py"],
+        [["tests/network/test_blocks.py", "tests/network/test_control.py", "tests/network/test_kernels.py"], ["tests/network"]],
+    ),
     "loop": (
         ["s2g/sampling/loop.py"],
-        ["tests/engine/test_samples_version.py", "tests/sampling", "tests/guidance/test_golden.py"],
+        [["tests/sampling/test_deterministic.py", "tests/sampling/test_second_point.py"], ["tests/sampling", *GOLDEN]],
     ),
     "keys": (
         ["s2g/engine/run.py", *(f"s2g/config/{name}.py" for name in KEYS)],
-        ["tests/config", "tests/engine/test_runs.py", "tests/guidance/test_knobs.py", "tests/models/test_family.py"],
+        [["tests/config/test_ranges.py", "tests/engine/test_runs.py"], ["tests/config", "tests/models/test_family.py", *KNOBS]],
     ),
 }
 
 
-# Runs in the project's environment. For each line, the seconds that it may take, it answers with a line of JSON.
+# Runs in the project's environment, and answers each line of JSON, [seconds that it may take, what follows `pytest`], with one.
 FORKS = """
 import json, os, select, signal, sys, tempfile
 import diffusers, hydra, hypothesis, pytest, scipy.stats, torch, transformers
 
-for limit in sys.stdin:
+for line in sys.stdin:
+    limit, arguments = json.loads(line)
     with tempfile.TemporaryFile("w+") as said:
         child = os.fork()
         if child == 0:
             os.dup2(said.fileno(), 1)
             os.dup2(said.fileno(), 2)
-            code = int(pytest.main(sys.argv[1:]))
+            code = int(pytest.main(arguments))
             sys.stdout.flush()
             os._exit(code)
         handle = os.pidfd_open(child)
-        late = not select.select([handle], [], [], float(limit))[0]
+        late = not select.select([handle], [], [], limit)[0]
         if late:
             os.kill(child, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -93,7 +105,7 @@ class Mutant:
 def mutants_of(path: Path, root: Path) -> Iterator[list[Mutant]]:
     """Yield the mutants of a file by place: all that cosmic-ray makes between the same two positions."""
     source = path.read_text()
-    nodes, skipped = list(ast_nodes(get_ast(source))), set(annotated(source))
+    nodes, skipped, lines = list(ast_nodes(get_ast(source))), set(annotated(source)), source.splitlines()
     places: dict[tuple[object, object], list[Mutant]] = {}
     for name in operator_names():
         operator = get_operator(name)
@@ -101,7 +113,7 @@ def mutants_of(path: Path, root: Path) -> Iterator[list[Mutant]]:
             continue  # operators that want names of variables
         spans = (span for node in nodes for span in operator().mutation_positions(node))
         for occurrence, (start, stop) in enumerate(spans):
-            if start not in skipped:
+            if start not in skipped and "TYPE_CHECKING" not in lines[start[0] - 1]:
                 mutant = Mutant(str(path.relative_to(root)), name, occurrence, start[0])
                 places.setdefault((start, stop), []).append(mutant)
     yield from places.values()
@@ -128,18 +140,22 @@ def copy_of_head(folder: Path) -> None:
 
 
 class Tests:
-    """A process in the project's environment that runs a list of tests as often as it is asked to."""
+    """A process in the project's environment that runs lists of tests as often as it is asked to."""
 
-    def __init__(self, root: Path, tests: list[str]) -> None:
+    def __init__(self, root: Path, stages: list[list[str]]) -> None:
+        self.stages = stages
         own = {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-        command = [str(root / ".venv/bin/python"), "-c", FORKS, *QUICK, *tests]
+        command = [str(root / ".venv/bin/python"), "-c", FORKS]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(command, cwd=root, env={**os.environ, **own}, text=True, **pipes)
 
     def failure(self, limit: float) -> str:
-        """Run them for at most `limit` seconds: "" if all pass, else the first that fails, or that they ran past the limit."""
-        print(limit, file=self.process.stdin, flush=True)
-        return json.loads(self.process.stdout.readline())
+        """Run each stage for at most `limit` seconds: "" if all pass, else the first that fails, or that they took too long."""
+        for tests in self.stages:
+            print(json.dumps([limit, [*QUICK, *tests]]), file=self.process.stdin, flush=True)
+            if failed := json.loads(self.process.stdout.readline()):
+                return failed
+        return ""
 
 
 def main() -> int:
@@ -150,14 +166,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=ROOT / "outputs/mutants", help="where GROUP.jsonl goes: a line a mutant")
     arguments = parser.parse_args()
-    patterns, tests = GROUPS[arguments.group]
+    patterns, stages = GROUPS[arguments.group]
     draw = random.Random(arguments.seed)
     arguments.out.mkdir(parents=True, exist_ok=True)
     log = (arguments.out / f"{arguments.group}.jsonl").open("w")
     with tempfile.TemporaryDirectory(prefix="mutants_") as temporary, log:
         root = Path(temporary)
         copy_of_head(root)
-        suite, began = Tests(root, tests), time.perf_counter()
+        suite, began = Tests(root, stages), time.perf_counter()
         if broken := suite.failure(limit=3600):
             raise SystemExit(f"the tests fail without a mutant: {broken}")
         limit = 60 + 4 * (time.perf_counter() - began)
