@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers.modular_pipelines import StableDiffusion3AutoBlocks, WanBlocks
-from torch import Tensor
 
 from s2g.guidance.base import Guidance
 from s2g.guidance.cfg import CFG
@@ -20,8 +18,9 @@ from s2g.guidance.window import Window
 from s2g.integrations.diffusers.modular import PerturbedGuidance, S2Guidance, SkippedLayersGuidance
 from s2g.network.attention import SLOT
 from s2g.network.reuse_check import VERDICTS
-from tests.offline_pipelines import FRAMES, HEIGHT, SIDE, WIDTH, made, start
-from tests.small_pipelines import BUILD, PROMPT, SAMPLERS, SCALE, STEPS
+from tests.modular_pipelines import modular, modular_latents
+from tests.offline_pipelines import made, start
+from tests.small_pipelines import BUILD, PROMPT, SAMPLERS, SCALE
 
 PAIRS: dict[str, tuple[Callable[[], Any], Guidance]] = {
     "s2": (lambda: S2Guidance(SCALE, 0.5, drop=2, seed=4, start=0.0, stop=1.0),
@@ -33,21 +32,6 @@ PAIRS: dict[str, tuple[Callable[[], Any], Guidance]] = {
 }  # fmt: skip
 
 
-def modular(name: str, pipeline: Any, guider: Any) -> Any:
-    blocks = WanBlocks() if name == "wan" else StableDiffusion3AutoBlocks()
-    pipe = blocks.init_pipeline()
-    wanted = set(pipe._component_specs)
-    pipe.update_components(**{k: v for k, v in pipeline.components.items() if k in wanted and v is not None}, guider=guider)
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
-
-
-def latents_of(name: str, pipe: Any, noise: Tensor) -> Tensor:
-    sizes = {"height": HEIGHT, "width": WIDTH, "num_frames": FRAMES} if name == "wan" else {"height": SIDE, "width": SIDE}
-    common = {"prompt": PROMPT, "negative_prompt": "", "latents": noise.clone(), "num_inference_steps": STEPS, **sizes}
-    return pipe(**common, output="latents")
-
-
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 @pytest.mark.parametrize("name", ["wan", "sd3"])
 def test_a_guider_is_our_engine(name: str, pair: Any, pipelines: Callable[[str], Any]) -> None:
@@ -55,7 +39,7 @@ def test_a_guider_is_our_engine(name: str, pair: Any, pipelines: Callable[[str],
     pipeline = pipelines(name)
     denoiser = BUILD[name][1](pipeline)
     ours, _ = made(denoiser, method, SAMPLERS[name], [PROMPT])
-    latents = latents_of(name, modular(name, pipeline, guider), start(denoiser, 1))
+    latents = modular_latents(name, modular(name, pipeline, guider), start(denoiser, 1))
     if name == "wan":
         assert torch.equal(latents, ours.latents)
     else:  # it calls cond and uncond apart, and the stock pipeline in one batch, which rounds otherwise
@@ -76,11 +60,11 @@ def test_nothing_is_left_after_an_exception(pipelines: Callable[[str], Any]) -> 
     denoiser, guider = BUILD["wan"][1](pipeline), PAIRS["s2"][0]()
     pipe = modular("wan", pipeline, guider)
     noise = start(denoiser, 1)
-    before = latents_of("wan", pipe, noise)
+    before = modular_latents("wan", pipe, noise)
     block = pipeline.transformer.blocks[4]
     block.forward = lambda *args, **kwargs: 1 / 0
     with pytest.raises(ZeroDivisionError):
-        latents_of("wan", pipe, noise)
+        modular_latents("wan", pipe, noise)
     del block.forward
     assert not any(getattr(b, SLOT) for b in denoiser.blocks) and not pipeline.transformer._forward_hooks
-    assert torch.equal(latents_of("wan", pipe, noise), before)
+    assert torch.equal(modular_latents("wan", pipe, noise), before)
