@@ -9,13 +9,10 @@ import numpy as np
 SPLIT = 5000  # items: ten splits of 50,000; openai/guided-diffusion, evaluations
 
 
-def inception_score(logits: Iterable[np.ndarray], num: int, split: int = SPLIT) -> float:
-    """Return the mean over splits of exp of the mean divergence of p(y|x) from p(y); see `inception_score_items`."""
-    return float(inception_score_items(logits, num, split).mean())
-
-
 def inception_score_items(logits: Iterable[np.ndarray], num: int, split: int = SPLIT) -> np.ndarray:
     """Return [num] numbers whose mean is the score: the score plus what each item, to first order, adds to it.
+
+    The score is the mean over splits of exp of the mean divergence of p(y|x) from p(y).
 
     logits: [n, K] a block at a time, in item order. Splits are consecutive; the last may be short and counts as one of
     them, as in the official evaluator. In memory: the logits of one split.

@@ -16,13 +16,11 @@ def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a @ b.T / a.shape[1] + 1) ** 3
 
 
-def kernel_distance(fake: np.ndarray, real: np.ndarray) -> float:
-    """Return the unbiased squared maximum mean discrepancy of fake [N, D] and real [M, D]; both of two rows at least."""
-    return float(kernel_items_of(fake, real).mean())
-
-
 def kernel_items_of(fake: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """Return [N] numbers whose mean is the distance of one subset, each with what its item, to first order, adds."""
+    """Return [N] numbers whose mean is the unbiased squared maximum mean discrepancy of fake [N, D] and real [M, D].
+
+    Each is the distance with what its item, to first order, adds to it. Both sets have two rows at least.
+    """
     fake, real = fake.astype(np.float64), real.astype(np.float64)
     n, m = len(fake), len(real)
     own = kernel(fake, fake)

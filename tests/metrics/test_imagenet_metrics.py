@@ -15,8 +15,8 @@ from torchmetrics.image.kid import poly_mmd
 
 from s2g.metrics.frechet import Moments, frechet_distance, transport
 from s2g.metrics.frechet_influence import frechet_items
-from s2g.metrics.inception_score import inception_score, inception_score_items, splits
-from s2g.metrics.kernel_distance import kernel_distance, kernel_items
+from s2g.metrics.inception_score import inception_score_items, splits
+from s2g.metrics.kernel_distance import kernel_items, kernel_items_of
 
 CASES = [(400, 24, 0.0), (400, 24, 1e3), (20, 24, 0.0), (9, 24, 1e3)]  # items, dimensions, mean: N <= D among them
 
@@ -92,9 +92,11 @@ def test_inception_score_is_the_official_loop_over_splits() -> None:
         p = part / part.sum(1, keepdims=True)
         scores.append(np.exp(np.mean([(row * np.log(row / p.mean(0))).sum() for row in p])))
     assert len(scores) == 3
-    assert inception_score(parts(logits, 64), 1203, split=500) == pytest.approx(np.mean(scores), rel=1e-12)
+    assert inception_score_items(parts(logits, 64), 1203, split=500).mean() == pytest.approx(np.mean(scores), rel=1e-12)
     assert inception_score_items(parts(logits, 64), 1203, split=500).shape == (1203,)
-    assert inception_score(parts(logits[::-1], 64), 1203, split=500) != pytest.approx(np.mean(scores), rel=1e-6)  # order counts
+    assert inception_score_items(parts(logits[::-1], 64), 1203, split=500).mean() != pytest.approx(
+        np.mean(scores), rel=1e-6
+    )  # order counts
 
 
 def test_splits_join_blocks_anew_and_count() -> None:
@@ -118,9 +120,9 @@ def test_kernel_distance_is_the_unbiased_estimator_of_others(mean: float) -> Non
         - 2 * kernels[2].mean()
     )
     scale = np.abs(kernels[0]).max()
-    assert kernel_distance(fake, real) == pytest.approx(want, rel=1e-6, abs=1e-12 * scale)
+    assert kernel_items_of(fake, real).mean() == pytest.approx(want, rel=1e-6, abs=1e-12 * scale)
     theirs = float(poly_mmd(torch.tensor(fake[:50]), torch.tensor(real), 3, 0.1, 1.0))
-    assert kernel_distance(fake[:50], real) == pytest.approx(theirs, rel=1e-6, abs=1e-12 * scale)
+    assert kernel_items_of(fake[:50], real).mean() == pytest.approx(theirs, rel=1e-6, abs=1e-12 * scale)
 
 
 def test_kernel_distance_over_subsets_takes_them_in_order() -> None:
@@ -133,9 +135,11 @@ def test_kernel_distance_over_subsets_takes_them_in_order() -> None:
         (fake[20:30], real[20:30]),
         (fake[30:], real[:10]),
     ]  # 11 in the last
-    want = sum(len(own) * kernel_distance(own, other) for own, other in sets) / 41
+    want = sum(len(own) * kernel_items_of(own, other).mean() for own, other in sets) / 41
     assert items.shape == (41,) and items.mean() == pytest.approx(want, rel=1e-9)
-    assert kernel_items(parts(fake, 7), 41, real, subset=50).mean() == pytest.approx(kernel_distance(fake, real), rel=1e-9)
+    assert kernel_items(parts(fake, 7), 41, real, subset=50).mean() == pytest.approx(
+        kernel_items_of(fake, real).mean(), rel=1e-9
+    )
 
 
 MEMORY = """

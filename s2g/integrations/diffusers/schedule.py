@@ -13,7 +13,6 @@ from s2g.models.prediction_space import Space
 from s2g.sampling.base import WITHOUT
 
 EULER = {"FlowMatchEulerDiscreteScheduler", "DDIMScheduler"}  # a step from one prediction, without fresh noise
-NOISY = ("stochastic_sampling", "algorithm_type")  # settings under which a scheduler adds noise
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from s2g.guidance.seg import SEG
 from s2g.guidance.slg import SLG
 from s2g.guidance.stg import STG
 from s2g.guidance.window import ALWAYS, Window, Windowed
+from s2g.integrations.diffusers import layouts
 from s2g.integrations.diffusers.door import PipelineDoor
 from s2g.network.attention import SLOT
 from tests.offline_pipelines import made, sd3_network, start
@@ -321,7 +322,9 @@ def test_what_else_is_refused(pipelines: Callable[[str], Any]) -> None:
         latents_of(pipeline, "sd3", noise)
 
 
-def test_a_subclass_that_keeps_the_loop_is_its_pipeline(pipelines: Callable[[str], Any]) -> None:
+def test_a_subclass_that_keeps_the_loop_is_its_pipeline_and_another_can_be_registered(
+    pipelines: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Kept(type(pipelines("sd3"))):
         pass
 
@@ -330,8 +333,11 @@ def test_a_subclass_that_keeps_the_loop_is_its_pipeline(pipelines: Callable[[str
             return super().__call__(*args, **kwargs)
 
     PipelineDoor(Kept(**pipelines("sd3").components), WHOLE)
-    with pytest.raises(UserError, match="Changed is not known"):
+    with pytest.raises(UserError, match=r"Changed is not known(.|\n)*do: register_pipeline\(Pipeline, Layout\("):
         PipelineDoor(Changed(**pipelines("sd3").components), WHOLE)
+    monkeypatch.setattr(layouts, "LAYOUTS", dict(layouts.LAYOUTS))
+    layouts.register_pipeline(Changed, layouts.Layout("batched", ("uncond", "cond")))
+    PipelineDoor(Changed(**pipelines("sd3").components), WHOLE)
 
 
 def test_a_pipeline_that_drops_the_guided_prediction_is_found(pipelines: Callable[[str], Any]) -> None:
