@@ -29,6 +29,7 @@ from s2g.config.weights import REPOSITORY, typed_path
 from s2g.errors import MissingError, UserError
 from s2g.io import hub
 from s2g.io.hashing import content_hash
+from s2g.io.input_files import is_litter
 from s2g.io.json_files import load_json
 
 MATTERS = (".json", ".txt", ".model", ".safetensors")  # files that determine what a part does
@@ -193,7 +194,7 @@ def _lacking(root: Path, model: PipelineSource) -> str:
 
 def _files(folder: Path) -> list[Path]:
     files = (file for file in sorted(folder.iterdir()) if file.suffix in MATTERS and ".fp16" not in file.name)
-    return [file for file in files if file.is_file()]
+    return [file for file in files if file.is_file() and not is_litter(file.name)]
 
 
 def _digest(lines: Iterable[str]) -> str:

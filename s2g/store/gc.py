@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s2g.errors import DamageError
+from s2g.io.input_files import is_litter
 from s2g.io.json_files import load_json
 from s2g.store.locks import FOLDER, Locks
 from s2g.store.store import Store
@@ -98,7 +99,7 @@ def referenced(places: Sequence[Path]) -> set[str]:
     """Return the keys in all reference files below these folders; DamageError for a file that cannot be read."""
     keys: set[str] = set()
     for place in places:
-        for path in sorted(place.rglob(REFERENCES)):
+        for path in (path for path in sorted(place.rglob(REFERENCES)) if not is_litter(path.name)):
             try:
                 keys |= {str(key) for key in load_json(path)["runs"]}
             except (ValueError, KeyError, TypeError) as error:

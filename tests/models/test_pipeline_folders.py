@@ -184,6 +184,14 @@ def test_json_that_is_nested_too_deep_is_named(file: str, folder: Path, model: A
     assert path.name in said_of(config)
 
 
+def test_what_a_file_manager_left_is_no_part_of_a_pipeline(folder: Path, model: Any) -> None:
+    config = model(f"model.weights={folder}")
+    plain = config.weights_sha256()
+    for file in [path for path in folder.rglob("*") if path.is_file()]:
+        file.with_name(f"._{file.name}").write_bytes(b"\0\5\26\7")  # what macOS leaves on a foreign disk
+    assert config.pipeline() and model(f"model.weights={folder}").weights_sha256() == plain
+
+
 def test_only_another_variant_is_read_as_advised(folder: Path, raw: Any, model: Any) -> None:
     plain = model(f"model.weights={folder}").weights_sha256()
     with pytest.raises(UserError, match=r"no part of .* has files of that variant(.|\n)*do: model.variant=''"):

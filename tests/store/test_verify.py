@@ -393,6 +393,8 @@ def test_odd_journals_do_no_harm(store: Store) -> None:
 def test_a_run_somebody_works_on_or_a_table_names_is_no_garbage(store: Store, tmp_path: Path) -> None:
     assert [g.path for g in unreferenced(store.folder.parent, [tmp_path / "outputs"])] == [store.folder]
     (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/._runs.json").write_bytes(b"\0\5\26\7")  # what macOS leaves on a foreign disk
+    assert len(unreferenced(store.folder.parent, [tmp_path / "outputs"])) == 1
     (tmp_path / "outputs/runs.json").write_text("{")
     with pytest.raises(DamageError, match="does not list the runs"):
         unreferenced(store.folder.parent, [tmp_path / "outputs"])

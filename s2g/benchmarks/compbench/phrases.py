@@ -12,6 +12,7 @@ from s2g.benchmarks.compbench.prompts import fetched
 from s2g.errors import MissingError, UserError
 from s2g.io.cache import cache_folder
 from s2g.io.hashing import content_hash
+from s2g.io.input_files import is_litter
 from s2g.scoring.isolated.child import values_of
 from s2g.scoring.isolated.environment import Isolated, find
 
@@ -54,11 +55,10 @@ def doubts(typed: str) -> list[str]:
 def identity(typed: str) -> dict[str, str]:
     """Return what determines the phrases: environment, child script and the model's bytes."""
     path = model_place(typed)
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    names = [file.name if path.is_file() else file.relative_to(path).as_posix() for file in files]
+    files = [path]
     if path.is_dir():  # caches of Python's are no part of a model
-        kept = [(name, file) for name, file in zip(names, files, strict=True) if "__pycache__" not in name]
-        names, files = [name for name, _ in kept], [file for _, file in kept]
+        inside = (file for file in sorted(path.rglob("*")) if file.is_file() and not is_litter(file.name))
+        files = [file for file in inside if "__pycache__" not in file.relative_to(path).as_posix()]
     digest = hashlib.sha256("".join(content_hash(file) for file in files).encode()).hexdigest()[:12]
     return {**environment().identity(), "model": digest}
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from s2g.config.weights import folder_of
 from s2g.errors import MissingError, UserError, unknown
 from s2g.io.hashing import content_hash
+from s2g.io.input_files import is_litter
 from s2g.io.json_files import load_json
 from s2g.scoring.isolated.environment import Isolated, find
 from s2g.scoring.scorer import Answer, IsolatedScorer, Question, ScoringRequest
@@ -102,9 +103,8 @@ def remark(variant: str) -> str:
 
 def identity(typed: str, variant: str) -> dict[str, str]:
     """Return what determines a score: environment, child script, every file of the model's folder, and the prompt."""
-    files = sorted(
-        path for path in weights_folder(typed).iterdir() if path.suffix in (".bin", ".safetensors", ".json", ".py", ".model")
-    )
+    endings = (".bin", ".safetensors", ".json", ".py", ".model")
+    files = sorted(path for path in weights_folder(typed).iterdir() if path.suffix in endings and not is_litter(path.name))
     digest = hashlib.sha256("".join(f"{path.name} {content_hash(path)}" for path in files).encode()).hexdigest()[:12]
     return {**environment().identity(), "weights": digest, "variant": variant}
 

@@ -31,6 +31,7 @@ from s2g.experiments.runner import resolve_rows
 from s2g.experiments.specification_file import expand_panels, find_experiment
 from s2g.experiments.trail import collect_trail, compare_trails, read_trail
 from s2g.io.atomic import write_bytes
+from s2g.io.input_files import is_litter
 from s2g.io.json_files import load_json
 from s2g.report.tables import console_table, markdown_table
 from s2g.store.items import STILL, Film
@@ -119,7 +120,8 @@ def make_again(committed: Path, out: Path, root: str, console: Console, pool: Po
 
 def committed_results(folder: Path, names: list[str]) -> list[Path]:
     """Return the results files of a folder in order of name, or those named; UserError for a name without a file."""
-    stems = sorted(path.name.removesuffix(".runs.json") for path in folder.glob("*.runs.json"))
+    names_there = (path.name for path in folder.glob("*.runs.json") if not is_litter(path.name))
+    stems = sorted(name.removesuffix(".runs.json") for name in names_there)
     if lacking := [name for name in names if name not in stems]:
         raise UserError(f"{folder}: no results {', '.join(lacking)}", todo=f"one of: {', '.join(stems)}")
     return [folder / f"{stem}.json" for stem in names or stems]

@@ -121,6 +121,8 @@ def test_scores_come_by_content_and_must_be_on_the_scale(tmp_path: Path, monkeyp
         qalign.weights_folder(str(weights))
     whole(weights)
     before = qalign.identity(str(weights), "scorer")
+    (weights / "._config.json").write_bytes(b"\0\5\26\7")  # what macOS leaves on a foreign disk
+    assert qalign.identity(str(weights), "scorer") == before
     (weights / "modeling.py").write_text("")
     assert qalign.identity(str(weights), "scorer") != before != qalign.identity(str(weights), "pyiqa")
     given: list[ScoringRequest] = []
