@@ -10,6 +10,8 @@ import pytest
 
 from s2g.config.schema import CHECKOUT
 from s2g.engine.bench import MeasuredBench
+from s2g.experiments.runner import resolve_rows
+from s2g.experiments.specification_file import read_experiment
 from s2g.models.base import Denoiser
 from s2g.scoring.file_scoring import FileBench
 from s2g.store.retention import FeatureBench
@@ -62,3 +64,26 @@ def test_the_page_on_models_lists_every_member_of_a_denoiser() -> None:
 @pytest.mark.parametrize("base", [MeasuredBench, FeatureBench, FileBench])
 def test_the_page_on_benchmarks_lists_every_required_member(base: type) -> None:
     assert base.__abstractmethods__ <= listed_members("add-a-benchmark.md")  # type: ignore[attr-defined]
+
+
+def test_the_example_on_the_page_on_tables_is_a_table_of_the_runs_it_stands_for(tmp_path: Path) -> None:
+    text = re.search(r"```yaml\n(.*?)```", (CHECKOUT / "docs" / "add-a-table.md").read_text(), re.DOTALL)[1]  # type: ignore[index]
+    (tmp_path / "table_mine.yaml").write_text(text)
+    profile = read_experiment(tmp_path / "table_mine.yaml").profiles["tiny"]
+    rows = resolve_rows(profile, None)
+    typed = [
+        (spec.row, profile.reference(spec.row), run.name, run.num)
+        for spec, run in zip(rows.specs, rows.runs.values(), strict=True)
+    ]
+    assert typed == [
+        ("cfg@1.5", "cfg@2", "cfg", 64),
+        ("cfg@2", "cfg@2", "cfg", 64),
+        ("s2@1.5", "cfg@1.5", "s2", 64),
+        ("s2@2", "cfg@2", "s2", 64),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("page", "most"), [("add-a-model.md", 3), ("add-a-benchmark.md", 4)])
+def test_little_has_to_be_touched(page: str, most: int) -> None:
+    rows = re.findall(r"^\| `((?:s2g|configs)/[^`]+)` \|", (CHECKOUT / "docs" / page).read_text(), re.MULTILINE)
+    assert 0 < len(rows) <= most
