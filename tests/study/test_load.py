@@ -10,11 +10,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -24,9 +26,8 @@ from s2g.config.schema import CHECKOUT
 from s2g.study.answers import Answers
 from s2g.study.folder import Study
 
-for needed in ("fastapi", "uvicorn", "httpx"):
+for needed in ("fastapi", "uvicorn"):
     pytest.importorskip(needed, reason='the extra is not installed: pip install "s2g[study]"')
-import httpx  # noqa: E402
 
 
 def free_port() -> int:
@@ -46,9 +47,9 @@ def command(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
             if process.poll() is not None:
                 raise AssertionError(process.stdout.read() if process.stdout else "")
             try:
-                httpx.get(f"http://127.0.0.1:{port}/robots.txt", timeout=2)
+                assert Browser(port).ask("GET", "/robots.txt").status == 200
                 break
-            except httpx.TransportError:
+            except OSError:
                 time.sleep(0.1)
         yield process
     finally:
@@ -56,33 +57,56 @@ def command(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-def go_through(address: str, token: str, acknowledged: list[tuple[str, int, str]], times: list[float], media: bool) -> None:
-    """Answer pages until there are none or the server is gone; a vote counts as acknowledged once its redirect is here."""
+@dataclass(frozen=True)
+class Answered:
+    """What the server answered."""
 
-    def timed(ask: Any, *arguments: Any, **more: Any) -> httpx.Response:
+    status: int
+    location: str
+    text: str
+
+
+class Browser:
+    """One kept connection and how long each answer took. Of the standard library: a slower client would be timed too."""
+
+    def __init__(self, port: int) -> None:
+        self.connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        self.times: list[float] = []
+
+    def ask(self, method: str, path: str, form: Mapping[str, str | list[str]] | None = None) -> Answered:
+        body = None if form is None else urlencode(form, doseq=True)
+        kind = {} if form is None else {"content-type": "application/x-www-form-urlencoded"}
         began = time.perf_counter()
-        found = ask(*arguments, **more)
-        times.append(time.perf_counter() - began)
-        return found
+        self.connection.request(method, path, body, kind)
+        found = self.connection.getresponse()
+        content = found.read()
+        self.times.append(time.perf_counter() - began)
+        return Answered(found.status, found.headers.get("location", ""), content.decode(errors="replace"))
 
-    with httpx.Client(base_url=address, timeout=60) as client:
-        try:
-            where = re.search(rf'href="(/p/{token}/\d+)"', timed(client.get, f"/p/{token}").text)
-            path = where[1] if where else ""
-            while path:
-                page = timed(client.get, path)
-                assert page.status_code == 200, page.text
-                form = Form(page.text)
-                for picture in form.pictures if media else ():
-                    assert timed(client.get, picture).status_code == 200
-                place = int(path.rpartition("/")[2])
-                chosen = str((hash(token) + place) % 5)
-                found = timed(client.post, path, data=form.fields | dict.fromkeys(form.names, chosen))
-                assert found.status_code == 303, found.text
-                acknowledged.append((token, place, chosen))
-                path = found.headers["location"] if found.headers["location"] != f"/p/{token}" else ""
-        except httpx.TransportError:
-            return
+
+def go_through(port: int, token: str, acknowledged: list[tuple[str, int, str]], media: bool) -> list[float]:
+    """Answer pages until there are none or the server is gone; a vote counts as acknowledged once its redirect is here."""
+    browser = Browser(port)
+    try:
+        where = re.search(rf'href="(/p/{token}/\d+)"', browser.ask("GET", f"/p/{token}").text)
+        path = where[1] if where else ""
+        while path:
+            page = browser.ask("GET", path)
+            assert page.status == 200, page.text
+            form = Form(page.text)
+            for picture in form.pictures if media else ():
+                assert browser.ask("GET", picture).status == 200
+            place = int(path.rpartition("/")[2])
+            chosen = str((hash(token) + place) % 5)
+            found = browser.ask("POST", path, form.fields | dict.fromkeys(form.names, chosen))
+            assert found.status == 303, found.text
+            acknowledged.append((token, place, chosen))
+            path = found.location if found.location != f"/p/{token}" else ""
+    except (OSError, HTTPException):
+        pass  # the server was killed
+    finally:
+        browser.connection.close()
+    return browser.times
 
 
 @pytest.mark.slow("a server killed five times")
@@ -93,10 +117,7 @@ def test_no_acknowledged_vote_is_lost_when_the_server_is_killed(tmp_path: Path) 
     port, kills = free_port(), 0
     for after in (25, 50, 90, 130, 170):
         with command(folder, port) as process:
-            threads = [
-                threading.Thread(target=go_through, args=(f"http://127.0.0.1:{port}", token, acknowledged, [], False))
-                for token in tokens
-            ]
+            threads = [threading.Thread(target=go_through, args=(port, token, acknowledged, False)) for token in tokens]
             for thread in threads:
                 thread.start()
             while len(acknowledged) < after and any(thread.is_alive() for thread in threads):
@@ -117,7 +138,7 @@ def test_no_acknowledged_vote_is_lost_when_the_server_is_killed(tmp_path: Path) 
             assert saved[number, place] == {name: [page.shots[int(chosen)]] for name in ("detail", "color", "alignment")}
     with command(folder, port):  # and the study goes on
         for token in tokens:
-            go_through(f"http://127.0.0.1:{port}", token, acknowledged, [], False)
+            go_through(port, token, acknowledged, False)
     with Study.open(folder) as study:
         assert all(one.answered == 20 for one in study.answers.everybody())
 
@@ -127,15 +148,11 @@ def test_fifty_participants_at_once_meet_no_error(tmp_path: Path) -> None:
     with study_of(tmp_path, prompts=3, people=50) as study:
         folder, tokens = study.folder, [one.token for one in study.answers.everybody()]
     acknowledged: list[tuple[str, int, str]] = []
-    port, times = free_port(), [list[float]() for _ in tokens]
+    port = free_port()
     with command(folder, port), ThreadPoolExecutor(50) as pool:
-        arguments = (
-            (f"http://127.0.0.1:{port}", token, acknowledged, own, True) for token, own in zip(tokens, times, strict=True)
-        )
-        for done in [pool.submit(go_through, *each) for each in arguments]:
-            done.result()
+        done = [pool.submit(go_through, port, token, acknowledged, True) for token in tokens]
+        every = np.concatenate([each.result() for each in done])
     assert len(acknowledged) == 150
-    every = np.concatenate(times)
     assert len(every) == 50 * (1 + 3 * 7)
     print(f"{len(every)} requests: median {1000 * np.median(every):.0f} ms, p95 {1000 * np.quantile(every, 0.95):.0f} ms")
     with Study.open(folder) as study:
