@@ -307,12 +307,14 @@ class ExecutorConfig:
     attention: str = "auto"  # the kernel of attention
     address: str | None = None  # of a Ray cluster; None: RAY_ADDRESS if that is set, else this machine
     resources: Mapping[str, Any] | None = field(default=None, hash=False)  # of a Ray worker, as Ray names them
+    scoring: Mapping[str, Any] | None = field(default=None, hash=False)  # of a Ray worker that only scores; None: there is none
     runtime_env: Mapping[str, Any] | None = field(default=None, hash=False)  # of Ray workers, as Ray takes it
 
     def __post_init__(self) -> None:
-        for name, amount in (self.resources or {}).items():
-            if not isinstance(amount, int | float) or isinstance(amount, bool) or amount < 0:
-                raise UserError(f"executor.resources.{name} = {amount}", allowed="an amount, 0 or more")
+        for key, amounts in (("resources", self.resources), ("scoring", self.scoring)):
+            for name, amount in (amounts or {}).items():
+                if not isinstance(amount, int | float) or isinstance(amount, bool) or amount < 0:
+                    raise UserError(f"executor.{key}.{name} = {amount}", allowed="an amount, 0 or more")
         if self.workers is not None:
             at_least(self.workers, 1, "executor.workers")
         if self.device not in DEVICES:

@@ -68,7 +68,7 @@ class Bar:
             words = [f"{speed:.1f} items/s{self._each(speed)}"] if speed else []
             words += [f"{self._failed} failed"] if self._failed else []
             self._drawn.update(self._task, completed=self._reached(), rate=", ".join(words))
-        elif self._clock() - self._printed >= EVERY:
+        elif self._total and self._clock() - self._printed >= EVERY:
             self._printed = self._clock()
             print(self.line(), file=self._out or sys.stderr, flush=True)
 

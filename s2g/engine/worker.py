@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -44,6 +44,8 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 class Job(Protocol):
     """What a worker is given: plain data with the work as its method."""
 
+    scoring: ClassVar[bool]  # whether it scores; else it samples
+
     def do(self, device: str) -> float:
         """Do the work; return the seconds it took."""
         ...
@@ -61,6 +63,8 @@ class Task:
     environment: str
     keep: Mapping[str, str] | None = None  # repair: sha256 of the unit's undamaged items
     kernels: Kernels = DEFAULT
+
+    scoring: ClassVar[bool] = False
 
     def do(self, device: str) -> float:
         """Sample and store the unit; return the seconds it took."""

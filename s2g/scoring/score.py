@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -104,6 +104,8 @@ class ScoreJob:
 
     run: Run
     root: str
+
+    scoring: ClassVar[bool] = True
 
     @staticmethod
     def of(run: Run, root: str) -> ScoreJob | None:

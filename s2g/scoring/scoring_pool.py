@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import Console
 
@@ -69,6 +69,8 @@ class ScoringTask:
     questions: tuple[Question, ...]
     folder: Path
 
+    scoring: ClassVar[bool] = True
+
     def do(self, device: str) -> float:
         """Answer the questions; return the seconds this took."""
         began = time.perf_counter()
@@ -99,9 +101,9 @@ class _Schedule:
         """Work until every question is answered, here or by another process."""
         try:
             self.executor.reach(self.locks)
-            share = math.ceil(len(self.parts) / self.executor.workers) if self.request.scorer.slow_start else 1
+            share = math.ceil(len(self.parts) / self.executor.scorers) if self.request.scorer.slow_start else 1
             with self.bar:
-                self.executor.work_through(self.queue, self.busy, self.running, self._begin, self._end, share)
+                self.executor.work_through(self.queue, self.busy, self.running, self._begin, self._end, share, True)
         finally:
             self.locks.close()
 

@@ -8,12 +8,30 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from s2g.guidance.base import BaseMethod, State, Step
 from s2g.network.branch import COND, Branch
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """A job that does another one, and notes the node and the resources that Ray gave it."""
+
+    job: Any
+    place: Path
+
+    scoring: ClassVar[bool] = True
+
+    def do(self, device: str) -> float:
+        import ray  # pyright: ignore[reportMissingImports]  # an extra
+
+        context = ray.get_runtime_context()
+        self.place.write_text(f"{context.get_node_id()}\n{context.get_assigned_resources()}")
+        return self.job.do(device)
 
 
 @dataclass(frozen=True)

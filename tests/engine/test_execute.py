@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -326,6 +326,8 @@ class Notes:
 
     stores: tuple[Store, Store]
     place: Path
+
+    scoring: ClassVar[bool] = True
 
     def do(self, device: str) -> float:
         self.place.write_text(str([len(store.stored()) for store in self.stores]))

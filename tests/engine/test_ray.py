@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 import torture
-from engine.failing_methods import Killed, Waits
+from engine.failing_methods import Assigned, Killed, Waits
 from rich.console import Console
+from spread_scorer import noted, request
 
 from s2g.config.schema import CHECKOUT, ExecutorConfig
 from s2g.engine.execute import Made, execute
@@ -23,7 +24,8 @@ from s2g.engine.executors import ray_node
 from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.run import Run
 from s2g.errors import UnitsFailedError, UserError
-from s2g.scoring.score import score
+from s2g.scoring.score import ScoreJob, score
+from s2g.scoring.scoring_pool import ScoringPool
 from s2g.store.journal import Journal
 from s2g.store.store import Store
 
@@ -170,6 +172,49 @@ def test_a_node_with_other_code_or_without_the_store_is_refused_before_anything_
 
 
 @pytest.mark.slow("starts Ray")
+def test_what_scores_has_processes_and_resources_of_its_own(cluster: Any, tmp_path: Path, run_of: RunOf) -> None:
+    """One node has what scorers ask for: a job of each run is done there, while others are sampled, and so are questions."""
+    from s2g.engine.executors.ray_executor import RayExecutor
+
+    node = cluster.add_node(num_cpus=1, resources={"judge": 1})
+    runs = [run_of(*QUICK[:-1], f"num={num}", f"seed={num}") for num in (16, 48)]
+    config = ExecutorConfig(name="ray", workers=2, device="cpu", scoring={"CPU": 0, "judge": 0.25})
+    for run in runs:
+        Store.of(run, tmp_path).begin(run, True)
+    with RayExecutor(config) as executor:
+        assert executor.scorers == 4
+        about = (runs, str(tmp_path), executor, True, Console(quiet=True))
+        execute(*about, then=lambda run: Assigned(ScoreJob(run, str(tmp_path)), tmp_path / f"{run.num}.txt"))
+        for run in runs:
+            where, resources = (tmp_path / f"{run.num}.txt").read_text().split("\n", 1)
+            assert where == node.node_id and resources == "{'judge': 0.25}"
+            assert len(list((Store.of(run, tmp_path).folder / "scores").iterdir())) == 2
+        (tmp_path / "asked").mkdir()
+        answers = ScoringPool(lambda: executor, Console(quiet=True)).answer(request(tmp_path / "asked", 100))
+        assert answers == [i / 7 for i in range(99)] + [0.0] and len(noted(tmp_path / "asked")) == 99
+    for run in runs:
+        local = content(run, make_here(run, tmp_path / "local"))
+        assert content(run, Store.of(run, tmp_path)) == local
+    with pytest.raises(UserError, match=r"executor\.scoring: no node of the cluster has CPU 1, jury 1\n(.|\n)*ray status"):
+        RayExecutor(replace(config, scoring={"jury": 1})).__enter__()
+    cluster.remove_node(node)
+
+
+@pytest.mark.slow("starts Ray")
+def test_samplers_without_work_make_room_for_what_scores(cluster: Any, tmp_path: Path, run_of: RunOf) -> None:
+    """Samplers hold every processor, and a scorer needs two of one node."""
+    from s2g.engine.executors.ray_executor import RayExecutor
+
+    run = run_of(*QUICK)
+    Store.of(run, tmp_path).begin(run, True)
+    with RayExecutor(ExecutorConfig(name="ray", device="cpu", scoring={"CPU": 2})) as executor:
+        assert executor.workers >= 3
+        about = ([run], str(tmp_path), executor, True, Console(quiet=True))
+        made = execute(*about, then=lambda run: Assigned(ScoreJob(run, str(tmp_path)), tmp_path / "job.txt"))
+    assert made.items == 48 and (tmp_path / "job.txt").read_text().endswith("{'CPU': 2.0}")
+
+
+@pytest.mark.slow("starts Ray")
 def test_a_node_that_joins_works_and_one_that_dies_costs_no_byte(cluster: Any, tmp_path: Path, run_of: RunOf) -> None:
     gate = tmp_path / "gate"  # until the nodes have changed, no more than the first 20 units can be made
     run = replace(run_of(*QUICK[:-1], "num=240"), guidance=Waits(unit=20, gate=str(gate)))
@@ -216,7 +261,8 @@ def test_without_ray_there_is_one_message(monkeypatch: pytest.MonkeyPatch) -> No
     from s2g.config.registry import EXECUTORS
 
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "s2g.engine.executors.ray_executor", raising=False)
+    for name in ("executor", "nodes", "connection"):
+        monkeypatch.delitem(sys.modules, f"s2g.engine.executors.ray_{name}", raising=False)
     with pytest.raises(UserError, match=r"^executor = ray: Ray cannot be imported .*\n  allowed: executor=local\n  do: uv pip"):
         EXECUTORS.load("ray")
 
@@ -231,7 +277,7 @@ def test_without_ray_there_is_one_message(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_an_address_that_cannot_be_used_is_named(address: str, said: str) -> None:
     pytest.importorskip("ray", reason="needs the extra ray")
-    from s2g.engine.executors.ray_executor import _connect
+    from s2g.engine.executors.ray_connection import connect
 
     with pytest.raises(UserError, match=rf"executor\.address = {address}(.|\n)*{said}(.|\n)*do: "):
-        _connect(ExecutorConfig(name="ray", address=address))
+        connect(ExecutorConfig(name="ray", address=address))

@@ -30,6 +30,11 @@ class Executor(ABC):
         """The number of workers that there are to be."""
 
     @property
+    def scorers(self) -> int:
+        """The number of workers that tasks are for which score."""
+        return self.workers
+
+    @property
     @abstractmethod
     def alive(self) -> int:
         """The number of workers that are up."""
@@ -42,15 +47,15 @@ class Executor(ABC):
     @property
     @abstractmethod
     def idle(self) -> int:
-        """The number of tasks that can start now."""
+        """The number of tasks, of the sort that is expected, that can start now."""
 
     @abstractmethod
-    def expect(self, tasks: int) -> None:
-        """State how many tasks will come."""
+    def expect(self, tasks: int, scoring: bool = False) -> None:
+        """State how many tasks will come, and whether they score; while units are sampled, a few that score may come too."""
 
     @abstractmethod
     def start(self, task: Job) -> None:
-        """Give a task to an idle worker."""
+        """Give a task to an idle worker; one that scores, where others are for that, to the first of them that is idle."""
 
     @abstractmethod
     def wait(self, timeout: float | None) -> list[tuple[Any, Outcome]]:
@@ -81,13 +86,15 @@ class Executor(ABC):
         begin: Callable[[list[Piece]], None],
         end: Callable[[Any, Outcome], None],
         share: int = 1,
+        scoring: bool = False,
     ) -> None:
         """Give pieces of work to idle workers until `queue`, `busy` and `running` are empty; stop all tasks on an error.
 
         begin: start up to `share` pieces as one task, or move those that another process has locked to `busy`, which is
-        queued again every POLL seconds. end: settle a task by its outcome; it may queue pieces again.
+        queued again every POLL seconds. end: settle a task by its outcome; it may queue pieces again. scoring: whether the
+        tasks score.
         """
-        self.expect(math.ceil(len(queue) / share))
+        self.expect(math.ceil(len(queue) / share), scoring)
         looked = time.monotonic()
         try:
             while queue or busy or running:

@@ -79,7 +79,7 @@ class LocalExecutor(Executor):
                 worker.process.kill()
         self._pool = [None] * self._workers
 
-    def expect(self, tasks: int) -> None:
+    def expect(self, tasks: int, scoring: bool = False) -> None:
         # A single task on the CPU runs in this process, where nothing has to start.
         if self._configured != 1 and not any(self._pool):
             self._here = tasks < 2 and self.device == "cpu"

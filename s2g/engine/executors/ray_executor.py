@@ -2,21 +2,18 @@
 
 Ray starts the actors, says when one has died, and gives back what a task returns: an outcome of a few bytes. Samples go
 from the workers to the store, which the nodes share; the command holds the locks, as with the local executor.
+
+With `executor.scoring` tasks that score have actors of their own. Where these and the samplers want the same room, those
+that have work get it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
 import pickle
 import secrets
-import signal
-import socket
-import subprocess
-import sys
-import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,29 +23,14 @@ from s2g.config.schema import ExecutorConfig
 from s2g.engine.environment import PACKAGES, machine
 from s2g.engine.executors import ray_node
 from s2g.engine.executors.executor import JOIN, Executor
+from s2g.engine.executors.ray_connection import OutOfMemoryError, RayError, cloudpickle, connect, ray
+from s2g.engine.executors.ray_nodes import Hands, look_at_nodes, nodes, refuse
 from s2g.engine.worker import Job, Outcome
 from s2g.errors import UnitsFailedError, UserError
-from s2g.io.machine import cores
 from s2g.store.locks import Locks
 
-try:
-    import ray
-    from ray import cloudpickle
-    from ray.exceptions import OutOfMemoryError, RayError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-except ImportError as error:
-    raise UserError(
-        f"executor = ray: Ray cannot be imported ({error})",
-        allowed="executor=local",
-        todo="uv pip install 's2g[ray]', on every node of the cluster",
-    ) from error
-
 LOOK = 5.0  # seconds between looks at what nodes the cluster has
-ANSWER = 10.0  # seconds that an address has to answer
-HEALTH = 30.0  # seconds that a cluster has to say that it is well, with the start of a process
-START = 120.0  # seconds that nodes have for the first look at them
 STILLBORN = 10  # actors in a row that die before they are ready, after which no more are started
-STORE_MEMORY = 80 * 2**20  # bytes, about the least that Ray takes: nothing large passes through its object store
 
 
 @dataclass
@@ -56,9 +38,14 @@ class _Actor:
     """An actor, what it is asked now, and the task that is."""
 
     handle: Any
+    hands: Hands
     asked: Any = None  # a reference to the answer; None where it is idle
     task: Job | None = None
     ready: bool = False
+
+    @property
+    def idle(self) -> bool:
+        return self.ready and self.asked is None
 
 
 class RayExecutor(Executor):
@@ -69,35 +56,34 @@ class RayExecutor(Executor):
             raise UserError("executor.device = mps: not on Ray", allowed="auto, cpu, cuda", todo="executor=local")
         self.config = config
         self._actors: list[_Actor] = []
-        self._needs: dict[str, float] = {}
-        self._room, self._looked = 0, 0.0
+        self._looked = 0.0
         self._expected = 0
         self._probe = "none"
         self._facts = ray_node.facts(PACKAGES)
-        self._kinds: dict[str, str] = {}  # kind of machine -> a host of it
         self._stillborn = 0
 
     def __enter__(self) -> Self:
         self._connected = not ray.is_initialized()
-        self._own = self._connected and _connect(self.config)
-        config, gpus = self.config, any(node["Resources"].get("GPU") for node in self._nodes())
+        self._own = self._connected and connect(self.config)
+        config, gpus = self.config, any(node["Resources"].get("GPU") for node in nodes())
         resources = config.resources or {}
         cuda = config.device == "cuda" or (config.device == "auto" and (gpus or resources.get("GPU", 0) > 0))
         self.device = "cuda" if cuda else "cpu"
-        self._needs = {"CPU": 1, **({"GPU": 1} if cuda else {}), **resources}
+        self._samplers = self._scorers = Hands({"CPU": 1, **({"GPU": 1} if cuda else {}), **resources}, self.device)
+        if config.scoring is not None:
+            self._scorers = Hands({"CPU": 1, **config.scoring}, "cuda" if config.scoring.get("GPU") else "cpu")
+        self._at_work = self._samplers  # whose tasks come
+        self._given: dict[Hands, deque[Job]] = {hands: deque() for hands in (self._samplers, self._scorers)}
         self._look_at_cluster()
-        if self.workers == 0:
-            self.__exit__(None, None, None)
-            raise UserError(
-                f"executor.resources: no node of the cluster has {_words(self._needs)}",
-                allowed="what `ray status` lists, for one worker",
-                todo="executor.workers=NUMBER where an autoscaler would start such nodes",
-            )
+        for key, hands, room in (("resources", self._samplers, self.workers), ("scoring", self._scorers, self.scorers)):
+            if room == 0:
+                self.__exit__(None, None, None)
+                raise UserError(
+                    f"executor.{key}: no node of the cluster has {hands.words}",
+                    allowed="what `ray status` lists, for one worker",
+                    todo="executor.workers=NUMBER where an autoscaler would start such nodes",
+                )
         cloudpickle.register_pickle_by_value(ray_node)
-        needs = {**self._needs}
-        options: dict[str, Any] = {"num_cpus": needs.pop("CPU"), "num_gpus": needs.pop("GPU", 0), "max_restarts": 0}
-        options |= {"memory": needs.pop("memory")} if "memory" in needs else {}
-        self._kind = ray.remote(ray_node.Actor).options(resources=needs, **options)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -112,7 +98,11 @@ class RayExecutor(Executor):
 
     @property
     def workers(self) -> int:
-        return self.config.workers or self._room
+        return self.config.workers or self._room[self._samplers]
+
+    @property
+    def scorers(self) -> int:
+        return self.workers if self._scorers is self._samplers else self._room[self._scorers]
 
     @property
     def alive(self) -> int:
@@ -120,15 +110,18 @@ class RayExecutor(Executor):
 
     @property
     def machine(self) -> str:
-        nodes = sum(self._fits(node) > 0 for node in self._nodes())
-        return machine() if self._own else f"{nodes} nodes of a Ray cluster, {' and '.join(self._kinds) or 'none seen yet'}"
+        there, kinds = sum(self._samplers.fits(node) > 0 for node in nodes()), " and ".join(self._samplers.kinds)
+        return machine() if self._own else f"{there} nodes of a Ray cluster, {kinds or 'none seen yet'}"
 
     @property
     def idle(self) -> int:
-        return sum(actor.ready and actor.asked is None for actor in self._actors)
+        return len(self._idle(self._at_work)) - len(self._given[self._at_work])
 
-    def expect(self, tasks: int) -> None:
+    def expect(self, tasks: int, scoring: bool = False) -> None:
         self._expected = tasks
+        self._at_work = self._scorers if scoring else self._samplers
+        for actor in [actor for actor in self._actors if actor.hands is not self._at_work]:
+            self._dismiss(actor)  # nothing is left for it, and it holds what these may want
 
     def reach(self, locks: Locks) -> None:
         if self._own or Path(self._probe).exists():
@@ -137,35 +130,17 @@ class RayExecutor(Executor):
         assert lock is not None
         self._probe = str(lock.scratch)
         try:
-            self._look_at_nodes()
+            look_at_nodes(list(self._given), self._facts, self._probe)
         except BaseException:
             locks.close()
             raise
 
-    def _look_at_nodes(self) -> None:
-        """Raise UserError, before anything is sampled, if the nodes that have room for workers would not give the same."""
-        once = ray.remote(num_cpus=0, max_retries=0)(ray_node.look)
-        asked = {}
-        for node in self._nodes():
-            if self._fits(node):
-                there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-                asked[once.options(scheduling_strategy=there).remote(self._facts, self._probe)] = node
-        ready, late = ray.wait(list(asked), num_returns=len(asked), timeout=START) if asked else ([], [])
-        seen: list[tuple[Any, dict[str, Any]]] = []
-        for ref in ready:
-            with contextlib.suppress(RayError):  # the node has died since
-                seen.append((asked[ref], ray.get(ref)))
-        silent = [f"{asked[ref]['NodeManagerHostname']}: it starts no process within {START:.0f} s" for ref in late]
-        _refuse([f"{look['host']}: {look['wrong']}" for _, look in seen if look["wrong"]] + silent)
-        for node, look in seen:
-            self._admit(self._kind_of(node, look["cpu"]), look["host"])
-
     def start(self, task: Job) -> None:
-        actor = next(actor for actor in self._actors if actor.ready and actor.asked is None)
-        actor.task = task
-        actor.asked = actor.handle.do.remote(pickle.dumps(task))
+        self._given[self._scorers if task.scoring else self._samplers].append(task)
+        self._hand_out()
 
     def wait(self, timeout: float | None) -> list[tuple[Any, Outcome]]:
+        self._hand_out()
         self._hire()
         asked = {actor.asked: actor for actor in self._actors if actor.asked is not None}
         seconds = LOOK if timeout is None else min(timeout, LOOK)
@@ -184,12 +159,24 @@ class RayExecutor(Executor):
         return done
 
     def abandon(self) -> None:
+        for given in self._given.values():
+            given.clear()
         busy = [actor for actor in self._actors if actor.task is not None]
         for actor in busy:
             self._dismiss(actor)
         if busy:  # their locks are released next
             with contextlib.suppress(RayError):
                 ray.wait([actor.asked for actor in busy], num_returns=len(busy), timeout=JOIN)
+
+    def _idle(self, hands: Hands) -> list[_Actor]:
+        return [actor for actor in self._actors if actor.idle and actor.hands is hands]
+
+    def _hand_out(self) -> None:
+        """Ask idle actors for what was given and nobody has begun."""
+        for hands, given in self._given.items():
+            for actor, _ in zip(self._idle(hands), range(len(given)), strict=False):
+                actor.task = given.popleft()
+                actor.asked = actor.handle.do.remote(pickle.dumps(actor.task))
 
     def _answer(self, actor: _Actor) -> Outcome:
         """Return what came of what an actor was asked; an actor that cannot go on is dismissed."""
@@ -207,12 +194,11 @@ class RayExecutor(Executor):
                 ) from error
             return Outcome(error=why)
         if started:
-            _refuse([f"{answer['host']}: {answer['wrong']}"] if answer["wrong"] else [])
-            if self.device == "cpu":
-                self._admit(self._kind_of({"Resources": {}}, answer["cpu"]), answer["host"])
+            refuse([f"{answer['host']}: {answer['wrong']}"] if answer["wrong"] else [])
+            actor.hands.admit(answer["cpu"], answer["host"])
             actor.ready, self._stillborn = True, 0
             return Outcome()
-        if answer.error and answer.again and self.device == "cuda":  # a CUDA error breaks its process for good
+        if answer.error and answer.again and actor.hands.device == "cuda":  # a CUDA error breaks its process for good
             self._dismiss(actor)
         return answer
 
@@ -224,98 +210,25 @@ class RayExecutor(Executor):
         """Start actors up to what is wanted, or to what the cluster has room for by now."""
         if time.monotonic() - self._looked > LOOK:
             self._look_at_cluster()
-        for _ in range(min(self.workers, self._expected) - len(self._actors)):
-            handle: Any = self._kind.remote("cuda:0" if self.device == "cuda" else "cpu")
-            self._actors.append(_Actor(handle, handle.look.remote(self._facts, self._probe)))
+        up_to = {self._at_work: self._expected}
+        if self._at_work is not self._scorers:  # runs are sampled, and some may be scored by now
+            at_it = [actor for actor in self._actors if actor.hands is self._scorers and actor.task is not None]
+            up_to = {self._scorers: len(self._given[self._scorers]) + len(at_it), **up_to}
+            if self._given[self._scorers] and (idle := self._idle(self._samplers)):  # nothing is left for these: make room
+                for actor in idle:
+                    self._dismiss(actor)
+                up_to[self._samplers] = self._expected = max(self._count(self._samplers), 1)  # a unit may come back
+        for hands, most in up_to.items():
+            for _ in range(min(self.workers if hands is self._samplers else self.scorers, most) - self._count(hands)):
+                handle = hands.hire()
+                self._actors.append(_Actor(handle, hands, handle.look.remote(self._facts, self._probe)))
+
+    def _count(self, hands: Hands) -> int:
+        return sum(actor.hands is hands for actor in self._actors)
 
     def _look_at_cluster(self) -> None:
         self._looked = time.monotonic()
-        self._room = sum(self._fits(node) for node in self._nodes())
-
-    def _nodes(self) -> list[dict[str, Any]]:
-        return [node for node in ray.nodes() if node["Alive"]]
-
-    def _fits(self, node: dict[str, Any]) -> int:
-        """Return how many workers a node has room for."""
-        has = node["Resources"]
-        return int(min((has.get(name, 0) / amount for name, amount in self._needs.items() if amount), default=0))
-
-    def _kind_of(self, node: dict[str, Any], cpu: str) -> str:
-        """Return the kind of machine on which bytes are the same: the GPU, where there is one, else the processor."""
-        types = [name.partition(":")[2] for name in node["Resources"] if name.startswith("accelerator_type:")]
-        return ", ".join(types) if self.device == "cuda" else cpu
-
-    def _admit(self, kind: str, host: str) -> None:
-        """Raise UserError if this is another kind of machine than that of the workers before."""
-        for other, there in self._kinds.items():
-            if other != kind:
-                raise UserError(
-                    f"executor = ray: {host} is of another kind ({kind}) than {there} ({other}): the same items would differ",
-                    todo="keep to one kind: executor.resources={NAME:0.001}, with a resource of those nodes alone",
-                )
-        self._kinds.setdefault(kind, host)
-
-
-def _connect(config: ExecutorConfig) -> bool:
-    """Connect to the cluster that is configured, or start Ray on this machine; return whether it was started."""
-    address = config.address or os.environ.get("RAY_ADDRESS") or "local"
-    if address.startswith("ray://"):
-        raise UserError(
-            f"executor.address = {address}: the command holds the store's locks, so it has to run on a node",
-            allowed="auto, HOST:PORT",
-            todo="ray job submit -- python run.py executor=ray …, or log in on a node and use executor.address=auto",
-        )
-    own = address == "local"
-    options: dict[str, Any] = {"runtime_env": dict(config.runtime_env)} if config.runtime_env else {}
-    if own:
-        wanted = int(-(-(config.workers or 0) * (config.resources or {}).get("CPU", 1) // 1))
-        options |= {"num_cpus": max(cores(), wanted), "include_dashboard": False, "object_store_memory": STORE_MEMORY}
-    else:
-        _knock(address)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to Ray's makers
-    os.environ.setdefault("RAY_worker_niceness", "0")  # 15 by default, so that anything else on the machine comes first
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(f"executor.address = {address}: {' '.join(str(error).split())}", todo=TODO) from error
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)  # Ray's own would end the process without a word
-    return own
-
-
-TODO = "`ray status` on this machine shows its cluster; `ray start --head` starts one; executor.address=null is this machine"
-
-
-def _knock(address: str) -> None:
-    """Raise UserError if no Ray cluster answers: Ray itself would try for minutes, and then may end the process."""
-    named = []
-    if address != "auto":
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdigit():
-            raise UserError(f"executor.address = {address}", allowed="auto, HOST:PORT", todo=TODO)
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
-        except OSError as error:
-            raise UserError(f"executor.address = {address}: it does not answer ({error})", todo=TODO) from error
-        named = ["--address", address]
-    check = [sys.executable, "-m", "ray.scripts.scripts", "health-check", *named]
-    try:
-        healthy = subprocess.run(check, capture_output=True, timeout=HEALTH, check=False).returncode == 0
-    except subprocess.TimeoutExpired:
-        healthy = False
-    if not healthy:
-        raise UserError(f"executor.address = {address}: no Ray cluster answers there", todo=TODO)
-
-
-def _refuse(wrong: list[str]) -> None:
-    """Raise UserError if nodes have something wrong, in one message."""
-    if wrong:
-        raise UserError(
-            "executor = ray: not every node would give the same samples\n" + "\n".join(f"  {line}" for line in wrong),
-            todo="give all nodes the same checkout and environment, and runs=FOLDER on a file system that they share",
-        )
+        self._room = {hands: hands.room() for hands in self._given}
 
 
 def _kill(actor: _Actor) -> None:
@@ -323,14 +236,10 @@ def _kill(actor: _Actor) -> None:
         ray.kill(actor.handle, no_restart=True)
 
 
-def _death(error: RayError) -> str:
+def _death(error: Exception) -> str:
     """Return in a few words why an actor gave no answer."""
     if isinstance(error, OutOfMemoryError):
         return "its worker was ended by Ray: its node is out of memory"
     said = str(error)
     node = "node" in said and ("node died" in said or "node has died" in said or "node was terminated" in said)
     return "its node died" if node else f"its worker died ({' '.join(said.split())[:200]})"
-
-
-def _words(needs: dict[str, float]) -> str:
-    return ", ".join(f"{name} {amount:g}" for name, amount in needs.items())
