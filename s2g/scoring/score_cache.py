@@ -1,21 +1,19 @@
-"""Cached values of scorers by key, as JSON lines; several processes add to the cache at once, each to its own file.
+"""Cached values of scorers by key, as JSON lines; several processes, on several machines, add to the cache at once.
 
-A folder holds values.jsonl; a process that finds it locked writes part-1/values.jsonl, or the next that is free. Readers
-take all files together. A kernel lock gives each file one writer, and ends with it.
+Each process appends to a file of its own, part-PROCESS/values.jsonl, so nothing is ever locked. Readers take all files
+together, and values.jsonl beside the parts, where earlier versions wrote. Who asks what is settled before, by leases.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-from s2g.io.file_lock import try_lock
 from s2g.io.json_files import parse
+from s2g.store.locks import Owner
 
 FILE = "values.jsonl"
 
@@ -57,30 +55,23 @@ def mend(path: Path) -> None:
                 stream.truncate(whole)
 
 
-@contextlib.contextmanager
-def own_place(folder: Path) -> Iterator[tuple[Path, int]]:
-    """Lock the first folder that no other process writes to; yields it and the lock's descriptor, for child processes."""
-    for number in count():
-        place = folder / f"part-{number}" if number else folder
-        place.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(place / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            if try_lock(descriptor):
-                yield place, descriptor
-                return
-        finally:
-            os.close(descriptor)
+def own_place(folder: Path) -> Path:
+    """Return the folder, made if need be, that only this process writes to."""
+    me = Owner.me()  # a later process with its number has another name
+    place = folder / f"part-{me.host[:64]}-{me.machine}-{me.pid}-{me.started}"
+    place.mkdir(parents=True, exist_ok=True)
+    return place
 
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[Callable[[str, Any], None]]:
     """Yield a function that stores a value under its key at once, so that a killed process loses only the current value."""
-    with own_place(folder) as (place, _):
-        mend(place / FILE)
-        with (place / FILE).open("a") as stream:
+    file = own_place(folder) / FILE
+    mend(file)
+    with file.open("a") as stream:
 
-            def write(key: str, value: Any) -> None:
-                stream.write(json.dumps({"key": key, "value": value}) + "\n")
-                stream.flush()
+        def write(key: str, value: Any) -> None:
+            stream.write(json.dumps({"key": key, "value": value}) + "\n")
+            stream.flush()
 
-            yield write
+        yield write

@@ -23,9 +23,9 @@ from typing import Any
 
 from s2g.errors import IsolatedError
 from s2g.io.atomic import write_bytes
-from s2g.io.file_lock import file_lock
 from s2g.scoring.isolated.environment import Isolated, only_variables
 from s2g.scoring.score_cache import FILE, known, mend, own_place, read_values
+from s2g.store.locks import Locks
 
 LAUNCH = Path(__file__).with_name("launch.py")
 TIMEOUT = 1800.0  # seconds without a new value; the first includes loading the weights
@@ -60,8 +60,8 @@ def values_of(
     which must then hold neither paths nor a device.
     timeout: seconds without a new value after which the child is killed.
     told: called now and then with the number of new values.
-    beside: where another process scores in the same folder, use one beside it instead of waiting; the callers must then
-    ask for different keys.
+    beside: while another process scores in the same folder, use one beside it instead of waiting; the callers must then
+    be processes that ask for different keys.
     gpus: the child's CUDA_VISIBLE_DEVICES; None leaves the variable as it is.
 
     UserError if the environment is not built; IsolatedError with the full log if the child fails, hangs or omits items.
@@ -72,14 +72,14 @@ def values_of(
     place = _folder(place, about)
     place.mkdir(parents=True, exist_ok=True)
     asked = {str(item["key"]): item for item in items}
-    with own_place(place) if beside else _alone(place) as (own, lock):
+    with contextlib.nullcontext(own_place(place)) if beside else _alone(place) as own:
         if not (place / ABOUT).exists():
             write_bytes(place / ABOUT, (json.dumps(about, indent=1) + "\n").encode())
         found, start = known(place), 0
         missing = [item for key, item in asked.items() if key not in found]
         if missing:
             mend(own / FILE)
-            start = _run(isolated, missing, own, settings or {}, timeout, told or (lambda count: None), lock, gpus)
+            start = _run(isolated, missing, own, settings or {}, timeout, told or (lambda count: None), gpus)
             found = known(place)
         lacking = [key for key in asked if key not in found]
         if lacking:
@@ -93,16 +93,16 @@ def known_values(isolated: Isolated, depends: Mapping[str, Any] | None, place: P
 
 
 @contextlib.contextmanager
-def _alone(place: Path) -> Iterator[tuple[Path, int]]:
-    with file_lock(place / "lock") as lock:
-        yield place, lock
+def _alone(place: Path) -> Iterator[Path]:
+    with Locks(place).waited_for("scoring"):
+        yield place
 
 
 def try_imports(isolated: Isolated, place: Path, timeout: float = 300.0) -> None:
     """Start the child without items; IsolatedError with its log if an import fails."""
     place.mkdir(parents=True, exist_ok=True)
-    with file_lock(place / "lock") as lock:
-        _run(isolated, [], place, {}, timeout, lambda count: None, lock, None)
+    with _alone(place):
+        _run(isolated, [], place, {}, timeout, lambda count: None, None)
 
 
 def _about(isolated: Isolated, depends: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -121,13 +121,9 @@ def _run(
     settings: Mapping[str, Any],
     timeout: float,
     told: Callable[[int], None],
-    lock: int,
     gpus: str | None,
 ) -> int:
-    """Run the child once; return the offset in the log at which its output starts.
-
-    The child holds the lock too, so the successor of a killed parent waits for it.
-    """
+    """Run the child once; return the offset in the log at which its output starts. It ends when its parent does."""
     files = {name: place / name for name in ("items.jsonl", "values.jsonl", "settings.json", "log.txt", "home")}
     write_bytes(files["items.jsonl"], "".join(json.dumps(dict(item)) + "\n" for item in items).encode())
     write_bytes(files["settings.json"], json.dumps(dict(settings)).encode())
@@ -141,9 +137,7 @@ def _run(
         start = log.tell()  # where the output of this child starts
         log.write(began)
         log.flush()
-        child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=variables, cwd=files["home"], pass_fds=(lock,)
-        )
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=variables, cwd=files["home"])
         try:
             hung = not _watched(child, files["values.jsonl"], timeout, told)
         finally:

@@ -99,7 +99,7 @@ def test_a_run_is_scored_image_by_image_and_labelled(run_of, fakes: Typed, tmp_p
     assert not examine(store, 1).findings
 
     # What is known is not asked again: not for a longer run, nor after a stop in the middle of a line.
-    (values,) = (store.folder / "judged").glob("blip-*/values.jsonl")
+    (values,) = (store.folder / "judged").glob("blip-*/part-*/values.jsonl")
     lines = values.read_text().splitlines(keepends=True)
     assert len(lines) == 9  # a prompt that is repeated has the same image twice
     values.write_text("".join(lines[:4]) + lines[4][:20])

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -33,7 +32,7 @@ isolated = Isolated(pathlib.Path(folder))
 if what == "build":
     print(build(isolated))
 else:
-    values_of(isolated, json.loads(sys.argv[4]), pathlib.Path(place), {"seconds": 0.4})
+    values_of(isolated, json.loads(sys.argv[4]), pathlib.Path(place), {"seconds": 0.4}, beside=what == "beside")
 """
 
 
@@ -56,8 +55,8 @@ def built(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Isolated:
     return OLD_NUMPY
 
 
-def start(what: str, place: Path, cache: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PARENT, what, str(OLD_NUMPY.folder), str(place), json.dumps(ITEMS)]
+def start(what: str, place: Path, cache: Path, items: list[dict[str, object]] = ITEMS) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", PARENT, what, str(OLD_NUMPY.folder), str(place), json.dumps(items)]
     variables = {**os.environ, "S2G_CACHE": str(cache)}
     return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True)
 
@@ -288,20 +287,13 @@ def test_an_old_transformers_lives_beside_ours(tmp_path: Path, monkeypatch: pyte
     assert transformers.__version__.split(".") > ["4", "50"] and numpy.__version__[0] == "2"
 
 
-def test_two_children_beside_each_other_ask_nothing_twice(built: Isolated, tmp_path: Path) -> None:
-    found: dict[str, object] = {}
-
-    def ask(items: list[dict[str, object]]) -> None:
-        found.update(values_of(built, items, tmp_path, {"seconds": 0.3}, beside=True))
-
-    threads = [threading.Thread(target=ask, args=(part,)) for part in (ITEMS[:3], ITEMS[3:])]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(found) == [item["key"] for item in ITEMS]
-    assert [len(read_values(place / FILE)) for place in places(place_of({"seconds": 0.3}, tmp_path))] == [3, 3]
-    pids = {value["pid"] for value in found.values()}  # type: ignore[index]
+def test_two_children_beside_each_other_ask_nothing_twice(built: Isolated, cache: Path, tmp_path: Path) -> None:
+    both = [start("beside", tmp_path, cache, part) for part in (ITEMS[:3], ITEMS[3:])]
+    assert [process.wait() for process in both] == [0, 0]
+    found = {place.name: read_values(place / FILE) for place in places(place_of({"seconds": 0.4}, tmp_path))}
+    assert sorted(len(of) for of in found.values()) == [0, 3, 3]
+    values = values_of(built, ITEMS, tmp_path, {"seconds": 0.4})  # both are read, and no child is started
+    assert values == {key: value for of in found.values() for key, value in of.items()} and len(values) == 6
+    pids = {value["pid"] for value in values.values()}
     assert len(pids) == 2
-    assert values_of(built, ITEMS, tmp_path, {"seconds": 0.3}) == found  # both are read, and no child is started
     assert {value["pid"] for value in values_of(built, ITEMS[:1], tmp_path, {"seconds": 0.2}).values()}.isdisjoint(pids)
