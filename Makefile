@@ -86,8 +86,8 @@ coverage: .venv/ready ## line coverage of s2g by all tests (85 % expected)
 alive: .venv/ready ## every method on a small network of every family: does it do anything there (2 minutes)
 	@$(BIN)/s2g alive
 
-torture: .venv/ready ## kill a run 50 times and compare it with the undisturbed one (20 minutes; EXECUTOR=ray: on a cluster of two nodes)
-	@OMP_NUM_THREADS=1 $(BIN)/python scripts/torture.py $(if $(EXECUTOR),executor=$(EXECUTOR))
+torture: .venv/ready ## kill a table 100 times and compare it with the undisturbed one (20 minutes; EXECUTOR=array or ray; KILLS=20 NUM=640)
+	@OMP_NUM_THREADS=1 $(BIN)/python scripts/torture.py $(if $(KILLS),kills=$(KILLS)) $(if $(NUM),items=$(NUM)) $(if $(EXECUTOR),executor=$(EXECUTOR))
 
 coverage-of-intervals: .venv/ready ## how often the 95 % intervals contain the truth, by simulation
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/coverage_of_intervals.py
