@@ -194,6 +194,10 @@ BENCHES = Registry(
         "imagenet": Entry(
             "s2g.benchmarks.imagenet.bench:ImageNet", "ImageNet 256x256 by the ADM protocol: FID, sFID, IS, precision, recall"
         ),
+        "folder": Entry(
+            "s2g.benchmarks.folder.bench:Folder",
+            "images of any model against any folder of images: FID, KID and others",
+        ),
         "compbench": Entry(
             "s2g.benchmarks.compbench.bench:CompBench", "T2I-CompBench's colors, shapes and textures by BLIP-VQA; Q-Align"
         ),
