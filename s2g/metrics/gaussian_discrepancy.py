@@ -15,13 +15,11 @@ from s2g.metrics.manifold import squared_distances
 SIGMA, SCALE = 10.0, 1000.0
 
 
-def gaussian_discrepancy(fake: np.ndarray, real: np.ndarray) -> float:
-    """Return CMMD of fake [N, D] from real [M, D], rows of unit length."""
-    return float(gaussian_items(fake, real).mean())
-
-
 def gaussian_items(fake: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """Return [N] numbers whose mean is CMMD of fake [N, D] from real [M, D]: CMMD plus what each item, to first order, adds."""
+    """Return [N] numbers whose mean is CMMD of fake [N, D] from real [M, D]: CMMD plus what each item, to first order, adds.
+
+    Rows are of unit length.
+    """
     fake, real = fake.astype(np.float64), real.astype(np.float64)
     own, across, of_real = _mean_kernel(fake, fake), _mean_kernel(fake, real), _mean_kernel(real, real)
     change = 2 * (own - across)

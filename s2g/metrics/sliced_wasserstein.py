@@ -9,8 +9,6 @@ items; for others we keep all items and compare quantiles, which is the same for
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from s2g.rng import Purpose, normal
@@ -20,11 +18,6 @@ AT_ONCE = 50  # directions: projections of 50,000 items are 20 MB
 ROWS = 4096  # items projected at once
 
 
-def sliced_distance(fake: np.ndarray, real: np.ndarray, directions: int = DIRECTIONS) -> float:
-    """Return MIND of fake [N, D] from real [M, D]."""
-    return float(sliced_items(fake, real, directions).mean())
-
-
 def sliced_items(fake: np.ndarray, real: np.ndarray, directions: int = DIRECTIONS) -> np.ndarray:
     """Return [N] numbers whose mean is MIND of fake [N, D] from real [M, D]: MIND plus what each item, to first order, adds.
 
@@ -32,22 +25,17 @@ def sliced_items(fake: np.ndarray, real: np.ndarray, directions: int = DIRECTION
     """
     width = fake.shape[1]
     found = np.zeros(len(fake))
-    for vectors in _directions(width, directions):
+    for start in range(0, directions, AT_ONCE):
+        vectors = unit_vectors(width, range(start, min(start + AT_ONCE, directions)))
         for own, of_real in zip(_projected(fake, vectors), _projected(real, vectors), strict=True):
             found += _items(own, np.sort(of_real))
     return found * (3 * width / directions)
 
 
-def unit_vectors(width: int, directions: int) -> np.ndarray:
-    """Return unit vectors [P, D], each from a stream of its own: the first ones are the same for any number of them."""
-    return np.concatenate(list(_directions(width, directions)))
-
-
-def _directions(width: int, directions: int) -> Iterator[np.ndarray]:
-    for start in range(0, directions, AT_ONCE):
-        numbers = range(start, min(start + AT_ONCE, directions))
-        vectors = np.stack([normal(Purpose.DIRECTION, 0, number, (width,)) for number in numbers]).astype(np.float64)
-        yield vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+def unit_vectors(width: int, numbers: range) -> np.ndarray:
+    """Return the unit vectors [P, D] of these numbers, float64, each from a stream of its own."""
+    vectors = np.stack([normal(Purpose.DIRECTION, 0, number, (width,)) for number in numbers]).astype(np.float64)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def _projected(features: np.ndarray, vectors: np.ndarray) -> np.ndarray:
