@@ -58,6 +58,9 @@ class DinoV2(Network):
         self.check()
         return f"dinov2 {content_hash(self.path)} {self.resize}"
 
+    def remark(self) -> str:
+        return "" if self.resize == "pillow" else "DINOv2 with TensorFlow's resize: not comparable with published FD-DINOv2"
+
     def read(self, images: np.ndarray, device: str = "auto") -> np.ndarray:
         self.check()
         import torch

@@ -28,6 +28,8 @@ from s2g.scoring.image_folder import look
 from s2g.scoring.score import estimate
 from s2g.scoring.scoring_pool import ScoringPool
 
+OF_SAMPLING = ("num", "keep", "path", "text", "seeds", "classes", "reference")  # what bench=folder asks a model for, and B
+
 
 def score_folder(
     folder: Annotated[
@@ -46,8 +48,18 @@ def score_folder(
     """Score a folder and print means; UserError listing missing, extra and unreadable images."""
     console = Console(highlight=False)
     if reference:
+        typed = (
+            ("--bench", bench not in ("hps", "folder")),
+            ("--allow-missing", allow_missing),
+            ("--workers", workers is not None),
+        )
+        for option, given in typed:
+            if given:
+                raise UserError(f"{option}, and --reference: it would not be read", todo=f"leave out {option} or --reference")
         score_against(console, folder, reference, bench_keys(keys or []), device)
         return
+    if device != "auto":
+        raise UserError("--device: it would not be read without --reference", todo=f"bench.device={device}")
     benches = file_benches("images")
     if bench not in benches:
         raise unknown("--bench", bench, benches)
@@ -76,6 +88,9 @@ def score_against(console: Console, folder: Path, reference: str, settings: Mapp
         raise UserError(f"{folder}: no such folder", allowed="a folder or .tar of images")
     if device not in DEVICES:
         raise unknown("--device", device, DEVICES)
+    for key in OF_SAMPLING:
+        if key in settings:
+            raise UserError(f"bench.{key}, and a folder of images: it would not be read", todo=f"leave out bench.{key}")
     bench = read(Folder, {**settings, "reference": reference}, "bench")
     if not bench.metrics:
         raise UserError("bench.score = []: nothing to score", allowed=", ".join(DISTANCES))

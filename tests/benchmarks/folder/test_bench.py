@@ -164,6 +164,8 @@ def test_what_cannot_be_compared_is_refused_by_name(said: Said, tmp_path: Path, 
     )
     assert "is a file" in said(a, "--reference", a / "00.png")[2]
     assert "Did you mean 'fid'" in said(a, "--reference", b, "bench.score=[fidd]")[2]
+    for typed in ("bench.num=3", "bench.reference=c", "bench.text=[a]", "--allow-missing", "--workers=1", "--bench=compbench"):
+        assert "it would not be read" in said(a, "--reference", b, typed)[2], typed
     assert "there is no such key" in said(a, "--reference", b, "bench.sied=3")[2]
 
 
