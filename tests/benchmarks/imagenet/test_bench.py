@@ -381,3 +381,18 @@ def test_the_inception_score_alone_asks_for_no_reference(weights: Path) -> None:
     assert set(bench.measure(pictures(4), range(4))) == {"is"}
     with pytest.raises(UserError, match=r"bench\.reference = /none\.npz"):
         ImageNet(inception=str(weights), reference="/none.npz", score=("is", "fid")).version()
+
+
+def test_other_distances_are_asked_for_and_leave_a_scores_key_as_it_was(weights: Path, tmp_path: Path) -> None:
+    stats = statistics(tmp_path / "stats.npz", images=4)
+    default = ImageNet(inception=str(weights), reference=str(stats))
+    about = {"inception": inception.identity(str(weights)), "reference": Reference(str(stats), 256).identity()}
+    score = ["fid", "sfid", "is", "precision", "recall", "kid"]
+    assert default.version() == {"bench": "imagenet", "version": 1, **about, "score": score}
+    assert default.extractor.identity() == about["inception"]
+    more = replace(default, score=("fid", "fd_dinov2"), dinov2=str(tmp_path / "none.pth"))
+    with pytest.raises(UserError, match=r"bench\.dinov2 = .*none\.pth: no file"):
+        more.version()
+    assert any("not against the training set" in remark for remark in more.remarks(4))  # ADM's file has Inception's alone
+    (tmp_path / "real").mkdir()
+    assert not any("training set" in remark for remark in replace(more, reference=str(tmp_path / "real")).remarks(4))
