@@ -29,7 +29,7 @@ class Registry:
     def add(self, name: str, target: str, summary: str) -> None:
         """Add or replace a name in this process: how a user's own class joins.
 
-        A worker process imports s2g again and does not have it; with executor.workers=1 the work stays in this process.
+        A worker process imports s2g again: it knows a class by the pickled reference to it (s2g/config/plugins.py).
         """
         self.entries[name] = Entry(target, summary)
 
@@ -53,6 +53,7 @@ class Families(Registry):
     def __init__(self, key: str, records: str) -> None:
         """records: "package.module:attribute" of a sequence of Family."""
         self.key, self.records = key, records
+        self.own: list[str] = []  # models of the user, each a family of its own; they have no file in configs/
 
     @cached_property
     def entries(self) -> dict[str, Any]:  # type: ignore[override]
