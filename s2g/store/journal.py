@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ class Journal:
 
     folder: Path
 
-    @property
+    @cached_property
     def path(self) -> Path:
         """Its path."""
         return self.folder / "journal.jsonl"

@@ -26,6 +26,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 BEAT = 5.0  # seconds between heartbeats
@@ -123,7 +124,7 @@ class Locks:
     _seen: dict[Path, tuple[int, float]] = field(default_factory=dict)  # heartbeat, and when it was first seen
     _beating: threading.Event | None = None
 
-    @property
+    @cached_property
     def place(self) -> Path:
         """The folder of the leases."""
         return self.folder / FOLDER
@@ -170,7 +171,7 @@ class Locks:
         """Release a lease; files that were not renamed are removed."""
         self.held.pop(lock.path.name, None)
         _remove(lock.scratch)
-        for folder in (lock.path, self.place):
+        for folder in (lock.path, *(() if self.held else (self.place,))):
             with contextlib.suppress(OSError):  # it is another's by now, or other leases are in there
                 folder.rmdir()
 
@@ -234,7 +235,8 @@ class Locks:
         """Make the folder of a lease, while other processes remove the folder of all leases whenever it is empty."""
         for _ in range(1000):
             with contextlib.suppress(FileNotFoundError):
-                return folder.mkdir(parents=True)
+                folder.parent.mkdir(parents=True)
+                return folder.mkdir()
         folder.mkdir(parents=True)
 
     def _stop(self) -> None:

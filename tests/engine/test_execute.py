@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -25,7 +26,9 @@ from s2g.config.schema import CHECKOUT, ExecutorConfig
 from s2g.engine.execute import Made, execute
 from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.memory import in_parts, is_out_of_memory
+from s2g.engine.packed_run import pack
 from s2g.engine.run import Run
+from s2g.engine.worker import Task
 from s2g.errors import NotFiniteError, UnitsFailedError, UserError
 from s2g.io import atomic
 from s2g.store.journal import Journal
@@ -345,6 +348,15 @@ def test_the_job_of_a_run_follows_its_last_unit_while_others_are_sampled(tmp_pat
     assert made.items == 64 and not made.failed
     short_at, long_at = ((tmp_path / f"{run.num}.txt").read_text() for run in (short, long))
     assert short_at in ("[1, 0]", "[1, 1]") and long_at == "[1, 3]"  # keys decide which run begins
+
+
+def test_a_task_travels_with_its_run_packed_once(tmp_path: Path, run_of: RunOf) -> None:
+    runs = [run_of(*QUICK, "num=32", f"seed={seed}") for seed in (0, 1)]
+    tasks = [Task(run, unit, Store.of(run, tmp_path), tmp_path, True, "") for run in runs for unit in (0, 1)]
+    there = [pickle.loads(pickle.dumps(task)) for task in tasks]
+    assert there == tasks and [task.run.key for task in there] == [task.run.key for task in tasks]
+    assert there[0].run is there[1].run and there[2].run is there[3].run and there[1].run is not there[2].run
+    assert pack(runs[0]) is pack(runs[0]) and pack(replace(runs[0], num=16)) != pack(runs[0])
 
 
 def test_units_of_a_process_elsewhere_are_waited_for(tmp_path: Path, run_of: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
