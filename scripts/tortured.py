@@ -181,7 +181,8 @@ class Command:
             process.wait()
         self.processes, finished = [], self.processes
         if any(process.returncode for process in finished):
-            raise RuntimeError(f"{self.root}: it ended with {[p.returncode for p in finished]}; see {self.root}.log")
+            said = Path(f"{self.root}.log").read_text()[-3000:]
+            raise RuntimeError(f"{self.root}: it ended with {[process.returncode for process in finished]}:\n{said}")
 
     def kill(self, mode: str, chance: Any) -> int:
         """Kill as `mode` of MODES says; return how many units may have been in the making there, 0 if there was nothing."""

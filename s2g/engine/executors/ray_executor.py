@@ -124,7 +124,9 @@ class RayExecutor(Executor):
             self._dismiss(actor)  # nothing is left for it, and it holds what these may want
 
     def reach(self, locks: Locks) -> None:
-        if self._own or Path(self._probe).exists():
+        if self._own:  # on this machine there is nothing that workers could fail to see
+            self._probe = str(locks.folder)
+        if Path(self._probe).exists():
             return
         lock = locks.acquire(f"use-{locks.me.pid}-{secrets.token_hex(4)}")  # kept until `locks` are closed: nodes may join
         assert lock is not None
