@@ -13,11 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from s2g.benchmarks.distances.extractor import Extractor
-from s2g.benchmarks.imagenet.bench import ImageNet
+from s2g.benchmarks.imagenet.bench import ImageNet, InceptionExtractor
 from s2g.config.registry import BENCHES, MODELS
 from s2g.config.schema import ModelConfig
-from s2g.engine.bench import Arrays
 from s2g.metrics.frechet import Moments
 from s2g.models.base import Conditioning, Output
 from s2g.models.convention import Flow
@@ -90,10 +88,8 @@ def mixing() -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class FakeExtractor(Extractor):
+class FakeExtractor(InceptionExtractor):
     """A fixed mixture of an image's 768 pixels, and a little noise by its bytes, so that no covariance is singular."""
-
-    weights: str = ""
 
     def identity(self) -> str:
         return f"fake {self.weights}"
@@ -112,7 +108,7 @@ class FakeImageNet(ImageNet):
 
     @property
     def extractor(self) -> FakeExtractor:
-        return FakeExtractor(self.keep or "png", tuple(self.networks.values()), self.image_side, weights=self.inception)
+        return FakeExtractor(self.keep, self.inception)
 
     def check(self, model: ModelConfig) -> None:
         pass
@@ -120,14 +116,11 @@ class FakeImageNet(ImageNet):
     def version(self) -> dict[str, object]:
         return {"bench": "fake", "sink": self.extractor.identity(), "score": [metric.name for metric in self.metrics]}
 
-    def remarks(self, num: int, arrays: Arrays | None = None) -> list[str]:
-        return []
-
-    def moments(self, part: str) -> Moments:
-        size = {"pool": 2048, "spatial": 2023}[part]
+    def moments(self, which: str) -> Moments:
+        size = {"pool": 2048, "spatial": 2023}[which]
         return Moments.stored(np.full(size, 0.4), np.eye(size), 2)
 
-    def reference_features(self, part: str = "pool") -> np.ndarray:
+    def reference_features(self) -> np.ndarray:
         return np.random.default_rng(1).normal(0.4, 1, (1000, 2048)).astype(np.float32)
 
     def gather(self, features: Features, num: int) -> dict[str, np.ndarray]:

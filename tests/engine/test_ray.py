@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from engine.failing_methods import Assigned, Killed, Waits
 from rich.console import Console
 from spread_scorer import noted, request
 
+from s2g.cli.run import main
 from s2g.config.schema import CHECKOUT, ExecutorConfig
 from s2g.engine.execute import Made, execute
 from s2g.engine.executors import ray_node
@@ -265,6 +267,29 @@ def test_without_ray_there_is_one_message(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.delitem(sys.modules, f"s2g.engine.executors.ray_{name}", raising=False)
     with pytest.raises(UserError, match=r"^executor = ray: Ray cannot be imported .*\n  allowed: executor=local\n  do: uv pip"):
         EXECUTORS.load("ray")
+
+
+@pytest.mark.slow("Ray asks for seconds")
+def test_something_else_that_listens_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="needs the extra ray")
+    from s2g.engine.executors import ray_connection
+
+    monkeypatch.setattr(ray_connection, "HEALTH", 5.0)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(UserError, match=rf"^executor\.address = {address}: no Ray cluster answers there\n  do: "):
+            ray_connection.connect(ExecutorConfig(name="ray", address=address))
+
+
+def test_the_command_ends_with_one_message_and_samples_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray", reason="needs the extra ray")
+    command = ["guidance=none", "sampler.steps=1", "num=16", "executor=ray", "executor.address=127.0.0.1:1", f"runs={tmp_path}"]
+    assert main(command) == 2
+    said = capfd.readouterr().err
+    assert said.startswith("error: executor.address = 127.0.0.1:1: it does not answer") and "Traceback" not in said
+    assert not list(tmp_path.glob("*/items/*")) and not list(tmp_path.glob("*/locks/*"))
 
 
 @pytest.mark.parametrize(
