@@ -25,6 +25,7 @@ class Purpose(IntEnum):
     LABEL = 8
     CAPTION = 9
     ORDER = 10
+    DIRECTION = 11
 
 
 def philox(purpose: Purpose, seed: int, item: int = 0, step: int = 0, draw: int = 0) -> np.random.Philox:

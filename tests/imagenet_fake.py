@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from s2g.benchmarks.imagenet.bench import ImageNet, InceptionExtractor
+from s2g.benchmarks.distances.extractor import Extractor
+from s2g.benchmarks.imagenet.bench import ImageNet
 from s2g.config.registry import BENCHES, MODELS
 from s2g.config.schema import ModelConfig
+from s2g.engine.bench import Arrays
 from s2g.metrics.frechet import Moments
 from s2g.models.base import Conditioning, Output
 from s2g.models.convention import Flow
@@ -88,8 +90,10 @@ def mixing() -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class FakeExtractor(InceptionExtractor):
+class FakeExtractor(Extractor):
     """A fixed mixture of an image's 768 pixels, and a little noise by its bytes, so that no covariance is singular."""
+
+    weights: str = ""
 
     def identity(self) -> str:
         return f"fake {self.weights}"
@@ -108,7 +112,7 @@ class FakeImageNet(ImageNet):
 
     @property
     def extractor(self) -> FakeExtractor:
-        return FakeExtractor(self.keep, self.inception)
+        return FakeExtractor(self.keep or "png", tuple(self.networks.values()), self.image_side, weights=self.inception)
 
     def check(self, model: ModelConfig) -> None:
         pass
@@ -116,11 +120,14 @@ class FakeImageNet(ImageNet):
     def version(self) -> dict[str, object]:
         return {"bench": "fake", "sink": self.extractor.identity(), "score": [metric.name for metric in self.metrics]}
 
-    def moments(self, which: str) -> Moments:
-        size = {"pool": 2048, "spatial": 2023}[which]
+    def remarks(self, num: int, arrays: Arrays | None = None) -> list[str]:
+        return []
+
+    def moments(self, part: str) -> Moments:
+        size = {"pool": 2048, "spatial": 2023}[part]
         return Moments.stored(np.full(size, 0.4), np.eye(size), 2)
 
-    def reference_features(self) -> np.ndarray:
+    def reference_features(self, part: str = "pool") -> np.ndarray:
         return np.random.default_rng(1).normal(0.4, 1, (1000, 2048)).astype(np.float32)
 
     def gather(self, features: Features, num: int) -> dict[str, np.ndarray]:

@@ -62,7 +62,9 @@ COMMANDS = {
     "score": Entry(
         "score", "score_stored", "Score the stored items of a run without loading the model; resumes where it stopped."
     ),
-    "score-folder": Entry("score_folder", "score_folder", "Score a folder of images from any source."),
+    "score-folder": Entry(
+        "score_folder", "score_folder", "Score a folder of images from any source; --reference B: FID and others against B."
+    ),
     "verify-fid": Entry(
         "verify_fid", "verify_fid", "Compare our FID, sFID, IS, precision and recall with the official evaluator's."
     ),

@@ -6,6 +6,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
+PACKAGE = __name__.partition(".")[0]
 NETWORK, DECODER = "transformer", "vae"  # folders of a pipeline in diffusers' layout
 
 
@@ -59,6 +60,11 @@ class Family:
     vocabulary: str = ""  # the only words it reads ("module:VOCABULARY"); "": any
     shipped: str = ""  # (network, early) -> (weights file, command that trains it), if it is not named after the model
     hashed_name: str = ""  # the family's former name: still accepted, and still what run keys hash
+
+    @property
+    def own(self) -> bool:
+        """Whether its adapter is the user's, not S2G's."""
+        return bool(self.adapter) and self.adapter.partition(".")[0] != PACKAGE
 
     @property
     def reads_any_text(self) -> bool:

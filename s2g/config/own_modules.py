@@ -52,7 +52,7 @@ def _import(file: Path) -> None:
     if not known and _registered() == before:
         raise UserError(
             f"{OPTION} {file}: it registers nothing",
-            todo='call add_method("NAME", CLASS) at the end of the file, outside of if __name__ == "__main__"',
+            todo="call add_method, add_model or add_bench at the end of the file, outside of if __name__ == '__main__'",
         )
 
 

@@ -29,7 +29,7 @@ class Registry:
     def add(self, name: str, target: str, summary: str) -> None:
         """Add or replace a name in this process: how a user's own class joins.
 
-        A worker process imports s2g again and does not have it; with executor.workers=1 the work stays in this process.
+        A worker process imports s2g again: it knows a class by the pickled reference to it (s2g/config/plugins.py).
         """
         self.entries[name] = Entry(target, summary)
 
@@ -53,6 +53,7 @@ class Families(Registry):
     def __init__(self, key: str, records: str) -> None:
         """records: "package.module:attribute" of a sequence of Family."""
         self.key, self.records = key, records
+        self.own: list[str] = []  # models of the user, each a family of its own; they have no file in configs/
 
     @cached_property
     def entries(self) -> dict[str, Any]:  # type: ignore[override]
@@ -193,6 +194,10 @@ BENCHES = Registry(
         "hps": Entry("s2g.benchmarks.hps.bench:HPS21", "HPSv2's prompts in four styles, scored by HPS v2.1 (docs/scores.md)"),
         "imagenet": Entry(
             "s2g.benchmarks.imagenet.bench:ImageNet", "ImageNet 256x256 by the ADM protocol: FID, sFID, IS, precision, recall"
+        ),
+        "folder": Entry(
+            "s2g.benchmarks.folder.bench:Folder",
+            "images of any model against any folder of images: FID, KID and others",
         ),
         "compbench": Entry(
             "s2g.benchmarks.compbench.bench:CompBench", "T2I-CompBench's colors, shapes and textures by BLIP-VQA; Q-Align"

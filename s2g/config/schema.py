@@ -28,6 +28,7 @@ BUILTIN = PACKAGE / "worlds" / "shapes" / "weights"
 PAIRS = PACKAGE / "worlds" / "two_class" / "weights"
 FASHION = PACKAGE / "worlds" / "fashion" / "weights"
 SHIPPED = (BUILTIN, PAIRS, FASHION)  # toys have a shelf of their own
+OWN = "own family"  # beside the fields of a pickled configuration
 T = TypeVar("T")
 
 
@@ -38,8 +39,9 @@ def config_dir() -> Path:
 
 
 def model_names(wanted: Callable[[Family], bool]) -> list[str]:
-    """Return the names of the models in configs/model/ whose families `wanted` selects."""
+    """Return the names of the models, in configs/model/ and the user's, whose families `wanted` selects."""
     models = {path.stem: OmegaConf.load(path).family for path in sorted((config_dir() / "model").glob("*.yaml"))}
+    models |= {name: name for name in MODELS.own}
     return [name for name, family in models.items() if wanted(MODELS.find(MODELS.current_name(family)))]
 
 
@@ -109,6 +111,18 @@ class ModelConfig:
                 allowed="a file, or what its YAML says",
                 todo=f"leave {self.key} out",
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Take a user's own family along: another process does not know it, and finds its class by this reference."""
+        own = {OWN: (self.traits, self.traits.load())} if self.traits.own else {}
+        return {**vars(self), **own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        values = dict(state)
+        if OWN in values:
+            family, _ = values.pop(OWN)
+            MODELS.entries[family.name] = family
+        vars(self).update(values)
 
     @staticmethod
     def settled(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
+from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from s2g.config.schema import config_dir
@@ -55,7 +56,7 @@ def differing(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]
 
 
 def _choices(group: str, values: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return each file of the group that has this name, with what differs from it; the name alone where there is no file."""
+    """Return each file of the group that has this name, with what differs from it; all of it where nobody states a default."""
     files = [path for path in sorted((config_dir() / group).glob("*.yaml")) if _load(path).get("name") == values.get("name")]
     found = []
     for path in files:
@@ -67,8 +68,13 @@ def _choices(group: str, values: Mapping[str, Any], config: Mapping[str, Any]) -
         if group == "model" and isinstance(default.get("units"), Mapping):  # the run holds what `units` said
             default["unit"] = values.get("unit") if values.get("unit") in default["units"].values() else None
         found.append((path.stem, _beyond(values, default, group)))
+    name = str(values.get("name"))
+    own = ConfigStore.instance().repo.get(group, {}).get(f"{name}.yaml")  # of a user's file
+    if own is not None:
+        usual: Any = OmegaConf.to_container(own.node)
+        found.append((name, _beyond(values, usual, group)))
     rest = {f"{group}.{key}": value for key, value in values.items() if key != "name" and value is not None}
-    return found or [(str(values.get("name")), rest)]
+    return found or [(name, rest)]
 
 
 def _beyond(values: Mapping[str, Any], default: Mapping[str, Any], above: str) -> dict[str, Any]:

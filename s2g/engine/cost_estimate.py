@@ -14,13 +14,12 @@ import torch
 from torch import Tensor
 
 from s2g.config.schema import ModelConfig, canonical
-from s2g.engine.cost import PassCost, measure
+from s2g.engine.cost import PassCost
 from s2g.engine.resolve import Outline
 from s2g.engine.run import describe
 from s2g.io.one_thread import one_thread
 from s2g.models.base import Conditioning, Denoiser
 from s2g.models.convention import VP
-from s2g.models.meta_models import meta_model
 from s2g.models.sit import SiT, SiTDenoiser, initialise
 from s2g.network.branch import NormalizedAttention
 from s2g.network.control import Pass
@@ -65,13 +64,6 @@ class _StandInEvaluator(Evaluator):
 
 
 _COUNTED: dict[str, _Counted] = {}  # by all that they depend on
-
-
-def full_pass(model: ModelConfig) -> PassCost:
-    """Return the FLOPs of a forward pass by block, of the network that its folder, or else the configuration, describes."""
-    network = meta_model(model.as_found())
-    with torch.no_grad():
-        return measure(network.network, network.blocks, network.call)
 
 
 def expected_cost(run: Outline, cost: PassCost, reuse: bool = True) -> Expected:

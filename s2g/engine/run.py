@@ -86,8 +86,7 @@ class Run:
     @property
     def added(self) -> list[Any]:
         """Return what may be a user's own class: the method, the sampler, the bench and the model's adapter."""
-        adapter = self.model.traits.adapter
-        own_adapter = [] if not adapter or adapter.startswith("s2g.") else [self.model.traits.load()]
+        own_adapter = [self.model.traits.load()] if self.model.traits.own else []
         return [self.guidance, self.sampler, self.bench, *own_adapter]
 
     @property

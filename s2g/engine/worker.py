@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import pickle
@@ -22,7 +23,7 @@ import torch
 from s2g.config.kernels import DEFAULT, Kernels
 from s2g.config.registry import MODELS
 from s2g.config.schema import ModelConfig, canonical
-from s2g.engine.cost import PassCost, measure
+from s2g.engine.cost import PassCost, check_blocks, full_pass, measure
 from s2g.engine.environment import THREADS
 from s2g.engine.memory import begin_peak, in_parts, peak
 from s2g.engine.packed_run import pack, unpack
@@ -188,12 +189,9 @@ def _load(key: _Key, device: str, kernels: Kernels) -> tuple[Denoiser, PassCost]
     config = key.config
     adapter = MODELS.load(config.family)
     denoiser: Denoiser = adapter.load(config, torch.device(device), DTYPES[config.dtype])
-    if config.blocks and len(denoiser.blocks) != config.blocks:
-        raise UserError(
-            f"model.blocks = {config.blocks}: {config.name} has {len(denoiser.blocks)}", todo="correct the model's YAML"
-        )
+    check_blocks(config, len(denoiser.blocks))
     prepare_network(denoiser.network, denoiser.blocks, kernels)
-    return denoiser, cost_of(adapter.meta_model(config.as_found()), "" if config.reads_text else 0)
+    return denoiser, full_pass(config)
 
 
 def cost_of(denoiser: Denoiser, prompt: str | int = 0) -> PassCost:
@@ -245,6 +243,7 @@ def sample_unit(task: Task, device: str) -> float:
     scales = EffectiveScale()
     for _, (made, _) in sampled:
         scales.merge(made.effective_scale)
+    flops = cost.of(first) + (0 if weak_cost is None else weak_cost.of(second))
     facts: dict[str, Any] = {
         "masks": sampled[0][1][0].masks,
         "seconds": round(seconds, 4),
@@ -253,7 +252,7 @@ def sample_unit(task: Task, device: str) -> float:
         "peak_memory": peak(device),
         "calls": sum(account.calls for _, (_, accounts) in sampled for account in accounts),
         "evaluations": first.evaluations + second.evaluations,
-        "flops": cost.of(first) + (0 if weak_cost is None else weak_cost.of(second)),
+        "flops": None if math.isnan(flops) else flops,  # not counted
         "effective_scale": scales.facts(),
         "device": device,
         "environment": task.environment,

@@ -59,9 +59,14 @@ def _cost_matched(spec: RunSpec, specs: Sequence[RunSpec]) -> RunSpec:
 
 def _cost(run: Outline, kind: str) -> float:
     """Return network evaluations, or FLOPs with prefix reuse, per item."""
-    from s2g.engine.cost_estimate import expected_cost, full_pass  # torch, which most tables do not need to be read
+    from s2g.engine.cost import full_pass  # torch, which most tables do not need to be read
+    from s2g.engine.cost_estimate import expected_cost
 
-    expected = expected_cost(run, full_pass(run.model))
+    expected = expected_cost(run, cost := full_pass(run.model))
+    if cost.uncounted and kind == "flops":
+        raise UserError(
+            f"match: flops: those of model = {run.model.name} are not counted ({cost.uncounted})", todo="match: {nfe: ROW}"
+        )
     return expected.evaluations + expected.weak if kind == "nfe" else expected.flops
 
 

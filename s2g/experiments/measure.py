@@ -76,7 +76,7 @@ def measure(
                 cells=cells,
                 effective_scale=None if one.effective.scale is None else numbers(one.effective.scale),
                 evaluations=one.cost.evaluations,
-                flops=float(f"{one.cost.flops:.6g}"),
+                flops=None if one.cost.flops is None else float(f"{one.cost.flops:.6g}"),
                 seconds=float(f"{one.cost.seconds:.3g}"),
             )
         found.append(line)

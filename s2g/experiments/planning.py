@@ -34,11 +34,12 @@ class Planned:
     key: str  # "" where there is none without weights
     items: int
     evaluations: float  # of all items
-    flops: float  # of all items
+    flops: float  # of all items; nan: not counted
     hours: Mapping[str, float]  # GPU -> hours
     disk_gb: float
     model: ModelConfig
     bench: Any
+    uncounted: str = ""  # why FLOPs and hours are not counted
 
 
 def distinct(plans: Sequence[Planned]) -> list[Planned]:
@@ -89,13 +90,15 @@ def plan_run(spec: RunSpec, raw: Mapping[str, Any], root: str) -> Planned:
             state = f"no file: {first.key}"  # which one is listed below the table
     expected = _expected(canonical(describe(run.model)), canonical([describe(run.guidance), describe(run.sampler)]), _Held(run))
     # A second network is counted as the model itself: how large it is, its weights will say.
-    per_item = expected.flops + expected.weak * full(canonical(describe(run.model)), _Held(run)).total
-    flops = items * per_item
+    cost = full(canonical(describe(run.model)), _Held(run))
+    per_item = expected.flops + expected.weak * cost.total
+    flops = items * per_item if items else 0.0
     dtype = run.model.dtype
     hours = {gpu: flops / (peak[dtype] * 1e12 * UTILISATION) / 3600 for gpu, peak in PEAK.items()}
     kept = run.bench.kept_mb
     evaluations = items * (expected.evaluations + expected.weak)
-    return Planned(spec, state, key, items, evaluations, flops, hours, items * kept / 1000, run.model, run.bench)
+    disk = items * kept / 1000
+    return Planned(spec, state, key, items, evaluations, flops, hours, disk, run.model, run.bench, cost.uncounted)
 
 
 class _Held:
@@ -114,7 +117,7 @@ class _Held:
 @cache
 def full(model: str, held: _Held) -> Any:
     """Return the FLOPs of one full pass, counted once per model."""
-    from s2g.engine.cost_estimate import full_pass
+    from s2g.engine.cost import full_pass
 
     return full_pass(held.run.model)
 

@@ -104,8 +104,10 @@ def matched(
     steps = run_of(experiment, name, about).sampler.steps
     for kind, cost in (("nfe", "evaluations"), ("flops", "gflops")):
         if kind in row.match:
-            own = chosen[row.like or experiment.against][cost]
-            return {**about, "sampler": {"steps": steps_of_equal_cost(chosen[row.match[kind]][cost], own, steps)}}
+            own, other = chosen[row.like or experiment.against][cost], chosen[row.match[kind]][cost]
+            if own is None or other is None:
+                raise UserError(f"rows.{name}.match.{kind}: FLOPs are not counted", todo="match: {nfe: ROW}")
+            return {**about, "sampler": {"steps": steps_of_equal_cost(other, own, steps)}}
     target = chosen[row.match["scale"]]["effective_scale"]
     if target is None:
         raise UserError(
@@ -140,5 +142,5 @@ def measured(score: Score) -> dict[str, Any]:
     return {
         "effective_scale": None if scale is None else round(scale.value, 3),
         "evaluations": score.cost.evaluations,
-        "gflops": round(score.cost.flops / 1e9, 4),
+        "gflops": None if score.cost.flops is None else round(score.cost.flops / 1e9, 4),
     }

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import Guidance, Requirement, State, Step, Wrapper
+from s2g.guidance.base import Guidance, State, Step
 from s2g.guidance.cfg import CFG
-from s2g.guidance.window import ALWAYS, Window
+from s2g.guidance.window import ALWAYS, InWindow, Window
 from s2g.network.branch import COND, Branch, Edit
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def away_from(guided: Tensor, cond: Tensor, perturbed: Tensor, scale: float) -> 
 
 
 @dataclass(frozen=True)
-class Perturbed(Wrapper):
+class Perturbed(InWindow):
     """A base method and, inside the window, one edited conditional pass; the base alone outside."""
 
     base: Guidance = field(default_factory=CFG)
@@ -32,14 +32,6 @@ class Perturbed(Wrapper):
     def __post_init__(self) -> None:
         if not self.layers:
             raise UserError("guidance.layers = []: nothing to edit", allowed="at least one block")
-
-    @property
-    def inside(self) -> Guidance:
-        return self.base
-
-    @property
-    def needs(self) -> frozenset[Requirement]:
-        return self.base.needs | self.window.needs
 
     @property
     def edit(self) -> Edit:
@@ -54,9 +46,6 @@ class Perturbed(Wrapper):
     @property
     def neutral(self) -> str:
         return "a weight of 0: it is its base" if self.weight == 0 else ""
-
-    def acts(self, step: Step) -> bool:
-        return self.window.active(step) and bool(self.base.branches(step))
 
     def branches(self, step: Step) -> Sequence[Branch]:
         branches = self.base.branches(step)

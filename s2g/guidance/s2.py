@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from s2g.config.coerce import at_least
 from s2g.errors import UserError
-from s2g.guidance.base import Guidance, Requirement, State, Step, Wrapper
+from s2g.guidance.base import Guidance, Requirement, State, Step
 from s2g.guidance.cfg import CFG
 from s2g.guidance.masks import DRAWS, DROP_RATIO, count_from_ratio, never_drawn
-from s2g.guidance.window import Window
+from s2g.guidance.window import InWindow, Window
 from s2g.network.branch import COND, Branch, DropBlocks
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ KEPT = "s2: sub - cond"  # in the memory of the base method
 
 
 @dataclass(frozen=True)
-class S2(Wrapper):
+class S2(InWindow):
     """One sub-network a step, `drop` random blocks left out, over any base method; the base alone outside the window."""
 
     base: Guidance = field(default_factory=CFG)
@@ -63,19 +63,12 @@ class S2(Wrapper):
             raise UserError(f"guidance.every = {self.every}: Eq. 20 has no direction to keep", allowed="guidance.form=eq4")
 
     @property
-    def inside(self) -> Guidance:
-        return self.base
-
-    @property
     def needs(self) -> frozenset[Requirement]:
-        return self.base.needs | {Requirement.STEPS}
+        return super().needs | {Requirement.STEPS}
 
     @property
     def neutral(self) -> str:
         return "omega = 0: it is its base" if self.omega == 0 else ""
-
-    def acts(self, step: Step) -> bool:
-        return self.window.active(step) and bool(self.base.branches(step))
 
     def branches(self, step: Step) -> Sequence[Branch]:
         branches = self.base.branches(step)

@@ -64,6 +64,24 @@ class Window:
 ALWAYS = Window()
 
 
+class InWindow(Wrapper):
+    """What wrappers with a window of their own share: outside it they are their base."""
+
+    base: Guidance
+    window: Window
+
+    @property
+    def inside(self) -> Guidance:
+        return self.base
+
+    @property
+    def needs(self) -> frozenset[Requirement]:
+        return self.base.needs | self.window.needs
+
+    def acts(self, step: Step) -> bool:
+        return self.window.active(step) and bool(self.base.branches(step))
+
+
 @dataclass(frozen=True)
 class Windowed(Wrapper):
     """Any method inside a window, cond alone outside (guidance interval, arXiv 2404.07724)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def softmax(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.exp(shifted), shifted
 
 
-def splits(blocks: Iterable[np.ndarray], num: int, size: int) -> Iterable[np.ndarray]:
+def splits(blocks: Iterable[np.ndarray], num: int, size: int) -> Iterator[np.ndarray]:
     """Yield the rows of blocks [n, ...] `size` at a time, the last may be short; ValueError unless they are `num` in all."""
     held: list[np.ndarray] = []
     count = seen = 0

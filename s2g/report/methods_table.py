@@ -12,7 +12,16 @@ from s2g.engine.environment import machine
 from s2g.experiments.methods import Entry
 from s2g.experiments.tuning import Choice
 from s2g.experiments.tuning_specification import Knobs, TuningSpec
-from s2g.report.tables import console_table, heading, interval_note, leaves_out_zero, scale_of, stacked, with_interval
+from s2g.report.tables import (
+    console_table,
+    heading,
+    interval_note,
+    leaves_out_zero,
+    relative_flops,
+    scale_of,
+    stacked,
+    with_interval,
+)
 from s2g.scoring.score import Score, difference
 
 COMPARED = ("joint", "accuracy", "fd")  # metrics whose differences have columns, where the bench has them
@@ -30,7 +39,7 @@ def console_rows(entries: Mapping[str, Entry], against: Score) -> tuple[list[str
             entry.label,
             *(with_interval(entry.score.estimates[m.name], m.digits) for m in compared),
             "–" if entry.score.effective.scale is None else f"{entry.score.effective.value:.2f}",
-            f"{entry.score.cost.flops / against.cost.flops:.2f}",
+            relative_flops(entry.score.cost.flops, against.cost.flops),
             _difference(last, entry.score, against),
             _difference(last, entry.score, entry.twin),
         ]
@@ -55,7 +64,7 @@ def table_of(entries: Mapping[str, Entry], against: Score) -> tuple[list[str], l
                 *(with_interval(score.estimates[m.name], m.digits) for m in shown),
                 scale_of(score.effective),
                 f"{cost.evaluations:g}",
-                f"{cost.flops / against.cost.flops:.2f}",
+                relative_flops(cost.flops, against.cost.flops),
                 *(_difference(m, score, against, bold=True) for m in compared),
                 "" if twin is None else with_interval(twin.estimates[compared[-1].name], compared[-1].digits),
                 *(_difference(m, score, twin, bold=True) for m in compared),

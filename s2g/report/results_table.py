@@ -18,6 +18,7 @@ from s2g.report.tables import (
     Row,
     Table,
     console_width,
+    relative_flops,
     to_console,
     to_csv,
     to_latex,
@@ -76,11 +77,11 @@ def _cost(row: ResultRow, against: ResultRow | None, has_columns: bool) -> list[
 
     has_columns: whether the table has metrics, whose cells say why a row was not run; else the last cell says it.
     """
-    if row.evaluations is None or row.flops is None:
+    if row.evaluations is None:
         last = Cell(str(row.n or "")) if row.cells else Cell() if has_columns else Cell(row.status, missing=row.status != RUN)
         return [Cell(), Cell(), Cell(), last]
     scale = "–" if row.effective_scale is None else f"{row.effective_scale['value']:.2f}"
-    relative = f"{row.flops / against.flops:.2f}" if against is not None and against.flops else ""
+    relative = "" if against is None or against.flops == 0 else relative_flops(row.flops, against.flops)
     return [Cell(scale), Cell(f"{row.evaluations:g}"), Cell(relative), Cell(str(row.n))]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from s2g.engine.resolve import outline
 from s2g.engine.run import describe
 from s2g.experiments.planning import PEAK, UTILISATION, Planned, distinct, needed, plan_run
 from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec
-from s2g.report.tables import console_table
+from s2g.report.tables import NOT_COUNTED, console_table
 from s2g.sampling.activity import method_notes
 from s2g.store.store import Store
 
@@ -90,6 +91,8 @@ def show_plan(experiment: ExperimentSpec, profile: Profile, plans: Sequence[Plan
     head = ["", "bench", "state", "items", "network calls", "PFLOP", *(f"{gpu} h" for gpu in PEAK), "disk GB"]
     console.print(console_table(head, rows))
     console.print(BASIS, soft_wrap=True)
+    for said in dict.fromkeys(f"{one.model.name}: FLOPs {NOT_COUNTED} ({one.uncounted})" for one in plans if one.uncounted):
+        console.print(said, soft_wrap=True, markup=False)
     for name, lines in needed(plans).items():
         console.print(f"{name}: {'; '.join(lines) or 'nothing'}", soft_wrap=True)
 
@@ -99,18 +102,20 @@ def costs(one: Planned) -> str:
     if not one.items:
         return "nothing is missing"
     hours = ", ".join(f"{hours_text(h)} h on {gpu}" for gpu, h in one.hours.items())
-    return (
-        f"{one.items:,} items to make: {one.evaluations:,.0f} network calls, {_peta(one.flops)} PFLOP ({hours}), "
-        f"{_gigabytes(one.disk_gb)} GB of disk"
-    )
+    work = f"FLOPs {NOT_COUNTED} ({one.uncounted})" if one.uncounted else f"{_peta(one.flops)} PFLOP ({hours})"
+    return f"{one.items:,} items to make: {one.evaluations:,.0f} network calls, {work}, {_gigabytes(one.disk_gb)} GB of disk"
 
 
 def _peta(flops: float) -> str:
+    if math.isnan(flops):
+        return NOT_COUNTED
     return f"{flops / 1e15:,.0f}" if flops >= 1e17 else f"{flops / 1e15:.2g}"
 
 
 def hours_text(hours: float) -> str:
     """Return hours with as many digits as an estimate deserves."""
+    if math.isnan(hours):
+        return "–"
     return f"{hours:,.0f}" if hours >= 10 else f"{hours:.1f}" if hours >= 0.1 else f"{hours:.1g}"
 
 

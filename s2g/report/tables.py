@@ -263,10 +263,24 @@ def leaves_out_zero(estimate: Estimate) -> bool:
     return estimate.low is not None and estimate.high is not None and (estimate.low > 0 or estimate.high < 0)
 
 
+NOT_COUNTED = "not counted"  # FLOPs of a user's own network that cannot run on the meta device
+
+
+def gflop(flops: float | None) -> str:
+    """Return FLOPs in units of 10^9."""
+    return NOT_COUNTED if flops is None else f"{flops / 1e9:.2f}"
+
+
+def relative_flops(flops: float | None, against: float | None) -> str:
+    """Return FLOPs relative to those of another row."""
+    return NOT_COUNTED if flops is None or against is None else f"{flops / against:.2f}"
+
+
 def cost_line(cost: Cost) -> str:
     """Return the cost of an item in words."""
+    flops = f"FLOPs {NOT_COUNTED}" if cost.flops is None else f"{gflop(cost.flops)} GFLOP"
     return (
-        f"per item: {cost.evaluations:g} network evaluations, {cost.flops / 1e9:.2f} GFLOP, {1000 * cost.seconds:.0f} ms "
+        f"per item: {cost.evaluations:g} network evaluations, {flops}, {1000 * cost.seconds:.0f} ms "
         f"({100 * cost.outside:.0f} % outside the network); peak memory {cost.peak_memory / 2**20:.0f} MiB"
     )
 

@@ -33,7 +33,7 @@ class Cost:
     """The cost of an item: seconds from the median unit, peak memory from the largest."""
 
     evaluations: float  # network evaluations per item
-    flops: float  # per item
+    flops: float | None  # per item; None: not counted
     seconds: float  # per item
     peak_memory: int  # bytes
     outside: float  # share of the time spent outside the network, 0 to 1
@@ -250,10 +250,10 @@ def _gathered(run: Run, store: Store, bench: FeatureBench) -> dict[str, np.ndarr
 def cost_of(records: Sequence[dict[str, Any]], unit: int) -> Cost:
     """Return the cost of an item from the records of units of `unit` items."""
     seconds, inside = (np.array([record[name] for record in records]) for name in ("seconds", "network_seconds"))
-    evaluations, flops = (float(np.mean([record[name] for record in records])) for name in ("evaluations", "flops"))
+    flops = [record["flops"] for record in records]
     return Cost(
-        evaluations=evaluations,
-        flops=flops,
+        evaluations=float(np.mean([record["evaluations"] for record in records])),
+        flops=None if None in flops else float(np.mean(flops)),
         seconds=float(np.median(seconds)) / unit,
         peak_memory=max(record["peak_memory"] for record in records),
         outside=float(1 - inside.sum() / seconds.sum()),

@@ -77,7 +77,7 @@ class RecordShape(TypedDict):
     seconds: float
     network_seconds: float
     evaluations: float
-    flops: float
+    flops: float | None  # null: not counted
     peak_memory: int
 
 

@@ -10,8 +10,8 @@ import pytest
 from s2g.config.compose import compose_config
 from s2g.config.schema import CHECKOUT
 from s2g.engine import cost_estimate
-from s2g.engine.cost import PassCost
-from s2g.engine.cost_estimate import expected_cost, full_pass
+from s2g.engine.cost import PassCost, full_pass
+from s2g.engine.cost_estimate import expected_cost
 from s2g.engine.resolve import Outline, outline
 from s2g.engine.worker import cost_of
 from s2g.models.sit import SiTDenoiser

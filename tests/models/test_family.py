@@ -12,7 +12,7 @@ import pytest
 import s2g
 from s2g.config.registry import MODELS
 from s2g.config.schema import CHECKOUT, config_dir, model_names
-from s2g.engine.cost_estimate import full_pass
+from s2g.engine.cost import full_pass
 from s2g.engine.resolve import outline, resolve
 from s2g.errors import UserError
 

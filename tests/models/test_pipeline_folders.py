@@ -18,7 +18,7 @@ from torch import nn
 
 from s2g.config.schema import ModelConfig
 from s2g.engine import worker
-from s2g.engine.cost_estimate import full_pass
+from s2g.engine.cost import full_pass
 from s2g.engine.resolve import outline, resolve
 from s2g.errors import MissingError, NotFiniteError, UserError
 from s2g.models.sd3 import SD3Denoiser

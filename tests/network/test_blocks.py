@@ -126,3 +126,29 @@ def test_register_refuses_returns_that_are_not_the_state(returns: list[str]) -> 
 def test_register_refuses_names_that_forward_does_not_take() -> None:
     with pytest.raises(UserError, match=r"does not take.*\n.*tokens, mask, memory"):
         register_block(Stranger, state=["token"], returns=["token"])
+
+
+def test_halves_share_all_but_the_text_however_a_call_passes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Modulated(nn.Module):
+        def forward(self, hidden_states: Tensor, encoder_hidden_states: Tensor, extra: Any = None, temb: Any = None) -> Any:
+            return encoder_hidden_states, hidden_states
+
+    monkeypatch.setattr("s2g.network.blocks.RULES", dict(RULES))
+    state = ["hidden_states", "encoder_hidden_states"]
+    register_block(Modulated, state=state, returns=state[::-1])
+    port, image, text, temb = (
+        BlockPort(Modulated()),
+        torch.tensor([1.0, 2.0]),
+        torch.tensor([3.0, 4.0]),
+        torch.tensor([5.0, 6.0]),
+    )
+
+    def tied(*args: Any, **kwargs: Any) -> list[Any]:
+        positional, named = port.tied(args, kwargs)
+        return [value.tolist() if isinstance(value, Tensor) else value for value in (*positional, *named.values())]
+
+    assert tied(image, text) == [[1, 1], [3, 4]]  # without the two that may be left out
+    assert tied(image, text, None) == [[1, 1], [3, 4], None]
+    assert tied(image, text, None, temb) == [[1, 1], [3, 4], None, [5, 5]]
+    assert tied(image, encoder_hidden_states=text, temb=temb) == [[1, 1], [3, 4], [5, 5]]
+    assert tied(image, text, temb=None) == [[1, 1], [3, 4], None]

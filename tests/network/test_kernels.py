@@ -80,6 +80,12 @@ def test_attention_by_one_kernel_is_the_same_to_rounding(family: str, name: str)
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_a_kernel_of_gpus_is_chosen_on_one() -> None:
+    with attention_kernel(Kernels(attention="cudnn"), "cuda"):
+        assert torch.backends.cuda.cudnn_sdp_enabled() and not torch.backends.cuda.math_sdp_enabled()
+    assert torch.backends.cuda.math_sdp_enabled()
+
+
 def test_what_there_is_not_is_refused() -> None:
     with pytest.raises(UserError, match=r"executor.compile = all"):
         Kernels(compile="all")

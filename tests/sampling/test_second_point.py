@@ -11,7 +11,8 @@ from torch import Tensor
 
 from s2g.cli.run import main
 from s2g.config.compose import compose_config
-from s2g.engine.cost_estimate import expected_cost, full_pass
+from s2g.engine.cost import full_pass
+from s2g.engine.cost_estimate import expected_cost
 from s2g.engine.resolve import outline
 from s2g.guidance.channels import Channels
 from s2g.guidance.rivals.rectified_cfgpp import RectifiedCFGPP

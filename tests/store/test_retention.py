@@ -10,7 +10,7 @@ import pytest
 from imagenet_fake import MODEL, register
 from rich.console import Console
 
-from s2g.benchmarks.imagenet.batch import Batch
+from s2g.benchmarks.distances.batch import Batch
 from s2g.cli.commands.export import export
 from s2g.config.registry import BENCHES, MODELS
 from s2g.config.schema import ExecutorConfig

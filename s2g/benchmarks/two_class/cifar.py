@@ -44,12 +44,12 @@ class Cifar(PairBench):
         super().check(model)
         require_files(self.data, "bench.data", self.download)
         with uninterrupted():
-            from s2g.benchmarks.two_class.clip import weights_file  # loads torch, but only where there is data to read
+            from s2g.benchmarks.distances.clip import weights_file  # loads torch, but only where there is data to read
 
         weights_file(self.architecture, self.clip, self.download)
 
     def version(self) -> dict[str, Any]:
-        from s2g.benchmarks.two_class.clip import identity
+        from s2g.benchmarks.distances.clip import identity
 
         return {"bench": self.name, "version": 1, "clip": identity(self.architecture, self.clip)}
 
@@ -58,7 +58,7 @@ class Cifar(PairBench):
 
     def read(self, images: np.ndarray) -> dict[str, np.ndarray]:
         with uninterrupted():
-            from s2g.benchmarks.two_class.clip import features_of
+            from s2g.benchmarks.distances.clip import features_of
 
         return {"features": features_of(self.architecture, self.clip, images, self.download)}
 

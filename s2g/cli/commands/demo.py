@@ -22,7 +22,18 @@ from s2g.io.atomic import write_bytes, write_json
 from s2g.metrics.statistics import Estimate
 from s2g.report.gallery import gallery_figure
 from s2g.report.html.demo import LABELS, DemoPage, demo_gallery, demo_page, facts_of, run_facts
-from s2g.report.tables import Cell, Column, Row, Table, heading, interval_note, scale_of, to_console, to_markdown
+from s2g.report.tables import (
+    Cell,
+    Column,
+    Row,
+    Table,
+    heading,
+    interval_note,
+    relative_flops,
+    scale_of,
+    to_console,
+    to_markdown,
+)
 from s2g.report.write_results import make_folder
 from s2g.scoring.score import Score, difference
 
@@ -117,7 +128,7 @@ def table_of(scores: dict[str, Score], deltas: Deltas, metrics: Sequence[Metric]
         rows.append(Row(heading(metric), [*values, *differences]))
     for label, get in (
         ("calls / item", lambda score: f"{score.cost.evaluations:g}"),
-        ("FLOPs / CFG", lambda score: f"{score.cost.flops / against.flops:.2f}"),
+        ("FLOPs / CFG", lambda score: relative_flops(score.cost.flops, against.flops)),
         ("seconds / CFG", lambda score: f"{score.cost.seconds / against.seconds:.2f}"),
         ("effective scale", lambda score: scale_of(score.effective)),
     ):

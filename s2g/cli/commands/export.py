@@ -16,7 +16,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from s2g.benchmarks.imagenet.batch import write_batch
+from s2g.benchmarks.distances.batch import write_batch
 from s2g.benchmarks.listing import file_benches
 from s2g.benchmarks.vbench.official import tells_case_apart
 from s2g.benchmarks.vbench.prompts import colliding

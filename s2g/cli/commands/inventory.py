@@ -27,6 +27,7 @@ def ls() -> None:
     """Print every model, guidance method, sampler, bench and executor with the key that selects it."""
     console = Console(highlight=False)
     models = [[path.stem, _first_comment(path)] for path in sorted((config_dir() / "model").glob("*.yaml"))]
+    models += [[name, MODELS.entries[name].summary] for name in MODELS.own]
     console.print(console_table(["model=", ""], models, left=True))
     registries = (
         ("guidance=", GUIDANCE),

@@ -11,10 +11,11 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from s2g.benchmarks.imagenet import inception
-from s2g.benchmarks.imagenet.batch import Batch
-from s2g.benchmarks.imagenet.bench import METRICS, SIDE, ImageNet
-from s2g.benchmarks.imagenet.reference import OFFICIAL, Reference
+from s2g.benchmarks.distances import inception
+from s2g.benchmarks.distances.batch import Batch
+from s2g.benchmarks.distances.metrics import DISTANCES
+from s2g.benchmarks.distances.reference import OFFICIAL, Reference
+from s2g.benchmarks.imagenet.bench import SIDE, ImageNet
 from s2g.config.schema import DEVICES
 from s2g.engine.progress import progress
 from s2g.errors import UserError, unknown
@@ -85,13 +86,12 @@ def verify_fid(
     Reference(reference, SIDE).check(images=True)
     console.print(f"{file}: {len(batch):,} images against {reference}", soft_wrap=True)
     found = scores_of(batch, bench, device, console)
-    about = {metric.name: metric for metric in METRICS}
     head = ["", "here", *([] if other else ["official evaluator", "difference", "allowed"])]
     rows = []
     for name, value in found.items():
         known = PUBLIC[name]
         compared = [f"{known.value:g}", f"{value - known.value:+.5f}", f"{known.within:g}"]
-        rows.append([about[name].label, f"{value:.5f}", *([] if other else compared)])
+        rows.append([DISTANCES[name].metric.label, f"{value:.5f}", *([] if other else compared)])
     console.print(console_table(head, rows))
     if other:
         return 0

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 from s2g.engine.resolve import Outline
+from s2g.errors import UserError
 from s2g.experiments.studies.study import Quantity, Study
 
 TERA = 1e12
@@ -59,10 +60,12 @@ class _Network:
 def _passes(network: _Network) -> tuple[Any, int]:
     import torch
 
-    from s2g.engine.cost import multiply_accumulates
-    from s2g.engine.cost_estimate import full_pass
+    from s2g.engine.cost import full_pass, multiply_accumulates
     from s2g.models.meta_models import meta_model
 
+    cost = full_pass(network.model)
+    if cost.uncounted:
+        raise UserError(f"model = {network.model.name}: its FLOPs are not counted ({cost.uncounted})")
     made = meta_model(network.model)
     with torch.no_grad():
-        return full_pass(network.model), multiply_accumulates(made.network, made.call)
+        return cost, multiply_accumulates(made.network, made.call)

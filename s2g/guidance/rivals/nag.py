@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from s2g.errors import UserError
-from s2g.guidance.base import Ability, Guidance, Requirement, State, Step, Wrapper
+from s2g.guidance.base import Ability, Guidance, State, Step
 from s2g.guidance.cfg import CFG
-from s2g.guidance.window import ALWAYS, Window
+from s2g.guidance.window import ALWAYS, InWindow, Window
 from s2g.network.branch import COND, Branch, NormalizedAttention
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class NAG(Wrapper):
+class NAG(InWindow):
     """The base method with cond's pass replaced by one under NAG, in every block that attends to the text; the base alone
     outside the window. `guidance.base=none` is NAG alone.
     """
@@ -35,14 +35,6 @@ class NAG(Wrapper):
             raise UserError(f"guidance.tau = {self.tau}", allowed="1 or more")
         if not 0 <= self.alpha <= 1:
             raise UserError(f"guidance.alpha = {self.alpha}", allowed="0 to 1")
-
-    @property
-    def inside(self) -> Guidance:
-        return self.base
-
-    @property
-    def needs(self) -> frozenset[Requirement]:
-        return self.base.needs | self.window.needs
 
     @property
     def asks(self) -> frozenset[Ability]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from s2g.errors import UserError
-from s2g.guidance.base import Guidance, Requirement, State, Step, Wrapper
+from s2g.guidance.base import Guidance, Requirement, State, Step
 from s2g.guidance.cfg import CFG
 from s2g.guidance.geometry import part_along
-from s2g.guidance.window import ALWAYS, Window
+from s2g.guidance.window import ALWAYS, InWindow, Window
 from s2g.network.branch import COND, UNCOND, Branch
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def aligned(cond: Tensor, uncond: Tensor, x: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class TAG(Wrapper):
+class TAG(InWindow):
     """form step: the base's step with its tangential part times eta (Algorithm 1). form cfg: the base plus eta times the part
     of cond along the tangential guiding difference (Eq. 26). The base alone outside the window.
     """
@@ -54,20 +54,13 @@ class TAG(Wrapper):
             object.__setattr__(self, "eta", DEFAULTS[self.form])
 
     @property
-    def inside(self) -> Guidance:
-        return self.base
-
-    @property
     def needs(self) -> frozenset[Requirement]:
         own = frozenset({Requirement.EULER_LIKE}) if self.form == "step" else frozenset()
-        return self.base.needs | self.window.needs | own
+        return super().needs | own
 
     @property
     def neutral(self) -> str:
         return f"eta = {self.eta:g}: it is its base" if self.eta == NEUTRAL[self.form] else ""
-
-    def acts(self, step: Step) -> bool:
-        return self.window.active(step) and bool(self.base.branches(step))
 
     def branches(self, step: Step) -> Sequence[Branch]:
         branches = self.base.branches(step)

@@ -11,7 +11,7 @@ from s2g import __version__
 from s2g.engine.run import Run
 from s2g.report.gallery import Gallery, gallery_of
 from s2g.report.html.page import Pairs, render
-from s2g.report.tables import Table, flat
+from s2g.report.tables import Table, flat, gflop, relative_flops
 from s2g.scoring.score import Score
 from s2g.store.env_file import environments
 from s2g.store.store import Store
@@ -64,11 +64,11 @@ def run_facts(name: str, result: Score, against: Score, root: str) -> RunFacts:
     run, cost = result.run, result.cost
     store = "" if root == "runs" else f" runs={root}"
     of = "" if run.model.name == "tiny_sit" else f"model={run.model.name} bench={run.bench.version()['bench']} "
-    seconds, flops = cost.seconds / against.cost.seconds, cost.flops / against.cost.flops
+    seconds, flops = cost.seconds / against.cost.seconds, relative_flops(cost.flops, against.cost.flops)
     measured = [
         ("network evaluations per item", f"{cost.evaluations:g}"),
-        ("GFLOP per item", f"{cost.flops / 1e9:.2f}"),
-        ("FLOPs relative to CFG", f"{flops:.2f}"),
+        ("GFLOP per item", gflop(cost.flops)),
+        ("FLOPs relative to CFG", flops),
         ("time per item", f"{1000 * cost.seconds:.0f} ms"),
         ("time relative to CFG", f"{seconds:.2f}"),
         ("time outside the network", f"{100 * cost.outside:.0f} %"),
@@ -79,7 +79,7 @@ def run_facts(name: str, result: Score, against: Score, root: str) -> RunFacts:
     knobs = [("num", str(run.num)), *((knob, _word(value)) for knob, value in flat(first | identity))]
     return RunFacts(
         label=LABELS[name],
-        brief=f"{cost.evaluations:g} network evaluations per item, {flops:.2f} of CFG's FLOPs, {seconds:.2f} of its time",
+        brief=f"{cost.evaluations:g} network evaluations per item, {flops} of CFG's FLOPs, {seconds:.2f} of its time",
         key=run.key,
         command=f"python run.py {of}guidance={run.name} num={run.num}{store}",
         cost=measured,

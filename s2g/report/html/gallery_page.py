@@ -19,7 +19,7 @@ from s2g.report.gallery import Gallery, Pictured, gallery_of
 from s2g.report.html.demo import RunFacts, facts_of
 from s2g.report.html.page import Pairs, render
 from s2g.report.media import PIXELATED
-from s2g.report.tables import flat
+from s2g.report.tables import flat, gflop
 from s2g.report.write_results import make_folder
 from s2g.scoring.score import cost_of, score_name, unpaired
 from s2g.store.score_files import items_digest, read_arrays
@@ -135,7 +135,7 @@ def _facts(run: Run, label: str, root: str) -> RunFacts:
     cost = cost_of(store.records(sorted(store.stored())), run.model.unit)
     measured = [
         ("network evaluations per item", f"{cost.evaluations:g}"),
-        ("GFLOP per item", f"{cost.flops / 1e9:.2f}"),
+        ("GFLOP per item", gflop(cost.flops)),
         ("time per item", f"{1000 * cost.seconds:.0f} ms"),
         ("peak memory", f"{cost.peak_memory / 2**20:,.0f} MiB"),
     ]

@@ -11,7 +11,7 @@ from s2g.config.registry import BENCHES
 from s2g.io.json_files import load_json
 from s2g.metrics.statistics import Estimate
 from s2g.report.methods_table import ASIDE, COMPARED, named
-from s2g.report.tables import Cell, Column, Row, Table, heading
+from s2g.report.tables import Cell, Column, Row, Table, heading, relative_flops
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def methods_section(path: Path) -> MethodsSection | None:
                 cells.append(Cell.difference(None if delta is None else _estimate(delta[metric.name]), metric.digits))
         cells += [Cell.number(_estimate(row["values"][metric.name]), metric.digits) for metric in aside]
         scale = row["effective_scale"].get("value")
-        cost = f"{row['evaluations']:g}", f"{row['flops_per_item'] / against['flops_per_item']:.2f}"
+        cost = f"{row['evaluations']:g}", relative_flops(row["flops_per_item"], against["flops_per_item"])
         cells += map(Cell, ("–" if scale is None else f"{scale:.2f}", *cost))
         rows.append(Row(row["label"], cells))
     return MethodsSection(Table(columns, rows), raw["made"])

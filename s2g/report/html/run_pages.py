@@ -12,7 +12,7 @@ from s2g.experiments.results import ResultRow, Results
 from s2g.experiments.trail import items_of, read_trail
 from s2g.metrics.statistics import Estimate
 from s2g.report.html.page import Pairs
-from s2g.report.tables import flat, with_interval
+from s2g.report.tables import flat, gflop, with_interval
 from s2g.store.store import Store
 
 ITEMS = 32  # shown of a run
@@ -76,11 +76,11 @@ def _add(page: RunPage, results: Results, row: ResultRow) -> None:
         if cell is not None and cell.value is not None:
             text = with_interval(Estimate(cell.value, cell.low, cell.high, 0), shown["digits"])
             page.values.setdefault(f"{shown['label']}, n = {row.n}", "; ".join([text, *cell.remarks]))
-    if not page.cost and row.evaluations is not None and row.flops is not None and row.seconds is not None:
+    if not page.cost and row.evaluations is not None and row.seconds is not None:
         scale = "none" if row.effective_scale is None else f"{row.effective_scale['value']:.2f}"
         page.cost = [
             ("network evaluations per item", f"{row.evaluations:g}"),
-            ("GFLOP per item", f"{row.flops / 1e9:.2f}"),
+            ("GFLOP per item", gflop(row.flops)),
             ("time per item", f"{1000 * row.seconds:.0f} ms"),
             ("effective guidance scale", scale),
         ]

@@ -13,13 +13,13 @@ import torch
 from inception_weights import extractor, write_inception
 from PIL import Image
 
-from s2g.benchmarks.imagenet import inception
-from s2g.benchmarks.imagenet.batch import Batch
+from s2g.benchmarks.distances import inception
+from s2g.benchmarks.distances.batch import Batch
+from s2g.benchmarks.distances.images import Images
+from s2g.benchmarks.distances.inception import LOGITS, POOL, SPATIAL
+from s2g.benchmarks.distances.reference import Reference
 from s2g.benchmarks.imagenet.bench import ImageNet
-from s2g.benchmarks.imagenet.images import Images
-from s2g.benchmarks.imagenet.inception import LOGITS, POOL, SPATIAL
 from s2g.benchmarks.imagenet.labels import labels_of
-from s2g.benchmarks.imagenet.reference import Reference
 from s2g.cli.commands import verify_fid
 from s2g.engine.resolve import restore
 from s2g.errors import UserError
@@ -109,16 +109,22 @@ def test_numbers_from_images_are_those_of_the_formulas(weights: Path, tmp_path: 
     folder = Reference(str(tmp_path / "real"), 256)
     assert tarred.identity() == folder.identity()
 
-    def never(images: np.ndarray) -> np.ndarray:
-        raise AssertionError("it was kept")
+    class Never(inception.Inception):
+        def read(self, images: np.ndarray, device: str = "auto") -> np.ndarray:
+            raise AssertionError("it was kept")
 
-    moments = folder.moments("pool", never, bench.extractor.identity())
+    moments = folder.moments("pool", Never(str(weights)))
     assert np.allclose(moments.mean, true[:, POOL].mean(0)) and kept.stat().st_mtime_ns == stamp
 
 
-def read_mean_color(images: np.ndarray) -> np.ndarray:
-    """Stand for Inception, in no time: an image's mean color in every feature."""
-    return images.mean((1, 2, 3))[:, None].repeat(5079, 1).astype(np.float32)
+class MeanColor(inception.Inception):
+    """Stands for Inception, in no time: an image's mean color in every feature."""
+
+    def identity(self) -> str:
+        return "mean color"
+
+    def read(self, images: np.ndarray, device: str = "auto") -> np.ndarray:
+        return images.mean((1, 2, 3))[:, None].repeat(5079, 1).astype(np.float32)
 
 
 def test_replaced_images_have_new_statistics_though_names_and_sizes_are_the_same(tmp_path: Path) -> None:
@@ -126,7 +132,7 @@ def test_replaced_images_have_new_statistics_though_names_and_sizes_are_the_same
     (folder := tmp_path / "real").mkdir()
 
     def mean() -> float:
-        return float(Reference(str(folder), 256).moments("pool", read_mean_color, "mean color").mean[0])
+        return float(Reference(str(folder), 256).moments("pool", MeanColor("")).mean[0])
 
     Image.fromarray(np.full((256, 256), 30 << 8, np.uint16)).save(folder / "a.png")
     Image.new("RGB", (256, 256), (50, 50, 50)).save(folder / "b.bmp")
@@ -375,3 +381,18 @@ def test_the_inception_score_alone_asks_for_no_reference(weights: Path) -> None:
     assert set(bench.measure(pictures(4), range(4))) == {"is"}
     with pytest.raises(UserError, match=r"bench\.reference = /none\.npz"):
         ImageNet(inception=str(weights), reference="/none.npz", score=("is", "fid")).version()
+
+
+def test_other_distances_are_asked_for_and_leave_a_scores_key_as_it_was(weights: Path, tmp_path: Path) -> None:
+    stats = statistics(tmp_path / "stats.npz", images=4)
+    default = ImageNet(inception=str(weights), reference=str(stats))
+    about = {"inception": inception.identity(str(weights)), "reference": Reference(str(stats), 256).identity()}
+    score = ["fid", "sfid", "is", "precision", "recall", "kid"]
+    assert default.version() == {"bench": "imagenet", "version": 1, **about, "score": score}
+    assert default.extractor.identity() == about["inception"]
+    more = replace(default, score=("fid", "fd_dinov2"), dinov2=str(tmp_path / "none.pth"))
+    with pytest.raises(UserError, match=r"bench\.dinov2 = .*none\.pth: no file"):
+        more.version()
+    assert any("not against the training set" in remark for remark in more.remarks(4))  # ADM's file has Inception's alone
+    (tmp_path / "real").mkdir()
+    assert not any("training set" in remark for remark in replace(more, reference=str(tmp_path / "real")).remarks(4))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from cifar_folder import write_cifar
 
-from s2g.benchmarks.two_class import clip
+from s2g.benchmarks.distances import clip
 from s2g.benchmarks.two_class.cifar import Cifar, reference
 from s2g.errors import UserError
 from s2g.scoring.score import estimate

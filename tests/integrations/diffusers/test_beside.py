@@ -9,6 +9,7 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import peft
@@ -19,10 +20,16 @@ from diffusers import (
     StableDiffusion3ControlNetPipeline,
     StableDiffusion3InpaintPipeline,
 )
+from diffusers.models.attention_processor import SD3IPAdapterJointAttnProcessor2_0
+from diffusers.models.embeddings import IPAdapterTimeImageProjection
 from torch import Tensor, nn
 
+from s2g.errors import UserError
+from s2g.guidance.cfg import CFG
+from s2g.guidance.pag import PAG
 from s2g.integrations.diffusers.door import PipelineDoor
-from tests.offline_pipelines import drawn, start
+from tests.integrations.diffusers.test_pipelines import METHOD, oracle
+from tests.offline_pipelines import drawn, sd3_pipeline, start
 from tests.small_pipelines import BUILD, PROMPT, SCALE, WHOLE, latents_of
 
 OWN_SCALE = {"flux": "true_cfg_scale"}
@@ -192,3 +199,38 @@ def test_half_precision_is_within_the_pipelines_own_rounding(pipelines: Callable
             pipeline.text_encoder = encoder
     rounding = (bare - whole).square().mean().sqrt()
     assert rounding > 0 and (guided - bare).square().mean().sqrt() < rounding
+
+
+def test_an_ip_adapters_image_is_seen_by_every_pass(tmp_path: Path) -> None:
+    pipeline = sd3_pipeline(tmp_path, second=False)
+    network = pipeline.transformer
+    torch.manual_seed(0)
+    width = {"hidden_size": 32, "ip_hidden_states_dim": 32, "head_dim": 8, "timesteps_emb_dim": 64}
+    network.set_attn_processor({name: SD3IPAdapterJointAttnProcessor2_0(**width) for name in network.attn_processors})
+    sizes = {
+        "embed_dim": 12,
+        "output_dim": 32,
+        "hidden_dim": 64,
+        "depth": 1,
+        "heads": 1,
+        "num_queries": 4,
+        "timestep_in_dim": 16,
+    }
+    network.image_proj = IPAdapterTimeImageProjection(**sizes)
+    drawn(network)
+    noise = start(BUILD["sd3"][1](pipeline), 1)
+    seen = torch.randn(2, 3, 12, generator=torch.Generator().manual_seed(2))  # of uncond and cond, three tokens each
+
+    def make(embeds: Tensor = seen, **more: Any) -> Tensor:
+        return latents_of(pipeline, "sd3", noise, ip_adapter_image_embeds=embeds, **more)
+
+    bare = make(guidance_scale=SCALE)
+    assert (make(-seen, guidance_scale=SCALE) - bare).abs().max() > 0.01  # the adapter does something
+    check(make, pipeline, rounding=1e-4)
+    with PipelineDoor(pipeline, METHOD, reuse=False) as door:
+        guided = make()
+    with oracle(pipeline, batched=True, norm=False, masks=door.masks):
+        assert torch.equal(guided, make())  # cond's image, also with blocks that do nothing
+    # Its processor attends twice, so that an edit of attention would also reach the adapter's.
+    with PipelineDoor(pipeline, PAG(CFG(SCALE), layers=(1,))), pytest.raises(UserError, match="cannot be edited"):
+        make()

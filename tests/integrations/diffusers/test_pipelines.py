@@ -196,6 +196,6 @@ def test_every_pipeline_that_is_known_exists_and_these_tests_know_which_are_trie
     assert all(hasattr(diffusers, name) for name in LAYOUTS)
     tried = {*CASES, "DiTPipeline", "StableDiffusion3Pipeline", "FluxPipeline", "WanPipeline"}
     variants = {name for name in LAYOUTS if name not in tried}
-    # Variants share the loop of a pipeline that is tried; their own lines were read, not run.
+    # Variants share the loop of a pipeline that is tried; some of them are run in test_variants.py and test_beside.py.
     kinds = {name.removesuffix("Pipeline").removesuffix("Alpha") for name in tried}
     assert all(name.startswith(tuple(kinds)) for name in variants)

@@ -1,7 +1,8 @@
-"""The reference of bench=imagenet: ADM's statistics, or those of one's own images, made once and kept as such a file.
+"""What samples are compared with: ADM's statistics, or those of one's own images, made once for each network and kept.
 
-An npz with mu [2048], sigma, mu_s [2023], sigma_s, of the whole training set in ADM's; and arr_0, 10,000 of its images,
-for precision, recall and KID alone: a FID against those 10,000 is another number.
+ADM's is an npz with mu [2048], sigma, mu_s [2023], sigma_s, of the whole training set; and arr_0, 10,000 of its images, for
+precision, recall and KID alone: a FID against those 10,000 is another number. It has no statistics of other networks than
+Inception: they are those of arr_0's images.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ import contextlib
 import hashlib
 import io
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 
-from s2g.benchmarks.imagenet.batch import BROKEN, Batch, header
-from s2g.benchmarks.imagenet.images import Images
-from s2g.benchmarks.imagenet.inception import POOL, SPATIAL
+from s2g.benchmarks.distances.batch import BROKEN, Batch, header
+from s2g.benchmarks.distances.images import Images
+from s2g.benchmarks.distances.network import Network, Part
 from s2g.errors import MissingError, UserError
 from s2g.io.atomic import write_bytes
 from s2g.io.hashing import content_hash
@@ -30,19 +31,19 @@ KEY = "bench.reference"
 OFFICIAL = "VIRTUAL_imagenet256_labeled.npz"
 SOURCE = f"https://openaipublic.blob.core.windows.net/diffusion/jul-2021/ref_batches/imagenet/256/{OFFICIAL}"
 STATISTICS = {"mu": (2048,), "sigma": (2048, 2048), "mu_s": (2023,), "sigma_s": (2023, 2023)}
-NAMES = {"pool": ("mu", "sigma"), "spatial": ("mu_s", "sigma_s")}
+PAIRS = (("mu", "sigma"), ("mu_s", "sigma_s"))
 LEAST = 4  # reference images of which each has three others beside it
 MOST = 10_000  # reference images for precision, recall and KID
 CHUNK = 64
-Read = Callable[[np.ndarray], np.ndarray]  # uint8 [B, H, W, 3] -> float32 [B, 5079]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A file of statistics, or a folder or tar of images of `side` pixels."""
+    """A file of statistics, or a folder or tar of images of `side` pixels; fit: cropped and resized to that."""
 
     place: str
-    side: int
+    side: int | None
+    fit: bool = False
 
     @property
     def path(self) -> Path:
@@ -50,8 +51,9 @@ class Reference:
         return Path(self.place).expanduser()
 
     @cached_property
-    def _images(self) -> Images:
-        return Images.of(self.path, self.side, KEY)
+    def images(self) -> Images:
+        """Return the images; UserError if it is none of images."""
+        return Images.of(self.path, self.side, KEY, self.fit)
 
     @property
     def of_images(self) -> bool:
@@ -69,7 +71,7 @@ class Reference:
                 todo=f"curl -LO {SOURCE} and {KEY}=FILE",
             )
         if self.of_images:
-            self._enough(len(self._images), images)
+            self._enough(len(self.images), images)
             return
         shapes = self._shapes()
         lacking = [name for name in STATISTICS if name not in shapes]
@@ -112,39 +114,45 @@ class Reference:
 
     def identity(self) -> str:
         """Return the sha256 of the file's content; of a folder or tar, of its images' names and contents."""
-        return self._images.identity() if self.of_images else content_hash(self.path)
+        return self.images.identity() if self.of_images else content_hash(self.path)
 
-    def moments(self, which: str, read: Read, network: str) -> Moments:
-        """Return moments of "pool" or "spatial" features, computed first if the reference is images.
+    @property
+    def count(self) -> int:
+        """Return how many images it holds; of ADM's statistics, how many beside them."""
+        return len(self.images) if self.of_images else len(Batch.of(self.path, KEY))
 
-        read: reads images; network: which one does, for what is kept.
-        """
-        mean, covariance = (self._statistics(read, network)[name] for name in NAMES[which])
-        return Moments.stored(mean, covariance, 2)  # how many images they are of is in no formula
+    def moments(self, part: str, network: Network) -> Moments:
+        """Return moments of a part of a network's features, read off the images first if they are not stated."""
+        names = network.part(part)
+        stored = self._stated if self._states(part) else self._statistics(network)
+        return Moments.stored(stored[names.mean], stored[names.covariance], 2)  # how many images they are of is in no formula
 
-    def features(self, read: Read, network: str) -> np.ndarray:
-        """Return pool features [M, 2048] of at most 10,000 reference images; cached beside the reference."""
-        if self.of_images:
-            return self._statistics(read, network)["pool"]
-        kept = self._beside(network)
-        with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), np.load(kept) as stored:
-            return stored["pool"]
-        pool = np.concatenate([read(chunk)[:, POOL] for chunk in Batch.of(self.path, KEY).chunks(CHUNK)])
-        _keep(kept, {"pool": pool})
-        return pool
+    def features(self, part: str, network: Network) -> np.ndarray:
+        """Return a part of a network's features [M, D] of at most 10,000 reference images; cached beside the reference."""
+        return self._statistics(network)[part]
 
-    def _statistics(self, read: Read, network: str) -> dict[str, np.ndarray]:
-        """Return mu, sigma, mu_s, sigma_s, each loaded when asked for; and pool if the reference is images."""
-        if not self.of_images:
-            return np.load(self.path)
+    def _states(self, part: str) -> bool:
+        """Return whether the file has the statistics of a part itself."""
+        return not self.of_images and part in ("pool", "spatial")
+
+    @property
+    def _stated(self) -> dict[str, np.ndarray]:
+        return np.load(self.path)  # each array loaded when asked for
+
+    def _statistics(self, network: Network) -> dict[str, np.ndarray]:
+        """Return what is known of a network's features of the images, by name; each loaded when asked for."""
         kept = self._beside(network)
         with contextlib.suppress(OSError, ValueError, zipfile.BadZipFile):
             return np.load(kept)
-        return _built(self._images, read, kept)
+        batch = None if self.of_images else Batch.of(self.path, KEY)
+        return _built(
+            self.images if batch is None else batch, network, kept, [p for p in network.parts if self._states(p.name)]
+        )
 
-    def _beside(self, network: str) -> Path:
+    def _beside(self, network: Network) -> Path:
         """Return where statistics are cached: beside the reference, named by its content and the network."""
-        name = hashlib.sha256(f"{self.identity()} {network}".encode()).hexdigest()[:12]
+        fitted = f" middle square, bicubic to {self.side}" if self.fit else ""
+        name = hashlib.sha256(f"{self.identity()} {network.identity()}{fitted}".encode()).hexdigest()[:12]
         return self.path.absolute().parent / f"{self.path.name}.s2g-{name}.npz"
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
@@ -174,7 +182,7 @@ def _check_statistics(path: Path, place: str, digest: str) -> None:
     bad = [name for name, values in statistics.items() if not np.isfinite(values).all()]
     if bad:
         raise UserError(f"{KEY} = {place}: {', '.join(bad)} holds numbers that are not finite", todo=f"curl -LO {SOURCE}")
-    for _, sigma in NAMES.values():
+    for _, sigma in PAIRS:
         if wrong := not_a_covariance(statistics[sigma]):
             raise UserError(
                 f"{KEY} = {place}: {sigma} is not a covariance: {wrong}",
@@ -183,25 +191,31 @@ def _check_statistics(path: Path, place: str, digest: str) -> None:
             )
 
 
-def _built(images: Images, read: Read, kept: Path) -> dict[str, np.ndarray]:
-    """Compute statistics of all images of a folder or tar, and features of up to 10,000 of them, evenly spaced; keep both."""
+def _built(images: Images | Batch, network: Network, kept: Path, stated: Sequence[Part]) -> dict[str, np.ndarray]:
+    """Compute statistics of all images, and features of up to 10,000 of them, evenly spaced; keep both.
+
+    stated: parts whose statistics are not needed, since a file states them.
+    """
     chosen = set(np.unique(np.linspace(0, len(images) - 1, min(MOST, len(images))).astype(int)).tolist())
     found: dict[str, np.ndarray] = {}
-    pool: list[np.ndarray] = []
+    parts = [part for part in network.parts if part.kept]
+    held: dict[str, list[np.ndarray]] = {part.name: [] for part in parts}
 
     def rows() -> Iterator[np.ndarray]:
         at = 0
         for chunk in images.chunks(CHUNK):
-            features = read(chunk)
-            pool.extend(row for place, row in enumerate(features[:, POOL], at) if place in chosen)
+            features = network.read(chunk)
+            for part in parts:
+                held[part.name] += [row for place, row in enumerate(features[:, part.columns], at) if place in chosen]
             at += len(features)
             yield features
 
-    with spooled(rows()) as features:  # both kinds from one reading of the images
-        for which, columns in (("pool", POOL), ("spatial", SPATIAL)):
-            moments = Moments.streamed(block[:, columns] for block in features())
-            found |= dict(zip(NAMES[which], (moments.mean, moments.covariance), strict=True))
-    found["pool"] = np.stack(pool)
+    with spooled(rows()) as features:  # all parts from one reading of the images
+        for part in network.parts:
+            if part.mean and part not in stated:
+                moments = Moments.streamed(block[:, part.columns] for block in features())
+                found |= {part.mean: moments.mean, part.covariance: moments.covariance}
+    found |= {name: np.stack(values) for name, values in held.items()}
     _keep(kept, found)
     return found
 

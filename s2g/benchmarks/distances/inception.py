@@ -6,12 +6,14 @@ An image is read into one row: 2048 numbers of pool_3, 2023 of mixed_6's first c
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from s2g.benchmarks.distances.network import Network, Part, place_of
 from s2g.errors import MissingError, UserError
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
@@ -24,6 +26,35 @@ SOURCE = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{OF
 POOL, SPATIAL, LOGITS = slice(0, 2048), slice(2048, 4071), slice(4071, 5079)
 CHANNELS = 7  # of 192: openai/guided-diffusion, evaluations
 BATCH = 16  # images at once: 16 of 299 x 299 take about 300 MB inside the network
+
+
+@dataclass(frozen=True)
+class Inception(Network):
+    """Inception by its weights; the statistics of its parts are named as in ADM's file."""
+
+    weights: str
+
+    parts: ClassVar[tuple[Part, ...]] = (
+        Part("pool", POOL),
+        Part("spatial", SPATIAL, "mu_s", "sigma_s", kept=False),
+        Part("logits", LOGITS, "", "", kept=False),
+    )
+    download: ClassVar[str] = f"{OFFICIAL}, 91 MB"
+    width: ClassVar[int] = LOGITS.stop  # type: ignore[assignment]
+
+    def check(self) -> None:
+        weights_file(self.weights)
+
+    def identity(self) -> str:
+        return identity(self.weights)
+
+    def remark(self) -> str:
+        if identity(self.weights).startswith(BEGINS):
+            return ""
+        return f"{KEY} = {self.weights}: not the official Inception, whose sha256 begins with {BEGINS}: no number is comparable"
+
+    def read(self, images: np.ndarray, device: str = "auto") -> np.ndarray:
+        return read(self.weights, images, device)
 
 
 def weights_file(weights: str) -> Path:
@@ -56,9 +87,7 @@ def read(weights: str, images: np.ndarray, device: str = "cpu") -> np.ndarray:
     with uninterrupted():
         import torch
 
-    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    if place.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"device = {device}: torch sees no CUDA GPU on this machine", allowed="auto, cpu")
+    place = place_of(device)
     network = _network(str(weights_file(weights).absolute()), identity(weights), place)
     with one_thread(), torch.inference_mode():
         batches = torch.from_numpy(np.array(images)).movedim(-1, 1).split(BATCH)
