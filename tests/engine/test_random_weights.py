@@ -172,7 +172,8 @@ def test_the_command_samples_without_inception_and_ends_at_scoring(
         assert main(typed) == 2
         said = capfd.readouterr()
         assert f"{count} items made now, 2 kept, none scored: runs/sit_xl-s2-" in said.out and RANDOM in said.out
-        assert said.err.startswith("error: bench.inception = weights-inception") and "curl -LO" in said.err
+        assert said.err.startswith("error: 2 things are missing or wrong") and said.err.count("curl -LO") == 2  # in one message
+        assert "bench.inception = weights-inception" in said.err and "bench.reference = VIRTUAL" in said.err
     (folder,) = (tmp_path / "runs").iterdir()
     assert Store(folder).read_run()["random_weights"] is True
     assert [path.name for path in sorted((folder / "items").iterdir())] == ["000000.png", "000001.png"]
