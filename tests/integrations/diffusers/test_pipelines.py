@@ -14,6 +14,7 @@ from typing import Any
 import diffusers
 import pytest
 import torch
+from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from torch import Tensor
 
 from s2g.guidance.cfg import CFG
@@ -188,8 +189,42 @@ def test_dit_is_the_bare_pipeline_and_guides_no_variance() -> None:
         assert torch.equal(images(1.5), bare)
         with pytest.raises(Exception, match="makes no unconditional prediction"):
             images(1.0)  # two labels, and no uncond: two rows, as with one label and its uncond
-    with PipelineDoor(pipeline, METHOD):
-        assert (images(1.5) - bare).abs().max() > 1e-3
+    with PipelineDoor(pipeline, METHOD, seed=5, reuse=False) as door:
+        whole = images(1.5)
+    assert len(door.masks) == STEPS and all(len(masks[0]) == 2 for masks in door.masks)
+    with oracle_of_dit(pipeline, door.masks):
+        assert torch.equal(whole, images(1.5))
+    assert (whole - bare).abs().max() > 1e-3
+    with PipelineDoor(pipeline, METHOD, seed=5):
+        torch.testing.assert_close(images(1.5), whole, rtol=0, atol=1e-5)  # from half of a batch, which rounds otherwise
+
+
+@contextmanager
+def oracle_of_dit(pipeline: Any, masks: list[dict[int, tuple[int, ...]]]) -> Iterator[None]:
+    """DiT with S2 written out: cond first, and of twice the channels the second half is cond's variance, unguided."""
+    network, steps = pipeline.transformer, iter(masks)
+    plain = network.forward
+
+    def forward(x: Tensor, timestep: Tensor, class_labels: Tensor) -> Any:
+        cond, uncond = plain(x, timestep=timestep, class_labels=class_labels).sample.chunk(2)
+        chosen = [network.transformer_blocks[index] for index in next(steps)[0]]
+        for block in chosen:
+            block.forward = alone(block)
+        try:
+            given = {"timestep": timestep.chunk(2)[0], "class_labels": class_labels.chunk(2)[0]}
+            sub = plain(x.chunk(2)[0], **given).sample
+        finally:
+            for block in chosen:
+                del block.forward
+        c, u, s = (part[:, :4] for part in (cond, uncond, sub))
+        guided = torch.cat([u + SCALE * (c - u) - OMEGA * (s - c), cond[:, 4:]], dim=1)
+        return Transformer2DModelOutput(sample=torch.cat([guided, guided]))
+
+    network.forward = forward
+    try:
+        yield
+    finally:
+        del network.forward
 
 
 def test_every_pipeline_that_is_known_exists_and_these_tests_know_which_are_tried() -> None:
