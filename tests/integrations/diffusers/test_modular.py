@@ -43,7 +43,7 @@ def test_a_guider_is_our_engine(name: str, pair: Any, pipelines: Callable[[str],
     if name == "wan":
         assert torch.equal(latents, ours.latents)
     else:  # it calls cond and uncond apart, and the stock pipeline in one batch, which rounds otherwise
-        torch.testing.assert_close(latents, ours.latents, rtol=0, atol=4e-5)
+        torch.testing.assert_close(latents, ours.latents, rtol=0, atol=4e-6)  # of latents of std 1.2
     assert guider.masks == ours.masks
     assert VERDICTS.get(pipeline.transformer) in (True, None) and not any(getattr(b, SLOT) for b in denoiser.blocks)
 
