@@ -34,28 +34,33 @@ from cosmic_ray.plugins import get_operator, operator_names
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = ["-q", "-x", "-m", "not slow", "-p", "no:cacheprovider"]
 KEYS = ("coerce", "compose", "own_code", "own_modules", "ranges", "registry", "schema")  # of s2g/config
-KNOBS = ["tests/guidance/test_knobs.py", "tests/experiments/test_composition.py"]
-GOLDEN = ["tests/guidance/test_golden.py", "tests/engine/test_samples_version.py"]
 # Name -> (files that are mutated, tests that must notice: the quick and sharp ones, then the rest).
 GROUPS = {
-    "guidance": (
-        ["s2g/guidance/*.py"],
-        [
-            ["tests/guidance/test_golden.py", "tests/guidance/test_equations.py", "tests/guidance/test_knobs.py"],
-            ["tests/guidance"],
-        ],
-    ),
-    "network": (
-        ["s2g/network/*.py"],
-        [["tests/network/test_blocks.py", "tests/network/test_control.py", "tests/network/test_kernels.py"], ["tests/network"]],
-    ),
+    "guidance": (["s2g/guidance/*.py"], [["tests/guidance/test_golden.py"], ["tests/guidance"]]),
+    "network": (["s2g/network/*.py"], [["tests/network/test_blocks.py"], ["tests/network"]]),
     "loop": (
         ["s2g/sampling/loop.py"],
-        [["tests/sampling/test_deterministic.py", "tests/sampling/test_second_point.py"], ["tests/sampling", *GOLDEN]],
+        [
+            ["tests/sampling/test_deterministic.py"],
+            [
+                "tests/sampling",
+                "tests/guidance/test_golden.py",
+                "tests/scripts/test_host_waits.py",
+                "tests/engine/test_samples_version.py",
+            ],
+        ],
     ),
     "keys": (
         ["s2g/engine/run.py", *(f"s2g/config/{name}.py" for name in KEYS)],
-        [["tests/config/test_ranges.py", "tests/engine/test_runs.py"], ["tests/config", "tests/models/test_family.py", *KNOBS]],
+        [
+            ["tests/engine/test_runs.py", "tests/config/test_own_code.py", "tests/config/test_typed.py"],
+            [
+                "tests/config",
+                "tests/models/test_family.py",
+                "tests/models/test_vae.py",
+                "tests/experiments/test_composition.py",
+            ],
+        ],
     ),
 }
 

@@ -47,6 +47,7 @@ def command(root: Path, *overrides: str) -> list[str]:
 
 def test_the_key_is_what_determines_the_samples(run_of: RunOf) -> None:
     base = run_of(*QUICK)
+    assert base.added == [base.guidance, base.sampler, base.bench]  # the adapter is ours
     same = [
         ("num=1024",),
         ("executor.workers=2",),

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from guidance.cases import BASES, WRAPPERS, edited_branch, predictions, step_at
+from guidance.cases import BASES, METHODS, WRAPPERS, edited_branch, predictions, step_at
 from torch import Tensor
 
 from s2g.guidance.apg import APG
 from s2g.guidance.autoguidance import WEAK, Autoguidance
-from s2g.guidance.base import BaseMethod, Guidance, Requirement, State, Step, Weak
+from s2g.guidance.base import Ability, BaseMethod, Guidance, Requirement, State, Step, Weak
 from s2g.guidance.cfg import CFG
 from s2g.guidance.cfg_zero import CFGZero
 from s2g.guidance.cfgpp import CFGPP
@@ -174,3 +174,12 @@ def test_autoguidance_names_its_network_and_has_no_uncond() -> None:
     assert SLG(method).weaker == Windowed(method, ALWAYS).weaker == Channels(method, 2).weaker == method.weaker
     assert tuple(method.branches(step_at())) == (COND, WEAK) and UNCOND not in SLG(method).branches(step_at(1, 28))
     assert Autoguidance(1.0).weaker is CFG(3.0).weaker is CFGPP(3.0).weaker is None
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_a_method_says_of_itself_is_a_value(name: str) -> None:
+    """A property that became a function would be true, and a second network be loaded, or a model be refused."""
+    method = METHODS[name]
+    assert isinstance(method.space, Space) and method.channels is None and isinstance(method.neutral, str)
+    assert all(isinstance(need, Requirement) for need in method.needs) and all(isinstance(one, Ability) for one in method.asks)
+    assert isinstance(method.weaker, Weak) if "autoguidance" in name else method.weaker is None

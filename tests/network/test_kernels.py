@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -84,6 +85,18 @@ def test_a_kernel_of_gpus_is_chosen_on_one() -> None:
     with attention_kernel(Kernels(attention="cudnn"), "cuda"):
         assert torch.backends.cuda.cudnn_sdp_enabled() and not torch.backends.cuda.math_sdp_enabled()
     assert torch.backends.cuda.math_sdp_enabled()
+
+
+@pytest.mark.parametrize("error", [ImportError("no package flash_attn"), RuntimeError("no GPU"), ValueError("unknown")])
+def test_a_kernel_whose_package_is_not_here_is_named(error: Exception) -> None:
+    class Chooses(torch.nn.Module):
+        processor = SimpleNamespace(_attention_backend=None)
+
+        def set_attention_backend(self, name: str) -> None:
+            raise error
+
+    with pytest.raises(UserError, match=f"executor.attention = sage: {error}"):
+        prepare_network(Chooses(), [], Kernels(attention="sage"))
 
 
 def test_what_there_is_not_is_refused() -> None:
