@@ -6,7 +6,7 @@ BIN := .venv/bin
 PINS = grep -vE '$(if $(filter cpu,$(TORCH)),^(nvidia-|cuda-|triton=),^$$)' requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs results everything ablations mixtures tables figures claims report methods test test-all coverage alive torture coverage-of-intervals lint train train-toys bench bench-gpu bench-reuse lock clean
+.PHONY: help setup demo docs results everything ablations mixtures tables figures claims report methods test test-all coverage alive torture mutants coverage-of-intervals lint train train-toys bench bench-gpu bench-reuse lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%-]+[a-z0-9% -]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -88,6 +88,10 @@ alive: .venv/ready ## every method on a small network of every family: does it d
 
 torture: .venv/ready ## kill a table 100 times and compare it with the undisturbed one (20 minutes; EXECUTOR=array or ray; KILLS=20 NUM=640)
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/torture.py $(if $(KILLS),kills=$(KILLS)) $(if $(NUM),items=$(NUM)) $(if $(EXECUTOR),executor=$(EXECUTOR))
+
+mutants: .venv/ready ## small faults in the code that matters most, each against the tests that must notice (SAMPLE=50 of each group; hours)
+	@test -x .mutants/bin/python || { $(PYTHON) -m venv .mutants && .mutants/bin/pip install -q --disable-pip-version-check cosmic-ray==8.7.0; }
+	@for group in guidance network loop keys; do nice .mutants/bin/python scripts/mutants.py $$group $(if $(SAMPLE),--sample $(SAMPLE)) || true; done
 
 coverage-of-intervals: .venv/ready ## how often the 95 % intervals contain the truth, by simulation
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/coverage_of_intervals.py

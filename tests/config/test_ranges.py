@@ -9,6 +9,7 @@ import pytest
 
 from s2g.cli.run import main
 from s2g.config.compose import check_arguments
+from s2g.config.ranges import check_range
 from s2g.errors import UserError
 
 HUGE = "9" * 400
@@ -63,3 +64,9 @@ def test_a_weight_below_zero_is_remarked_on(capsys: pytest.CaptureFixture[str]) 
     assert main(["plan=true", "guidance=s2", "guidance.scale=-1", "guidance.omega=-0.5"]) == 0
     said = capsys.readouterr().out
     assert "guidance.scale = -1: a weight below 0 steers the other way" in said and "guidance.omega = -0.5" in said
+
+
+def test_a_seed_has_64_bits() -> None:
+    check_range(2**64 - 1, "seed")
+    with pytest.raises(UserError, match=r"seed = 18446744073709551616\n  allowed: at most 2\^64 - 1"):
+        check_range(2**64, "seed")
