@@ -45,7 +45,6 @@ GROUPS = {
             [
                 "tests/sampling",
                 "tests/guidance/test_golden.py",
-                "tests/scripts/test_host_waits.py",
                 "tests/engine/test_samples_version.py",
             ],
         ],

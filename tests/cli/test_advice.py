@@ -52,7 +52,7 @@ def commands_in(texts: Iterator[str]) -> Iterator[tuple[str, list[str]]]:
     for text in texts:
         for program, rest in COMMAND.findall(text):
             words = rest.split("#")[0].split()
-            if program != "make" or words[0] not in ("a", "it", "one", "the", "them"):  # English
+            if program != "make" or words[0] not in ("a", "images", "it", "one", "the", "them"):  # English
                 yield program, [word.strip(",.:\"'") for word in words]
 
 
