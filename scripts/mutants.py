@@ -36,7 +36,7 @@ QUICK = ["-q", "-x", "-m", "not slow", "-p", "no:cacheprovider"]
 KEYS = ("coerce", "compose", "own_code", "own_modules", "ranges", "registry", "schema")  # of s2g/config
 # Name -> (files that are mutated, tests that must notice: the quick and sharp ones, then the rest).
 GROUPS = {
-    "guidance": (["s2g/guidance/*.py"], [["tests/guidance/test_golden.py"], ["tests/guidance"]]),
+    "guidance": (["s2g/guidance/*.py", "s2g/guidance/rivals/*.py"], [["tests/guidance/test_golden.py"], ["tests/guidance"]]),
     "network": (["s2g/network/*.py"], [["tests/network/test_blocks.py"], ["tests/network"]]),
     "loop": (
         ["s2g/sampling/loop.py"],

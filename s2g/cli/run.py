@@ -220,7 +220,7 @@ def check_baseline(baseline: int | None, session: Session, sweeping: bool) -> No
 
 def brief(result: Any) -> str:
     """Return n and the main metrics of a result on one line."""
-    from s2g.report.tables import with_interval
+    from s2g.report.number_text import with_interval
 
     metrics = [m for m in result.run.bench.metrics if m.main]
     shown = [f"{metric.label} {with_interval(result.estimates[metric.name], metric.digits)}" for metric in metrics]
@@ -230,7 +230,8 @@ def brief(result: Any) -> str:
 def show_result(console: Console, result: Any, store: Any, made: int) -> None:
     """Print the scores of one run, its cost, and its folder."""
     from s2g.engine.run import RANDOM
-    from s2g.report.tables import console_table, cost_line, heading, interval_note, scale_line, with_interval
+    from s2g.report.number_text import cost_line, heading, interval_note, scale_line, with_interval
+    from s2g.report.tables import console_table
     from s2g.sampling.activity import method_notes
 
     run = result.run

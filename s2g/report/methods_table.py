@@ -12,16 +12,8 @@ from s2g.engine.environment import machine
 from s2g.experiments.methods import Entry
 from s2g.experiments.tuning import Choice
 from s2g.experiments.tuning_specification import Knobs, TuningSpec
-from s2g.report.tables import (
-    console_table,
-    heading,
-    interval_note,
-    leaves_out_zero,
-    relative_flops,
-    scale_of,
-    stacked,
-    with_interval,
-)
+from s2g.report.number_text import heading, interval_note, leaves_out_zero, relative_flops, scale_of, stacked, with_interval
+from s2g.report.tables import console_table
 from s2g.scoring.score import Score, difference
 
 COMPARED = ("joint", "accuracy", "fd")  # metrics whose differences have columns, where the bench has them

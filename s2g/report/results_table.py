@@ -10,21 +10,8 @@ from s2g.experiments.results import RUN, ResultRow, Results
 from s2g.experiments.specification import ExperimentSpec, Profile
 from s2g.experiments.studies.study import asks_networks
 from s2g.metrics.statistics import FEWEST_UNITS, Estimate
-from s2g.report.tables import (
-    BRACKETS,
-    INTERVALS,
-    Cell,
-    Column,
-    Row,
-    Table,
-    console_width,
-    relative_flops,
-    to_console,
-    to_csv,
-    to_latex,
-    to_markdown,
-    with_arrow,
-)
+from s2g.report.number_text import BRACKETS, INTERVALS, relative_flops, with_arrow
+from s2g.report.tables import Cell, Column, Row, Table, console_width, to_console, to_csv, to_latex, to_markdown
 
 COST = ("eff. scale", "calls", "FLOPs", "n")
 OURS = {  # what a profile's numbers are not

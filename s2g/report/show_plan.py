@@ -16,7 +16,8 @@ from s2g.engine.resolve import outline
 from s2g.engine.run import describe
 from s2g.experiments.planning import PEAK, UTILISATION, Planned, distinct, needed, plan_run
 from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec
-from s2g.report.tables import NOT_COUNTED, console_table
+from s2g.report.number_text import NOT_COUNTED
+from s2g.report.tables import console_table
 from s2g.sampling.activity import method_notes
 from s2g.store.store import Store
 

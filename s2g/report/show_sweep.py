@@ -14,8 +14,9 @@ from pathlib import Path
 from rich.console import Console
 
 from s2g.io.atomic import write_bytes, write_json
+from s2g.report.number_text import stacked
 from s2g.report.sweep import Job, Sweep, short
-from s2g.report.tables import console_table, markdown_table, stacked
+from s2g.report.tables import console_table, markdown_table
 from s2g.report.write_results import make_folder
 
 FOLDER = Path("outputs/sweeps")

@@ -9,7 +9,7 @@ from functools import cached_property
 from s2g.engine.bench import Metric
 from s2g.engine.run import RANDOM
 from s2g.metrics.statistics import Estimate, over_seeds
-from s2g.report.tables import heading, scale_of, with_interval
+from s2g.report.number_text import heading, scale_of, with_interval
 from s2g.scoring.score import Score, difference, unpaired
 
 SEEDS = ("seed", "mask_seed")

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from s2g.engine.bench import Metric
 from s2g.metrics.statistics import Estimate, over_seeds
+from s2g.report.number_text import heading
 from s2g.report.plots import COLOURS, MARKERS, STYLE
 from s2g.report.sweep import Sweep, short
-from s2g.report.tables import heading
 
 Curve = list[tuple[float, Estimate]]
 

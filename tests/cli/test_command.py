@@ -22,7 +22,7 @@ from s2g.config.compose import COMPOSITION_ERRORS, compose_config
 from s2g.config.schema import BUILTIN, CHECKOUT
 from s2g.engine.resolve import resolve
 from s2g.errors import UserError
-from s2g.report.tables import flat
+from s2g.report.number_text import flat
 
 QUICK = ["sampler.steps=2", "num=16", "executor.workers=1"]
 

@@ -14,7 +14,8 @@ from s2g.engine.bench import Metric
 from s2g.metrics.statistics import Estimate
 from s2g.report.grids import image_grid
 from s2g.report.media import data_uri
-from s2g.report.tables import console_table, flat, heading, leaves_out_zero, markdown_table, with_interval
+from s2g.report.number_text import flat, heading, leaves_out_zero, with_interval
+from s2g.report.tables import console_table, markdown_table
 from s2g.store.store import Store
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 from s2g.engine.bench import Metric
 from s2g.metrics.balanced import turns, within_classes
 from s2g.metrics.statistics import Estimate, jackknife, of_influence, of_mean
-from s2g.report.tables import interval_note
+from s2g.report.number_text import interval_note
 from s2g.scoring.score import difference, estimate
 
 CYCLE, UNIT = 6, 4  # of items: units straddle the cycles

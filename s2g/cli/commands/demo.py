@@ -22,18 +22,8 @@ from s2g.io.atomic import write_bytes, write_json
 from s2g.metrics.statistics import Estimate
 from s2g.report.gallery import gallery_figure
 from s2g.report.html.demo import LABELS, DemoPage, demo_gallery, demo_page, facts_of, run_facts
-from s2g.report.tables import (
-    Cell,
-    Column,
-    Row,
-    Table,
-    heading,
-    interval_note,
-    relative_flops,
-    scale_of,
-    to_console,
-    to_markdown,
-)
+from s2g.report.number_text import heading, interval_note, relative_flops, scale_of
+from s2g.report.tables import Cell, Column, Row, Table, to_console, to_markdown
 from s2g.report.write_results import make_folder
 from s2g.scoring.score import Score, difference
 

@@ -15,8 +15,9 @@ from s2g.config.typed import command, overrides_of
 from s2g.engine.run import RANDOM
 from s2g.errors import UserError
 from s2g.io.json_files import load_json
+from s2g.report.number_text import cost_line, flat, scale_line
 from s2g.report.run_list import run_lines
-from s2g.report.tables import console_table, cost_line, flat, scale_line
+from s2g.report.tables import console_table
 from s2g.scoring.score import cost_of, effective_of
 from s2g.store.env_file import environments
 from s2g.store.status import run_folders

@@ -22,7 +22,8 @@ from s2g.engine.pool import Pool
 from s2g.engine.progress import progress
 from s2g.errors import SeveralError, UserError, unknown
 from s2g.io.cache import cache_folder
-from s2g.report.tables import INTERVALS, console_table, heading, with_interval
+from s2g.report.number_text import INTERVALS, heading, with_interval
+from s2g.report.tables import console_table
 from s2g.scoring.file_scoring import PLACE
 from s2g.scoring.image_folder import look
 from s2g.scoring.score import estimate

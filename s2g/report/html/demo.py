@@ -11,7 +11,8 @@ from s2g import __version__
 from s2g.engine.run import Run
 from s2g.report.gallery import Gallery, gallery_of
 from s2g.report.html.page import Pairs, render
-from s2g.report.tables import Table, flat, gflop, relative_flops
+from s2g.report.number_text import flat, gflop, relative_flops
+from s2g.report.tables import Table
 from s2g.scoring.score import Score
 from s2g.store.env_file import environments
 from s2g.store.store import Store

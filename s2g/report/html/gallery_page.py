@@ -19,7 +19,7 @@ from s2g.report.gallery import Gallery, Pictured, gallery_of
 from s2g.report.html.demo import RunFacts, facts_of
 from s2g.report.html.page import Pairs, render
 from s2g.report.media import PIXELATED
-from s2g.report.tables import flat, gflop
+from s2g.report.number_text import flat, gflop
 from s2g.report.write_results import make_folder
 from s2g.scoring.score import cost_of, score_name, unpaired
 from s2g.store.score_files import items_digest, read_arrays

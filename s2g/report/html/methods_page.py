@@ -11,7 +11,8 @@ from s2g.config.registry import BENCHES
 from s2g.io.json_files import load_json
 from s2g.metrics.statistics import Estimate
 from s2g.report.methods_table import ASIDE, COMPARED, named
-from s2g.report.tables import Cell, Column, Row, Table, heading, relative_flops
+from s2g.report.number_text import heading, relative_flops
+from s2g.report.tables import Cell, Column, Row, Table
 
 
 @dataclass(frozen=True)

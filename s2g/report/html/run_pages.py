@@ -12,7 +12,7 @@ from s2g.experiments.results import ResultRow, Results
 from s2g.experiments.trail import items_of, read_trail
 from s2g.metrics.statistics import Estimate
 from s2g.report.html.page import Pairs
-from s2g.report.tables import flat, gflop, with_interval
+from s2g.report.number_text import flat, gflop, with_interval
 from s2g.store.store import Store
 
 ITEMS = 32  # shown of a run
