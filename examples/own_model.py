@@ -1,7 +1,5 @@
 """A model of your own in the command line: python own_model.py model=mine bench=prompts, or s2g COMMAND --with own_model.py."""
 
-import sys
-
 import torch
 from diffusers import DiTTransformer2DModel
 
@@ -9,8 +7,6 @@ from s2g.cli.run import main
 from s2g.config.plugins import add_model
 from s2g.models.base import Conditioning, Output
 from s2g.models.convention import Flow
-
-SIZES = {"sample_size": 32, "in_channels": 3, "patch_size": 8, "num_layers": 6, "num_attention_heads": 2}
 
 
 class Mine:
@@ -36,8 +32,9 @@ class Mine:
         return (127.5 * latents.float() + 127.5).clamp(0, 255).to(torch.uint8)
 
 
+SIZES = {"sample_size": 32, "in_channels": 3, "patch_size": 8, "num_layers": 6, "num_attention_heads": 2}
 SETTINGS = {"weights": "random:0", "blocks": 6, "resolution": 32, "network": SIZES, "sampler": {"name": "euler", "steps": 20}}
 add_model("mine", Mine, SETTINGS, reads_text=True, random=True)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from s2g.benchmarks.distances.metrics import DISTANCES
 from s2g.benchmarks.fashion.bench import METRICS as FASHION
 from s2g.benchmarks.gmm.bench import metrics as of_points
-from s2g.benchmarks.imagenet.bench import METRICS as IMAGENET
 from s2g.benchmarks.shapes.bench import METRICS as SHAPES
 from s2g.benchmarks.shapes.captions import METRICS as CAPTIONS
 from s2g.benchmarks.shapes.videos import METRICS as VIDEOS
@@ -18,6 +18,8 @@ from s2g.metrics.subset_mean import subset_mean_items
 from s2g.scoring.score import estimate
 from s2g.worlds.mixtures.mixture import Mixture
 
+OF_FOLDERS = [distance.metric for distance in DISTANCES.values()]
+WORDS = ("FD", "FID", "MIND", "CMMD", "W1", "distance", "diversity")  # in the labels of distances
 UNIT_OF = np.repeat(np.arange(4), 4)
 
 
@@ -46,10 +48,12 @@ def test_without_an_interval_nothing_is_cut() -> None:
 
 def test_every_share_and_distance_has_limits() -> None:
     pair = of_pair(Digits())
-    metrics = (*SHAPES, *CAPTIONS, *VIDEOS, *FASHION, *IMAGENET, *pair, *of_points(Mixture.named("line", 1.0, "each")))
-    shares = [metric for metric in metrics if metric.label.endswith("%") or metric.name in ("precision", "recall")]
+    metrics = (*SHAPES, *CAPTIONS, *VIDEOS, *FASHION, *OF_FOLDERS, *pair, *of_points(Mixture.named("line", 1.0, "each")))
+    shares = [metric for metric in metrics if metric.label.endswith("%") or metric.name.startswith(("precision", "recall"))]
     distances = [
-        metric for metric in metrics if any(word in metric.label for word in ("FD", "FID", "W1", "distance", "diversity"))
+        metric
+        for metric in metrics
+        if any(word in metric.label for word in ("FD", "FID", "MIND", "CMMD", "W1", "distance", "diversity"))
     ]
     assert len(shares) > 20 and len(distances) > 7
     for metric in shares:
