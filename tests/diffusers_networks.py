@@ -92,6 +92,26 @@ def skyreels() -> tuple[Any, dict[str, Any]]:
     return wan("SkyReelsV2Transformer3DModel")
 
 
+def chronoedit() -> tuple[Any, dict[str, Any]]:
+    return wan("ChronoEditTransformer3DModel")
+
+
+def wan_vace() -> tuple[Any, dict[str, Any]]:
+    network, inputs = wan("WanVACETransformer3DModel", vace_layers=[0, 2, 4], vace_in_channels=6)
+    return network, inputs | {"control_hidden_states": noise(2, 6, 3, 4, 4, seed=1)}
+
+
+def wan_animate() -> tuple[Any, dict[str, Any]]:
+    settings = {
+        "in_channels": 12, "latent_channels": 4, "image_dim": None, "motion_encoder_size": 16, "motion_style_dim": 16,
+        "motion_encoder_channel_sizes": {"4": 8, "8": 8, "16": 8}, "motion_dim": 4, "motion_encoder_dim": 16,
+        "face_encoder_hidden_dim": 16, "face_encoder_num_heads": 2, "inject_face_latents_blocks": 2,
+    }  # fmt: skip
+    network, inputs = wan("WanAnimateTransformer3DModel", **settings)
+    further = {"pose_hidden_states": noise(2, 4, 2, 4, 4, seed=1), "face_pixel_values": noise(2, 3, 8, 16, 16, seed=2)}
+    return network, inputs | {"hidden_states": noise(2, 12, 3, 4, 4)} | further
+
+
 def dit() -> tuple[Any, dict[str, Any]]:
     settings = {
         "sample_size": 8, "num_layers": 6, "num_attention_heads": 2, "attention_head_dim": 8, "out_channels": 8,
@@ -185,6 +205,24 @@ def hunyuan_video() -> tuple[Any, dict[str, Any]]:
         "encoder_attention_mask": MANY, "pooled_projections": noise(2, 8),
     }  # fmt: skip
     return built("HunyuanVideoTransformer3DModel", settings), inputs
+
+
+def framepack() -> tuple[Any, dict[str, Any]]:
+    settings = {
+        "in_channels": 4, "out_channels": 4, "num_attention_heads": 2, "attention_head_dim": 10, "num_layers": 3,
+        "num_single_layers": 3, "num_refiner_layers": 1, "guidance_embeds": False, "text_embed_dim": 24,
+        "pooled_projection_dim": 8, "rope_axes_dim": (2, 4, 4), "has_image_proj": True, "image_proj_dim": 12,
+        "has_clean_x_embedder": True,
+    }  # fmt: skip
+    frames = {"": 2, "_clean": 1, "_history_2x": 2, "_history_4x": 4}
+    inputs = {
+        "hidden_states": noise(2, 4, 2, 8, 8), "timestep": T, "encoder_hidden_states": noise(2, TEXT, 24),
+        "encoder_attention_mask": MANY, "pooled_projections": noise(2, 8), "image_embeds": noise(2, 3, 12),
+    }  # fmt: skip
+    for seed, (name, count) in enumerate(frames.items()):
+        inputs |= {f"latents{name}": noise(2, 4, count, 8, 8, seed=seed)} if name else {}
+        inputs |= {f"indices_latents{name}": torch.arange(count).float()}
+    return built("HunyuanVideoFramepackTransformer3DModel", settings), inputs
 
 
 def hunyuan_image() -> tuple[Any, dict[str, Any]]:
@@ -383,6 +421,9 @@ NETWORKS: dict[str, Callable[[], tuple[Any, dict[str, Any]]]] = {
     "ChromaTransformer2DModel": chroma,
     "WanTransformer3DModel": wan,
     "SkyReelsV2Transformer3DModel": skyreels,
+    "ChronoEditTransformer3DModel": chronoedit,
+    "WanVACETransformer3DModel": wan_vace,
+    "WanAnimateTransformer3DModel": wan_animate,
     "DiTTransformer2DModel": dit,
     "PixArtTransformer2DModel": pixart,
     "LatteTransformer3DModel": latte,
@@ -391,6 +432,7 @@ NETWORKS: dict[str, Callable[[], tuple[Any, dict[str, Any]]]] = {
     "LTXVideoTransformer3DModel": ltx,
     "LTX2VideoTransformer3DModel": ltx2,
     "HunyuanVideoTransformer3DModel": hunyuan_video,
+    "HunyuanVideoFramepackTransformer3DModel": framepack,
     "HunyuanImageTransformer2DModel": hunyuan_image,
     "Lumina2Transformer2DModel": lumina2,
     "SanaTransformer2DModel": sana,
