@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from s2g.config.schema import CHECKOUT
 
+NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 NOTEBOOK = CHECKOUT / "examples" / "quickstart.ipynb"
 
 
@@ -38,4 +40,7 @@ def test_it_runs_and_compares_as_committed(tmp_path: Path, monkeypatch: pytest.M
     place = next(cell for cell in notebook.cells if cell.source.startswith("RUNS = "))
     place.source = f"RUNS = {str(tmp_path / 'runs')!r}"
     nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    assert said(notebook) == before
+    old, new = "\n".join(before), "\n".join(said(notebook))
+    assert NUMBER.sub("#", new) == NUMBER.sub("#", old)
+    # The committed outputs may be of another kind of machine: fd ended at -2.835 on AMD EPYC and at -2.833 on Intel Xeon.
+    assert list(map(float, NUMBER.findall(new))) == pytest.approx(list(map(float, NUMBER.findall(old))), rel=2e-3, abs=2e-3)
