@@ -12,7 +12,7 @@ import pytest
 
 from s2g.config.schema import CHECKOUT
 
-NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.])")  # keys of runs are no numbers, and must be equal
 NOTEBOOK = CHECKOUT / "examples" / "quickstart.ipynb"
 
 

@@ -31,7 +31,7 @@ __all__ = ["OutOfMemoryError", "RayError", "cloudpickle", "connect", "ray"]  # w
 ANSWER = 10.0  # seconds that an address has to answer
 HEALTH = 30.0  # seconds that a cluster has to say that it is well, with the start of a process
 STORE_MEMORY = 80 * 2**20  # bytes, about the least that Ray takes: nothing large passes through its object store
-TODO = "`ray status` on this machine shows its cluster; `ray start --head` starts one; executor.address=null is this machine"
+NEXT = "`ray status` on this machine shows its cluster; `ray start --head` starts one; executor.address=null is this machine"
 
 
 def connect(config: ExecutorConfig) -> bool:
@@ -56,7 +56,7 @@ def connect(config: ExecutorConfig) -> bool:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(f"executor.address = {address}: {' '.join(str(error).split())}", todo=TODO) from error
+        raise UserError(f"executor.address = {address}: {' '.join(str(error).split())}", todo=NEXT) from error
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray's own would end the process without a word
@@ -69,11 +69,11 @@ def _knock(address: str) -> None:
     if address != "auto":
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit():
-            raise UserError(f"executor.address = {address}", allowed="auto, HOST:PORT", todo=TODO)
+            raise UserError(f"executor.address = {address}", allowed="auto, HOST:PORT", todo=NEXT)
         try:
             socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
         except OSError as error:
-            raise UserError(f"executor.address = {address}: it does not answer ({error})", todo=TODO) from error
+            raise UserError(f"executor.address = {address}: it does not answer ({error})", todo=NEXT) from error
         named = ["--address", address]
     check = [sys.executable, "-m", "ray.scripts.scripts", "health-check", *named]
     try:
@@ -81,4 +81,4 @@ def _knock(address: str) -> None:
     except subprocess.TimeoutExpired:
         healthy = False
     if not healthy:
-        raise UserError(f"executor.address = {address}: no Ray cluster answers there", todo=TODO)
+        raise UserError(f"executor.address = {address}: no Ray cluster answers there", todo=NEXT)
