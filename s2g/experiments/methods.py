@@ -28,7 +28,7 @@ class Entry:
     label: str
     about: Mapping[str, Any]  # chosen: knobs, sampler, effective_scale
     score: Score
-    twin: Score | None
+    twin: Score | None  # the compared row itself, where that is at this scale
     base: Score | None  # the row it stands over, where that is a row of its own
 
 
@@ -53,8 +53,7 @@ def compare_methods(
     scores = dict(zip(distinct, produce(list(distinct.values())), strict=True))
     entries = {}
     for row, values in experiment.rows.items():
-        twin = twins[row] if twins[row] != runs[experiment.against] else None  # it is there already
-        base = scores[runs[values.over].key] if values.over else None
+        twin, base = twins[row], scores[runs[values.over].key] if values.over else None
         entries[row] = Entry(values.label, chosen[row], scores[runs[row].key], None if twin is None else scores[twin.key], base)
     return entries, sorted(scores)
 
@@ -65,7 +64,10 @@ def run_of(experiment: TuningSpec, row: str, about: Mapping[str, Any], num: int)
 
 
 def twin_of(experiment: TuningSpec, row: str, about: Mapping[str, Any], num: int) -> Run | None:
-    """CFG, with as many steps as it always has, at a row's effective scale: CFG's own is its scale, so nothing is sought."""
+    """CFG, with as many steps as it always has, at a row's effective scale: CFG's own is its scale, so nothing is sought.
+
+    The scale is rounded to two digits, so that rows of nearly the same strength share a run. None where there is no scale.
+    """
     if row == experiment.against or about["effective_scale"] is None:
         return None
     reference = experiment.rows[experiment.against]

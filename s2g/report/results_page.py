@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,9 @@ from s2g.experiments.results import Results
 from s2g.experiments.specification import PROFILES, ExperimentSpec, command_of
 from s2g.experiments.specification_file import experiment_files, read_experiment
 from s2g.experiments.verdicts import judge_all
+from s2g.io.json_files import load_json
+from s2g.report.control import control_paragraph
+from s2g.report.methods_table import methods_table, short_table
 from s2g.report.published import measured_results
 from s2g.report.results_table import results_table
 from s2g.report.show_claims import verdict_table
@@ -59,11 +62,12 @@ def results_page(folder: Path, measured: Path) -> str:
             lines += [f"### {found[0][0].title}", ""]
             for experiment, results in found:
                 lines += _measured(experiment, results, measured, folder.parent)
-    methods = sorted(measured.glob("methods-*.md"))
+    methods = [path for profile in PROFILES if (path := measured / f"methods-{profile}.json").exists()]
     if methods:
-        lines += ["### Every method, at equal strength and cost", ""]
-        lines += [f"[{path.stem}]({_link(path, folder.parent)})" for path in methods]
-        lines.append("")
+        equal = "*Equal strength* is CFG at the row's own effective scale: how far the method moves along CFG's direction."
+        lines += ["### Every method, at equal strength and cost", "", equal, ""]
+        for path in methods:
+            lines += _methods(path, folder.parent)
     lines += ["## GPU", "", f"[What was measured on GPUs]({_link(measured / 'gpu' / 'README.md', folder.parent)}).", ""]
     lines += ["## Not run", "", *_not_run(folder, known, {name for name, profile in done if profile == "paper"})]
     return "\n".join(lines)
@@ -71,13 +75,13 @@ def results_page(folder: Path, measured: Path) -> str:
 
 def _measured(experiment: ExperimentSpec, results: Results, measured: Path, root: Path) -> Iterator[str]:
     """Yield an experiment's table in one profile, short, its picture, and where its numbers come from."""
-    stem, made = f"{results.exhibit}-{results.profile}", results.made
+    stem = f"{results.exhibit}-{results.profile}"
     table = results_table(experiment, results)
     shown = list(experiment.profile(results.profile).columns)[:SHOWN]
     keep = [at for at, column in enumerate(table.columns) if column.key in shown or column.label in ("FLOPs", "n")]
     columns = [table.columns[at] for at in keep]
     rows = [replace(row, cells=[replace(row.cells[at], remarks=()) for at in keep]) for row in table.rows]
-    yield f"**Profile {results.profile}** ({MODELS[results.profile]}): `{made['command']}`, {made['date']}, {made['machine']}."
+    yield _made(results.profile, results.made)
     yield f"[All columns and remarks]({_link(measured / f'{stem}.md', root)})"
     yield ""
     yield to_markdown(replace(table, columns=columns, rows=rows))
@@ -85,6 +89,23 @@ def _measured(experiment: ExperimentSpec, results: Results, measured: Path, root
         if picture.exists():
             yield f"![{experiment.title}, profile {results.profile}]({_link(picture, root)})"
             yield ""
+
+
+def _methods(path: Path, root: Path) -> Iterator[str]:
+    """Yield the comparison of methods on one model, short, and what its negative control wins."""
+    results, profile = load_json(path), path.stem.partition("-")[2]
+    yield _made(profile, results["made"])
+    yield f"[All columns, and how to read them]({_link(path.with_suffix('.md'), root)})"
+    yield ""
+    yield to_markdown(short_table(methods_table(results)))
+    if control := control_paragraph(results):
+        yield f"**The negative control.** {control}"
+        yield ""
+
+
+def _made(profile: str, made: Mapping[str, str]) -> str:
+    """Return the line above a table: on which models, by which command, when and where."""
+    return f"**Profile {profile}** ({MODELS[profile]}): `{made['command']}`, {made['date']}, {made['machine']}."
 
 
 def _not_run(folder: Path, known: dict[str, Path], computed: set[str]) -> Iterator[str]:

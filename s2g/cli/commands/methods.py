@@ -17,14 +17,15 @@ from s2g.experiments.methods import compare_methods, read_chosen, results_of
 from s2g.experiments.produce import produce
 from s2g.experiments.tuning_specification import read_tuning
 from s2g.io.atomic import write_bytes, write_json
-from s2g.report.methods_table import console_rows, note_of, table_of
-from s2g.report.tables import console_table, markdown_table
+from s2g.report.control import control_paragraph
+from s2g.report.methods_table import methods_table, note_of, short_table
+from s2g.report.tables import to_console, to_latex, to_markdown
 
 FILES = {"tiny": EXPERIMENTS / "methods.yaml", "real": EXPERIMENTS / "methods_real.yaml"}
 
 
 def make_methods(path: Path, num: int | None, root: str, out: Path, pool: Pool, command: str) -> None:
-    """Sample and score every row of an experiment's YAML on the reporting seed; write the table as Markdown and JSON."""
+    """Sample and score every row of an experiment's YAML on the reporting seed; write the table as Markdown, LaTeX and JSON."""
     began = time.perf_counter()
     experiment, console = read_tuning(path), Console(highlight=False)
     chosen, num = read_chosen(path, experiment), num or experiment.report.num
@@ -33,15 +34,18 @@ def make_methods(path: Path, num: int | None, root: str, out: Path, pool: Pool, 
     scored = partial(produce, root=root, pool=pool, console=console)
     entries, keys = compare_methods(experiment, chosen, num, scored)
     against = entries[experiment.against].score
-    console.print(console_table(*console_rows(entries, against)))
-    note = note_of(experiment, against, command)
-    table = markdown_table(*table_of(entries, against))
+    results = results_of(experiment, entries, against, command)
+    table, control = methods_table(results, knobs=True), control_paragraph(results)
+    notes = [note_of(experiment, against, command), *([control] if control else [])]
     out.mkdir(parents=True, exist_ok=True)
     stem = out / stem_of(path)
-    write_bytes(stem.with_suffix(".md"), f"{table}\n{note}\n".encode())
-    write_json(stem.with_suffix(".json"), results_of(experiment, entries, against, command))
+    write_json(stem.with_suffix(".json"), results)
+    write_bytes(stem.with_suffix(".md"), "\n".join([to_markdown(table), *(f"{note}\n" for note in notes)]).encode())
+    write_bytes(stem.with_suffix(".tex"), to_latex(table, notes).encode())
     write_json(out / f"{stem.name}.runs.json", {"runs": keys})  # keeps s2g gc from deleting them
-    console.print(f"{note}\n{time.perf_counter() - began:.0f} s. {stem}.md, {stem}.json", soft_wrap=True)
+    console.print(to_console(short_table(methods_table(results))))
+    console.print("\n".join(notes), soft_wrap=True, markup=False)
+    console.print(f"{time.perf_counter() - began:.0f} s. {stem}.md, .tex, .json", soft_wrap=True)
 
 
 def stem_of(path: Path) -> str:
@@ -54,7 +58,7 @@ def methods(
     profile: Profile = "tiny",
     num: Annotated[int | None, typer.Option(help="Items per row; default: the experiment's own number.")] = None,
     runs: Runs = "runs",
-    out: Annotated[Path, typer.Option(help="Folder for the table, as Markdown and JSON.")] = Path("outputs/methods"),
+    out: Annotated[Path, typer.Option(help="Folder for the table, as Markdown, LaTeX and JSON.")] = Path("outputs/methods"),
     workers: Workers = None,
     command: MadeBy = "s2g methods",
 ) -> None:
