@@ -44,7 +44,12 @@ class Planned:
 
 def distinct(plans: Sequence[Planned]) -> list[Planned]:
     """Return each run once: rows on two benches, and rows that are one run, cost what they cost once."""
-    return list({one.key or canonical({**one.spec.set, "group": one.spec.group}): one for one in reversed(plans)}.values())
+    return list({one.key or canonical(_named_by(one.spec)): one for one in reversed(plans)}.values())
+
+
+def _named_by(spec: RunSpec) -> dict[str, Any]:
+    """Return what tells a row without a key from others: rows that are brought to other rows' scales are typed alike."""
+    return {**spec.set, "group": spec.group, "match": dict(spec.match)}
 
 
 def plan(profile: Profile, num: int | None, root: str) -> list[Planned]:
@@ -58,7 +63,8 @@ def plan(profile: Profile, num: int | None, root: str) -> list[Planned]:
         with named(spec):
             one = plan_run(spec, raw, root)
         # How a bench scores its items does not change them: they are sampled once.
-        samples = canonical({**raw, "bench": {key: value for key, value in raw["bench"].items() if key != "score"}})
+        bench = {key: value for key, value in raw["bench"].items() if key != "score"}
+        samples = canonical({**raw, "bench": bench, "match": dict(spec.match)})
         plans.append(_sampled_already(one) if samples in seen else one)
         seen.add(samples)
     return plans
@@ -71,16 +77,22 @@ def _sampled_already(one: Planned) -> Planned:
 
 
 def plan_run(spec: RunSpec, raw: Mapping[str, Any], root: str) -> Planned:
-    """Return the cost of one composed run; UserError as for the run itself, unless something it needs is missing here."""
+    """Return the cost of one composed run; UserError as for the run itself, unless something it needs is missing here.
+
+    A row that is brought to another row's scale has no key before that one is scored, and is planned to be made.
+    """
     run = outline(raw)
     state, key, items = "missing", "", run.num
     try:
         whole = resolve(raw)[0]
-        key = whole.key
         units = len(whole.units)
-        missing = units - len(Store.of(whole, root).usable(whole))  # no list of them: a plan costs the same for any num
-        items = missing * run.model.unit
-        state = "stored" if not missing else "missing" if missing == units else f"{units - missing} of {units} units"
+        if spec.match:
+            items, state = units * run.model.unit, f"after {spec.match['scale']}"
+        else:
+            key = whole.key
+            missing = units - len(Store.of(whole, root).usable(whole))  # no list of them: a plan costs the same for any num
+            items = missing * run.model.unit
+            state = "stored" if not missing else "missing" if missing == units else f"{units - missing} of {units} units"
     except NotBuiltError:
         state = "not built"
     except UserError as error:  # built, but its weights are not here

@@ -128,11 +128,11 @@ def profile_of(experiment: ExperimentSpec, results: Results) -> Profile:
     return experiment.profiles[results.profile]
 
 
-def compared_with(profile: Profile) -> str:
-    """Return which rows differences are taken to, in words."""
-    exceptions = {}
-    for spec in profile.rows.values():
-        if spec.against:
+def compared_with(profile: Profile, results: Results) -> str:
+    """Return which rows differences are taken to, in words; of the rows that the results have."""
+    exceptions, measured = {}, {row.row for row in results.rows}
+    for row, spec in profile.rows.items():
+        if spec.against and row in measured:
             other = profile.rows[spec.against]
             same = " of the same value" if "@" in spec.against else ""
             exceptions[f"of {spec.point_of or spec.label} to {other.point_of or other.label}{same}"] = None
@@ -143,7 +143,7 @@ def compared_with(profile: Profile) -> str:
 def how_to_read(experiment: ExperimentSpec, results: Results) -> list[str]:
     """Return what the numbers are and are not, what the symbols mean, remarks and footnotes."""
     profile = profile_of(experiment, results)
-    against, lines = compared_with(profile), []
+    against, lines = compared_with(profile, results), []
     apart = f" {results.made['intervals']}" if "intervals" in results.made else ""
     ran = any(row.status == RUN for row in results.rows)
     if ran and results.profile in OURS:

@@ -13,9 +13,10 @@ from s2g.cli.commands.tune import tune_experiment
 from s2g.config.schema import CHECKOUT
 from s2g.engine.pool import Pool
 from s2g.errors import UserError
+from s2g.experiments.methods import read_chosen
 from s2g.experiments.specification_file import find_experiment
 from s2g.experiments.tuning import candidates, chosen_path, stages
-from s2g.experiments.tuning_specification import read_tuning
+from s2g.experiments.tuning_specification import TuningSpec, read_tuning
 
 SMALL = """
 model: tiny_sit
@@ -23,7 +24,7 @@ bench: shapes
 sampler: {steps: 4}
 against: cfg
 tune: {seed: 1, num: 16, metric: joint, strength_num: 16}
-report: {seed: 0, num: 32}
+report: {seed: 0, num: 64}
 rows:
   none: {guidance: none, label: nothing}
   cfg: {guidance: cfg, label: CFG, choose: {scale: [1.5, 3]}}
@@ -33,6 +34,7 @@ rows:
   weaker: {guidance: s2, label: S2 brought to CFG, like: s2, match: {scale: cfg, by: scale, between: [1.01, 4]}}
   twin: {guidance: cfg, label: CFG at S2's strength, match: {scale: s2}}
   longer: {guidance: cfg, label: CFG at S2's cost, like: cfg, match: {nfe: s2}}
+  tdg: {guidance: tdg, label: The control, like: cfg, knobs: {mid: mean}}
 """
 MADE = CHECKOUT / "experiments" / "methods.yaml"
 
@@ -68,7 +70,7 @@ def test_from_choosing_to_the_table(small: Path, tmp_path: Path, capfd: pytest.C
     table = (out / "small-tiny.md").read_text()
     assert "nothing" in shown and all(f"| {label}" in table for label in ("nothing", "S2 over zero", "CFG at S2's cost"))
     results = json.loads((out / "small-tiny.json").read_text())
-    assert (results["made"]["seed"], results["made"]["n"]) == (0, 32)
+    assert (results["made"]["seed"], results["made"]["n"]) == (0, 64)
     of = {row["row"]: row for row in results["rows"]}
     assert of["cfg"]["delta"] is None and of["none"].get("cfg_at_effective_scale") is None
     twin = of["s2"]["cfg_at_effective_scale"]
@@ -82,7 +84,15 @@ def test_from_choosing_to_the_table(small: Path, tmp_path: Path, capfd: pytest.C
         assert twin["delta"][metric]["value"] == pytest.approx(
             of["s2"]["values"][metric]["value"] - twin["values"][metric]["value"], abs=1e-3
         )
-    assert "make small" in (out / "small-tiny.md").read_text()
+    assert "make small" in table
+    # Without text the control is CFG at 1.6 times the scale and 1/4: nothing is left of it at equal strength.
+    control = of["tdg"]["cfg_at_effective_scale"]
+    assert control["scale"] == pytest.approx(1.6 * rows["cfg"]["knobs"]["scale"] + 0.25)
+    assert all(abs(delta["value"]) < 0.01 for delta in control["delta"].values() if delta["value"] is not None)
+    assert of["longer"]["cfg_at_effective_scale"]["key"] == of["cfg"]["key"]  # the compared row is its own partner
+    for text in (shown, table, (out / "small-tiny.tex").read_text()):
+        assert "no scale" in text and "The control is built to win by strength alone" in text, text
+    assert "of equal strength it wins none of" in table and "are the same to the digits shown" in table
     referred = json.loads((out / "small-tiny.runs.json").read_text())["runs"]
     assert {row["key"] for row in of.values()} < set(referred)
 
@@ -117,24 +127,52 @@ def test_rows_that_wait_for_each_other_are_refused(small: Path) -> None:
 def test_the_committed_choices_are_the_presets_and_every_row_resolves() -> None:
     """What make methods calls a method's preset is what `guidance=METHOD model=tiny_sit` gives."""
     experiment, chosen = read_tuning(MADE), OmegaConf.to_container(OmegaConf.load(chosen_path(MADE)))["rows"]  # type: ignore[index]
-    assert set(chosen) == set(experiment.rows)
-    for name in ("cfg", "cfgpp", "apg", "cfg_zero", "adg", "autoguidance", "s2", "s2_naive", "slg", "stg", "pag", "seg"):
-        knobs = chosen[name]["knobs"]
-        typed = experiment.run(name, knobs, experiment.report)
-        assert typed.key == experiment.run(name, {}, experiment.report).key, name
+    assert_lacking_rows_are_named(MADE, set(chosen))
+    assert {"cfg", "cfgpp", "apg", "cfg_zero", "adg", "autoguidance", "s2", "s2_naive", "slg", "stg", "pag", "seg"} <= set(
+        chosen
+    )
+    assert_presets(experiment, chosen)
     for name, row in experiment.rows.items():
-        experiment.run(row.guidance, chosen[name]["knobs"], experiment.report, sampler=chosen[name]["sampler"])
+        if name in chosen:
+            experiment.run(row.guidance, chosen[name]["knobs"], experiment.report, sampler=chosen[name]["sampler"])
         for about in candidates(experiment, name, chosen, None) if not row.match else ():  # type: ignore[arg-type]
             experiment.run(row.guidance, about["knobs"], experiment.tune)
+
+
+def assert_lacking_rows_are_named(path: Path, chosen: set[str]) -> None:
+    """Rows that are newer than the last tuning: make methods refuses them by name before anything is sampled."""
+    experiment = read_tuning(path)
+    lacking = [row for row in experiment.rows if row not in chosen]
+    assert chosen <= set(experiment.rows)
+    if lacking:
+        with pytest.raises(UserError, match=", ".join(lacking)):
+            read_chosen(path, experiment)
+    else:
+        assert set(read_chosen(path, experiment)) == set(experiment.rows)
+
+
+def assert_presets(experiment: TuningSpec, chosen: dict) -> None:
+    """A method's own row is what `guidance=METHOD` gives on the model."""
+    for name in (name for name in chosen if name == experiment.rows[name].guidance):
+        typed = experiment.run(name, chosen[name]["knobs"], experiment.report)
+        assert typed.key == experiment.run(name, {}, experiment.report).key, name
+
+
+@pytest.mark.parametrize("name", ["methods.yaml", "methods_real.yaml"])
+def test_the_control_is_a_row_and_every_method_of_labels_has_one(name: str) -> None:
+    """nag reads the text, of which there is none; pruned is no guidance."""
+    rows = read_tuning(MADE.with_name(name)).rows
+    methods = {path.stem for path in (CHECKOUT / "configs" / "guidance").glob("*.yaml")}
+    assert methods - {row.guidance for row in rows.values()} == {"nag", "pruned"}
+    assert rows["tdg"].like == "cfg" and not rows["tdg"].choose  # no knob of it is chosen for its scores
 
 
 def test_what_was_chosen_for_photographs_is_fashion_sits_presets_and_the_figures_scale() -> None:
     path = MADE.with_name("methods_real.yaml")
     experiment, chosen = read_tuning(path), OmegaConf.to_container(OmegaConf.load(chosen_path(path)))["rows"]  # type: ignore[index]
-    assert set(chosen) <= set(experiment.rows) and {"none", "cfg", "s2", "s2_paper"} <= set(chosen)
-    for name in set(chosen) - {"none", "s2_paper"}:
-        typed = experiment.run(experiment.rows[name].guidance, chosen[name]["knobs"], experiment.report)
-        assert typed.key == experiment.run(experiment.rows[name].guidance, {}, experiment.report).key, name
+    assert_lacking_rows_are_named(path, set(chosen))
+    assert {"none", "cfg", "s2", "s2_paper"} <= set(chosen)
+    assert_presets(experiment, chosen)
     for name in ("table2", "table4", "table7", "fig5", "fig7b", "fig7c", "fig7e", "fig8", "fig14"):
         rows = find_experiment(path.parent, name).profiles["real"].rows
         of_s2 = [row for key, row in rows.items() if key.partition("@")[0] == "s2"]

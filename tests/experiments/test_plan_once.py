@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,11 +27,21 @@ def test_items_that_are_scored_in_two_ways_are_sampled_once(monkeypatch: pytest.
     for one in plans:
         by_bench.setdefault(one.spec.bench, []).append(one)
     assert {bench: len(found) for bench, found in by_bench.items()} == {
-        **dict.fromkeys(("hps", "hps_qalign", "compbench_before", "compbench_before_qalign"), 12)
-    }
+        **dict.fromkeys(("hps", "hps_qalign", "compbench_before", "compbench_before_qalign"), 22)
+    }  # two models: six methods, and CFG at the strength of five of them
     for bench in ("hps", "compbench_before"):
         assert {(one.items, one.hours["H20"]) for one in by_bench[bench]} == {(7, 3.0)}
         assert {(one.items, one.state, one.hours["H20"]) for one in by_bench[f"{bench}_qalign"]} == {(0, "same items", 0.0)}
+    assert len(planning.distinct(plans)) == len(plans) == 88  # CFG at another row's strength is no run of CFG at its own
+
+
+def test_a_row_at_another_rows_strength_is_planned_after_it(tmp_path: Path) -> None:
+    profile = find_experiment(CHECKOUT / "experiments", "table5").profile("tiny")
+    cfg, s2, equal = planning.plan(profile, 16, str(tmp_path / "runs"))
+    assert (cfg.state, s2.state, equal.state) == ("missing", "missing", "after s2")
+    assert cfg.key and s2.key and not equal.key
+    assert (equal.items, equal.evaluations) == (cfg.items, cfg.evaluations) == (16, 16 * 56)
+    assert len(planning.distinct([cfg, s2, equal])) == 3
 
 
 def test_table_1_takes_the_list_of_colours_that_the_paper_had() -> None:

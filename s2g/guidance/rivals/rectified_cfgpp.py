@@ -31,7 +31,7 @@ class RectifiedCFGPP(BaseMethod):
     point, which is left out here.
     """
 
-    lam: float = 4.5  # lambda_max; official demo, SD3 and SD3.5. CFG's scale less 1; 0 is no guidance
+    lam: float = 4.5  # lambda_max; official demo, SD3.5-large. CFG's scale less 1; 0 is no guidance
     gamma: float = 0.0  # the weight is lam (1 - level)^gamma; the official code's is constant
     form: str = "paper"
 
