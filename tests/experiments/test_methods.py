@@ -100,7 +100,7 @@ def test_from_choosing_to_the_table(small: Path, tmp_path: Path, capfd: pytest.C
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("seed: 0, num: 32", "seed: 1, num: 32", "tune.seed = report.seed"),
+        ("seed: 0, num: 64", "seed: 1, num: 64", "tune.seed = report.seed"),
         ("like: s2}\n  zero", "like: s3}\n  zero", "Did you mean 's2'?"),
         ("against: cfg", "against: cgf", "Did you mean 'cfg'?"),
         ("{nfe: s2}", "{nef: s2}", "Did you mean 'nfe'?"),
