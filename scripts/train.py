@@ -3,6 +3,7 @@
     python scripts/train.py model=tiny_sit [steps=3200 | seconds=180] [batch=96] [device=cpu|cuda] [threads=2] [out=training]
     python scripts/train.py model=fashion_sit device=cuda [data=FOLDER]
     python scripts/train.py model=cifar_sit device=cuda data=FOLDER [download=true]
+    python scripts/train.py model=fashion_sit_small depth=6 [width=64] [out=training]
     python scripts/train.py model=toy_2d [std=0.5] [classes=each] [width=32] [depth=12] [seed=0] threads=1
     python scripts/train.py export model=tiny_sit
 
@@ -10,9 +11,9 @@ State is written to OUT/MODEL/state.pt every 250 steps, and a run that was stopp
 OUT/MODEL/loss.csv. Every batch depends on the seed and the step alone, so a resumed run sees what a straight one would have
 seen, and on a CPU ends at the same bytes. A budget of seconds=N ends training, and lets the learning rate fall, by the clock.
 `export` writes the weights that ship with the package (cifar_sit's, which do not, to OUT/cifar_sit), and of a network that
-reads samples what they are measured against. A toy's weights also go to OUT/toy, where model.network finds them; std,
-classes, width, depth and seed are in their names (s2g/worlds/mixtures/weights_index.py). Models and recipes:
-scripts/training_recipes.py.
+reads samples what they are measured against; a network of another depth or width than the model's stays in OUT, under a name
+that says so. A toy's weights also go to OUT/toy, where model.network finds them; std, classes, width, depth and seed are in
+their names (s2g/worlds/mixtures/weights_index.py). Models and recipes: scripts/training_recipes.py.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from s2g.worlds.mixtures.weights_index import file_name
 
 EARLY = 8  # a toy's earlier state is the EMA after this part of the steps
 NETWORK = {"std": float, "classes": str, "width": int, "depth": int, "seed": int}  # of toys
+RESIZED = ("fashion_sit", "fashion_sit_small")  # depth and width can be typed of these too
 LOGGED = 50  # steps between rows of loss.csv
 STORED = 250  # steps between states
 
@@ -54,7 +56,7 @@ class Settings:
     threads: int = 2
     data: str = ""  # of the models of real images: the folder of the data set
     download: bool = False
-    network: dict[str, Any] = field(default_factory=dict)  # of the toys: std, classes, width, depth and seed, each a key
+    network: dict[str, Any] = field(default_factory=dict)  # what was typed of NETWORK, each a key
 
     @property
     def recipe(self) -> Recipe:
@@ -66,10 +68,10 @@ class Settings:
 
     @property
     def folder(self) -> Path:
-        """Where state and losses go: OUT/MODEL, of a toy OUT/toy/NAME of its weights."""
+        """Where state and losses go: OUT/MODEL, with a typed depth and width; of a toy OUT/toy/NAME of its weights."""
         if self.recipe.shelf:
             return Path(self.out) / "toy" / Path(file_name(network_of(self.model, self.network))).stem
-        return Path(self.out) / self.model
+        return Path(self.out) / "-".join([self.model, *(f"{key}{value}" for key, value in sorted(self.network.items()))])
 
 
 def train(settings: Settings) -> None:
@@ -160,8 +162,10 @@ def _shift(recipe: Recipe, step: int) -> dict[str, float]:
 
 
 def export_trained(settings: Settings, place: Path | None = None) -> None:
-    """Write the weights into the package, or into `place`."""
+    """Write the weights into the package, or into `place`; those of another size of network beside their state."""
     folder = settings.folder
+    if settings.network and place is None:
+        place = folder
     export(settings.model, folder, settings.recipe.steps, settings.data, folder.name, place)
 
 
@@ -174,13 +178,15 @@ def parse(arguments: list[str]) -> Settings:
         if key in NETWORK:
             values["network"][key] = NETWORK[key](value)
         elif key not in kinds or (key == "model" and value not in RECIPES):
-            known = f"keys: {', '.join(kinds)}, and of toys {', '.join(NETWORK)}; models: {', '.join(RECIPES)}"
+            known = f"keys: {', '.join(kinds)}, of toys {', '.join(NETWORK)}; models: {', '.join(RECIPES)}"
             raise UserError(f"{argument}: unknown", allowed=known)
         else:
             values[key] = int(value) if kinds[key] == "int" else value == "true" if kinds[key] == "bool" else value
     settings = Settings(**values)
-    if settings.network and not settings.recipe.shelf:
-        raise UserError(f"{', '.join(settings.network)}: keys of toys alone", allowed="model=toy_1d, model=toy_2d")
+    free = NETWORK if settings.recipe.shelf else ("depth", "width") if settings.model in RESIZED else ()
+    if fixed := [key for key in settings.network if key not in free]:
+        allowed = f"{', '.join(NETWORK)} with model=toy_1d and toy_2d; depth and width with {', '.join(RESIZED)}"
+        raise UserError(f"{', '.join(fixed)}: fixed in model={settings.model}", allowed=allowed)
     return settings
 
 

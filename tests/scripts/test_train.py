@@ -119,7 +119,17 @@ def test_a_toys_weights_go_where_they_are_found(tmp_path: Path, capfd: pytest.Ca
     assert {path.name for path in (tmp_path / "toy").iterdir()} == {name, f"{name}.safetensors", f"{name}_early.safetensors"}
     late, early = (load_file(tmp_path / "toy" / f"{name}{end}.safetensors") for end in ("", "_early"))
     assert late.keys() == early.keys() and not torch.equal(late["head.weight"], early["head.weight"])
-    assert main(["model=tiny_sit", "width=16"]) == 2 and "width: keys of toys alone" in capfd.readouterr().err
+    assert main(["model=tiny_sit", "width=16"]) == 2 and "width: fixed in model=tiny_sit" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
+def test_a_network_of_another_size_stays_where_it_was_trained(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ["model=fashion_sit_small", "depth=2", "width=16", "batch=4", "threads=1", "steps=1", f"out={tmp_path}"]
+    assert main([*arguments, f"data={DEBIAN}"]) == 0 and main(["export", *arguments]) == 0
+    weights = tmp_path / "fashion_sit_small-depth2-width16" / "fashion_sit_small-depth2-width16.safetensors"
+    state = load_file(weights)
+    assert state["blocks.1.mlp.fc1.weight"].shape == (64, 16) and "blocks.2.mlp.fc1.weight" not in state
+    assert main([*arguments, "seed=1"]) == 2 and "seed: fixed in model=fashion_sit_small" in capfd.readouterr().err
 
 
 def test_unknown_keys_are_named(capfd: pytest.CaptureFixture[str]) -> None:
