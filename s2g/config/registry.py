@@ -202,6 +202,12 @@ BENCHES = Registry(
         "compbench": Entry(
             "s2g.benchmarks.compbench.bench:CompBench", "T2I-CompBench's colors, shapes and textures by BLIP-VQA; Q-Align"
         ),
+        "dpg": Entry(
+            "s2g.benchmarks.dpg.bench:DPG", "DPG-Bench's dense prompts by yes/no questions to mPLUG (docs/text-benches.md)"
+        ),
+        "geneval2": Entry(
+            "s2g.benchmarks.geneval2.bench:GenEval2", "GenEval 2's prompts of 3 to 10 atoms by Soft-TIFA (docs/text-benches.md)"
+        ),
         "vbench": Entry(
             "s2g.benchmarks.vbench.bench:VBench", "VBench's prompts and sixteen dimensions of video (docs/vbench.md)"
         ),

@@ -70,6 +70,10 @@ class FileBench(Bench):
         """Return official names by item, without items that share another item's file."""
         return {item: self.official_name(item) for item in range(self.num)}
 
+    def one_image_each(self, folder: Path) -> Path:
+        """Return a folder of one file per item: `folder`, or one in the cache where the layout packs several into a file."""
+        return folder
+
     def lacking(self) -> list[UserError]:
         """Return an error for everything that scoring needs and that is missing."""
         errors: list[UserError] = []

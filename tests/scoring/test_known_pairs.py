@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from isolated_here import isolated_here
 
 from s2g.errors import IsolatedError
 from s2g.io.images import read_image
@@ -148,29 +149,13 @@ with open(values, "a") as out:
 """
 
 
-def isolated(folder: Path, *pins: str) -> Isolated:
-    """An environment that runs this Python."""
-    import sys
-
-    folder.mkdir()
-    (folder / "requirements.txt").write_text("\n".join(("# for a test", *pins)) + "\n")
-    (folder / "python-version").write_text("3.11\n")
-    (folder / "child.py").write_text(CHILD)
-    made = Isolated(folder)
-    made.interpreter.parent.mkdir(parents=True)
-    made.interpreter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    made.interpreter.chmod(0o755)
-    (made.place / "built.json").write_text("{}")
-    return made
-
-
 def test_another_version_than_the_pinned_one_is_named_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("S2G_CACHE", str(tmp_path / "cache"))
     numpy = f"numpy=={np.__version__}"
-    wrong = isolated(
-        tmp_path / "wrong", numpy, "pillow==1.0", "nothing-of-this-name==1 ; sys_platform == 'win32'", "absent-too==2"
+    wrong = isolated_here(
+        tmp_path / "wrong", CHILD, numpy, "pillow==1.0", "nothing-of-this-name==1 ; sys_platform == 'win32'", "absent-too==2"
     )
     assert other_versions(wrong) == [
         f"pillow {known_pairs.Image.__version__}, not 1.0",  # type: ignore[attr-defined]
@@ -189,7 +174,7 @@ def test_another_version_than_the_pinned_one_is_named_before_anything_starts(
     ):
         answer_checked(of(wrong), answer_here, KnownPairs())
     assert not (tmp_path / "wrong" / "answers").exists()
-    right = isolated(tmp_path / "right", numpy)
+    right = isolated_here(tmp_path / "right", CHILD, numpy)
     assert other_versions(right) == []
     assert answer_checked(of(right), answer_here, KnownPairs()) == [1]
     # Another script is not believed because an earlier one passed.
@@ -205,6 +190,6 @@ def test_a_build_of_a_version_is_that_version(tmp_path: Path, monkeypatch: pytes
     from s2g.scoring.isolated import pinned_versions
 
     monkeypatch.setenv("S2G_CACHE", str(tmp_path / "cache"))
-    made = isolated(tmp_path / "one", f"numpy=={pinned}")
+    made = isolated_here(tmp_path / "one", CHILD, f"numpy=={pinned}")
     monkeypatch.setattr(pinned_versions, "VERSIONS", f'print(\'{{"numpy": "{found}"}}\')')
     assert (other_versions(made) == []) is same

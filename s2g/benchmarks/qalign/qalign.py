@@ -6,16 +6,12 @@ Code: Q-Future/Q-Align (S-Lab licence, non-commercial); weights: q-future/one-al
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from s2g.config.weights import folder_of
-from s2g.errors import MissingError, UserError, unknown
-from s2g.io.hashing import content_hash
-from s2g.io.input_files import is_litter
-from s2g.io.json_files import load_json
+from s2g.config.transformers_folder import files_digest, transformers_folder
+from s2g.errors import UserError, unknown
 from s2g.scoring.isolated.environment import Isolated, find
 from s2g.scoring.scorer import Answer, IsolatedScorer, Question, ScoringRequest
 from s2g.scoring.scoring_pool import answer_here
@@ -24,8 +20,6 @@ KEY = "bench.qalign"
 OFFICIAL = "q-future/one-align"
 DOWNLOADS = (f"{OFFICIAL}, about 16 GB", "the environment qalign, about 6 GB")
 LICENCES = ("Q-Align: S-Lab, non-commercial; LLaMA-2 terms for its weights",)
-# In the order in which transformers looks for them; the index of a model in parts names its parts.
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 BESIDE = ("tokenizer.model", "tokenizer_config.json", "preprocessor_config.json")  # what the child reads besides
 _ASK = "USER: How would you rate the {} of this image?\n<|image|>\nASSISTANT: "
 VARIANTS = {
@@ -70,25 +64,8 @@ def environment() -> Isolated:
 
 def weights_folder(typed: str) -> Path:
     """Return the model's folder, `typed` or in the hub's cache; UserError if there is none."""
-    folder, todo = folder_of(typed), f"hf download {OFFICIAL} (16 GB; {LICENCES[0]}), or leave qalign out of bench.score"
-    if folder is None or not (folder / "config.json").is_file():
-        raise MissingError(KEY, typed, "no folder with its config.json here, nor in the cache of the hub", todo=todo)
-    if lacking := _lacking(folder):  # a download that was stopped: found now, not after hours of images
-        shown = f"{', '.join(lacking[:3])}{f' and {len(lacking) - 3} more' if len(lacking) > 3 else ''}"
-        raise MissingError(KEY, typed, f"no file {shown} in {folder}", todo=todo)
-    return folder
-
-
-def _lacking(folder: Path) -> list[str]:
-    """List files without which the folder is no model with its tokenizer, above all every shard that its index names."""
-    index = next((folder / name for name in WEIGHTS if (folder / name).is_file()), folder / WEIGHTS[-1])
-    shards: set[str] = set()
-    if index.suffix == ".json" and index.is_file():
-        try:
-            shards = set(load_json(index)["weight_map"].values())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{KEY}: {index} is no index of shards", todo=f"delete it, then hf download {OFFICIAL}") from error
-    return [name for name in (*BESIDE, index.name, *sorted(shards)) if not (folder / name).is_file()]
+    todo = f"hf download {OFFICIAL} (16 GB; {LICENCES[0]}), or leave qalign out of bench.score"
+    return transformers_folder(typed, KEY, OFFICIAL, BESIDE, todo)
 
 
 def doubts(typed: str) -> list[str]:
@@ -103,9 +80,7 @@ def remark(variant: str) -> str:
 
 def identity(typed: str, variant: str) -> dict[str, str]:
     """Return what determines a score: environment, child script, every file of the model's folder, and the prompt."""
-    endings = (".bin", ".safetensors", ".json", ".py", ".model")
-    files = sorted(path for path in weights_folder(typed).iterdir() if path.suffix in endings and not is_litter(path.name))
-    digest = hashlib.sha256("".join(f"{path.name} {content_hash(path)}" for path in files).encode()).hexdigest()[:12]
+    digest = files_digest(weights_folder(typed))
     return {**environment().identity(), "weights": digest, "variant": variant}
 
 

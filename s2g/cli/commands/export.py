@@ -45,7 +45,8 @@ def export(
     run: StoredRun,
     out: Annotated[Path, typer.Argument(help="Target: an empty or new folder; a .npz file for adm.")],
     to: Annotated[
-        str, typer.Option(help="Layout to write: images (named after item and prompt), adm, compbench, hps, vbench.")
+        str,
+        typer.Option(help="Layout to write: images (named after item and prompt), adm, compbench, dpg, geneval2, hps, vbench."),
     ],
     runs: Runs = "runs",
     num: FirstImages = None,

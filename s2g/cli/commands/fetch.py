@@ -12,7 +12,9 @@ from s2g.errors import SeveralError, UserError, gathered, unknown
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(help="Bench whose files to download: compbench, fashion, hps or vbench.")],
+    name: Annotated[
+        str, typer.Argument(help="Bench whose files to download: compbench, dpg, fashion, geneval2, hps or vbench.")
+    ],
     prompts_only: Annotated[bool, typer.Option("--prompts-only", help="Download prompts only, no weights.")] = False,
 ) -> None:
     """Download the files of a bench and print each; UserError listing every failure."""

@@ -38,7 +38,7 @@ def score_folder(
         typer.Argument(help="Any images with --reference; else in the layout of s2g export, FOLDER/STYLE/NNNNN.jpg."),
     ],
     keys: BenchKeys = None,
-    bench: Annotated[str, typer.Option(help="Benchmark layout and scorer: hps or compbench.")] = "hps",
+    bench: Annotated[str, typer.Option(help="Benchmark layout and scorer: compbench, dpg, geneval2 or hps.")] = "hps",
     allow_missing: AllowMissing = False,
     workers: ScoringWorkers = None,
     reference: Annotated[
@@ -74,7 +74,7 @@ def score_folder(
         raise SeveralError.of(errors)
     todo = "add what is missing and move other files away; or --allow-missing scores the images that exist, labeled as partial"
     names = [scorer.official_name(item) for item in range(scorer.num)]
-    images = look(folder, names).check(str(folder), scorer.num, scorer.allow_missing, todo)
+    images = look(scorer.one_image_each(folder), names).check(str(folder), scorer.num, scorer.allow_missing, todo)
     with Pool(workers) as pool:
         arrays = scorer.judge(images, scorer.num, cache_folder() / PLACE, ScoringPool(lambda: pool.executor, console).answer)
     rows = [[metric.label, mean_of(metric, arrays), str(count_of(metric, arrays))] for metric in scorer.metrics]

@@ -1,0 +1,1 @@
+"""DPG-Bench: dense prompts, by yes/no questions to mPLUG."""
