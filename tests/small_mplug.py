@@ -6,7 +6,9 @@ import json
 import sys
 from pathlib import Path
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "yes", "no", "is", "there", "a", "red", "blue", "circle", "square", "?"]
+# As in BERT's vocabulary: the generator begins with token 101, [CLS], and ends at 102, [SEP].
+WORDS = ["[PAD]", *(f"[unused{number}]" for number in range(99)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS += ["yes", "no", "is", "there", "a", "red", "blue", "circle", "square", "?"]
 
 
 def small_mplug(folder: Path, seed: int = 0) -> None:

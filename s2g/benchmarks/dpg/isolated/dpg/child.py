@@ -6,6 +6,7 @@ they need; its steps are the same here. Imports nothing of s2g.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -26,6 +27,9 @@ def pixels_of(image, side):
 
 
 def main(items, values, settings):
+    knobs = json.loads(Path(settings).read_text())
+    if knobs.get("device") == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # its generator takes a GPU wherever it sees one
     import modelscope
     import torch  # before anything else, so that no items at all show whether it can be imported
     import transformers
@@ -36,7 +40,6 @@ def main(items, values, settings):
     lines = [json.loads(line) for line in Path(items).read_text().splitlines()]
     if not lines:
         return
-    knobs = json.loads(Path(settings).read_text())
     device = knobs["device"] if knobs["device"] != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     network = MPlug.from_pretrained(knobs["weights"], task=Tasks.visual_question_answering).to(device).eval()
     tokenizer = transformers.BertTokenizer.from_pretrained(knobs["weights"])
