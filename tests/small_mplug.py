@@ -36,7 +36,8 @@ def small_mplug(folder: Path, seed: int = 0) -> None:
     config.model_dir = str(folder)
     network = MPlugForVisualQuestionAnswering(config)
     for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
+        if parameter.ndim > 1:  # norms stay as they are and biases zero: what is said then depends on what is seen and asked
+            torch.nn.init.normal_(parameter, std=0.3)
     torch.save({"model": network.state_dict()}, folder / "pytorch_model.bin")
 
 
