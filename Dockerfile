@@ -1,5 +1,6 @@
 # CPU:  docker build -t s2g . && docker run --rm -v $PWD/outputs:/s2g/outputs s2g demo
 # CUDA: docker build -t s2g:cuda --build-arg TORCH= . && docker run --rm --gpus all s2g:cuda doctor
+# To keep stored samples and downloaded weights: -v $PWD/runs:/s2g/runs -v ~/.cache/huggingface:/root/.cache/huggingface
 FROM python:3.11-slim-bookworm
 # "cpu", or "" for the pinned build with CUDA's libraries (the host brings the driver)
 ARG TORCH=cpu

@@ -57,7 +57,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] == "s2g":  # a fault of ours, no package to install
             raise
-        raise ImportError(f"s2g.{name} needs the package {missing.name}: pip install 's2g[bench]'") from missing
+        raise ImportError(f"s2g.{name} needs the package {missing.name}: pip install '.[bench]' in a checkout") from missing
     globals()[name] = value
     return value
 

@@ -73,9 +73,9 @@ def test_the_wheel_serves_the_library_alone_and_with_bench_the_command(wheel: Pa
     python, command = env / "bin/python", env / "bin/s2g"
     call(UV, "pip", "install", "--quiet", "--python", python, "--constraint", lock, wheel, cwd=tmp_path)
     assert call(python, "-W", "error::UserWarning:s2g", "-c", LIBRARY, cwd=tmp_path).splitlines()[-1] == (
-        "s2g.run needs the package rich: pip install 's2g[bench]'"
+        "s2g.run needs the package rich: pip install '.[bench]' in a checkout"
     )
-    assert "pip install 's2g[bench]'" in call(command, "--version", cwd=tmp_path, ok=False)
+    assert "pip install '.[bench]' in a checkout" in call(command, "--version", cwd=tmp_path, ok=False)
 
     call(UV, "pip", "install", "--quiet", "--python", python, "--constraint", lock, f"{wheel}[bench]", cwd=tmp_path)
     assert call(command, "--version", cwd=tmp_path) == "0.1.0\n"

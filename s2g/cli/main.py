@@ -12,7 +12,7 @@ try:
     import typer
     from typer.core import TyperCommand, TyperGroup
 except ModuleNotFoundError:
-    sys.exit("error: the s2g command needs the packages of the bench: pip install 's2g[bench]'")
+    sys.exit("error: the s2g command needs the packages of the bench: pip install '.[bench]' in a checkout")
 
 from s2g import __version__
 from s2g.errors import KNOWN

@@ -26,21 +26,23 @@ from s2g.guidance.base import Guidance, MaskSampler, Requirement, State, Step
 from s2g.guidance.cfg import CFG
 from s2g.integrations.diffusers.arguments import Call
 from s2g.integrations.diffusers.layouts import TWO
-from s2g.integrations.diffusers.method import check_branches, combined, fitted
+from s2g.integrations.diffusers.method import check_branches, checked_seed, combined, fitted
 from s2g.integrations.diffusers.network_calls import NetworkCalls
 from s2g.integrations.diffusers.refusals import check_network
+from s2g.integrations.unused import Unused
 from s2g.models.base import Conditioning
 from s2g.models.convention import Convention
 from s2g.models.prediction_space import Space
 from s2g.network.branch import COND, UNCOND, Branch, SmoothQueries
 from s2g.network.evaluate import WEAK, Evaluator
+from s2g.sampling.activity import check_acts
 from s2g.sampling.base import WITHOUT
 
 Arguments = Mapping[str, Any]
 NAME = "network"
 
 
-class NetworkDoor:
+class NetworkDoor(Unused):
     """A network under guidance; a context manager. `masks` are those of the last run, by step."""
 
     def __init__(
@@ -55,7 +57,7 @@ class NetworkDoor:
         """scale: that of the method inside; None: as it is. seed: of the masks, the same in every run. reuse: resume edited
         passes. weak: the weaker network of Autoguidance; it is called with the same arguments."""
         check_network(NAME, network)
-        self.method, self.seed = fitted(method, scale, CFG), seed
+        self.method, self.seed = fitted(method, scale, CFG), checked_seed(seed)
         self.calls = NetworkCalls(network, network, TWO)
         other = None if weak is None else Evaluator(NetworkCalls(weak, weak, TWO))
         self.evaluator = Evaluator(self.calls, reuse, weak=other, verify=True)
@@ -64,18 +66,22 @@ class NetworkDoor:
         self.convention: Convention | None = None
         self._memory: State = {}
         self._open: ExitStack | None = None
+        self._steps = 0
+        self.made()
 
     def __enter__(self) -> Self:
         check_network(NAME, self.calls.network)
         with ExitStack() as stack:
             stack.enter_context(self.evaluator)
-            self._open = stack.pop_all()
+            self._open = self.entered(stack.pop_all())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         assert self._open is not None
         self._open.close()
         self._open, self.levels = None, ()
+        if not self._steps and kind is None:
+            self.unused("guided(cond, uncond) was not called; a pipeline is guided as itself, not as its transformer")
 
     def begin(
         self, levels: Sequence[float], convention: Convention | None = None, offers: Collection[Requirement] = ()
@@ -104,6 +110,7 @@ class NetworkDoor:
                 "the network's output is not known",
                 todo="begin(levels, convention=Flow()), or VP(), of s2g.models.convention",
             )
+        check_acts(self.method, given, len(self.evaluator.control.blocks))
         self.levels, self.convention = given, convention
         self.masks, self._memory = [], self.method.start()
 
@@ -125,13 +132,14 @@ class NetworkDoor:
         level, after = self.levels[index : index + 2]
         step = Step(index, len(self.levels) - 1, level, after, level, 0, x, draws)
         branches = list(self.method.branches(step))
-        check_branches(self.method, branches, x, self.evaluator.weak is not None)
+        check_branches(self.method, branches, x, self.evaluator.weak is not None, draws.num_blocks)
         if uncond is None and any(branch.condition == UNCOND.condition for branch in branches):
             raise UserError(f"{type(self.method).__name__} needs the unconditional prediction", todo="guided(cond, uncond)")
         if any(isinstance(branch.edit, SmoothQueries) for branch in branches):
             self.evaluator.control.grid = self.calls.grid(cond)
         guided = self._evaluated(branches, step, cond, uncond)
         self.masks.append(draws.drawn)
+        self._steps += 1
         return guided
 
     def _evaluated(self, branches: Sequence[Branch], step: Step, cond: Arguments, uncond: Arguments | None) -> Tensor:

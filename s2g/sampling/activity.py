@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -24,6 +24,16 @@ def check_activity(name: str, guidance: Guidance, sampler: Sampler, num_blocks: 
             allowed=_first_allowed(method, sampler, num_blocks),
             todo="change sampler.steps, or the knob that switches the method off (guidance.window, guidance.zero_init)",
         )
+
+
+def check_acts(guidance: Guidance, levels: Sequence[float], num_blocks: int) -> None:
+    """Raise UserError if a method, or the base method inside it, acts at no step between the noise levels of a loop."""
+    for _, method in _layers("", guidance):
+        if Requirement.STEPS in method.needs and not any(method.acts(step) for step in _steps(levels, num_blocks)):
+            raise UserError(
+                f"{method}: it acts in none of the {len(levels) - 1} steps",
+                todo="more steps, or another value of the knob that switches it off: window=s2g.Window(0, 1), zero_init=0",
+            )
 
 
 def activity_line(name: str, guidance: Guidance, sampler: Sampler, num_blocks: int) -> str:
@@ -58,11 +68,10 @@ def active_steps(guidance: Guidance, sampler: Sampler, num_blocks: int) -> list[
     """Return the indices of the steps at which a method acts; all of them if it does not need numbered steps."""
     if Requirement.STEPS not in guidance.needs:
         return list(range(sampler.steps))
-    return [step.index for step in _steps(sampler, num_blocks) if guidance.acts(step)]
+    return [step.index for step in _steps(sampler.levels(), num_blocks) if guidance.acts(step)]
 
 
-def _steps(sampler: Sampler, num_blocks: int) -> Iterator[Step]:
-    levels = sampler.levels()
+def _steps(levels: Sequence[float], num_blocks: int) -> Iterator[Step]:
     no_latents: Any = None
     for index, (level, next_level) in enumerate(pairwise(levels)):
         draws = MaskSampler(0, 0, index, num_blocks)

@@ -244,6 +244,14 @@ def test_a_mistake_in_a_fresh_process_has_no_traceback(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_list_shows_whole_sentences(capsys: pytest.CaptureFixture[str]) -> None:
+    """A model's line of help is its file's first sentence, which may go on in the next line."""
+    app(["ls"], standalone_mode=False)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "on captions of one and two objects (docs/captions.md)." in shown
+    assert "captions of one moving object (docs/videos.md)." in shown and "name: tiny_sd3" not in shown
+
+
 @pytest.mark.parametrize("arguments", [["ls"], ["doctor"], ["--version"]])
 def test_looking_around(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     shown = subprocess.run([sys.executable, "-m", "s2g.cli.main", *arguments], capture_output=True, text=True, check=False)

@@ -48,6 +48,19 @@ def test_a_dry_run_prints_both_jobs_and_a_mistake_is_found_first(
     assert "omga" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--dry-run", "--gpus=2"])
+def test_an_option_of_submit_behind_the_command_is_refused_and_nothing_submitted(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sbatch = tmp_path / "sbatch"
+    sbatch.write_text('#!/bin/sh\ntouch "$0.got"\necho 41\n')
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(UserError, match=rf"{option}: an option of submit(.|\n)*do: s2g submit {option} table"):
+        app(["submit", "table", "table2", option], standalone_mode=False)
+    assert not (tmp_path / "sbatch.got").exists()
+
+
 def test_where_there_is_no_slurm_a_message_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match=r"sbatch: there is no such command(.|\n)*--dry-run(.|\n)*table table2 --no-score"):
@@ -89,7 +102,7 @@ def test_an_array_on_a_real_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.slow("jobs of their own")
 def test_a_sweep_by_submitit(tmp_path: Path) -> None:
     """The launcher's local executor stands in for SLURM: each job of a sweep runs in a process that submitit starts."""
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="needs the extra slurm: pip install 's2g[slurm]'")
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="needs the extra slurm: pip install '.[slurm]'")
     sweep = ["-m", "hydra/launcher=submitit_local", "guidance=none,cfg", "sampler.steps=1", "num=16", "executor.workers=1"]
     done = subprocess.run(
         [sys.executable, str(CHECKOUT / "run.py"), *sweep, "runs=runs"],

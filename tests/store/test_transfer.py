@@ -125,7 +125,7 @@ def test_the_commands(made: Store, tmp_path: Path, capsys: pytest.CaptureFixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A bucket of a local server that speaks S3."""
     server = pytest.importorskip("moto.server", reason="needs moto[server]: pip install 'moto[s3,server]'")
-    s3fs = pytest.importorskip("s3fs", reason="needs s3fs: pip install 's2g[s3]'")
+    s3fs = pytest.importorskip("s3fs", reason="needs s3fs: pip install s3fs")
     running = server.ThreadedMotoServer("127.0.0.1", 0)
     running.start()
     host, port = running.get_host_and_port()

@@ -23,7 +23,7 @@ from s2g.study.report import write_report
 from s2g.study.specification import default_text
 from s2g.study.votes import votes_of
 
-uvicorn = pytest.importorskip("uvicorn", reason='the extra is not installed: pip install "s2g[study]"')
+uvicorn = pytest.importorskip("uvicorn", reason='the extra is not installed: pip install ".[study]"')
 
 PEOPLE, PROMPTS, PHONE, HALF = 14, 10, 4, (2, 9)  # a participant on a phone, two who stop half way and come back
 

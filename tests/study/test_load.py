@@ -27,7 +27,7 @@ from s2g.study.answers import Answers
 from s2g.study.folder import Study
 
 for needed in ("fastapi", "uvicorn"):
-    pytest.importorskip(needed, reason='the extra is not installed: pip install "s2g[study]"')
+    pytest.importorskip(needed, reason='the extra is not installed: pip install ".[study]"')
 
 
 def free_port() -> int:

@@ -14,7 +14,7 @@ from s2g.study.limits import Buckets, Limits
 from s2g.study.protection import HEADERS
 from s2g.study.specification import default_text
 
-pytest.importorskip("fastapi", reason='the extra is not installed: pip install "s2g[study]"')
+pytest.importorskip("fastapi", reason='the extra is not installed: pip install ".[study]"')
 from starlette.testclient import TestClient
 
 from s2g.study.server import app_of

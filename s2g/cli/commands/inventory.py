@@ -50,7 +50,15 @@ def _rows(registry: Registry) -> list[list[str]]:
 
 
 def _first_comment(path: Path) -> str:
-    return path.read_text().splitlines()[0].lstrip("# ")
+    """Return the sentence that a YAML file begins with, on one line or several."""
+    said = []
+    for line in path.read_text().splitlines():
+        if not line.startswith("#"):
+            break
+        said.append(line.lstrip("# "))
+        if said[-1].endswith("."):
+            break
+    return " ".join(said)
 
 
 def find_run(name: str, root: str) -> Path:

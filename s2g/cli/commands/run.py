@@ -10,6 +10,7 @@ from rich.console import Console
 
 from s2g.cli.run import main
 from s2g.cli.slurm import SlurmJobs
+from s2g.errors import UserError
 
 
 def run(context: typer.Context) -> int:
@@ -26,6 +27,12 @@ def submit(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the jobs; submit nothing.")] = False,
 ) -> int:
     """Submit `run KEY=VALUE ...` or `table NAME ...` and return at once: workers that share the store, then scoring."""
+    misplaced = [word for word in context.args if word.partition("=")[0] in ("--gpus", "--sbatch", "--dry-run")]
+    if misplaced:  # behind the command it would be the command's, and a dry run would submit
+        raise UserError(
+            f"{misplaced[0]}: an option of submit, behind the command",
+            todo=f"s2g submit {misplaced[0]} {context.args[0]} ...",
+        )
     jobs = SlurmJobs(context.args, gpus, sbatch or ())
     console = Console(highlight=False)
     if context.args[0] == "run" and (code := main([*context.args[1:], "plan=true"])):

@@ -66,7 +66,7 @@ def serve(
     lacking = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
     if lacking:
         raise MissingError(
-            "extra", "study", f"{' and '.join(lacking)}: not installed", kind="environment", todo='pip install "s2g[study]"'
+            "extra", "study", f"{' and '.join(lacking)}: not installed", kind="environment", todo="pip install '.[study]'"
         )
     import uvicorn
 

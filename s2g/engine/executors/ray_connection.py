@@ -23,7 +23,7 @@ except ImportError as error:
     raise UserError(
         f"executor = ray: Ray cannot be imported ({error})",
         allowed="executor=local",
-        todo="uv pip install 's2g[ray]', on every node of the cluster",
+        todo="pip install '.[ray]' in the checkout, on every node of the cluster",
     ) from error
 
 __all__ = ["OutOfMemoryError", "RayError", "cloudpickle", "connect", "ray"]  # whoever needs Ray takes it from here

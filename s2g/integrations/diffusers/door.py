@@ -21,14 +21,17 @@ from s2g.guidance.base import Guidance, MaskSampler, State, Step
 from s2g.integrations.diffusers.arguments import Call, bound, half
 from s2g.integrations.diffusers.layouts import Layout, layout_of
 from s2g.integrations.diffusers.loop_marks import LoopMarks
-from s2g.integrations.diffusers.method import check_branches, combined, fitted
+from s2g.integrations.diffusers.method import check_branches, checked_seed, combined, fitted
 from s2g.integrations.diffusers.network_calls import NetworkCalls
-from s2g.integrations.diffusers.refusals import cfg_off, check_cache, check_call, check_network
+from s2g.integrations.diffusers.refusals import cfg_off, check_cache, check_call, check_network, check_pipeline
 from s2g.integrations.diffusers.schedule import Schedule, check_fits, read_schedule
+from s2g.integrations.unused import Unused
 from s2g.models.base import Conditioning
+from s2g.network.architectures import blocks_of
 from s2g.network.attention import SLOT
 from s2g.network.branch import COND, Branch, SmoothQueries
 from s2g.network.evaluate import WEAK, Evaluation, Evaluator
+from s2g.sampling.activity import check_acts
 
 
 @dataclass
@@ -46,7 +49,7 @@ class Run:
     masks: list[dict[int, tuple[int, ...]]] = field(default_factory=list)
 
 
-class PipelineDoor:
+class PipelineDoor(Unused):
     """A pipeline under guidance; a context manager. `masks` are those of the last run, by step."""
 
     def __init__(
@@ -60,7 +63,8 @@ class PipelineDoor:
     ) -> None:
         """scale: that of the method inside; None: as it is. seed: of the masks, the same in every run of the pipeline.
         reuse: resume edited passes. weak: the weaker network of Autoguidance."""
-        self.pipeline, self.seed = pipeline, seed
+        check_pipeline(pipeline)
+        self.pipeline, self.seed = pipeline, checked_seed(seed)
         self.layout: Layout = layout_of(pipeline)
         self.method = fitted(method, scale, self.layout.own)
         components = {name: getattr(pipeline, name, None) for name in self.layout.networks}
@@ -68,6 +72,7 @@ class PipelineDoor:
         self.reuse, self.weak = reuse, weak
         self.run: Run | None = None
         self._open: ExitStack | None = None
+        self.made()
 
     @property
     def masks(self) -> list[dict[int, tuple[int, ...]]]:
@@ -87,13 +92,15 @@ class PipelineDoor:
                 stack.callback(setattr, network, SLOT, getattr(network, SLOT))
                 setattr(network, SLOT, self._answering(name, evaluator, calls))
             stack.enter_context(LoopMarks(self.pipeline, self._begin, self._stepped))
-            self._open = stack.pop_all()
+            self._open = self.entered(stack.pop_all())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         assert self._open is not None
         self._open.close()
         self._open = None
+        if self.run is None and kind is None:
+            self.unused(f"this {type(self.pipeline).__name__} was not called")
 
     # The pipeline's loop, as it shows from outside: it begins, calls its network, and steps.
 
@@ -105,6 +112,7 @@ class PipelineDoor:
             raise cfg_off(self.pipeline, self.networks)
         schedule = read_schedule(self.pipeline.scheduler, steps, self.layout.sign)
         check_fits(self.method, schedule, self.pipeline.scheduler)
+        check_acts(self.method, schedule.levels, len(blocks_of(next(iter(self.networks.values())))))
         self.run = Run(schedule, self.method.start())
 
     def _answering(self, name: str, evaluator: Evaluator, calls: NetworkCalls) -> Callable[..., Any]:
@@ -128,8 +136,10 @@ class PipelineDoor:
     def _batched(self, run: Run, evaluator: Evaluator, calls: NetworkCalls, arguments: Mapping[str, Any]) -> Tensor:
         """Answer a call that holds both conditions."""
         rows = calls.rows(arguments)
-        if run.calls > 1 or rows % 2:
-            raise cfg_off(self.pipeline, self.networks) if rows % 2 else self._too_many()
+        # Asked at every step, since a callback may switch it off: an even number of items would pass for two conditions.
+        off = rows % 2 or getattr(self.pipeline, "do_classifier_free_guidance", True) is False
+        if off or run.calls > 1:
+            raise cfg_off(self.pipeline, self.networks, run.index) if off else self._too_many()
         if run.index == 0 and not hasattr(type(self.pipeline), "do_classifier_free_guidance"):
             latents = calls.latents(arguments)
             if not torch.equal(*latents.chunk(2)):  # rows of other items: nothing tells this pipeline's CFG otherwise
@@ -180,7 +190,7 @@ class PipelineDoor:
         self.step = Step(index, run.schedule.steps, levels[index], levels[index + 1], levels[index], 0, x, draws)
         branches = list(self.method.branches(self.step))
         run.masks.append(draws.drawn)
-        check_branches(self.method, branches, x, self.weak is not None)
+        check_branches(self.method, branches, x, self.weak is not None, draws.num_blocks)
         if any(isinstance(branch.edit, SmoothQueries) for branch in branches):
             evaluator.control.grid = calls.grid(arguments)
         if not branches:
@@ -203,7 +213,7 @@ class PipelineDoor:
         if run is None or run.calls == 0:
             return
         if self.layout.passes == "separate" and run.calls == 1:
-            raise cfg_off(self.pipeline, self.networks)
+            raise cfg_off(self.pipeline, self.networks, run.index)
         if run.index == 0 and run.guided is not None:
             check_taken(type(self.pipeline).__name__, prediction, run.guided)
         run.index, run.calls, run.first, run.guided = run.index + 1, 0, None, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from s2g.errors import UserError
 from s2g.guidance.base import Ability, Guidance, State, Step, Wrapper
 from s2g.guidance.cfg import CFG
+from s2g.guidance.window import Window
 from s2g.models.convention import Convention
 from s2g.models.prediction_space import Space
 from s2g.network.branch import COND, UNCOND, Branch, NormalizedAttention, WeakModel
@@ -16,14 +18,32 @@ from s2g.network.branch import COND, UNCOND, Branch, NormalizedAttention, WeakMo
 if TYPE_CHECKING:
     from torch import Tensor
 
+METHODS = "s2g.S2(omega=0.25), s2g.CFG() or another that docs/guidance.md lists"
 HOLDERS = ("base", "inner")  # fields in which a wrapper keeps the method inside
+
+
+def checked_seed(seed: int) -> int:
+    """Return the seed of the masks; UserError unless it is one: the noise's generator is the pipeline's own argument."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
+        raise UserError(
+            f"seed = {seed!r}: the seed of the masks is a number",
+            allowed="0 to 2^64 - 1",
+            todo="the noise is the pipeline's: pipe(prompt, generator=torch.Generator().manual_seed(0))",
+        )
+    return seed
 
 
 def fitted(method: Guidance, scale: float | None, own: type[CFG]) -> Guidance:
     """Return the method with `scale` as the scale of the method that stands on its own inside it, and plain CFG as `own`.
 
-    UserError if that method has no scale.
+    UserError if that method has no scale, or is no method.
     """
+    if isinstance(method, type) or not hasattr(method, "branches"):
+        given = f"the class {method.__name__}" if isinstance(method, type) else f"a {type(method).__name__}"
+        raise UserError(f"method = {method!r}: {given}, and no method", todo=METHODS)
+    window = getattr(method, "window", None)
+    if window is not None and not isinstance(window, Window):
+        raise UserError(f"{type(method).__name__}: window = {window!r}", allowed="s2g.Window(0.1, 0.9)")
     if isinstance(method, Wrapper):
         holder = next(name for name in HOLDERS if hasattr(method, name))
         inside: Any = {holder: fitted(getattr(method, holder), scale, own)}
@@ -35,14 +55,16 @@ def fitted(method: Guidance, scale: float | None, own: type[CFG]) -> Guidance:
     names = {f.name for f in fields(method)} if is_dataclass(method) else set()
     if "scale" not in names:
         raise UserError(f"scale = {scale}: {type(method).__name__} has no scale", todo="leave scale out")
+    if not math.isfinite(scale):
+        raise UserError(f"scale = {scale}", allowed="a finite number")
     changes: Any = {"scale": float(scale)} | ({"lam": None} if "lam" in names else {})  # CFG++ has its scale as lam, too
     return replace(method, **changes)  # type: ignore[type-var]
 
 
-def check_branches(method: Guidance, branches: Sequence[Branch], x: Tensor, weak: bool) -> None:
+def check_branches(method: Guidance, branches: Sequence[Branch], x: Tensor, weak: bool, blocks: int) -> None:
     """Raise UserError for branches that two calls at x [B, ...] do not give: other points, other texts, no weaker network.
 
-    weak: whether there is a weaker network.
+    weak: whether there is a weaker network. blocks: how many blocks the network has.
     """
     for branch in branches:
         other_text = branch.condition not in (COND.condition, UNCOND.condition) or isinstance(branch.edit, NormalizedAttention)
@@ -51,6 +73,10 @@ def check_branches(method: Guidance, branches: Sequence[Branch], x: Tensor, weak
                 f"{type(method).__name__} evaluates {branch}, and here are cond and uncond at one x alone",
                 todo="s2g.sample or s2g.run, on a model of ours",
             )
+        outside = () if branch.edit is None else sorted(block for block in branch.edit.touched if not 0 <= block < blocks)
+        if outside:
+            named = ", ".join(map(str, outside))
+            raise UserError(f"{method}: the network has {blocks} blocks, and none is {named}", allowed=f"0 to {blocks - 1}")
     if Ability.GRID in method.asks and x.ndim < 4:
         raise UserError(f"{method}: it needs {Ability.GRID.value}, and the loop packs them into tokens")
     if not weak and any(isinstance(branch.edit, WeakModel) for branch in branches):

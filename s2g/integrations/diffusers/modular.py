@@ -27,6 +27,7 @@ from s2g.network.branch import COND, UNCOND, AttentionEdit
 from s2g.network.control import BlockControl, Pass
 from s2g.network.reuse_check import VERDICTS, check_points, holds
 from s2g.network.watch import BlockWatch, check_order
+from s2g.sampling.activity import check_acts
 
 CONDITIONAL, UNCONDITIONAL, EDITED = "pred_cond", "pred_uncond", "pred_edited"
 
@@ -53,6 +54,8 @@ class MethodGuidance(BaseGuidance):
         super().set_state(step, num_inference_steps, timestep)
         self._branches = None
         if step == 0:
+            if self._enabled:
+                check_acts(self.method, [1 - i / num_inference_steps for i in range(num_inference_steps + 1)], 1000)
             self.masks, self._memory = [], self.method.start()
 
     @property

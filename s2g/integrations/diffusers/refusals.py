@@ -11,6 +11,28 @@ from s2g.errors import UserError
 from s2g.network.attention import SLOT
 
 
+def check_pipeline(target: Any) -> None:
+    """Raise UserError for what is no pipeline: a path, a class, a method, a modular pipeline."""
+    kinds = {cls.__name__ for cls in type(target).__mro__}
+    if "ModularPipeline" in kinds:
+        raise UserError(
+            f"{type(target).__name__} is modular: its loop asks a guider",
+            todo="pipe.update_components(guider=S2Guidance(guidance_scale=7.5, omega=0.25)), from "
+            "s2g.integrations.diffusers.modular",
+        )
+    if getattr(target, "unet", None) is not None:
+        raise UserError(
+            f"{type(target).__name__}: its network is a U-Net, which has no list of residual blocks to leave out or edit",
+            allowed="pipelines of transformers, such as SD3's, Flux's and Wan's (docs/families.md)",
+        )
+    if isinstance(target, type) or not callable(target):
+        given = f"the class {target.__name__}" if isinstance(target, type) else f"a {type(target).__name__}"
+        raise UserError(
+            f"s2g.guide was given {given}, and no pipeline or network",
+            todo="load it first: pipe = DiffusionPipeline.from_pretrained(PLACE), then s2g.guide(pipe, s2g.S2(), scale=7.5)",
+        )
+
+
 def check_network(name: str, network: Any) -> None:
     """Raise UserError for a network whose passes cannot be told apart or taken over."""
     if not isinstance(network, nn.Module) or hasattr(network, "_orig_mod"):
@@ -58,8 +80,14 @@ def check_call(arguments: Mapping[str, Any]) -> None:
         )
 
 
-def cfg_off(pipeline: Any, networks: Mapping[str, Any]) -> UserError:
-    """Return the error for a pipeline that makes no unconditional prediction; it says why where the reason is distillation."""
+def cfg_off(pipeline: Any, networks: Mapping[str, Any], step: int = 0) -> UserError:
+    """Return the error for a pipeline that makes no unconditional prediction from `step` on, with what can be seen of why."""
+    if step:
+        return UserError(
+            f"{type(pipeline).__name__} makes no unconditional prediction from step {step} on (the first is 0): something, "
+            "such as a callback, switched its CFG off",
+            todo="leave it on, and end guidance with a window: s2g.Windowed(s2g.CFG(), s2g.Window(0, 0.6))",
+        )
     distilled = any(getattr(network, "config", {}).get("guidance_embeds") for network in networks.values())
     why = (
         "its network is guidance-distilled: it is told the scale as a number and has no unconditional pass of its own"
