@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from s2g.errors import UserError
@@ -24,13 +25,13 @@ HOLDERS = ("base", "inner")  # fields in which a wrapper keeps the method inside
 
 def checked_seed(seed: int) -> int:
     """Return the seed of the masks; UserError unless it is one: the noise's generator is the pipeline's own argument."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**64:
         raise UserError(
             f"seed = {seed!r}: the seed of the masks is a number",
             allowed="0 to 2^64 - 1",
             todo="the noise is the pipeline's: pipe(prompt, generator=torch.Generator().manual_seed(0))",
         )
-    return seed
+    return int(seed)
 
 
 def fitted(method: Guidance, scale: float | None, own: type[CFG]) -> Guidance:
