@@ -66,22 +66,21 @@ class NetworkDoor(Unused):
         self.convention: Convention | None = None
         self._memory: State = {}
         self._open: ExitStack | None = None
-        self._steps = 0
         self.made()
 
     def __enter__(self) -> Self:
-        check_network(NAME, self.calls.network)
-        with ExitStack() as stack:
+        with self.entered() as stack:
+            check_network(NAME, self.calls.network)
             stack.enter_context(self.evaluator)
-            self._open = self.entered(stack.pop_all())
+            self._open = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         assert self._open is not None
         self._open.close()
         self._open, self.levels = None, ()
-        if not self._steps and kind is None:
-            self.unused("guided(cond, uncond) was not called; a pipeline is guided as itself, not as its transformer")
+        if kind is None:
+            self.left("guided(cond, uncond) was not called; a pipeline is guided as itself, not as its transformer")
 
     def begin(
         self, levels: Sequence[float], convention: Convention | None = None, offers: Collection[Requirement] = ()
@@ -94,6 +93,7 @@ class NetworkDoor(Unused):
         more than a prediction, such as CFG++. UserError for levels that do not fall, and for a method that needs what is
         not there.
         """
+        self.used()
         given = tuple(float(level) for level in levels)
         if len(given) < 2 or any(after >= level for level, after in pairwise(given)):
             raise UserError(f"levels = {list(given)}", allowed="two or more noise levels that fall from step to step")
@@ -121,6 +121,7 @@ class NetworkDoor(Unused):
         cond, uncond: the arguments of the network's call by name, x as the first argument of its forward, the same in both;
         uncond may be left out where the method does not need it.
         """
+        self.used()
         if self._open is None:
             raise UserError("the network is not under guidance", todo="with s2g.guide(network, method) as guided: ...")
         index = len(self.masks)
@@ -139,7 +140,6 @@ class NetworkDoor(Unused):
             self.evaluator.control.grid = self.calls.grid(cond)
         guided = self._evaluated(branches, step, cond, uncond)
         self.masks.append(draws.drawn)
-        self._steps += 1
         return guided
 
     def _evaluated(self, branches: Sequence[Branch], step: Step, cond: Arguments, uncond: Arguments | None) -> Tensor:

@@ -15,14 +15,19 @@ class Unused:
         """Say that it is whole; one that was refused gives no second message."""
         self._state = "made"
 
-    def entered(self, stack: ExitStack) -> ExitStack:
-        """Say that its context is entered, with what it opened; return that."""
+    def entered(self) -> ExitStack:
+        """Say that its context is about to be entered; return what that will be opened in."""
         self._state = "entered"
-        return stack
+        return ExitStack()
 
-    def unused(self, why: str) -> None:
-        """Warn that the context is left and nothing was guided in it."""
-        warnings.warn(f"nothing was guided inside `with s2g.guide(...)`: {why}", RuntimeWarning, stacklevel=3)
+    def used(self) -> None:
+        """Say that something was asked for in the context, also if that is refused then."""
+        self._state = "used"
+
+    def left(self, why: str) -> None:
+        """Warn if the context is left and nothing was asked for in it; why: what was not called."""
+        if self._state == "entered":
+            warnings.warn(f"nothing was guided inside `with s2g.guide(...)`: {why}", RuntimeWarning, stacklevel=3)
 
     def __del__(self) -> None:
         if self._state == "made":

@@ -51,7 +51,7 @@ class DinoV2(Network):
     def check(self) -> None:
         if not self.path.is_file():
             raise MissingError(
-                KEY, self.weights, f"no file {self.path}", allowed=self.download, todo=f"curl -LO {SOURCE} and {KEY}=FILE"
+                KEY, self.weights, f"no file {self.path}", allowed=self.download, todo=f"curl -LO {SOURCE}, then {KEY}=FILE"
             )
 
     def identity(self) -> str:

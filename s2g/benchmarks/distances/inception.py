@@ -66,7 +66,7 @@ def weights_file(weights: str) -> Path:
             weights,
             f"no file {path}",
             allowed=f"{OFFICIAL} (torch-fidelity's release; TensorFlow's Inception of 2015-12-05, 91 MB)",
-            todo=f"curl -LO {SOURCE} and {KEY}=FILE",
+            todo=f"curl -LO {SOURCE}, then {KEY}=FILE",
         )
     if not os.access(path, os.R_OK):
         raise UserError(f"{KEY} = {weights}: {path} cannot be read", todo="make it readable")

@@ -68,7 +68,7 @@ class Reference:
                 self.place,
                 f"no file {self.path}",
                 allowed=f"{OFFICIAL} (openai/guided-diffusion; 2 GB), or a folder or .tar of images of {self.side} pixels",
-                todo=f"curl -LO {SOURCE} and {KEY}=FILE",
+                todo=f"curl -LO {SOURCE}, then {KEY}=FILE",
             )
         if self.of_images:
             self._enough(len(self.images), images)

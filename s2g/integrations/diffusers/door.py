@@ -80,32 +80,32 @@ class PipelineDoor(Unused):
         return [] if self.run is None else self.run.masks
 
     def __enter__(self) -> Self:
-        for name, network in self.networks.items():
-            check_network(f"pipe.{name}", network)
-        with ExitStack() as stack:
+        with self.entered() as stack:
             for name, network in self.networks.items():
-                inner: Callable[..., Any] = network._call_impl
-                calls = NetworkCalls(network, inner, self.layout)
+                check_network(f"pipe.{name}", network)
+            for name, network in self.networks.items():
+                calls = NetworkCalls(network, network._call_impl, self.layout)
                 apart = replace(self.layout, passes="separate")
                 weak = None if self.weak is None else Evaluator(NetworkCalls(self.weak, self.weak, apart))
                 evaluator = stack.enter_context(Evaluator(calls, self.reuse, weak=weak, verify=True))
                 stack.callback(setattr, network, SLOT, getattr(network, SLOT))
                 setattr(network, SLOT, self._answering(name, evaluator, calls))
             stack.enter_context(LoopMarks(self.pipeline, self._begin, self._stepped))
-            self._open = self.entered(stack.pop_all())
+            self._open = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         assert self._open is not None
         self._open.close()
         self._open = None
-        if self.run is None and kind is None:
-            self.unused(f"this {type(self.pipeline).__name__} was not called")
+        if kind is None:
+            self.left(f"this {type(self.pipeline).__name__} was not called")
 
     # The pipeline's loop, as it shows from outside: it begins, calls its network, and steps.
 
     def _begin(self, steps: int) -> None:
         """A loop of `steps` steps begins."""
+        self.used()
         for name, network in self.networks.items():
             check_cache(f"pipe.{name}", network)
         if getattr(self.pipeline, "do_classifier_free_guidance", True) is False:

@@ -115,6 +115,10 @@ def test_a_door_of_no_use_says_so(pipelines: Callable[[str], Any]) -> None:
             latents_of(pipeline, "sd3", noise)
         with pytest.raises(UserError):
             s2g.guide(pipeline, WHOLE, seed=-1)
+        with pytest.raises(UserError, match="already guided"), s2g.guide(pipeline, WHOLE), s2g.guide(pipeline, WHOLE):
+            pass
+        with s2g.guide(pipeline, WHOLE), pytest.raises(UserError, match="no unconditional prediction"):
+            latents_of(pipeline, "sd3", noise, guidance_scale=1.0)
         assert not [warning for warning in said if "guide" in str(warning.message)]
     with (
         pytest.warns(RuntimeWarning, match="a pipeline is guided as itself, not as its transformer"),
