@@ -7,6 +7,8 @@ from s2g.scoring.file_scoring import FileBench
 
 
 def file_benches(kind: str | None = None) -> dict[str, type[FileBench]]:
-    """Return the benches that score stored files, by name; kind: only those of "images" or "videos"."""
+    """Return the benches that score files in an official layout, by name; kind: only those of "images" or "videos"."""
     classes = {name: BENCHES.load(name) for name in BENCHES}
-    return {name: cls for name, cls in classes.items() if issubclass(cls, FileBench) and kind in (None, cls.kind)}
+    return {
+        name: cls for name, cls in classes.items() if issubclass(cls, FileBench) and cls.layout and kind in (None, cls.kind)
+    }

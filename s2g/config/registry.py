@@ -190,7 +190,7 @@ BENCHES = Registry(
         "cifar": Entry(
             "s2g.benchmarks.two_class.cifar:Cifar", "CIFAR-10's automobiles and horses in CLIP's features (Figure 4)"
         ),
-        "prompts": Entry("s2g.benchmarks.prompts.bench:Prompts", "your own prompts, generated but not scored"),
+        "prompts": Entry("s2g.benchmarks.prompts.bench:Prompts", "your own prompts; bench.score may name preference scores"),
         "hps": Entry("s2g.benchmarks.hps.bench:HPS21", "HPSv2's prompts in four styles, scored by HPS v2.1 (docs/scores.md)"),
         "imagenet": Entry(
             "s2g.benchmarks.imagenet.bench:ImageNet", "ImageNet 256x256 by the ADM protocol: FID, sFID, IS, precision, recall"

@@ -1,0 +1,1 @@
+"""Preference scores of images with their prompts: PickScore, ImageReward, MPS, HPSv3."""
