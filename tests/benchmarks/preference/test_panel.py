@@ -190,7 +190,7 @@ def directly(request: ScoringRequest) -> list[Any]:
 def test_images_are_scored_after_the_known_ones_or_not_at_all(
     own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a child process that is right, and by one whose best image is the worst."""
+    """By a child process that is right, and by one whose signs are turned round."""
     made = {sign: fake(tmp_path / f"child{sign}", sign) for sign in (-1, 1)}
     scored, images = bench("pickscore", "hpsv3", models=str(models(tmp_path / "models"))), []
     drawings = (known_pairs.CIRCLE, known_pairs.CIRCLE, known_pairs.SQUARE, known_pairs.CIRCLE)
@@ -199,7 +199,9 @@ def test_images_are_scored_after_the_known_ones_or_not_at_all(
         known_pairs.Image.fromarray(known_pairs.drawn(name)).save(path)
         images.append(Image(item, path, f"sha{item}"))
     monkeypatch.setattr(panel, "environment", lambda score, scorer: made[-1])
-    with pytest.raises(IsolatedError, match=r"scorer pickscore \(child-1\): it fails on the known images: the blank"):
+    with pytest.raises(
+        IsolatedError, match=r"scorer pickscore \(child-1\): it fails on the known images: images and words are exchanged"
+    ):
         scored.judge(images, 4, tmp_path / "judged", directly)
     assert not list((tmp_path / "judged").glob("*/*/values.jsonl"))  # none of the run's own
     monkeypatch.setattr(panel, "environment", lambda score, scorer: made[1])
