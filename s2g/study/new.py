@@ -48,7 +48,7 @@ def new_study(
         read_specification(specification)
     text = default_text() if specification is None else specification.read_text(encoding="utf-8")
     methods = methods_of(runs)
-    items = chosen_items(runs, root, prompts + checks, seed)
+    items = chosen_items(runs, root, prompts, checks, seed)
     scratch = out.with_name(f".{out.name}.{secrets.token_hex(4)}.tmp")
     try:
         (scratch / MEDIA).mkdir(parents=True, mode=0o700)
@@ -82,17 +82,17 @@ def methods_of(runs: Sequence[Run]) -> tuple[Method, ...]:
     return tuple(Method(name, labels[run.key], run.key) for name, run in zip(names, runs, strict=True))
 
 
-def chosen_items(runs: Sequence[Run], root: str, count: int, seed: int) -> list[int]:
+def chosen_items(runs: Sequence[Run], root: str, prompts: int, checks: int, seed: int) -> list[int]:
     """Return items with different prompts, drawn at random from those that all runs asked for; UserError if they are few."""
-    num, bench = min(run.num for run in runs), runs[0].bench
+    num, bench, count = min(run.num for run in runs), runs[0].bench, prompts + checks
     by_caption: dict[str, int] = {}
     for item in shuffled(num, seed, STUDY):
         by_caption.setdefault(bench.caption(item), item)
     if not 1 <= count <= len(by_caption):
         raise UserError(
-            f"--prompts: {count} with attention checks",
+            f"--prompts: {prompts}" + (f", and {checks} more for --checks" if checks else ""),
             allowed=f"1 to {len(by_caption)}: the different prompts among the first {num} items of all runs",
-            todo=f"{command(overrides_of(runs[0].config), count)} makes more" if num < count else "",
+            todo="; ".join(command(overrides_of(run.config), count) for run in runs if run.num < count),
         )
     items = list(by_caption.values())[:count]
     for run in runs:

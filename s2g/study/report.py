@@ -72,17 +72,10 @@ def labels_of(votes: Votes) -> dict[str, str]:
 def page_of(study: Study, votes: Votes, found: Preferences, svg: bytes, paper: ExperimentSpec | None) -> ReportPage:
     """Return what the page shows; `svg` is the chart."""
     labels, methods = labels_of(votes), [method.label for method in votes.methods]
-    best = max(range(len(methods)), key=lambda at: found.shares[OVERALL][at].value)
-    share = Cell.number(_percent(found.shares[OVERALL][best]), 1).text
-    size = f"{found.participants} participants, {found.prompts} prompts, {sum(found.votes[OVERALL]):,} votes"
-    lead = [
-        f"{size}: {methods[best]} has the largest share, {share} % of all votes; "
-        f"{100 / len(methods):.1f} % would be no preference."
-    ]
     alt = "; ".join(f"{method} {100 * one.value:.1f} %" for method, one in zip(methods, found.shares[OVERALL], strict=True))
     return ReportPage(
         title=f"{study.spec.title} The votes" if study.spec.title.endswith("?") else f"{study.spec.title}: the votes",
-        lead=lead,
+        lead=[lead_of(found, methods)],
         chart=data_uri(svg, "image/svg+xml"),
         chart_alt=f"Shares of votes over all criteria: {alt}",
         shares=share_table(votes, found, labels, paper),
@@ -163,8 +156,20 @@ def notes_of(votes: Votes, found: Preferences) -> list[str]:
         verb = "are counted all the same (--keep-all)" if counted else "are left out (--keep-all counts them)"
         notes.append(f"Participants who missed an attention check {verb}: {', '.join(map(str, votes.left_out))}.")
     if votes.unfinished:
-        notes.append(f"Not finished, counted as far as they came: participants {', '.join(map(str, votes.unfinished))}.")
+        notes.append(f"Participants who have not finished (their votes count): {', '.join(map(str, votes.unfinished))}.")
     return notes
+
+
+def lead_of(found: Preferences, methods: Sequence[str]) -> str:
+    """Return how many voted and whom they prefer; methods with equally many votes are all named."""
+    votes = found.votes[OVERALL]
+    best = [at for at, count in enumerate(votes) if count == max(votes)]
+    share = Cell.number(_percent(found.shares[OVERALL][best[0]]), 1).text
+    parts = ((found.participants, "participant"), (found.prompts, "prompt"), (sum(votes), "vote"))
+    size = ", ".join(f"{count:,} {what}{'s' * (count != 1)}" for count, what in parts)
+    *others, last = (methods[at] for at in best)
+    first = f"{', '.join(others)} and {last} have the largest shares, each" if others else f"{last} has the largest share,"
+    return f"{size}: {first} {share} % of all votes; {100 / len(methods):.1f} % would be no preference."
 
 
 def plain(study: Study, votes: Votes, found: Preferences) -> dict[str, Any]:

@@ -87,10 +87,13 @@ def test_prompts_are_drawn_from_those_that_differ(tmp_path: Path) -> None:
     runs = [store_pictures(run_of(method, 4, False, "num=8"), tmp_path, at) for at, method in enumerate(("cfg", "s2"))]
     with new_study(tmp_path / "all", runs, str(tmp_path), 4, 1) as study:
         assert len({trial.prompt for trial in study.material.trials}) == 4
-    with pytest.raises(UserError, match=r"5 with attention checks[\s\S]*1 to 4: the different prompts among the first 8 items"):
+    with pytest.raises(UserError, match=r"--prompts: 5\n.*1 to 4: the different prompts among the first 8 items[^\n]*\Z"):
         new_study(tmp_path / "more", runs, str(tmp_path), 5, 1)
-    with pytest.raises(UserError, match="5 with attention"):
+    with pytest.raises(UserError, match="--prompts: 4, and 1 more for --checks"):
         new_study(tmp_path / "more", runs, str(tmp_path), 4, 1, checks=1)
+    short = [run_of("s2", 4, False, "num=8"), run_of("cfg", 4, False, "num=2")]
+    with pytest.raises(UserError, match=r"do: python run.py [^;]*guidance=cfg[^;]* num=3\Z"):  # of the run that is short, alone
+        new_study(tmp_path / "more", short, str(tmp_path), 3, 1)
     assert not (tmp_path / "more").exists() and not list(tmp_path.glob(".more*"))
     drawn = set()
     for seed in range(4):

@@ -15,6 +15,7 @@ from s2g.cli.commands.study import report
 from s2g.errors import UserError
 from s2g.study.folder import Study
 from s2g.study.preferences import preferences_of, won_pairs
+from s2g.study.report import lead_of
 from s2g.study.specification import Criterion
 from s2g.study.votes import Votes, votes_of
 
@@ -56,6 +57,8 @@ def test_votes_by_hand(tmp_path: Path) -> None:
         "alignment": [2, 0, 0, 0, 2],
         "overall": [5, 1, 0, 0, 5],
     }
+    size = "2 participants, 2 prompts, 11 votes"
+    assert lead_of(found, METHODS).startswith(f"{size}: cfg and s2 have the largest shares, each 45.5 % of all votes; 20.0 %")
     assert [one.value for one in found.shares["detail"]] == pytest.approx([1 / 3, 1 / 3, 0, 0, 1 / 3])
     assert [one.value for one in found.shares["overall"]] == pytest.approx([5 / 11, 1 / 11, 0, 0, 5 / 11])
     assert found.shares["overall"][0].low is None and "fewer than 4" in found.shares["overall"][0].method
