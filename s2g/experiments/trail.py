@@ -24,6 +24,7 @@ from s2g.store.store import Store
 HASH_BYTES = 8
 TOLERANCE = 1e-3  # absolute and relative: machines differ in last bits, and scores in what these become
 SHA256 = "sha256"
+ENDING = ".items.npz"  # behind NAME-PROFILE
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,12 @@ def read_trail(path: Path) -> dict[str, np.ndarray]:
         with np.load(path) as stored:
             return dict(stored)
     except FileNotFoundError:
+        exhibit, _, profile = path.name.removesuffix(ENDING).rpartition("-")
+        kept = sorted(other.name.removesuffix(ENDING) for other in path.parent.glob(f"*{ENDING}"))
         raise UserError(
-            f"{path}: the items of these results are not kept", todo="make them again: s2g table NAME --out FOLDER"
+            f"{path}: the items of these results are not kept",
+            allowed=f"{', '.join(kept) or 'none'} (NAME-PROFILE)",
+            todo=f"s2g table {exhibit} --profile {profile} --out FOLDER makes them again",
         ) from None
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise UserError(f"{path}: cannot be read ({error})", todo="restore it from version control") from error

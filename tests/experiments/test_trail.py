@@ -52,10 +52,12 @@ def test_another_run_is_refused() -> None:
 
 def test_a_trail_is_written_and_read_back_and_one_that_is_missing_or_cut_is_named(tmp_path: Path) -> None:
     file = tmp_path / "table2-tiny.items.npz"
-    with pytest.raises(UserError, match="the items of these results are not kept"):
+    with pytest.raises(UserError, match=r"not kept\n.*none [\s\S]*s2g table table2 --profile tiny --out FOLDER"):
         read_trail(file)
     committed = trail_of([1, 2], [True, False], [1.0, 2.0])
     write_trail(file, committed)
+    with pytest.raises(UserError, match=r"not kept\n.*: table2-tiny [\s\S]*s2g table fig5 --profile real "):
+        read_trail(tmp_path / "fig5-real.items.npz")
     assert {name: values.tolist() for name, values in read_trail(file).items()} == {n: v.tolist() for n, v in committed.items()}
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(UserError, match="cannot be read"):

@@ -44,7 +44,7 @@ DIFFERS = "Other machines and torch versions differ in last bits; a score that d
 
 
 def check(
-    names: Annotated[list[str], typer.Argument(help="Names of experiments with committed results: table2, fig7.")],
+    names: Annotated[list[str], typer.Argument(help="Names of experiments with committed results and items: table2.")],
     profile: Profile = "tiny",
     num: Annotated[int, typer.Option(help="Items per row to sample again.", min=2)] = 64,
     results: Results = RESULTS,
