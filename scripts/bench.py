@@ -39,6 +39,7 @@ from s2g.network.evaluate import Evaluator
 from s2g.sampling.loop import initial_noise, sample
 from s2g.sampling.unit import Unit
 
+FLUX_SCALE = 3.5
 STOCK, CFG, S2 = "stock CFG", "CFG", "S2 with reuse"
 TEXT = "joint_attention_dim: 64, pooled_projection_dim: 64"
 SMALL = {  # long enough a step that the rounds agree: tenths of a second
@@ -118,7 +119,7 @@ def flux_stock(pipeline: Any, conditions: Mapping[str, Conditioning], noise: Ten
     side = 16 * round(noise.shape[1] ** 0.5)
     given = {"prompt_embeds": cond["tokens"], "pooled_prompt_embeds": cond["pooled"]}
     given |= {"negative_prompt_embeds": uncond["tokens"], "negative_pooled_prompt_embeds": uncond["pooled"]}
-    sizes: dict[str, Any] = {"height": side, "width": side, "num_inference_steps": steps, "true_cfg_scale": 3.5}
+    sizes: dict[str, Any] = {"height": side, "width": side, "num_inference_steps": steps, "true_cfg_scale": FLUX_SCALE}
     return pipeline(**given, latents=noise, output_type="latent", **sizes).images
 
 
@@ -130,6 +131,7 @@ def flux_of(denoiser: Any, sampler: Any) -> Any:
     return pipeline
 
 
+SCALES = {"sd3": gpu_sd3.SCALE, "sd35": gpu_sd3.SCALE, "flux": FLUX_SCALE, "wan_1_3b": gpu_wan.SCALE}  # as the calls have them
 # model -> its stock pipeline around a network, and its call; SiT has none, and the port of its official loop instead.
 PIPELINES: dict[str, tuple[Callable[..., Any], Callable[..., Tensor]]] = {
     "sd3": (gpu_sd3.stock_of, gpu_sd3.by_stock),
@@ -144,7 +146,7 @@ def beside_stock(model: str, more: tuple[str, ...], sizes: Sizes, compiled: bool
     device, items = sizes.device, tuple(range(sizes.batch))
     bench = "prompts_video" if model.startswith("wan") else "imagenet" if model.startswith("sit") else "prompts"
     typed = [f"model={model}", "model.weights=random", f"bench={bench}", f"sampler.steps={sizes.steps}", *more]
-    typed += [] if model.startswith("sit") else [f"guidance.scale={gpu_sd3.SCALE}"]
+    typed += [] if model.startswith("sit") else [f"guidance.scale={SCALES[model]}"]
     typed += ["sampler=flow_match_euler"] if model.startswith("sd3") else []
     typed += ["sampler=sit_ode_euler"] if model.startswith("sit") else []
     runs = {name: run_of(*typed, f"guidance={name}") for name in ("cfg", "s2")}
@@ -153,13 +155,18 @@ def beside_stock(model: str, more: tuple[str, ...], sizes: Sizes, compiled: bool
     conditions = denoiser.encode(labels if model.startswith("sit") else [f"prompt {item}" for item in items])
     noise = initial_noise(0, items, denoiser.latent_shape).to(device)
 
-    def ours(name: str) -> None:
+    def ours(name: str) -> Tensor:
         with Evaluator(denoiser) as evaluator:
-            sample(evaluator, runs[name].guidance, sampler, conditions, Unit(0, items, 0, 0), device)
+            return sample(evaluator, runs[name].guidance, sampler, conditions, Unit(0, items, 0, 0), device).latents
 
     if model in PIPELINES:
         build, call = PIPELINES[model]
         stock: Callable[[], object] = partial(call, build(denoiser, sampler), conditions, noise, sizes.steps)
+        # The pipelines keep latents in the network's dtype and the engine in fp32: they are equal in fp32 alone.
+        if runs["cfg"].model.dtype == "fp32" and not torch.equal(
+            ours("cfg"), call(build(denoiser, sampler), conditions, noise, sizes.steps)
+        ):
+            raise RuntimeError(f"{model}: CFG and the stock pipeline made different latents, so their times say nothing")
     else:
         stock = partial(gpu_sit.official, denoiser.network, noise, torch.tensor(labels, device=device), sizes.steps, 1.5)
     name = f"{model}, batch {sizes.batch}, {runs['cfg'].model.dtype}"

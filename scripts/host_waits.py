@@ -26,8 +26,19 @@ from s2g.sampling.unit import Unit
 
 SIT = ("model=tiny_sit", "bench=shapes")
 SD3 = ("model=tiny_sd3", "bench=shapes_t2i", "sampler=flow_match_euler")
+WAN = ("model=tiny_wan", "bench=shapes_t2v", "sampler=unipc")
+FLUX = (
+    "model=flux",
+    "model.weights=random",
+    "bench=prompts",
+    "model.resolution=64",
+    "model.blocks=4",
+    "model.network={num_layers: 2, num_single_layers: 2, attention_head_dim: 128, num_attention_heads: 1, "
+    "joint_attention_dim: 64, pooled_projection_dim: 64}",
+)
 METHODS = ("cfg", "s2", "cfg_zero", "apg")
 COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
+CHECK = torch.ops.aten._linalg_check_errors.default  # whether a system was singular
 
 
 class HostWaits(TorchDispatchMode):
@@ -57,6 +68,7 @@ class HostWaits(TorchDispatchMode):
         if func is torch.ops.aten.nonzero.default and on_device[0]:  # its size is known when it is computed
             self.count += 1
             return torch.zeros(0, tensors[0].ndim, dtype=torch.int64)
+        self.count += func is CHECK and on_device[0]
         if func in COPIES:
             target = kwargs.get("device", tensors[0].device)
             there = on_device if len(tensors) > 1 else [on_device[0], torch.device(target).type == "meta"]
@@ -102,8 +114,8 @@ def waits(*typed: str, items: int = 2) -> Waits:
 
 
 def main() -> None:
-    """Print the counts of every method on SiT and SD3."""
-    for name, typed in (("SiT", SIT), ("SD3", SD3)):
+    """Print the counts of every method on every family."""
+    for name, typed in (("SiT", SIT), ("SD3", SD3), ("Flux", FLUX), ("Wan", WAN)):
         for method in METHODS:
             found = waits(*typed, f"guidance={method}", "sampler.steps=10")
             print(f"{name}, {method}: {found.inside} in {found.steps} steps, {found.after} after them")

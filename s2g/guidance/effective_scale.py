@@ -21,7 +21,7 @@ def effective_scale(guided: Tensor, cond: Tensor, uncond: Tensor) -> Tensor:
 
     CFG's is its scale. The same in raw, velocity and denoised space, since one is an affine map of the other.
     """
-    direction = cond - uncond
+    direction = (cond - uncond).double()
     return (inner(guided - uncond, direction) / inner(direction, direction)).flatten()
 
 

@@ -49,7 +49,7 @@ class FluxDenoiser(PipelineDenoiser):
     def forward(self, x: Tensor, level: float, conditioning: Conditioning, timestep: Tensor | None = None) -> Output:
         """Predict the velocity [B, N, 64]; the network is given the level, as a timestep of the network's dtype over 1000."""
         network: Any = self.offload.use(self.network)
-        dtype = next(self.network.parameters()).dtype
+        dtype = network.x_embedder.weight.dtype
         t = torch.full((), 1000 * level, dtype=torch.float32, device=x.device) if timestep is None else timestep
         tokens = conditioning.tensors["tokens"]
         distilled = self.network.config["guidance_embeds"]
@@ -85,8 +85,10 @@ class FluxDenoiser(PipelineDenoiser):
 @lru_cache(maxsize=4)
 def token_positions(height: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return the position of each of the image's tokens: [h w, 3] of (0, row, column)."""
-    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return torch.stack([torch.zeros_like(rows), rows, columns], dim=-1).flatten(0, 1).to(device, dtype)
+    # Made on the device: a copy from the host would wait for it.
+    sides = (torch.arange(side, device=device) for side in (height, width))
+    rows, columns = torch.meshgrid(*sides, indexing="ij")
+    return torch.stack([torch.zeros_like(rows), rows, columns], dim=-1).flatten(0, 1).to(dtype)
 
 
 def unpacked(tokens: Tensor, height: int, width: int) -> Tensor:

@@ -52,7 +52,7 @@ class SD3Denoiser(PipelineDenoiser):
         network: Any = self.offload.use(self.network)
         t = torch.full((), 1000 * level, dtype=torch.float32, device=x.device) if timestep is None else timestep
         out = network(
-            hidden_states=x.to(next(self.network.parameters()).dtype),
+            hidden_states=x.to(network.pos_embed.proj.weight.dtype),
             timestep=t.expand(x.shape[0]),
             encoder_hidden_states=conditioning.tensors["tokens"],
             pooled_projections=conditioning.tensors["pooled"],

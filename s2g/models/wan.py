@@ -58,7 +58,8 @@ class WanDenoiser(PipelineDenoiser):
         network: Any = self.offload.use(self.network)
         t = torch.full((), 1000 * level, dtype=torch.float32, device=x.device) if timestep is None else timestep
         out = network(
-            hidden_states=x.to(network.dtype),  # without its islands of fp32
+            # What takes x in: `network.dtype` would look through all modules, which took as long as a block.
+            hidden_states=x.to(network.patch_embedding.weight.dtype),
             timestep=t.expand(x.shape[0]),
             encoder_hidden_states=conditioning.tensors["tokens"],
             return_dict=False,

@@ -2,7 +2,7 @@
 
 cond and uncond go through the network in one batch where the model's stock pipeline does so. An edited branch is the
 plain branch up to its first edited block: the plain pass keeps the state that enters there, the edited pass recomputes
-the embeddings and resumes. It then costs only the blocks that follow.
+the embeddings and resumes. It then costs only the blocks that follow; masks that begin alike share those, too (forks.py).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from s2g.models.base import Conditioning, Denoiser, Output
 from s2g.network.blocks import State
 from s2g.network.branch import AttentionEdit, Branch, Edit, NormalizedAttention, WeakModel
 from s2g.network.control import BlockControl, Pass
+from s2g.network.forks import Point, turns
 from s2g.network.reuse_check import VERDICTS, check_points, holds
 from s2g.network.watch import BlockWatch, check_order
 
@@ -68,6 +69,11 @@ class Account:
         if self._events:
             torch.cuda.synchronize()
         return self._seconds + sum(begin.elapsed_time(end) for begin, end in self._events) / 1000
+
+
+def copies(x: Tensor, count: int) -> Tensor:
+    """Return x [B, ...] as often as the branches of a call: [count B, ...], x itself for one."""
+    return x if count == 1 else torch.cat([x] * count)
 
 
 class Inputs:
@@ -140,7 +146,6 @@ class Evaluator:
         weak = {} if self.weak is None else self.weak.network.encode(prompts)
         return {**self.network.encode(prompts), **{WEAK + name: conditioning for name, conditioning in weak.items()}}
 
-    @torch.no_grad()
     def __call__(
         self,
         branches: Sequence[Branch],
@@ -174,7 +179,7 @@ class Evaluator:
                 allowed="models of texts",
             )
         both = self.inputs.batch(("cond", OTHER_TEXT), conditioning)
-        return self.call(Pass(inside=edit), 2, torch.cat([x] * 2), level, both, timestep).prediction.float().chunk(2)[0]
+        return self.call(Pass(inside=edit), 2, copies(x, 2), level, both, timestep).prediction.float().chunk(2)[0]
 
     def _weak(
         self, away: list[Branch], x: Tensor, level: float, conditioning: Mapping[str, Conditioning], timestep: Tensor | None
@@ -215,7 +220,7 @@ class Evaluation:
     level: float
     timestep: Tensor | None
     done: Predictions = field(default_factory=lambda: Predictions({}, {}))
-    recorded: dict[tuple[str, int], State] = field(default_factory=dict)
+    recorded: dict[Point, State] = field(default_factory=dict)
 
     @property
     def plain(self) -> list[Branch]:
@@ -238,7 +243,8 @@ class Evaluation:
         points = self._check_points() if work.record else frozenset()
         work.record |= points
         inputs = self.evaluator.inputs.batch(conditions, conditioning)
-        output = self.evaluator.call(work, len(group), torch.cat([self.x] * len(group)), self.level, inputs, self.timestep)
+        x = copies(self.x, len(group))
+        output = self.evaluator.call(work, len(group), x, self.level, inputs, self.timestep)
         if work.watch is not None:
             check_order(work.ran, self.evaluator.control.blocks)
             self.evaluator.unseen = False
@@ -249,7 +255,7 @@ class Evaluation:
             self._check_reuse(output.prediction, {block: work.kept[block] for block in points}, inputs, len(group))
         for start, state in work.kept.items() if self.evaluator.reuse else ():
             halves = zip(*(tensor.chunk(len(group)) for tensor in state), strict=True)
-            self.recorded.update({(name, start): half for name, half in zip(conditions, halves, strict=True)})
+            self.recorded.update({(name, (), start): half for name, half in zip(conditions, halves, strict=True)})
 
     def _check_points(self) -> frozenset[int]:
         """Return at which blocks reuse is to be checked; none where it need not be, or has been."""
@@ -261,29 +267,35 @@ class Evaluation:
             return frozenset()
         return check_points(len(self.evaluator.control.blocks))
 
-    def _check_reuse(self, plain: Tensor, kept: Mapping[int, State], inputs: Conditioning, copies: int) -> None:
+    def _check_reuse(self, plain: Tensor, kept: Mapping[int, State], inputs: Conditioning, count: int) -> None:
         """Resume the plain pass that has just been made, unedited; make edited passes whole from now on if it differs."""
-        evaluator, x = self.evaluator, torch.cat([self.x] * copies)
+        evaluator, x = self.evaluator, copies(self.x, count)
 
         def resumed(block: int, state: State) -> Tensor:
-            return evaluator.call(Pass(resume=(block, state)), copies, x, self.level, inputs, self.timestep).prediction
+            return evaluator.call(Pass(resume=(block, state)), count, x, self.level, inputs, self.timestep).prediction
 
         evaluator.reuse = holds(evaluator.network.network, plain, kept, resumed)
 
     @torch.no_grad()
     def finish(self, conditioning: Mapping[str, Conditioning]) -> Predictions:
         """Evaluate the edited branches and those of the weaker network; return the predictions of all."""
+        edited, led = [], []
         for branch, edit in self.edited:
-            if isinstance(edit, NormalizedAttention):
-                guided = self.evaluator._against_the_text(edit, self.x, self.level, conditioning, self.timestep)
-                self.done.raw[branch] = guided
-                continue
-            start = min(edit.touched)
-            state = self.recorded.get((branch.condition, start))
-            inside = edit if isinstance(edit, AttentionEdit) else None
-            work = Pass(edit.dropped, inside, resume=None if state is None else (start, state))
-            output = self.evaluator.call(work, 1, self.x, self.level, conditioning[branch.condition], self.timestep)
-            self.done.raw[branch] = output.prediction.float()
+            (led if isinstance(edit, NormalizedAttention) else edited).append((branch, edit))
+        for branch, edit in led:
+            guided = self.evaluator._against_the_text(edit, self.x, self.level, conditioning, self.timestep)
+            self.done.raw[branch] = guided
+        ordered = turns(edited, self.recorded, share=self.evaluator.reuse)
+        for place, turn in enumerate(ordered):
+            resume = None if turn.resume is None else (turn.resume[2], self.recorded[turn.resume])
+            inside = turn.edit if isinstance(turn.edit, AttentionEdit) else None
+            work = Pass(turn.edit.dropped, inside, turn.record, resume)
+            given = conditioning[turn.branch.condition]
+            output = self.evaluator.call(work, 1, self.x, self.level, given, self.timestep)
+            self.done.raw[turn.branch] = output.prediction.float()
+            self.recorded.update({turn.point(block): state for block, state in work.kept.items()})
+            still = {later.resume for later in ordered[place + 1 :]}
+            self.recorded = {point: state for point, state in self.recorded.items() if point in still}
         away = [branch for branch in self.branches if isinstance(branch.edit, WeakModel)]
         if away:
             self.done.raw.update(self.evaluator._weak(away, self.x, self.level, conditioning, self.timestep))

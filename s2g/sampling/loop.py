@@ -130,5 +130,5 @@ class GuidedNetwork:
         if COND not in preds or UNCOND not in preds:
             return None
         # A method that guides some channels is measured on those.
-        guided_channels = (value[:, : self.guidance.channels] for value in (guided, preds[COND], preds[UNCOND]))
-        return effective_scale(*guided_channels)
+        values, channels = (guided, preds[COND], preds[UNCOND]), self.guidance.channels
+        return effective_scale(*(values if channels is None else (value[:, :channels] for value in values)))

@@ -11,12 +11,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch.overrides import TorchFunctionMode
+
 from s2g.guidance.base import Requirement
 from s2g.sampling.base import Predict, State, StepEnds
 from s2g.sampling.levels import check_grid
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+class Unchecked(TorchFunctionMode):
+    """Solves linear systems without asking the device whether they are singular: the host would wait for the answer."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.linalg.solve:
+            return torch.linalg.solve_ex(*args, **(kwargs or {})).result
+        return func(*args, **(kwargs or {}))
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,10 @@ class Scheduled:
         timestep = scheduler.timesteps[ends.index]
         guided = predict(x, ends.level, timestep=timestep)
         velocity = x.new_zeros(x.shape) if guided is None else guided.velocity
+        return self.moved(scheduler, velocity, timestep, x)
+
+    def moved(self, scheduler: Any, velocity: Tensor, timestep: Tensor, x: Tensor) -> Tensor:
+        """Return x [B, ...] after the scheduler's step along the velocity."""
         return scheduler.step(velocity, timestep, x, return_dict=False)[0]
 
 
@@ -112,6 +128,14 @@ class UniPC(Scheduled):
         return UniPCMultistepScheduler(
             prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=self.shift, solver_order=2
         )
+
+    def moved(self, scheduler: Any, velocity: Tensor, timestep: Tensor, x: Tensor) -> Tensor:
+        if x.device.type == "cpu":
+            return super().moved(scheduler, velocity, timestep, x)
+        # It sends the levels it needs to the device one by one at every step, and waits for each.
+        scheduler.sigmas = scheduler.sigmas.to(x.device, non_blocking=True)
+        with Unchecked():
+            return super().moved(scheduler, velocity, timestep, x)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from s2g.sampling.ddpm import DDPM
 from s2g.sampling.dopri5 import Dopri5
 from s2g.sampling.heun import Heun
 from s2g.sampling.loop import initial_noise, sample
-from s2g.sampling.schedulers import DPMpp, FlowMatchEuler, UniPC
+from s2g.sampling.schedulers import DPMpp, FlowMatchEuler, Unchecked, UniPC
 from s2g.sampling.sde import SDE
 from s2g.sampling.unit import Unit
 
@@ -30,6 +30,15 @@ PAIRS = [
     (UniPC, lambda shift: UniPCMultistepScheduler(**FLOW, flow_shift=shift)),
     (DPMpp, lambda shift: DPMSolverMultistepScheduler(**FLOW, flow_shift=shift)),
 ]
+
+
+class Elsewhere(UniPC):
+    """UniPC as it steps on a device that one can wait for, on the CPU."""
+
+    def moved(self, scheduler, velocity, timestep, x):
+        assert torch.equal(scheduler.sigmas, UniPC(self.steps, self.shift).ready().sigmas)
+        with Unchecked():
+            return scheduler.step(velocity, timestep, x, return_dict=False)[0]
 
 
 class LateStart(NoGuidance):
@@ -57,6 +66,11 @@ def test_bit_equal_to_the_stock_scheduler(adapter: type, stock, shift: float, me
     found = latents(adapter(steps=steps, shift=shift), network, method)
     assert found.dtype == torch.float32 and torch.equal(found, x)
     assert network.asked == oracle.asked  # levels are its sigmas, and the network is told its timesteps
+
+
+def test_unipc_is_the_same_to_the_bit_without_asking_whether_a_system_was_singular() -> None:
+    sampler = {kind: latents(kind(steps=12, shift=3.0), Exact(), NoGuidance()) for kind in (UniPC, Elsewhere)}
+    assert torch.equal(sampler[UniPC], sampler[Elsewhere])
 
 
 @pytest.mark.parametrize(("adapter", "stock"), PAIRS)

@@ -6,7 +6,7 @@ import itertools
 from fractions import Fraction
 
 import pytest
-from bench_reuse import KNOWN, expected_ratios, expected_sub
+from bench_reuse import KNOWN, expected_ratios, expected_sub, saved_by_sharing
 from meta_models import FULL_SIZE, cost_of_full_size
 
 from s2g.engine.cost import PassCost
@@ -33,6 +33,12 @@ def test_expectation_is_the_mean_over_all_masks(drop: int, protect: tuple[int, .
             UNEVEN.stem + sum(c for i, c in enumerate(blocks) if i not in mask and (i > mask[0] or not reuse)) for mask in masks
         ]
         assert expected_sub(UNEVEN, drop, protect, reuse) == Fraction(sum(costs), len(masks))
+
+
+def test_what_sharing_saves_by_hand() -> None:
+    """Two of blocks 1 to 4: of all six masks, (1, 2) to (3, 4), eight blocks run alone, and (1, 3) and (1, 4) share block 2."""
+    assert saved_by_sharing(5, 2, masks=200, steps=2) == pytest.approx(1 / 8)
+    assert saved_by_sharing(5, 1, masks=200, steps=2) == 0  # one dropped block: nothing but the plain pass to share
 
 
 def test_equal_blocks_by_hand() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from host_waits import METHODS, SD3, SIT, HostWaits, waits
+from host_waits import FLUX, METHODS, SD3, SIT, WAN, HostWaits, waits
 
 
-@pytest.mark.parametrize("typed", [SIT, SD3], ids=["sit", "sd3"])
+@pytest.mark.parametrize("typed", [SIT, SD3, FLUX, WAN], ids=["sit", "sd3", "flux", "wan"])
 @pytest.mark.parametrize("method", METHODS)
 def test_no_step_waits_for_the_device_and_one_read_follows_the_last(typed: tuple[str, ...], method: str) -> None:
     found = waits(*typed, f"guidance={method}", "sampler.steps=4")
@@ -27,6 +27,8 @@ def test_the_counter_sees_each_kind_of_wait() -> None:
         assert there.sum().item() == 1 and since() == 1
         assert there.tolist() == [[0.0] * 3] * 2 and since() == 1
         assert there.nonzero().shape == (0, 2) and since() == 1
+        assert torch.linalg.solve(there[:, :2], there[:, :1]).shape == (2, 1) and since() == 1
+        assert torch.linalg.solve_ex(there[:, :2], there[:, :1]).result.shape == (2, 1) and since() == 0
         assert here.to("meta").device.type == "meta" and since() == 1
         assert torch.tensor(1.0, device="meta").ndim == 0 and since() == 1
         assert here.to("meta", non_blocking=True).device.type == "meta" and since() == 0
