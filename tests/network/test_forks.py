@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -35,7 +36,7 @@ def tree_work(masks: Sequence[Sequence[int]], count: int) -> Counter[int]:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_shared_prefixes_change_no_bit_and_run_every_state_once(name: str) -> None:
-    network = SMALL[name](passes="separate")
+    network: Any = SMALL[name](passes="separate")
     count, x, conditions = len(network.blocks), latents(network), network.encode([1, 2])
     saved = 0
     for masks in draws(count):
