@@ -15,8 +15,8 @@ def small_mplug(folder: Path, seed: int = 0) -> None:
     """Write config, vocabulary and weights to a folder."""
     import torch
     import yaml
-    from modelscope.models.multi_modal.mplug.configuration_mplug import MPlugConfig
-    from modelscope.models.multi_modal.mplug.modeling_mplug import MPlugForVisualQuestionAnswering
+    from modelscope.models.multi_modal.mplug.configuration_mplug import MPlugConfig  # pyright: ignore
+    from modelscope.models.multi_modal.mplug.modeling_mplug import MPlugForVisualQuestionAnswering  # pyright: ignore
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n")

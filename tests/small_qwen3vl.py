@@ -27,7 +27,7 @@ def small_qwen3vl(folder: Path, seed: int = 0) -> Path:
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import (
-        Qwen2TokenizerFast,
+        Qwen2TokenizerFast,  # pyright: ignore  # of transformers 4
         Qwen2VLImageProcessor,
         Qwen3VLConfig,
         Qwen3VLForConditionalGeneration,
