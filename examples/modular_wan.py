@@ -18,4 +18,6 @@ def main(place: str = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers", **more: object) -> obj
 
 
 if __name__ == "__main__":
+    import imageio_ffmpeg  # noqa: F401  # pip install imageio imageio-ffmpeg: the films are written with them, after all sampling
+
     export_to_video(main(*sys.argv[1:]), "wan-modular.mp4", fps=16)

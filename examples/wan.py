@@ -20,5 +20,7 @@ def main(place: str = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers", **more: object) -> dic
 
 
 if __name__ == "__main__":
+    import imageio_ffmpeg  # noqa: F401  # pip install imageio imageio-ffmpeg: the films are written with them, after all sampling
+
     for name, frames in main(*sys.argv[1:]).items():
         export_to_video(frames, f"wan-{name}.mp4", fps=16)
