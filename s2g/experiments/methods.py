@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,15 +32,17 @@ class Entry:
     base: Score | None  # the row it stands over, where that is a row of its own
 
 
-def read_chosen(path: Path, experiment: TuningSpec) -> dict[str, Any]:
-    """Return the chosen knobs of every row; UserError if a row has none yet."""
+def read_chosen(path: Path, experiment: TuningSpec) -> tuple[TuningSpec, dict[str, Any]]:
+    """Return the experiment without the rows that were not tuned yet, and the chosen knobs of the others.
+
+    UserError if nothing was tuned, or not the row that all are compared with.
+    """
     file = Located.of(chosen_path(path), todo=f"make tune-{path.stem}")
     file.check(ChosenShape)
     chosen = file.content["rows"]
-    lacking = [row for row in experiment.rows if row not in chosen]
-    if lacking:
-        raise UserError(f"rows {', '.join(lacking)}: nothing is chosen for them yet", todo=f"make tune-{path.stem}")
-    return chosen
+    if experiment.against not in chosen:
+        raise UserError(f"row {experiment.against}: nothing is chosen for it yet", todo=f"make tune-{path.stem}")
+    return replace(experiment, rows={row: values for row, values in experiment.rows.items() if row in chosen}), chosen
 
 
 def compare_methods(

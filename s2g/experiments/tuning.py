@@ -14,8 +14,10 @@ from omegaconf import OmegaConf
 from s2g.engine.environment import machine
 from s2g.engine.run import Run
 from s2g.errors import UserError
+from s2g.experiments.file_shape import ChosenShape
 from s2g.experiments.matching import brought_to, steps_of_equal_cost
 from s2g.experiments.tuning_specification import Row, TuningSpec
+from s2g.experiments.yaml_lines import Located
 from s2g.scoring.score import Score
 
 Produce = Callable[[list[Run]], list[Score]]  # samples what is missing and scores
@@ -42,10 +44,14 @@ class Choice:
         return {**self.tried[self.best], **measured(self.scores[self.best])}
 
 
-def choose(experiment: TuningSpec, produce: Produce) -> Iterator[Choice]:
-    """Choose the open knobs of every row on the tuning seed, in the order the rows depend on each other."""
-    chosen: dict[str, dict[str, Any]] = {}
-    for rows in stages(experiment.rows):
+def choose(experiment: TuningSpec, produce: Produce, kept: Mapping[str, Any] | None = None) -> Iterator[Choice]:
+    """Choose the open knobs of every row on the tuning seed, in the order the rows depend on each other.
+
+    kept: rows that were chosen before, as NAME.chosen.yaml holds them; nothing is tried for them.
+    """
+    chosen: dict[str, Any] = dict(kept or {})
+    for stage in stages(experiment.rows):
+        rows = [row for row in stage if row not in chosen]
         tried = {row: candidates(experiment, row, chosen, produce) for row in rows}
         runs = {row: [run_of(experiment, row, about) for about in tried[row]] for row in rows}
         scores = iter(produce([run for of_row in runs.values() for run in of_row]))  # all at once keeps every worker busy
@@ -56,8 +62,11 @@ def choose(experiment: TuningSpec, produce: Produce) -> Iterator[Choice]:
             yield choice
 
 
-def choices_yaml(name: str, experiment: TuningSpec, chosen: Mapping[str, Any]) -> str:
-    """Return the content of NAME.chosen.yaml."""
+def choices_yaml(name: str, experiment: TuningSpec, chosen: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> str:
+    """Return the content of NAME.chosen.yaml.
+
+    kept: the whole content before, of a tuning that left its rows as they were; each new row then says when it was made.
+    """
     made = {
         "command": f"make tune-{name}",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -66,7 +75,22 @@ def choices_yaml(name: str, experiment: TuningSpec, chosen: Mapping[str, Any]) -
         "num": experiment.tune.num,
         "rule": f"best {experiment.tune.metric}",
     }
-    return NOTE.format(name=name) + OmegaConf.to_yaml(OmegaConf.create({"made": made, "rows": dict(chosen)}))
+    rows = dict(chosen)
+    if kept is not None:
+        rows = {**kept["rows"], **{row: {**about, "made": made} for row, about in chosen.items()}}
+        made = kept["made"]
+    return NOTE.format(name=name) + OmegaConf.to_yaml(OmegaConf.create({"made": made, "rows": rows}))
+
+
+def chosen_before(path: Path, experiment: TuningSpec) -> dict[str, Any]:
+    """Return the content of NAME.chosen.yaml, of which rows are kept; UserError if they were chosen by another rule."""
+    file = Located.of(chosen_path(path), todo=f"make tune-{path.stem}")
+    file.check(ChosenShape)
+    tune, made = experiment.tune, file.content["made"]
+    rule = {"seed": tune.seed, "num": tune.num, "rule": f"best {tune.metric}"}
+    if differing := [key for key, value in rule.items() if made[key] != value]:
+        raise UserError(f"{chosen_path(path)}: chosen with another {', '.join(differing)}", todo=f"make tune-{path.stem}")
+    return file.content
 
 
 def stages(rows: Mapping[str, Row]) -> list[list[str]]:

@@ -27,16 +27,19 @@ FILES = {"tiny": EXPERIMENTS / "methods.yaml", "real": EXPERIMENTS / "methods_re
 def make_methods(path: Path, num: int | None, root: str, out: Path, pool: Pool, command: str) -> None:
     """Sample and score every row of an experiment's YAML on the reporting seed; write the table as Markdown, LaTeX and JSON."""
     began = time.perf_counter()
-    experiment, console = read_tuning(path), Console(highlight=False)
-    chosen, num = read_chosen(path, experiment), num or experiment.report.num
-    seed = experiment.report.seed
+    whole, console = read_tuning(path), Console(highlight=False)
+    experiment, chosen = read_chosen(path, whole)
+    num, seed = num or experiment.report.num, experiment.report.seed
+    untuned = ", ".join(whole.rows[row].label for row in whole.rows if row not in experiment.rows)
+    left_out = [f"Left out, since their knobs are not tuned yet (make tune-{path.stem}): {untuned}."] if untuned else []
+    console.print(*left_out, end="\n" if left_out else "", soft_wrap=True, markup=False)
     console.print(f"{len(experiment.rows)} rows and CFG at the same strength, {num} items each, seed {seed}")
     scored = partial(produce, root=root, pool=pool, console=console)
     entries, keys = compare_methods(experiment, chosen, num, scored)
     against = entries[experiment.against].score
     results = results_of(experiment, entries, against, command)
     table, control = methods_table(results, knobs=True), control_paragraph(results)
-    notes = [note_of(experiment, against, command), *([control] if control else [])]
+    notes = [note_of(experiment, against, command), *left_out, *([control] if control else [])]
     out.mkdir(parents=True, exist_ok=True)
     stem = out / stem_of(path)
     write_json(stem.with_suffix(".json"), results)
