@@ -11,24 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch.overrides import TorchFunctionMode
-
 from s2g.guidance.base import Requirement
 from s2g.sampling.base import Predict, State, StepEnds
 from s2g.sampling.levels import check_grid
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-class Unchecked(TorchFunctionMode):
-    """Solves linear systems without asking the device whether they are singular: the host would wait for the answer."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.linalg.solve:
-            return torch.linalg.solve_ex(*args, **(kwargs or {})).result
-        return func(*args, **(kwargs or {}))
 
 
 @dataclass(frozen=True)
@@ -132,6 +120,8 @@ class UniPC(Scheduled):
     def moved(self, scheduler: Any, velocity: Tensor, timestep: Tensor, x: Tensor) -> Tensor:
         if x.device.type == "cpu":
             return super().moved(scheduler, velocity, timestep, x)
+        from s2g.sampling.unchecked_solve import Unchecked
+
         # It sends the levels it needs to the device one by one at every step, and waits for each.
         scheduler.sigmas = scheduler.sigmas.to(x.device, non_blocking=True)
         with Unchecked():

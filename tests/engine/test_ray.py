@@ -265,7 +265,7 @@ def test_without_ray_there_is_one_message(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "ray", None)
     for name in ("executor", "nodes", "connection"):
         monkeypatch.delitem(sys.modules, f"s2g.engine.executors.ray_{name}", raising=False)
-    with pytest.raises(UserError, match=r"^executor = ray: Ray cannot be imported .*\n  allowed: executor=local\n  do: uv pip"):
+    with pytest.raises(UserError, match=r"^executor = ray: Ray cannot be imported .*\n  allowed: executor=local\n  do: pip"):
         EXECUTORS.load("ray")
 
 

@@ -18,8 +18,9 @@ from s2g.sampling.ddpm import DDPM
 from s2g.sampling.dopri5 import Dopri5
 from s2g.sampling.heun import Heun
 from s2g.sampling.loop import initial_noise, sample
-from s2g.sampling.schedulers import DPMpp, FlowMatchEuler, Unchecked, UniPC
+from s2g.sampling.schedulers import DPMpp, FlowMatchEuler, UniPC
 from s2g.sampling.sde import SDE
+from s2g.sampling.unchecked_solve import Unchecked
 from s2g.sampling.unit import Unit
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # DPM++, of numpy

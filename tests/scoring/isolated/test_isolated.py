@@ -268,8 +268,8 @@ def test_what_ships_pins_all_and_imports_nothing_of_ours(name: str) -> None:
 
 
 def test_a_misspelt_environment_is_named() -> None:
-    with pytest.raises(UserError, match="environment = hpsv3"):
-        find("hpsv3")
+    with pytest.raises(UserError, match="environment = hpsv4"):
+        find("hpsv4")
 
 
 @pytest.mark.external
