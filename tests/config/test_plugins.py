@@ -33,6 +33,7 @@ def test_the_example_is_a_method_in_under_40_lines() -> None:
     assert len(code.splitlines()) < 40
 
 
+@pytest.mark.slow("starts processes")
 def test_the_example_runs_with_workers_and_is_swept_beside_the_others(tmp_path: Path) -> None:
     done = fading(tmp_path, "-m", "guidance=cfg,fading", "guidance.scale=1.5,3")
     assert (done.returncode, done.stderr) == (0, "")

@@ -65,6 +65,7 @@ def test_every_committed_result_is_equal_to_itself() -> None:
         assert remade.equal > 0 and (remade.within, remade.outside, remade.added) == (0, (), 0), stored.name
 
 
+@pytest.mark.slow("counts full-size models")
 def test_the_command_makes_a_result_again_once_and_names_what_differs(tmp_path: Path) -> None:
     committed, out = tmp_path / "committed", tmp_path / "out"
     committed.mkdir()

@@ -55,6 +55,7 @@ def test_one_image_is_one_image_and_a_comma_is_part_of_its_prompt(folder: Path) 
         assert [item["caption"] for item in data["items"]] == [PROMPT] and len(data["items"][0]["shots"]) == 1
 
 
+@pytest.mark.slow("starts processes")
 def test_a_page_switches_between_runs(folder: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     gallery(["tiny_sd3-cfg", "tiny_sd3-s2"], str(folder / "runs"), page, None)
@@ -66,6 +67,7 @@ def test_a_page_switches_between_runs(folder: Path, tmp_path: Path) -> None:
     assert set(json.loads((tmp_path / "page.runs.json").read_text())["runs"]) == {m["name"] for m in data["methods"]}
 
 
+@pytest.mark.slow("starts processes")
 def test_what_cannot_be_compared_is_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = str(folder / "runs")
     monkeypatch.chdir(tmp_path)  # the run's own page goes there
