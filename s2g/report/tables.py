@@ -16,6 +16,7 @@ from s2g.metrics.statistics import Estimate
 from s2g.report.number_text import leaves_out_zero, stacked, with_interval
 
 Kind = Literal["value", "delta", "paper", "cost"]
+LABEL = 12  # letters that a label keeps on a line of a narrow terminal
 LATEX: Mapping[str, str] = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "Δ": r"$\Delta$", "↑": r"$\uparrow$",
@@ -139,9 +140,12 @@ def to_console(table: Table) -> RichTable:
 
 
 def console_width(table: Table) -> int:
-    """Return the letters a line of `to_console` takes: two stand between columns."""
-    columns = zip(_console_head(table), *table.body(), strict=True)
-    return sum(2 + max(len(line) for text in column for line in text.split("\n")) for column in columns)
+    """Return the letters a line of `to_console` takes at least: two stand between columns, and long labels are wrapped."""
+    _, *columns = zip(_console_head(table), *table.body(), strict=True)
+    labels = [row.label for row in table.rows]
+    word = max((len(word) for label in labels for word in label.split()), default=0)
+    wrapped = max(word, min(LABEL, max(map(len, labels), default=0)))
+    return sum(2 + max(len(line) for text in column for line in text.split("\n")) for column in columns) + 2 + wrapped
 
 
 def _console_head(table: Table) -> list[str]:

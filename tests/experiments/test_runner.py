@@ -191,7 +191,8 @@ def test_a_console_table_shows_what_fits_without_breaking_a_number(width: int) -
     shown = captured.get()
     assert max(map(len, shown.splitlines())) <= width
     lines = [line for line in shown.splitlines() if line.strip()]
-    assert len(lines) <= len(results.rows) + 4 and "no guidance" in shown and "125.13" in shown
+    assert sum("±" in line for line in lines) == len(results.rows)  # labels may take several lines, numbers may not
+    assert "no guidance" in shown and "125.13" in shown
     assert ("FD" in shown, "calls" in shown) == (width >= 80, width >= 100)
 
 
