@@ -90,7 +90,7 @@ def chosen_before(path: Path, experiment: TuningSpec) -> dict[str, Any]:
     rule = {"seed": tune.seed, "num": tune.num, "rule": f"best {tune.metric}"}
     if differing := [key for key, value in rule.items() if made[key] != value]:
         raise UserError(f"{chosen_path(path)}: chosen with another {', '.join(differing)}", todo=f"make tune-{path.stem}")
-    return file.content
+    return dict(file.content)
 
 
 def stages(rows: Mapping[str, Row]) -> list[list[str]]:
