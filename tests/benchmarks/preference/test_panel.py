@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from isolated_here import isolated_here
 
 from s2g.benchmarks.preference import panel
 from s2g.benchmarks.preference.published import SCORES
@@ -169,16 +169,7 @@ with open(values, "a") as out:
 
 def fake(folder: Path, sign: int) -> Isolated:
     """An environment that runs this Python: the share of the color that the prompt names."""
-    folder.mkdir()
-    (folder / "requirements.txt").write_text("# for a test\n")
-    (folder / "python-version").write_text("3.11\n")
-    (folder / "child.py").write_text(CHILD.replace("SIGN", str(sign)))
-    made = Isolated(folder)
-    made.interpreter.parent.mkdir(parents=True)
-    made.interpreter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    made.interpreter.chmod(0o755)
-    (made.place / "built.json").write_text("{}")
-    return made
+    return isolated_here(folder, CHILD.replace("SIGN", str(sign)))
 
 
 def directly(request: ScoringRequest) -> list[Any]:
