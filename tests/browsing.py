@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PATIENCE = 60_000  # ms; a machine that is busy with other tests is slow
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
@@ -21,6 +22,7 @@ def chromium() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: apt install chromium")
+    sync_api.expect.set_options(timeout=PATIENCE)
     with sync_api.sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield launched
@@ -38,6 +40,7 @@ class Opened:
     @staticmethod
     def at(context: Any, address: str) -> Opened:
         """A page of a browser context, opened."""
+        context.set_default_timeout(PATIENCE)
         made = Opened(context.new_page())
         made.page.on("console", lambda message: made.said.append(f"{message.type}: {message.text}"))
         made.page.on("pageerror", lambda error: made.said.append(str(error)))

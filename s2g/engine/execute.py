@@ -201,8 +201,11 @@ class _Schedule:
         if lock is None:
             return
         lost = not lock.ours()
+        # A worker may die between storing a unit and saying so; under this lock, no other process can have stored it.
+        died_late = outcome.fatal is None and not lost and self.again is None and work.store.suffices(work.run, task.unit)
+        stored = not outcome.error or died_late
         work.locks.release(lock)
-        if not outcome.error:
+        if stored:
             work.stored += 1
             work.journal.add("stored", unit=task.unit, items=task.run.model.unit, seconds=round(outcome.seconds, 4))
             self._stored(work)

@@ -23,6 +23,7 @@ from rich.console import Console
 
 from s2g.cli.run import main
 from s2g.config.schema import CHECKOUT, ExecutorConfig
+from s2g.engine import worker
 from s2g.engine.execute import Made, execute
 from s2g.engine.executors.local import LocalExecutor
 from s2g.engine.memory import in_parts, is_out_of_memory
@@ -69,6 +70,24 @@ def test_a_unit_that_fails_three_times_is_set_aside_and_the_rest_goes_on(tmp_pat
     # The same command tries again; when it goes well, nothing is left to tell of.
     store_again = make(replace(run, guidance=Fails(units=())), tmp_path / "other").items
     assert store_again == 64
+
+
+def test_a_unit_whose_worker_died_after_it_was_stored_counts_as_made(
+    tmp_path: Path, run_of: RunOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sample_and_die(task: Task, device: str) -> float:
+        seconds = sample_unit(task, device)
+        if task.unit == 1:
+            raise RuntimeError("the worker died")
+        return seconds
+
+    sample_unit = worker.sample_unit
+    monkeypatch.setattr(worker, "sample_unit", sample_and_die)
+    run = run_of(*QUICK, "num=48")
+    made = make(run, tmp_path)
+    store = Store.of(run, tmp_path)
+    assert (made.items, made.failed, store.stored()) == (48, {}, {0, 1, 2})
+    assert sorted(event["unit"] for event in events(store, "stored")) == [0, 1, 2] and not events(store, "failed")
 
 
 def test_what_failed_is_tried_again_by_the_next_start(tmp_path: Path, run_of: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
