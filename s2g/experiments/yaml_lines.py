@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -38,7 +39,7 @@ class Located:
         shape: a TypedDict; keys that it does not name are errors, with the nearest name.
         """
         try:
-            TypeAdapter(shape).validate_python(self.content, strict=True)
+            _adapter(shape).validate_python(self.content, strict=True)
         except ValidationError as error:
             errors = error.errors(include_url=False)
             # A misspelt key is also a missing one: the first tells more.
@@ -87,6 +88,11 @@ class Located:
             if not isinstance(values, Mapping):
                 raise UserError(f"{'.'.join(map(str, keys))} = {values}: not a mapping")
             return read(kind, {str(key): value for key, value in values.items()}, ".".join(map(str, keys)))
+
+
+@cache
+def _adapter(shape: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(shape)
 
 
 def _allowed(shape: Any, keys: Sequence[Any]) -> list[str]:
