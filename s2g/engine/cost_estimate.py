@@ -1,26 +1,26 @@
 """Estimate the cost of a run before its weights exist.
 
-Method, sampler, evaluator and masks are the run's own; the network is a narrow stand-in with as many blocks and a
+Method, sampler, evaluator and masks are the run's own; the network is a stand-in with as many blocks and a
 meaningless output. The cost of the real network's passes is counted on the meta device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from s2g.config.schema import ModelConfig, canonical
 from s2g.engine.cost import PassCost
 from s2g.engine.resolve import Outline
 from s2g.engine.run import describe
 from s2g.io.one_thread import one_thread
-from s2g.models.base import Conditioning, Denoiser
-from s2g.models.convention import VP
-from s2g.models.sit import SiT, SiTDenoiser, initialise
+from s2g.models.base import Conditioning, Output
+from s2g.models.convention import VP, Convention, Flow
+from s2g.network.blocks import register_block
 from s2g.network.branch import NormalizedAttention
 from s2g.network.control import Pass
 from s2g.network.evaluate import Account, Evaluator
@@ -48,8 +48,48 @@ class _Counted:
     weak: int  # evaluations of a second network
 
 
+class _Block(nn.Module):
+    """Add a number of its own: as little as a block can do and still be missed when it is dropped."""
+
+    def __init__(self, shift: float) -> None:
+        super().__init__()
+        self.shift = shift
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.shift
+
+
+register_block(_Block, state=["x"], returns=["x"])
+
+
+class _StandIn:
+    """A network of the model's depth and no size: noisy latents [B, C, 8, 8], the class as a number."""
+
+    order = ("cond", "uncond")
+    token_grid = (8, 8)
+
+    def __init__(self, model: ModelConfig) -> None:
+        self.blocks = [_Block(0.01 * index) for index in range(1, model.blocks + 1)]
+        self.network = nn.ModuleList(self.blocks)
+        self.latent_shape = (max(4, model.channels or 0), 8, 8)
+        self.passes = model.passes
+        self.convention: Convention = Flow() if _is_flow(model) else VP()
+
+    def encode(self, prompts: Sequence[Any]) -> dict[str, Conditioning]:
+        numbers = torch.ones(len(prompts), 1, 1, 1)
+        return {"cond": Conditioning({"class": numbers}), "uncond": Conditioning({"class": 0 * numbers})}
+
+    def forward(self, x: Tensor, level: float, conditioning: Conditioning, timestep: Tensor | None = None) -> Output:
+        for block in self.blocks:
+            x = block(x)
+        return Output(torch.tanh(x + conditioning.tensors["class"]))
+
+
 class _StandInEvaluator(Evaluator):
-    """Evaluates a stand-in, which has no text: a pass with both texts is counted, and made without its edit."""
+    """Evaluates a stand-in, which has neither attention nor text: edits of them are counted and not made."""
+
+    def call(self, work: Pass, copies: int, x: Tensor, level: float, inputs: Conditioning, timestep: Tensor | None) -> Output:
+        return super().call(replace(work, inside=None), copies, x, level, inputs, timestep)
 
     def _against_the_text(
         self,
@@ -82,8 +122,8 @@ def expected_cost(run: Outline, cost: PassCost, reuse: bool = True) -> Expected:
 
 @one_thread()  # thousands of tiny products
 def _count(run: Outline, reuse: bool) -> _Counted:
-    stand_in, account, weak = _stand_in(run.model), Account(), Account()
-    other = Evaluator(_stand_in(run.model), account=weak) if run.guidance.weaker is not None else None
+    stand_in, account, weak = _StandIn(run.model), Account(), Account()
+    other = Evaluator(_StandIn(run.model), account=weak) if run.guidance.weaker is not None else None
     steps, units = 0, 0
     with _StandInEvaluator(stand_in, reuse, account, other) as evaluator, torch.inference_mode():
         conditioning = evaluator.encode([0])
@@ -100,18 +140,8 @@ def _count(run: Outline, reuse: bool) -> _Counted:
 
 def _stands_for(model: ModelConfig) -> list[Any]:
     """Return all that a model's stand-in depends on; SD3 and SD3.5 share one."""
-    return [model.blocks, max(4, model.channels or 0), model.passes, model.sampler.get("grid", "flow") == "flow"]
+    return [model.blocks, max(4, model.channels or 0), model.passes, _is_flow(model)]
 
 
-def _stand_in(model: ModelConfig) -> Denoiser:
-    """Return a SiT of the model's depth, 8 wide with 16 tokens, which runs thousands of passes in seconds."""
-    channels = max(4, model.channels or 0)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = SiT(size=8, patch=2, channels=channels, width=8, depth=model.blocks, heads=2, num_classes=1).eval()
-        initialise(network)
-        torch.nn.init.normal_(network.final_layer.linear.weight, std=0.1)  # otherwise cond and uncond are both zero
-    made: Denoiser = SiTDenoiser(network, 8, channels, model.passes)  # type: ignore[assignment]
-    if model.sampler.get("grid", "flow") != "flow":
-        made.convention = VP()
-    return made
+def _is_flow(model: ModelConfig) -> bool:
+    return model.sampler.get("grid", "flow") == "flow"
