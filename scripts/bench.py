@@ -24,6 +24,7 @@ import gpu_sit
 import gpu_wan
 import torch
 from bench_reuse import DEPTHS, measured, small_sit
+from bench_scorers import scorers
 from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 from gpu_measuring import Sizes, in_turn, run_of
 from torch import Tensor
@@ -232,6 +233,12 @@ def depths() -> Iterator[Row]:
             yield Row(f"{depth} blocks, a step with a mask", way, CFG, ratio)
 
 
+def scoring(sizes: Sizes, small: bool) -> Iterator[Row]:
+    """Time the networks that score images; seconds are of one image."""
+    for network, way, to, ratio, seconds, gigabytes in scorers(sizes, small):
+        yield Row(f"scoring an image, {network}", way, to, ratio, seconds, gigabytes)
+
+
 def sections(gpu: bool, rehearse: bool) -> dict[str, tuple[float, Callable[[], Iterator[Row]]]]:
     """Return what is measured, the most telling first, with the second by which each must have begun."""
     if gpu:
@@ -248,6 +255,7 @@ def sections(gpu: bool, rehearse: bool) -> dict[str, tuple[float, Callable[[], I
             "sit, batch 64": (210, model("sit_xl", 64, 10, False, "model.dtype=bf16")),
             "sit, batch 1": (240, model("sit_xl", 1, 10, True, "model.dtype=bf16")),
             "wan": (290, model("wan_1_3b", 1, 4, False, "model.frames=33")),
+            "scorers": (330, lambda: scoring(Sizes(cuda, 1, 1, 3, 8192, 0 if rehearse else 1), rehearse)),
         }
     sizes = Sizes(torch.device("cpu"), 1, 6, 7, 128, 1)
 
@@ -259,6 +267,7 @@ def sections(gpu: bool, rehearse: bool) -> dict[str, tuple[float, Callable[[], I
         "outside": (60, outside),
         **{name: (600, small(name)) for name in ("sd3", "flux", "wan_1_3b")},
         "depths": (900, depths),
+        "scorers": (900, lambda: scoring(sizes, True)),
     }
 
 

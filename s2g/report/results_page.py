@@ -78,7 +78,11 @@ def _measured(experiment: ExperimentSpec, results: Results, measured: Path, root
     stem = f"{results.exhibit}-{results.profile}"
     table = results_table(experiment, results)
     shown = list(experiment.profile(results.profile).columns)[:SHOWN]
-    keep = [at for at, column in enumerate(table.columns) if column.key in shown or column.label in ("FLOPs", "n")]
+    keep = [
+        at
+        for at, column in enumerate(table.columns)
+        if (column.key in shown or column.label in ("FLOPs", "n")) and any(row.cells[at].text for row in table.rows)
+    ]
     columns = [table.columns[at] for at in keep]
     rows = [replace(row, cells=[replace(row.cells[at], remarks=()) for at in keep]) for row in table.rows]
     yield _made(results.profile, results.made)

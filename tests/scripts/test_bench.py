@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 
+import bench_scorers
 import pytest
 import torch
-from bench import CFG, SMALL, STOCK, Row, beside_stock, drawn, page, sections
+from bench import CFG, SMALL, STOCK, Row, beside_stock, drawn, page, scoring, sections
 from gpu_measuring import Sizes, run_of
 
 CPU = torch.device("cpu")
@@ -31,6 +32,14 @@ def test_ours_is_timed_beside_the_stock_pipeline_and_s2_beside_ours() -> None:
         rows = list(beside_stock("sit_xl", (*SMALL["sit_xl"], "model.dtype=fp32"), sizes))
     assert [(row.way, row.to) for row in rows] == [(CFG, STOCK), ("S2 with reuse", CFG)]
     assert all(row.ratio > 0 and row.seconds for row in rows)
+
+
+def test_scorers_are_timed_alone_and_together_on_networks_of_their_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"one": (lambda small: torch.nn.Conv2d(3, 8, 3), 16)}
+    monkeypatch.setattr(bench_scorers, "NETWORKS", small)
+    rows = list(scoring(Sizes(CPU, 1, 1, 1, 16, 0), small=True))
+    assert [(row.way, row.to) for row in rows] == [("one at a time", "one at a time"), ("8 at once", "one at a time")]
+    assert rows[0].ratio == 1 and rows[1].ratio > 0 and rows[0].section == "scoring an image, one"
 
 
 def test_a_gpus_sections_all_begin_within_six_minutes_and_a_page_says_what_was_left_out() -> None:
