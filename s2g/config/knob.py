@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import yaml
 
 from s2g.config.schema import config_dir
+from s2g.io.yaml_files import LOADER
 
 TYPED, DEFAULT = "typed", "default"
 
@@ -38,7 +40,7 @@ def preset_comment(model: str, place: str) -> str:
     if not path.is_file():
         return ""
     text = path.read_text()
-    lines, node, at = text.splitlines(), yaml.compose(text, Loader=yaml.SafeLoader), list[int]()
+    lines, node, at = text.splitlines(), yaml.compose(text, Loader=LOADER), list[int]()
     for key in place.split("."):
         pairs = node.value if isinstance(node, yaml.MappingNode) else ()
         pair = next((pair for pair in pairs if pair[0].value == key), None)
@@ -56,9 +58,15 @@ def default_comment(cls: type, name: str) -> str:
     """Return the comment beside a field's default in the source of its class; "" if there is none or no source."""
     for owner in cls.__mro__:
         if name in inspect.get_annotations(owner):
-            try:
-                found = re.search(rf"^    {name}:[^#\n]*# *(.*)$", inspect.getsource(owner), re.MULTILINE)
-            except (OSError, TypeError):
-                return ""
+            found = re.search(rf"^    {name}:[^#\n]*# *(.*)$", _source(owner), re.MULTILINE)
             return found[1] if found else ""
     return ""
+
+
+@cache
+def _source(owner: type) -> str:
+    """Return the source of a class, "" if there is none; it takes 10 ms to find, and every run asks."""
+    try:
+        return inspect.getsource(owner)
+    except (OSError, TypeError):
+        return ""
