@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,6 +68,19 @@ def own_methods(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for name in GUIDANCE.entries.keys() - known.keys():
         ConfigStore.instance().repo["guidance"].pop(f"{name}.yaml", None)
+
+
+gc.disable()  # until all tests are collected: what is made meanwhile stays, and would be searched again and again
+
+
+def pytest_collection_finish() -> None:
+    """Keep modules and tests out of later collections: a search of them all takes half a second, and some tests ask for one."""
+    gc.enable()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()
 
 
 # Fixtures that make every test that asks for them slow, and why.

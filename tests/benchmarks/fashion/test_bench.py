@@ -59,6 +59,7 @@ def test_each_metric_notices_what_it_is_for(test_images: np.ndarray) -> None:
     assert noise["fd"] > 20 * true["fd"] and noise["precision"] < 5 and noise["kd"] > 100 * abs(true["kd"])
 
 
+@pytest.mark.slow("reads 12,000 photographs")
 @needs_data
 def test_the_reference_is_the_classifier_on_the_training_images() -> None:
     train = photographs("train", str(DEBIAN))
