@@ -45,19 +45,26 @@ def read_chosen(path: Path, experiment: TuningSpec) -> tuple[TuningSpec, dict[st
     return replace(experiment, rows={row: values for row, values in experiment.rows.items() if row in chosen}), chosen
 
 
-def compare_methods(
-    experiment: TuningSpec, chosen: Mapping[str, Any], num: int, produce: Produce
-) -> tuple[dict[str, Entry], list[str]]:
-    """Score every row, and CFG at its strength, on the reporting seed; return the entries and all runs' keys."""
+def runs_of(
+    experiment: TuningSpec, chosen: Mapping[str, Any], num: int
+) -> tuple[dict[str, Run], dict[str, Run | None], dict[str, Run]]:
+    """Return each row's run on the reporting seed, CFG's at its strength, and the distinct ones of both by key."""
     runs = {row: run_of(experiment, row, chosen[row], num) for row in experiment.rows}
     twins = {row: twin_of(experiment, row, chosen[row], num) for row in experiment.rows}
-    distinct = {run.key: run for run in (*runs.values(), *twins.values()) if run is not None}
+    return runs, twins, {run.key: run for run in (*runs.values(), *twins.values()) if run is not None}
+
+
+def compare_methods(
+    experiment: TuningSpec, chosen: Mapping[str, Any], num: int, produce: Produce
+) -> tuple[dict[str, Entry], dict[str, Score]]:
+    """Score every row, and CFG at its strength; return the entries, and the scores of all runs by key."""
+    runs, twins, distinct = runs_of(experiment, chosen, num)
     scores = dict(zip(distinct, produce(list(distinct.values())), strict=True))
     entries = {}
     for row, values in experiment.rows.items():
         twin, base = twins[row], scores[runs[values.over].key] if values.over else None
         entries[row] = Entry(values.label, chosen[row], scores[runs[row].key], None if twin is None else scores[twin.key], base)
-    return entries, sorted(scores)
+    return entries, scores
 
 
 def run_of(experiment: TuningSpec, row: str, about: Mapping[str, Any], num: int) -> Run:

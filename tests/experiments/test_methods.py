@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from s2g.cli.commands import check as check_command
 from s2g.cli.commands.methods import make_methods
 from s2g.cli.commands.tune import tune_experiment
 from s2g.config.schema import CHECKOUT
@@ -16,6 +17,7 @@ from s2g.engine.pool import Pool
 from s2g.errors import UserError
 from s2g.experiments.methods import read_chosen
 from s2g.experiments.specification_file import find_experiment
+from s2g.experiments.trail import read_trail
 from s2g.experiments.tuning import candidates, chosen_path, stages
 from s2g.experiments.tuning_specification import TuningSpec, read_tuning
 
@@ -48,7 +50,9 @@ def small(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow("tunes and compares methods")
-def test_from_choosing_to_the_table(small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_from_choosing_to_the_table(
+    small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     runs, out = str(tmp_path / "runs"), tmp_path / "out"
     with pytest.raises(UserError, match="make tune-small"):
         make_methods(small, None, runs, out, Pool(1), "make small")
@@ -96,6 +100,13 @@ def test_from_choosing_to_the_table(small: Path, tmp_path: Path, capfd: pytest.C
     assert "of equal strength it wins none of" in table and "are the same to the digits shown" in table
     referred = json.loads((out / "small-tiny.runs.json").read_text())["runs"]
     assert {row["key"] for row in of.values()} < set(referred)
+
+    # Its items are kept, so that another machine can sample the first ones again and compare.
+    assert {name.partition("/")[0] for name in read_trail(out / "small-tiny.items.npz")} == set(referred)
+    (out / "small-tiny.items.npz").rename(out / "methods-tiny.items.npz")
+    monkeypatch.setitem(check_command.FILES, "tiny", small)
+    assert check_command.check(["methods"], "tiny", 16, out, str(tmp_path / "again"), 1) == 0
+    assert capfd.readouterr().out.count("16 of 16") == 2 * len(referred)
 
     # A row that is newer than the tuning: left out, said, and tuned alone.
     small.write_text(SMALL + "  late: {guidance: s2, label: A later row, like: s2, choose: {omega: [0.5]}}\n")

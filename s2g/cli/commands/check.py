@@ -23,13 +23,16 @@ from s2g.engine.executors.local import device_of
 from s2g.engine.pool import Pool
 from s2g.engine.redo import make_item
 from s2g.engine.resolve import resolve
-from s2g.errors import UserError
+from s2g.engine.run import Run
+from s2g.errors import UserError, unknown
+from s2g.experiments.methods import read_chosen, runs_of
 from s2g.experiments.produce import produce, require_trained
 from s2g.experiments.remade import Remade, compare_results
 from s2g.experiments.reproduce import Preset, Verdict, check_preset, find_preset, judge, read_presets
 from s2g.experiments.runner import resolve_rows
 from s2g.experiments.specification_file import expand_panels, find_experiment
-from s2g.experiments.trail import collect_trail, compare_trails, read_trail
+from s2g.experiments.trail import ENDING, collect_trail, compare_trails, read_trail
+from s2g.experiments.tuning_specification import read_tuning
 from s2g.io.atomic import write_bytes
 from s2g.io.input_files import is_litter
 from s2g.io.json_files import load_json
@@ -39,6 +42,7 @@ from s2g.store.likeness import entry_of, file_of, likeness
 from s2g.store.repair import restored
 from s2g.store.store import Store
 
+METHODS = "methods"  # the one name whose rows are tuned: its file is no table's
 HEAD = ["result", "numbers", "equal", "within both intervals", "outside", "not in the committed one"]
 DIFFERS = "Other machines and torch versions differ in last bits; a score that differs is another result."
 
@@ -53,11 +57,9 @@ def check(
 ) -> int:
     """Print, for each row, how many of its first items have the committed bytes and scores; return 1 if a score differs."""
     console, exit_code = Console(highlight=False), 0
-    for panel in [panel for name in names for panel in expand_panels(EXPERIMENTS, name)]:
-        experiment = find_experiment(EXPERIMENTS, panel)
-        committed = read_trail(results / f"{experiment.name}-{profile}.items.npz")
-        rows = resolve_rows(experiment.profile(profile), num)
-        distinct = {run.key: run for run in rows.runs.values()}
+    for panel in [panel for name in names for panel in ([name] if name == METHODS else expand_panels(EXPERIMENTS, name))]:
+        committed = read_trail(results / f"{Path(panel).stem}-{profile}{ENDING}")
+        distinct = _runs(panel, profile, num)
         with Pool(workers) as pool:
             scores = produce(list(distinct.values()), runs, pool, console)
         now = collect_trail(scores, runs)
@@ -67,10 +69,21 @@ def check(
             exit_code |= int(found.same_scores < found.items)
             counts = [f"{found.same_bytes} of {found.items}", f"{found.same_scores} of {found.items}"]
             lines.append([key, *counts, ", ".join(found.differing) or "-"])
-        head = [f"{experiment.name}, profile {profile}", "same bytes", "same scores", "differing scores"]
+        head = [f"{Path(panel).stem}, profile {profile}", "same bytes", "same scores", "differing scores"]
         console.print(console_table(head, lines, left=False))
     console.print(DIFFERS if exit_code else "all scores agree with the committed ones")
     return exit_code
+
+
+def _runs(panel: str, profile: str, num: int) -> dict[str, Run]:
+    """Return an experiment's distinct runs of `num` items by key; UserError for a profile that it does not have."""
+    if panel != METHODS:
+        rows = resolve_rows(find_experiment(EXPERIMENTS, panel).profile(profile), num)
+        return {run.key: run for run in rows.runs.values()}
+    if profile not in FILES:
+        raise unknown("--profile", profile, FILES)
+    experiment, chosen = read_chosen(FILES[profile], read_tuning(FILES[profile]))
+    return runs_of(experiment, chosen, num)[2]
 
 
 def everything(
@@ -112,7 +125,7 @@ def make_again(committed: Path, out: Path, root: str, console: Console, pool: Po
     """Run, score and write into `out` what a results file holds, with as many items, under the command that it names."""
     stored = load_json(committed)
     (name, _, profile), command = committed.stem.rpartition("-"), stored["made"]["command"]
-    if name == "methods":
+    if name == METHODS:
         make_methods(FILES[profile], stored["made"]["n"], root, out, pool, command)
     else:
         TableMaker(EXPERIMENTS, out, root, stored["num"], None, command).make(name, profile, console, pool)

@@ -15,6 +15,7 @@ from s2g.engine.pool import Pool
 from s2g.errors import unknown
 from s2g.experiments.methods import compare_methods, read_chosen, results_of
 from s2g.experiments.produce import produce
+from s2g.experiments.trail import ENDING, collect_trail, write_trail
 from s2g.experiments.tuning_specification import read_tuning
 from s2g.io.atomic import write_bytes, write_json
 from s2g.report.control import control_paragraph
@@ -35,7 +36,7 @@ def make_methods(path: Path, num: int | None, root: str, out: Path, pool: Pool, 
     console.print(*left_out, end="\n" if left_out else "", soft_wrap=True, markup=False)
     console.print(f"{len(experiment.rows)} rows and CFG at the same strength, {num} items each, seed {seed}")
     scored = partial(produce, root=root, pool=pool, console=console)
-    entries, keys = compare_methods(experiment, chosen, num, scored)
+    entries, scores = compare_methods(experiment, chosen, num, scored)
     against = entries[experiment.against].score
     results = results_of(experiment, entries, against, command)
     table, control = methods_table(results, knobs=True), control_paragraph(results)
@@ -45,10 +46,11 @@ def make_methods(path: Path, num: int | None, root: str, out: Path, pool: Pool, 
     write_json(stem.with_suffix(".json"), results)
     write_bytes(stem.with_suffix(".md"), "\n".join([to_markdown(table), *(f"{note}\n" for note in notes)]).encode())
     write_bytes(stem.with_suffix(".tex"), to_latex(table, notes).encode())
-    write_json(out / f"{stem.name}.runs.json", {"runs": keys})  # keeps s2g gc from deleting them
+    write_json(out / f"{stem.name}.runs.json", {"runs": sorted(scores)})  # keeps s2g gc from deleting them
+    write_trail(out / f"{stem.name}{ENDING}", collect_trail(scores.values(), root))
     console.print(to_console(short_table(methods_table(results))))
     console.print("\n".join(notes), soft_wrap=True, markup=False)
-    console.print(f"{time.perf_counter() - began:.0f} s. {stem}.md, .tex, .json", soft_wrap=True)
+    console.print(f"{time.perf_counter() - began:.0f} s. {stem}.md, .tex, .json, {ENDING}", soft_wrap=True)
 
 
 def stem_of(path: Path) -> str:
