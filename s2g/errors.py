@@ -123,13 +123,19 @@ def unknown(key: str, value: str, known: Iterable[str], todo: str = "") -> UserE
     return UserError(f"{key} = {value}: there is no '{value}'.{_near(value, names)}", allowed=", ".join(names), todo=todo)
 
 
-def no_such_key(key: str, known: Iterable[str]) -> UserError:
-    """Return the error for a dotted key whose last part is not among `known`, suggesting the nearest one."""
+def no_such_key(key: str, known: Iterable[str], of: str = "") -> UserError:
+    """Return the error for a dotted key whose last part is not among `known`, suggesting the nearest one.
+
+    of: what has the known keys, as " of guidance=cfg".
+    """
     names = sorted(known)
     near = _near(key.rpartition(".")[2], names)
-    return UserError(f"{key}: there is no such key.{near}", allowed=", ".join(names) or "no key at all here")
+    return UserError(
+        f"{key}: there is no such key{'' if near else of}.{near}", allowed=", ".join(names) or "no key at all here"
+    )
 
 
 def _near(word: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    as_named = word.lower().replace("++", "pp").replace("-", "_").replace("*", "")  # papers write CFG++ and CFG-Zero*
+    near = difflib.get_close_matches(as_named, names, n=1, cutoff=0.5)
     return f" Did you mean '{near[0]}'?" if near else ""

@@ -52,7 +52,7 @@ class Session:
         """Return the number of the running job of a sweep, from 1, and "2 of 6: guidance=s2" to name it."""
         number = HydraConfig.get().job.num + 1
         knobs = [text for text in HydraConfig.get().overrides.task if text.partition("=")[0] in self.swept]
-        return number, f"{number} of {math.prod(self.swept.values())}: {' '.join(knobs)}"
+        return number, ": ".join([f"{number} of {math.prod(self.swept.values())}", *([" ".join(knobs)] if knobs else [])])
 
     def pool(self, config: ExecutorConfig) -> Pool:
         """Return the workers of this configuration, shared by every run of the sweep that has it."""

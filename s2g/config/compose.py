@@ -6,6 +6,7 @@ import contextlib
 import math
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -16,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from s2g.config.plugins import store_registered_methods
+from s2g.config.registry import where_listed
 from s2g.config.schema import config_dir
 from s2g.errors import UserError, no_such_key, unknown
 
@@ -44,14 +46,27 @@ def plain_data(config: DictConfig) -> dict[str, Any]:
 def check_arguments(arguments: Sequence[str]) -> None:
     """Raise UserError for what would keep Hydra busy for hours or is beyond Python: endless sweeps, numbers of 4,300 digits.
 
-    What cannot be parsed is left to Hydra, which says why.
+    So is a key typed as a flag (--num 64), for which Hydra shows its own flags. What cannot be parsed is left to Hydra,
+    which says why.
     """
-    for argument in arguments:
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        flag, _, value = argument.partition("=")
+        if flag.startswith("--") and flag[2:].partition(".")[0] in _top_keys():
+            value = value or (following if following and "=" not in following and following[0] != "-" else "VALUE")
+            raise UserError(f"{flag}: a key, typed as a flag", allowed="KEY=VALUE", todo=f"{flag[2:]}={value}")
         if re.search(r"\d{400}", argument):
             raise UserError(f"{argument[:60]}…: a number of more than 400 digits")
     jobs = math.prod(swept_knobs(arguments).values())
     if jobs > MOST_JOBS:
         raise UserError(f"a sweep of {jobs:,} runs", allowed=f"up to {MOST_JOBS:,}", todo="sweep in several commands")
+
+
+@cache
+def _top_keys() -> frozenset[str]:
+    """Return the keys and groups of configs/run.yaml."""
+    main: Any = OmegaConf.to_container(OmegaConf.load(config_dir() / "run.yaml"))
+    groups = (name for entry in main["defaults"] if isinstance(entry, dict) for name in entry)
+    return frozenset({*main, *groups} - {"defaults", "hydra"})
 
 
 def swept_knobs(arguments: Sequence[str]) -> dict[str, int]:
@@ -76,13 +91,17 @@ def explain_composition(error: Exception) -> str:
     """Return one of COMPOSITION_ERRORS in our form: key, value, allowed values, next command."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, name = error.missing_cfg_file.partition("/")
-        return str(unknown(group, name, error.options, todo="s2g ls lists what there is"))
+        return str(unknown(group, name, error.options, todo=where_listed(group)))
     cause = error.__cause__
     if isinstance(error, ConfigCompositionException) and isinstance(cause, OmegaConfBaseException):
         key, parent = str(cause.full_key or ""), cause.parent_node
         names = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
         if names and key.rpartition(".")[2] not in names:
-            return str(no_such_key(key, [name for name in names if name != "name"]))
+            groups = () if "." in key else ("guidance", "sampler", "bench", "model", "executor")
+            if homes := [f"{group}.{key}" for group in groups if key in parent[group]]:  # scale=3
+                return str(UserError(f"{key}: there is no such key. Did you mean '{homes[0]}'?", allowed=", ".join(homes)))
+            of = f" of guidance={parent.get('name')}" if re.fullmatch(r"guidance\.\w+", key) else ""
+            return str(no_such_key(key, [name for name in names if name != "name"], of))
     if "bench.text=" in str(error).split("\n")[0] or (
         isinstance(error, OverrideParseException) and error.override.startswith("bench.text=")
     ):
@@ -94,5 +113,11 @@ def explain_composition(error: Exception) -> str:
     if isinstance(error, OverrideParseException):
         example = "guidance.omega=0.3, or several with -m: guidance.omega=0.1,0.25"
         return f"{error.override}: cannot be read\n  allowed: key=value, e.g. {example}"
+    if several := re.match("Ambiguous value for argument '([^=]*)=(.*)'\n", str(error)):
+        key, values = several.groups()
+        return (
+            f"{key}={values}: several values, but this is one run\n  allowed: one value, or a list: '{key}=[{values}]'\n"
+            f"  do: for a run of each, put -m first: python run.py -m {key}={values}"
+        )
     lines = [line for line in str(error).splitlines() if line.strip()]
     return "\n  ".join(lines[:3]) + "\n  do: python run.py --help lists groups and keys"

@@ -19,6 +19,12 @@ class Entry:
     summary: str
 
 
+def where_listed(key: str) -> str:
+    """Return what to do about an unknown name under `key`."""
+    own = "; a method of your own: --with FILE.py after the command" if key == "guidance" else ""
+    return f"s2g ls lists what there is{own}"
+
+
 class Registry:
     """A table of names; `key` is the configuration key under which a user types them."""
 
@@ -36,7 +42,7 @@ class Registry:
     def check(self, name: str) -> None:
         """Raise UserError with the nearest name if there is no `name`."""
         if name not in self.entries:
-            raise unknown(self.key, name, self.entries, todo="s2g ls lists what there is")
+            raise unknown(self.key, name, self.entries, todo=where_listed(self.key))
 
     def load(self, name: str) -> Any:
         """Return the class behind `name`; UserError if there is none."""

@@ -84,7 +84,12 @@ def _method(
         scale = {"scale": coerce(float, knobs.pop("scale"), "guidance.scale")} if "scale" in knobs else {}
         possible = [other for other in GUIDANCE if other != name] if getattr(cls, "around_wrappers", False) else bases()
         if base not in possible:
-            raise unknown("guidance.base", base, possible, todo="a base method stands on its own")
+            raise unknown(
+                "guidance.base",
+                base,
+                possible,
+                todo="a base method stands on its own; one of your own: --with FILE.py after the command",
+            )
         arguments = knobs.pop("base_args", None) or {}
         if not isinstance(arguments, Mapping):
             raise UserError(

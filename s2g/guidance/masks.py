@@ -50,6 +50,11 @@ def never_drawn(protect: Sequence[int], draw: str, num_blocks: int) -> tuple[int
 def check_drop(drop: int, protect: Sequence[int], num_blocks: int, typed: str) -> None:
     """Raise UserError, beginning with what was typed, unless 1 <= drop <= eligible blocks."""
     eligible = num_blocks - len(protect)
+    if eligible < 1:
+        raise UserError(
+            f"{typed}: no block can be left out: {num_blocks} blocks of which {list(protect)} are protected",
+            todo="protect fewer blocks (guidance.protect), or use a method that leaves none out, such as guidance=cfg",
+        )
     if not 1 <= drop <= eligible:
         raise UserError(
             f"{typed}: {num_blocks} blocks of which {list(protect)} are protected",

@@ -87,6 +87,18 @@ QUICK = ["sampler.steps=2", "num=16", "executor.workers=1"]
         (["runs="], ["runs = ''", "names no folder", "runs=FOLDER"]),
         (["runs=a\0b"], ["runs=a\0b", "cannot be read"]),
         (["--cfg=job", "-m"], ["--multirun, --cfg", "keep one"]),
+        (["scale=3"], ["scale: there is no such key. Did you mean 'guidance.scale'?"]),
+        (["guidance=cfg", "guidance.omega=1"], ["guidance.omega: there is no such key of guidance=cfg.", "scale"]),
+        (["guidance=cfg++"], ["'cfg++'", "Did you mean 'cfgpp'?"]),
+        (["guidance=CFG-Zero*"], ["Did you mean 'cfg_zero'?"]),
+        (["guidance=fading"], ["a method of your own: --with FILE.py after the command"]),
+        (["guidance.base=fading"], ["one of your own: --with FILE.py after the command"]),
+        (["sampler=fast"], ["do: s2g ls lists what there is\n"]),
+        (["model=exact_2d", "guidance=cfg"], ["exact_2d makes no classes", "gmm for toy and exact models"]),
+        (["guidance=cfg,s2"], ["guidance=cfg,s2: several values", "python run.py -m guidance=cfg,s2"]),
+        (["--num", "32"], ["--num: a key, typed as a flag", "do: num=32"]),
+        (["--guidance.scale=3"], ["--guidance.scale", "do: guidance.scale=3"]),
+        (["--plan"], ["--plan", "do: plan=VALUE"]),
         (["~seed"], ["seed", "was deleted", "leave out ~seed"]),
         (["~mask_seed"], ["mask_seed", "was deleted"]),
         (["~runs"], ["runs", "was deleted"]),
@@ -177,6 +189,11 @@ def test_a_sweep_ends_in_one_table_and_shares_equal_runs(
     assert sum(words[:1] in (["0.1"], ["0.5"]) for words in lines[start : start + 8]) == 6
     assert len(list((tmp_path / "runs").iterdir())) == 4 and "are the same run" in out
     assert "no Δ for job 2: the same run as the baseline" in out
+
+
+def test_a_sweep_of_no_knob_is_one_job_without_a_name(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([*QUICK, f"runs={tmp_path}", "-m", "model=tiny_sd3", "bench=prompts", "bench.text=a big cat"]) == 2
+    assert capfd.readouterr().out.startswith("1 of 1: failed: prompt 'a big cat'")
 
 
 def test_flags_may_stand_between_overrides(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from s2g.cli.commands import demo
 from s2g.engine.bench import Metric
+from s2g.errors import UserError
 from s2g.metrics.statistics import Estimate
 from s2g.report.grids import image_grid
 from s2g.report.media import data_uri
@@ -42,6 +43,12 @@ def test_the_demo_makes_table_picture_and_page(tmp_path: Path, monkeypatch: pyte
     assert "All 16 start noises" in page and "No number here is an ImageNet number" in page
     assert json.loads((tmp_path / "out" / "runs.json").read_text()) == {"runs": [run.key for run in quick.values()]}
     assert out.out.rstrip().endswith(f"Table: {tmp_path / 'out' / 'table.md'}") and "index.html" in out.out.splitlines()[-1]
+
+
+def test_no_items_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="num = 0"):
+        demo.make_demo("tiny_sit", 0, str(tmp_path / "runs"), tmp_path / "out")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_numbers_with_their_intervals() -> None:

@@ -48,7 +48,7 @@ def test_an_exact_denoiser_has_the_methods_that_need_no_sub_network(name: str) -
     assert set(model(name).presets) == set(bases()) - {"autoguidance", "sgg", "fdg"}
     for method in model(name).presets:
         assemble(method, {}, fit(name))
-    with pytest.raises(UserError, match=r"1 blocks of which \[0\] are protected"):
+    with pytest.raises(UserError, match=r"no block can be left out: 1 blocks of which \[0\] are protected"):
         assemble("s2", {}, fit(name))
 
 

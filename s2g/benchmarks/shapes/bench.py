@@ -86,10 +86,12 @@ class Shapes(MeasuredBench):
     def check(self, model: ModelConfig) -> None:
         classes = model.network.get("num_classes")
         if (classes, model.resolution) != (NUM_CLASSES, SIZE):
-            does = "paints what words say" if model.reads_text else f"makes {classes} classes"
+            does = "paints what words say" if model.reads_text else f"makes {classes or 'no'} classes"
             raise UserError(
                 f"bench = shapes: {model.name} {does} at {model.resolution} pixels",
                 allowed=f"models of {NUM_CLASSES} classes at {SIZE} pixels: tiny_sit",
+                todo="bench=NAME: fashion for fashion_sit, gmm for toy and exact models, digits for digits_sit, shapes_t2i for "
+                "captions, imagenet for SiT-XL and DiT-XL; s2g ls lists all",
             )
 
     def items_id(self) -> Any:

@@ -71,7 +71,7 @@ def make_demo(
     """Sample what is missing, score, print the main rows; write index.html, grid.png, table.md and runs.json into `out`."""
     if model not in MODELS:
         raise unknown("--model", model, MODELS)
-    num = num or ITEMS[model]
+    num = ITEMS[model] if num is None else num
     make_folder(out)
     console = Console(highlight=False)
     began = time.perf_counter()
