@@ -18,7 +18,7 @@ from s2g.engine.cost import PassCost
 from s2g.engine.resolve import Outline
 from s2g.engine.run import describe
 from s2g.io.one_thread import one_thread
-from s2g.models.base import Conditioning, Output
+from s2g.models.base import Conditioning, Denoiser, Output
 from s2g.models.convention import VP, Convention, Flow
 from s2g.network.blocks import register_block
 from s2g.network.branch import NormalizedAttention
@@ -85,6 +85,12 @@ class _StandIn:
         return Output(torch.tanh(x + conditioning.tensors["class"]))
 
 
+def _stand_in(model: ModelConfig) -> Denoiser:
+    """Return a stand-in as what evaluators take; nothing is decoded here."""
+    made: Any = _StandIn(model)
+    return made
+
+
 class _StandInEvaluator(Evaluator):
     """Evaluates a stand-in, which has neither attention nor text: edits of them are counted and not made."""
 
@@ -122,8 +128,9 @@ def expected_cost(run: Outline, cost: PassCost, reuse: bool = True) -> Expected:
 
 @one_thread()  # thousands of tiny products
 def _count(run: Outline, reuse: bool) -> _Counted:
-    stand_in, account, weak = _StandIn(run.model), Account(), Account()
-    other = Evaluator(_StandIn(run.model), account=weak) if run.guidance.weaker is not None else None
+    stand_in, weaker = _stand_in(run.model), None if run.guidance.weaker is None else _stand_in(run.model)
+    account, weak = Account(), Account()
+    other = None if weaker is None else Evaluator(weaker, account=weak)
     steps, units = 0, 0
     with _StandInEvaluator(stand_in, reuse, account, other) as evaluator, torch.inference_mode():
         conditioning = evaluator.encode([0])
