@@ -155,6 +155,7 @@ def _in_cache(cache: Path, folder: Path) -> Path:
     return Path(shutil.copytree(folder, place / "snapshots" / COMMIT, dirs_exist_ok=True))
 
 
+@pytest.mark.slow("whole runs of three families")
 @pytest.mark.parametrize("model", ["sd35", "flux"])
 def test_a_run_is_made_kept_and_resumed_and_opens_encoders_once(
     model: str, saved: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -16,6 +16,7 @@ from s2g.experiments.specification import RunSpec, run_specs
 from s2g.experiments.specification_file import find_experiment
 
 
+@pytest.mark.slow("samples a table")
 def test_items_that_are_scored_in_two_ways_are_sampled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def counted(spec: RunSpec, raw: Mapping[str, Any], root: str) -> Planned:
         return Planned(spec, "missing", "", raw["num"], 10.0, 20.0, {"H20": 3.0}, 4.0, None, None)  # type: ignore[arg-type]

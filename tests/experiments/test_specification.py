@@ -53,6 +53,7 @@ def metrics_of(bench: object) -> set[str]:
     return set(bench.columns) if isinstance(bench, PlannedBench) else {metric.name for metric in bench.metrics}
 
 
+@pytest.mark.slow("composes every row of every table")
 @pytest.mark.parametrize(("name", "profile"), EVERY)
 def test_every_row_composes_and_every_column_is_a_metric_of_its_bench(name: str, profile: str) -> None:
     found = find_experiment(FOLDER, name).profiles[profile]

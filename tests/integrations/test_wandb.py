@@ -95,6 +95,7 @@ def written(folder: Path) -> list[Any]:
     return found
 
 
+@pytest.mark.slow("starts wandb")
 def test_a_run_is_logged_offline_and_read_back(
     run_of: Callable[..., Run], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,6 +221,7 @@ print(log_experiment(WandbConfig(project="a-project"), experiment, results, plac
 """
 
 
+@pytest.mark.slow("starts wandb")
 def test_a_table_is_logged_with_its_pictures(tmp_path: Path) -> None:
     place = CHECKOUT / "experiments" / "results"
     experiment, results = find_experiment(CHECKOUT / "experiments", "fig7b"), Results.load(place / "fig7b-tiny.json")

@@ -72,6 +72,7 @@ def test_cmmd_is_the_authors_formula() -> None:
     )
 
 
+@pytest.mark.slow("leaves out every item")
 @pytest.mark.parametrize("items", [sliced_items, gaussian_items])
 def test_what_an_item_adds_is_what_leaving_it_out_takes_away(items) -> None:
     fake, real = drawn(60, 4, 0), drawn(45, 4, 1, shift=0.4)

@@ -300,6 +300,7 @@ KNOWN = {
 }
 
 
+@pytest.mark.slow("full-size meta model")
 @pytest.mark.parametrize("of", KNOWN)
 def test_full_size_on_the_meta_device(of: tuple[str, int, int], composed: Callable[..., dict]) -> None:
     name, height, width = of

@@ -218,6 +218,7 @@ def graphs() -> Iterator[list[Callable[..., Any]]]:
     torch._dynamo.reset()
 
 
+@pytest.mark.slow("compiles")
 @pytest.mark.parametrize("name", ["toy", "sit", "sd3", "flux", "wan"])
 def test_compiled_blocks_are_not_compiled_again_for_a_mask(name: str, graphs: list[Callable[..., Any]]) -> None:
     network = SMALL[name]()

@@ -37,6 +37,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.open()))
 
 
+@pytest.mark.slow("a sweep of six runs")
 def test_a_sweep_over_seeds_ends_in_means_over_seeds(root: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["-m", "guidance=none,cfg", "seed=1,2,3", *QUICK, f"runs={root}"]) == 0
     lines = capfd.readouterr().out.splitlines()

@@ -74,6 +74,7 @@ def test_the_reference_is_the_classifier_on_the_training_images() -> None:
         assert frechet_distance(whole, known) == pytest.approx(float(stored["floor"][-1]), rel=1e-3)
 
 
+@pytest.mark.slow("reads 60,000 photographs")
 @needs_data
 def test_copies_are_noticed_where_the_photographs_are_there(test_images: np.ndarray) -> None:
     bench = Fashion(data=str(DEBIAN))

@@ -118,6 +118,7 @@ def test_numbers_are_those_of_the_formulas_on_both_sides_features(
     assert "hold the same images" in said(a, "--reference", a, "bench.score=[fid]")[1]
 
 
+@pytest.mark.slow("Inception")
 def test_inception_is_the_one_of_bench_imagenet_and_random_weights_are_labeled(
     said: Said, tmp_path: Path, weights: Path
 ) -> None:
@@ -199,6 +200,7 @@ def make(run: Run, root: Path) -> Store:
     return Store.of(run, root)
 
 
+@pytest.mark.slow("samples and measures twice")
 def test_a_models_images_are_measured_as_a_folder_of_them_is(run_of, said: Said, weights: Path, tmp_path: Path) -> None:
     real = write(tmp_path / "real", pictures(5, 1))
     typed = ("model=tiny_sit", "guidance=none", "sampler.steps=1", "bench=folder", "num=5", "model.unit=5")

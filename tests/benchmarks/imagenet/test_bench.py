@@ -284,6 +284,7 @@ def test_a_file_that_is_no_inception_is_refused(tmp_path: Path) -> None:
         inception.read(str(path), pictures(1))
 
 
+@pytest.mark.slow("Inception")
 def test_a_public_batch_is_held_against_the_official_numbers(
     weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

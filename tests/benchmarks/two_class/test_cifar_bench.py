@@ -37,6 +37,7 @@ def bench(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Cif
     return Cifar(data=str(tmp_path / "data"), clip=str(weights))
 
 
+@pytest.mark.slow("Inception")
 def test_features_are_those_of_the_file_and_are_kept(bench: Cifar, monkeypatch: pytest.MonkeyPatch) -> None:
     real, label = bench.real()
     assert real.shape == (10, 512) and np.bincount(label).tolist() == [5, 5]

@@ -68,6 +68,7 @@ def changed(pipeline: Any) -> Iterator[Any]:
         pipeline.transformer = before
 
 
+@pytest.mark.slow("LoRA in three families")
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_lora_is_part_of_every_pass(name: str, pipelines: Callable[[str], Any]) -> None:
     pipeline = pipelines(name)
@@ -80,6 +81,7 @@ def test_a_lora_is_part_of_every_pass(name: str, pipelines: Callable[[str], Any]
         check(lambda **more: latents_of(pipeline, name, noise, **more), pipeline, scale, rounding_of(name))
 
 
+@pytest.mark.slow("offload in three families")
 @pytest.mark.parametrize("kind", ["block_level", "leaf_level"])
 @pytest.mark.parametrize("name", STREAMS)
 def test_group_offload_moves_blocks_as_before(name: str, kind: str, pipelines: Callable[[str], Any]) -> None:
@@ -95,6 +97,7 @@ def test_group_offload_moves_blocks_as_before(name: str, kind: str, pipelines: C
         check(lambda **more: latents_of(pipeline, name, noise, **more), pipeline, scale, rounding_of(name))
 
 
+@pytest.mark.slow("compiles")
 @pytest.mark.parametrize("name", ["flux", "wan"])  # diffusers does not say which blocks of SD3 repeat
 def test_compiled_blocks_stay_compiled(name: str, pipelines: Callable[[str], Any]) -> None:
     pipeline = pipelines(name)
@@ -113,6 +116,7 @@ def test_compiled_blocks_stay_compiled(name: str, pipelines: Callable[[str], Any
     torch.compiler.reset()
 
 
+@pytest.mark.slow("quantises three families")
 @pytest.mark.parametrize("name", STREAMS)
 def test_quantised_blocks_are_dropped_and_resumed_like_others(name: str, pipelines: Callable[[str], Any]) -> None:
     pipeline = pipelines(name)
