@@ -78,9 +78,14 @@ def read_trail(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: cannot be read ({error})", todo="restore it from version control") from error
 
 
+def has_run(trail: Mapping[str, np.ndarray], key: str) -> bool:
+    """Return whether a trail has items of a run."""
+    return f"{key}/{SHA256}" in trail
+
+
 def compare_trails(committed: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray], key: str) -> Compared:
     """Compare the items of one run, as many as both trails have; UserError if the committed one has none of them."""
-    if f"{key}/{SHA256}" not in committed:
+    if not has_run(committed, key):
         raise UserError(f"{key}: the committed results are of another run", todo="make them again: s2g table NAME --out FOLDER")
     old, new = committed[f"{key}/{SHA256}"], now[f"{key}/{SHA256}"]
     count = min(len(old), len(new))
@@ -105,7 +110,7 @@ def _by_array(trail: Mapping[str, np.ndarray], key: str) -> Iterator[tuple[str, 
 
 def items_of(trail: Mapping[str, np.ndarray], key: str, count: int) -> list[list[str]]:
     """Return the first items of a run as rows of text, the head first: item, beginning of its sha256, per-item scores."""
-    if f"{key}/{SHA256}" not in trail:
+    if not has_run(trail, key):
         return []
     hashes, scores = trail[f"{key}/{SHA256}"][:count], dict(_by_array(trail, key))
     rows = [["item", SHA256, *scores]]
