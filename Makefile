@@ -74,7 +74,7 @@ plan-%: .venv/ready ## what a table or figure would take (make plan-table1 PROFI
 	@$(BIN)/s2g plan $* $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM))
 
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
-test: .venv/ready ## the tests of daily work (7 minutes on two cores); prints what it skipped and why
+test: .venv/ready ## the tests of daily work (5 minutes on two cores); prints what it skipped and why
 	@$(PYTEST) -m "not slow"
 
 test-all: .venv/ready ## the tests that make test leaves out: browser, isolated environments, full-size models, ...

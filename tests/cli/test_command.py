@@ -169,6 +169,7 @@ def test_a_run_prints_its_result_and_is_found_again(tmp_path: Path, capfd: pytes
     assert folder.name in first.out.replace("\n", "") and first.err == second.err == ""
 
 
+@pytest.mark.slow("starts wandb")
 def test_a_run_is_logged_offline(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -178,6 +179,7 @@ def test_a_run_is_logged_offline(tmp_path: Path, capfd: pytest.CaptureFixture[st
     assert len(list((tmp_path / "logs" / "wandb").glob("offline-run-*/*.wandb"))) == 1
 
 
+@pytest.mark.slow("samples a sweep")
 def test_a_sweep_ends_in_one_table_and_shares_equal_runs(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from s2g.report.tables import console_table, markdown_table
 from s2g.store.store import Store
 
 
+@pytest.mark.slow("makes a demo")
 def test_the_demo_makes_table_picture_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd, run_of) -> None:
     quick = {name: run_of(f"guidance={name}", "num=16", "sampler.steps=4") for name in demo.METHODS}
     keys = {name: demo.demo_run("tiny_sit", name, 16).key for name in quick}

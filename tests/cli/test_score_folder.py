@@ -52,6 +52,7 @@ def test_hps_of_a_folder_is_hps_of_the_run(
     assert found == wanted and len(set(found)) > 3
 
 
+@pytest.mark.slow("BLIP")
 def test_compbench_of_a_folder_is_compbench_of_the_run(
     fakes: Callable[..., tuple[str, ...]],  # noqa: F811
     tmp_path: Path,

@@ -68,6 +68,7 @@ def test_an_item_on_meta_costs_what_it_costs_on_the_cpu() -> None:
     assert cost_of(meta_sit(**sizes)) == cost_of(SMALL["sit"]())
 
 
+@pytest.mark.slow("counts FLOPs of every family")
 @pytest.mark.parametrize("name", SMALL)
 def test_a_blocks_cost_is_what_dropping_it_saves(name: str) -> None:
     network = SMALL[name]()
@@ -94,6 +95,7 @@ def test_a_resumed_pass_does_the_sum_of_its_blocks(name: str) -> None:
         assert flops == cost.stem + sum(cost.blocks[i] for i in range(count) if i > min(mask) and i not in mask)
 
 
+@pytest.mark.slow("counts FLOPs of every family")
 @pytest.mark.parametrize("passes", ["batched", "separate"])
 @pytest.mark.parametrize("reuse", [True, False])
 @pytest.mark.parametrize("name", SMALL)

@@ -20,6 +20,7 @@ NAMES = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
 RESULTS = CHECKOUT / "experiments" / "results"
 
 
+@pytest.mark.slow("plans every model")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_model_can_be_planned(name: str, composed: Callable[..., dict]) -> None:
     plan = outline(composed(f"model={name}", "guidance=cfg"))

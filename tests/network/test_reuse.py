@@ -53,6 +53,7 @@ def test_reuse_is_the_plain_edited_pass_to_the_bit(name: str) -> None:
     assert count >= 200
 
 
+@pytest.mark.slow("hundreds of masks")
 @pytest.mark.parametrize("name", SMALL)
 def test_reuse_from_the_batched_pass_is_equal_up_to_rounding(name: str) -> None:
     network = SMALL[name](passes="batched")

@@ -62,6 +62,7 @@ def test_the_compared_row_stands_at_zero_among_the_differences(experiment: Exper
     assert [(p.y, p.low, p.high) for p in found["S², drop ratio 0.1"]] == [(1, 0, 2), (3, 2, 4)]
 
 
+@pytest.mark.slow("draws every plot twice")
 @pytest.mark.parametrize("y", ["[fd]", "[fd, joint]"])
 @pytest.mark.parametrize("x", ["x: guidance.omega", "x: flops", "x: joint, name: guidance.omega"])
 def test_the_same_numbers_give_the_same_picture(tmp_path: Path, x: str, y: str) -> None:

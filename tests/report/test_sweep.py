@@ -72,6 +72,7 @@ def test_other_noise_has_no_difference_and_the_reason(root: str, folder: Path, c
     assert [row["joint_delta"] for row in rows_of(folder)] == ["", ""]
 
 
+@pytest.mark.slow("samples a sweep")
 def test_a_numeric_knob_is_a_curve_and_nothing_is_overwritten(
     root: str, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
     return [s2g.run("model=tiny_sit", f"guidance={name}", STEPS, num=64, runs=root) for name in ("cfg", "s2")]
 
 
+@pytest.mark.slow("starts the command")
 def test_a_run_is_the_commands_own(results: list[Result]) -> None:
     typed = compose_config("model=tiny_sit", "guidance=s2", STEPS, "num=64")
     result = results[1]
