@@ -255,7 +255,7 @@ def sections(gpu: bool, rehearse: bool) -> dict[str, tuple[float, Callable[[], I
             "sit, batch 64": (210, model("sit_xl", 64, 10, False, "model.dtype=bf16")),
             "sit, batch 1": (240, model("sit_xl", 1, 10, True, "model.dtype=bf16")),
             "wan": (290, model("wan_1_3b", 1, 4, False, "model.frames=33")),
-            "scorers": (330, lambda: scoring(Sizes(cuda, 1, 1, 3, 8192, 0 if rehearse else 1), rehearse)),
+            "scorers": (310, lambda: scoring(Sizes(cuda, 1, 1, 3, 8192, 0 if rehearse else 1), rehearse)),
         }
     sizes = Sizes(torch.device("cpu"), 1, 6, 7, 128, 1)
 
@@ -267,7 +267,7 @@ def sections(gpu: bool, rehearse: bool) -> dict[str, tuple[float, Callable[[], I
         "outside": (60, outside),
         **{name: (600, small(name)) for name in ("sd3", "flux", "wan_1_3b")},
         "depths": (900, depths),
-        "scorers": (900, lambda: scoring(sizes, True)),
+        "scorers": (900, lambda: scoring(Sizes(torch.device("cpu"), 1, 1, 3, 128, 1), True)),
     }
 
 

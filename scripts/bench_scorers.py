@@ -7,7 +7,6 @@ ratios say what that costs. Random weights: the image encoders, which are nearly
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -59,7 +58,8 @@ def in_parts(network: nn.Module, images: Tensor, size: int, half: bool) -> None:
 def scorers(sizes: Sizes, small: bool) -> Iterator[tuple[str, str, str, float, float, float]]:
     """Yield network, way, the way it is compared with, ratio, seconds an image, and GB at the peak."""
     for name, (build, side) in NETWORKS.items():
-        network, images = build(small).eval().to(sizes.device), torch.randn(IMAGES, 3, side, side, device=sizes.device)
+        with sizes.device:  # a CPU would take long to draw the weights
+            network, images = build(small).eval(), torch.randn(IMAGES, 3, side, side)
         alone, together = "one at a time", f"{IMAGES} at once"
         ways = {
             alone: partial(in_parts, network, images, 1, False),
@@ -67,6 +67,6 @@ def scorers(sizes: Sizes, small: bool) -> Iterator[tuple[str, str, str, float, f
         }
         if sizes.device.type == "cuda":
             ways["one at a time, bf16"] = partial(in_parts, network, images, 1, True)
-        turns = in_turn(ways, replace(sizes, repeats=3))
+        turns = in_turn(ways, sizes)
         for way in ways:
             yield name, way, alone, turns.ratio(way, alone), turns.median(way) / IMAGES, turns.peak(way)

@@ -202,8 +202,8 @@ class _Schedule:
             return
         lost = not lock.ours()
         # A worker may die between storing a unit and saying so; under this lock, no other process can have stored it.
-        died_late = outcome.fatal is None and not lost and self.again is None and work.store.suffices(work.run, task.unit)
-        stored = not outcome.error or died_late
+        ours = outcome.fatal is None and not lost and self.again is None
+        stored = not outcome.error or (ours and work.store.suffices(work.run, task.unit))
         work.locks.release(lock)
         if stored:
             work.stored += 1

@@ -9,7 +9,7 @@ Results hold estimates; this file is what a second machine compares its own item
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -24,6 +24,7 @@ from s2g.store.store import Store
 HASH_BYTES = 8
 TOLERANCE = 1e-3  # absolute and relative: machines differ in last bits, and scores in what these become
 SHA256 = "sha256"
+METHODS = "methods"  # the one name whose rows are tuned: its file is no table's
 ENDING = ".items.npz"  # behind NAME-PROFILE
 
 
@@ -72,21 +73,26 @@ def read_trail(path: Path) -> dict[str, np.ndarray]:
         raise UserError(
             f"{path}: the items of these results are not kept",
             allowed=f"{', '.join(kept) or 'none'} (NAME-PROFILE)",
-            todo=f"s2g table {exhibit} --profile {profile} --out FOLDER makes them again",
+            todo=_make(exhibit, profile),
         ) from None
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise UserError(f"{path}: cannot be read ({error})", todo="restore it from version control") from error
 
 
-def has_run(trail: Mapping[str, np.ndarray], key: str) -> bool:
-    """Return whether a trail has items of a run."""
-    return f"{key}/{SHA256}" in trail
+def kept_keys(trail: Mapping[str, np.ndarray], keys: Sequence[str], name: str, profile: str) -> list[str]:
+    """Return those of the keys of an experiment's runs whose items a trail has; UserError if it has none of them."""
+    if kept := [key for key in keys if f"{key}/{SHA256}" in trail]:
+        return kept
+    raise UserError(f"{', '.join(keys)}: the committed results are of other runs", todo=_make(name, profile))
+
+
+def _make(name: str, profile: str) -> str:
+    """Return the advice to make an experiment's results again."""
+    return f"s2g {METHODS if name == METHODS else f'table {name}'} --profile {profile} --out FOLDER makes them again"
 
 
 def compare_trails(committed: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray], key: str) -> Compared:
-    """Compare the items of one run, as many as both trails have; UserError if the committed one has none of them."""
-    if not has_run(committed, key):
-        raise UserError(f"{key}: the committed results are of another run", todo="make them again: s2g table NAME --out FOLDER")
+    """Compare the items of one run, as many as both trails have."""
     old, new = committed[f"{key}/{SHA256}"], now[f"{key}/{SHA256}"]
     count = min(len(old), len(new))
     agree, differing = np.ones(count, bool), []
@@ -110,7 +116,7 @@ def _by_array(trail: Mapping[str, np.ndarray], key: str) -> Iterator[tuple[str, 
 
 def items_of(trail: Mapping[str, np.ndarray], key: str, count: int) -> list[list[str]]:
     """Return the first items of a run as rows of text, the head first: item, beginning of its sha256, per-item scores."""
-    if not has_run(trail, key):
+    if f"{key}/{SHA256}" not in trail:
         return []
     hashes, scores = trail[f"{key}/{SHA256}"][:count], dict(_by_array(trail, key))
     rows = [["item", SHA256, *scores]]

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from s2g.cli.main import app
 from s2g.errors import UserError
-from s2g.experiments.trail import Compared, compare_trails, items_of, read_trail, write_trail
+from s2g.experiments.trail import Compared, compare_trails, items_of, kept_keys, read_trail, write_trail
 
 KEY = "tiny_sit-cfg-0123456789ab"
 
@@ -46,8 +46,11 @@ def test_items_of_a_run_are_rows_of_text() -> None:
 
 def test_another_run_is_refused() -> None:
     committed = trail_of([1], [True], [1.0])
-    with pytest.raises(UserError, match="tiny_sit-s2-0: the committed results are of another run"):
-        compare_trails(committed, committed, "tiny_sit-s2-0")
+    assert kept_keys(committed, ["tiny_sit-s2-0", KEY], "table2", "tiny") == [KEY]
+    with pytest.raises(UserError, match=r"tiny_sit-s2-0: the committed results are of other runs\n  do: s2g table table2"):
+        kept_keys(committed, ["tiny_sit-s2-0"], "table2", "tiny")
+    with pytest.raises(UserError, match="do: s2g methods --profile real --out FOLDER"):
+        kept_keys(committed, [], "methods", "real")
 
 
 def test_a_trail_is_written_and_read_back_and_one_that_is_missing_or_cut_is_named(tmp_path: Path) -> None:

@@ -6,11 +6,9 @@ numbers, `redo` makes one item of a stored run, `reproduce` runs a published num
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 
@@ -33,7 +31,7 @@ from s2g.experiments.remade import Remade, compare_results
 from s2g.experiments.reproduce import Preset, Verdict, check_preset, find_preset, judge, read_presets
 from s2g.experiments.runner import resolve_rows
 from s2g.experiments.specification_file import expand_panels, find_experiment
-from s2g.experiments.trail import ENDING, collect_trail, compare_trails, has_run, read_trail
+from s2g.experiments.trail import ENDING, METHODS, collect_trail, compare_trails, kept_keys, read_trail
 from s2g.experiments.tuning_specification import read_tuning
 from s2g.io.atomic import write_bytes
 from s2g.io.input_files import is_litter
@@ -44,7 +42,6 @@ from s2g.store.likeness import entry_of, file_of, likeness
 from s2g.store.repair import restored
 from s2g.store.store import Store
 
-METHODS = "methods"  # the one name whose rows are tuned: its file is no table's
 HEAD = ["result", "numbers", "equal", "within both intervals", "outside", "not in the committed one"]
 DIFFERS = "Other machines and torch versions differ in last bits; a score that differs is another result."
 
@@ -61,7 +58,10 @@ def check(
     console, exit_code = Console(highlight=False), 0
     for panel in [panel for name in names for panel in ([name] if name == METHODS else expand_panels(EXPERIMENTS, name))]:
         committed = read_trail(results / f"{Path(panel).stem}-{profile}{ENDING}")
-        distinct = shared_with(committed, _runs(panel, profile, num), console)
+        runs_now = _runs(panel, profile, num)
+        distinct = {key: runs_now[key] for key in kept_keys(committed, list(runs_now), Path(panel).stem, profile)}
+        if others := [key for key in runs_now if key not in distinct]:
+            console.print(f"not in the committed results, so left out: {', '.join(others)}", soft_wrap=True, markup=False)
         with Pool(workers) as pool:
             scores = produce(list(distinct.values()), runs, pool, console)
         now = collect_trail(scores, runs)
@@ -75,16 +75,6 @@ def check(
         console.print(console_table(head, lines, left=False))
     console.print(DIFFERS if exit_code else "all scores agree with the committed ones")
     return exit_code
-
-
-def shared_with(committed: Mapping[str, np.ndarray], runs: Mapping[str, Run], console: Console) -> dict[str, Run]:
-    """Return the runs that the committed results have, and name the others; UserError if they have none of them."""
-    there = {key: run for key, run in runs.items() if has_run(committed, key)}
-    if not there:
-        compare_trails(committed, {}, next(iter(runs)))  # raises
-    if others := [key for key in runs if key not in there]:
-        console.print(f"not in the committed results, so left out: {', '.join(others)}", soft_wrap=True, markup=False)
-    return there
 
 
 def _runs(panel: str, profile: str, num: int) -> dict[str, Run]:
