@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -29,6 +29,7 @@ from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 from gpu_measuring import Sizes, in_turn, run_of
 from torch import Tensor
 
+from s2g.config.kernels import Kernels
 from s2g.config.registry import MODELS
 from s2g.engine.environment import machine
 from s2g.engine.resolve import Outline
@@ -36,12 +37,15 @@ from s2g.engine.worker import DTYPES, cost_of
 from s2g.guidance.masks import count_from_ratio
 from s2g.models.base import Conditioning, Output
 from s2g.models.sit import SiTDenoiser, position_table
+from s2g.network.attention import SLOT
 from s2g.network.evaluate import Evaluator
+from s2g.network.kernels import compile_seconds, prepare_network
 from s2g.sampling.loop import initial_noise, sample
 from s2g.sampling.unit import Unit
 
 FLUX_SCALE = 3.5
 STOCK, CFG, S2 = "stock CFG", "CFG", "S2 with reuse"
+COMPILED = {"blocks": "compiled", "graphs": "as CUDA graphs"}  # of executor.compile
 TEXT = "joint_attention_dim: 64, pooled_projection_dim: 64"
 SMALL = {  # long enough a step that the rounds agree: tenths of a second
     "sd3": (
@@ -142,8 +146,8 @@ PIPELINES: dict[str, tuple[Callable[..., Any], Callable[..., Tensor]]] = {
 }
 
 
-def beside_stock(model: str, more: tuple[str, ...], sizes: Sizes, compiled: bool = False) -> Iterator[Row]:
-    """Time the stock pipeline, CFG and S2 of one model; with `compiled`, CFG and S2 again with compiled blocks."""
+def beside_stock(model: str, more: tuple[str, ...], sizes: Sizes, compile: Sequence[str] = ()) -> Iterator[Row]:
+    """Time the stock pipeline, CFG and S2 of one model, and CFG and S2 again under each value of executor.compile."""
     device, items = sizes.device, tuple(range(sizes.batch))
     bench = "prompts_video" if model.startswith("wan") else "imagenet" if model.startswith("sit") else "prompts"
     typed = [f"model={model}", "model.weights=random", f"bench={bench}", f"sampler.steps={sizes.steps}", *more]
@@ -175,17 +179,18 @@ def beside_stock(model: str, more: tuple[str, ...], sizes: Sizes, compiled: bool
     turns = in_turn(ways, sizes)
     pairs = ((CFG, STOCK), (S2, CFG))
     yield from (Row(name, way, to, turns.ratio(way, to), turns.median(way), turns.peak(way)) for way, to in pairs)
-    if compiled:
-        from s2g.network.kernels import compile_blocks, compile_seconds
-
-        eager, before = turns.median(STOCK), compile_seconds()
-        compile_blocks(denoiser.blocks)  # the stock pipeline would call the compiled blocks too, so its time is the earlier one
+    eager = turns.median(STOCK)  # the pipeline would call the compiled blocks too, so its time is the earlier one
+    for value in compile:
+        for block in denoiser.blocks:
+            setattr(block, SLOT, None)
+        before = compile_seconds()
+        prepare_network(denoiser.network, denoiser.blocks, Kernels(value))
         ours("s2")
         took = compile_seconds() - before
         turns = in_turn({CFG: ways[CFG], S2: ways[S2]}, sizes)
-        ratio = turns.median(CFG) / eager
-        yield Row(name, "CFG compiled", f"{STOCK}, eager", ratio, turns.median(CFG), turns.peak(CFG), took)
-        yield Row(name, "S2 compiled", "CFG compiled", turns.ratio(S2, CFG), turns.median(S2), turns.peak(S2))
+        ratio, cfg = turns.median(CFG) / eager, f"CFG {COMPILED[value]}"
+        yield Row(name, cfg, f"{STOCK}, eager", ratio, turns.median(CFG), turns.peak(CFG), took)
+        yield Row(name, f"S2 {COMPILED[value]}", cfg, turns.ratio(S2, CFG), turns.median(S2), turns.peak(S2))
 
 
 class Free(SiTDenoiser):
@@ -244,17 +249,18 @@ def sections(gpu: bool, rehearse: bool) -> dict[str, tuple[float, Callable[[], I
     if gpu:
         cuda = torch.device("cpu" if rehearse else "cuda")
 
-        def model(name: str, batch: int, steps: int, compiled: bool, *more: str) -> Callable[[], Iterator[Row]]:
+        def model(name: str, batch: int, steps: int, compile: Sequence[str], *more: str) -> Callable[[], Iterator[Row]]:
             small = SMALL.get(name, SMALL["sd3"]) if rehearse else more
+            compile = [value for value in compile if value != "graphs" or not rehearse]  # those are a GPU's
             sizes = Sizes(cuda, min(batch, 2), 3, 1, 128, 0) if rehearse else Sizes(cuda, batch, steps, 3, 8192, 1)
-            return lambda: beside_stock(name, small, sizes, compiled)
+            return lambda: beside_stock(name, small, sizes, compile)
 
         return {
-            "sd35": (60, model("sd35", 1, 14, True)),
-            "sd3": (150, model("sd3", 1, 14, False)),
-            "sit, batch 64": (210, model("sit_xl", 64, 10, False, "model.dtype=bf16")),
-            "sit, batch 1": (240, model("sit_xl", 1, 10, True, "model.dtype=bf16")),
-            "wan": (290, model("wan_1_3b", 1, 4, False, "model.frames=33")),
+            "sd35": (60, model("sd35", 1, 14, ["blocks"])),
+            "sd3": (150, model("sd3", 1, 14, [])),
+            "sit, batch 64": (210, model("sit_xl", 64, 10, [], "model.dtype=bf16")),
+            "sit, batch 1": (240, model("sit_xl", 1, 10, ["graphs", "blocks"], "model.dtype=bf16")),
+            "wan": (290, model("wan_1_3b", 1, 4, [], "model.frames=33")),
             "scorers": (310, lambda: scoring(Sizes(cuda, 1, 1, 3, 8192, 0 if rehearse else 1), rehearse)),
         }
     sizes = Sizes(torch.device("cpu"), 1, 6, 7, 128, 1)

@@ -8,23 +8,31 @@ from typing import Any
 
 from s2g.errors import UserError
 
-COMPILE = ("none", "blocks")
+COMPILE = ("none", "blocks", "graphs")
 # auto: as the model does by itself; native: torch's choice, said to diffusers; the next four: that kernel of torch's, in every
 # model; the others: diffusers' backends, in models that have them, with the packages they need.
 ATTENTION = ("auto", "native", "math", "efficient", "flash", "cudnn", "sage", "xformers", "flex")
+ON_CPU = ("auto", "native", "math", "flash")
 
 
 @dataclass(frozen=True)
 class Kernels:
     """What is fixed with a run beside `reuse`; a start with other ones is refused."""
 
-    compile: str = "none"  # blocks: each class of block is compiled
+    compile: str = "none"  # blocks: each class of block is compiled; graphs: each block is a CUDA graph
     attention: str = "auto"
 
     def __post_init__(self) -> None:
         for key, value, allowed in (("compile", self.compile, COMPILE), ("attention", self.attention, ATTENTION)):
             if value not in allowed:
                 raise UserError(f"executor.{key} = {value}", allowed=", ".join(allowed))
+
+    def check(self, device: str) -> None:
+        """Raise UserError for what this kind of device does not have."""
+        if device == "cpu" and self.attention not in ON_CPU:
+            raise UserError(f"executor.attention = {self.attention}: not on a CPU", allowed=", ".join(ON_CPU))
+        if not device.startswith("cuda") and self.compile == "graphs":
+            raise UserError("executor.compile = graphs: CUDA graphs need an NVIDIA GPU", allowed="none, blocks")
 
     def facts(self) -> dict[str, str]:
         """Return what is not the default, as run.json and env.json state it."""

@@ -317,7 +317,7 @@ class ExecutorConfig:
     device: str = "auto"
     # Fixed once a run has begun, since they change the last bits:
     reuse: bool = True  # prefix reuse
-    compile: str = "none"  # blocks: each class of block is compiled
+    compile: str = "none"  # blocks: each class of block is compiled; graphs: each block is a CUDA graph
     attention: str = "auto"  # the kernel of attention
     address: str | None = None  # of a Ray cluster; None: RAY_ADDRESS if that is set, else this machine
     resources: Mapping[str, Any] | None = field(default=None, hash=False)  # of a Ray worker, as Ray names them

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from s2g.config.kernels import DEFAULT
 from s2g.engine.pool import Pool
 from s2g.engine.run import Run
 from s2g.errors import UserError
@@ -44,6 +45,8 @@ def sampled(runs: Sequence[Run], root: str, pool: Pool, console: Console, wait: 
     """
     stores = {run.key: Store.of(run, root) for run in runs}
     made = 0
+    if pool.config.kernels != DEFAULT:  # before a run is begun with what cannot be
+        pool.config.kernels.check(pool.executor.device)
     with ExitStack() as used:
         for run in runs:
             if note := code_changes(run, root):

@@ -1,6 +1,6 @@
-"""A network's blocks compiled, and its attention by one kernel (s2g/config/kernels.py).
+"""A network's blocks compiled or recorded, and its attention by one kernel (s2g/config/kernels.py).
 
-Each class of block becomes one graph for each shape it meets (the batch, and the part of it that an edited pass has); block
+A compiled class of block becomes one graph for each shape it meets (the batch, and the part of it that an edited pass has); block
 control stays outside, so that a mask is no new graph.
 """
 
@@ -20,6 +20,7 @@ from s2g.config.kernels import Kernels
 from s2g.errors import UserError
 from s2g.io.cache import cache_folder
 from s2g.network.attention import SLOT
+from s2g.network.graphs import RecordedCall, record_blocks
 
 GRAPHS = 64  # of one class: shapes of a network times its kinds of block; torch stops at 8
 SDPA = {
@@ -28,13 +29,14 @@ SDPA = {
     "flash": SDPBackend.FLASH_ATTENTION,
     "cudnn": SDPBackend.CUDNN_ATTENTION,
 }
-ON_CPU = ("auto", "native", "math", "flash")
 
 
 def prepare_network(network: nn.Module, blocks: Sequence[nn.Module], kernels: Kernels) -> None:
     """Set a network up as soon as it is loaded; UserError for attention that it does not have."""
     if kernels.compile == "blocks":
         compile_blocks(blocks)
+    elif kernels.compile == "graphs":
+        record_blocks(blocks)
     name, choose = kernels.attention, getattr(network, "set_attention_backend", None)
     if name in ("auto", *SDPA) or (name == "native" and choose is None):
         return
@@ -53,13 +55,11 @@ def prepare_network(network: nn.Module, blocks: Sequence[nn.Module], kernels: Ke
 @contextmanager
 def attention_kernel(kernels: Kernels, device: str) -> Iterator[None]:
     """Let torch's attention use this kernel alone meanwhile; UserError for one that the device does not have."""
-    name = kernels.attention
-    if device == "cpu" and name not in ON_CPU:
-        raise UserError(f"executor.attention = {name}: not on a CPU", allowed=", ".join(ON_CPU))
-    if name not in SDPA:
+    kernels.check(device)
+    if kernels.attention not in SDPA:
         yield
         return
-    with sdpa_kernel(SDPA[name]):
+    with sdpa_kernel(SDPA[kernels.attention]):
         yield
 
 
@@ -79,7 +79,7 @@ def compile_blocks(blocks: Sequence[nn.Module], backend: str = "inductor") -> No
 
 
 def compile_seconds() -> float:
-    """Return how long this process has compiled so far."""
+    """Return how long this process has compiled and recorded so far."""
     from torch._dynamo.utils import calculate_time_spent
 
-    return calculate_time_spent().get("total_wall_time", 0.0)
+    return calculate_time_spent().get("total_wall_time", 0.0) + RecordedCall.seconds

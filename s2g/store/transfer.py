@@ -145,7 +145,11 @@ def _reached(url: str) -> Iterator[None]:
         raise
     except ImportError as error:  # fsspec names the package of the URL's protocol
         raise UserError(f"{url}: {error}", todo="pip install that package: s3fs for s3://, gcsfs for gs://") from error
-    except (OSError, ValueError, tarfile.TarError) as error:
+    except FileNotFoundError as error:
+        raise UserError(f"{url}: no such file or folder", todo="name the URL that s2g push printed") from error
+    except tarfile.TarError as error:
+        raise UserError(f"{url}: it is no tar file that can be read ({error})", todo="push the run again") from error
+    except (OSError, ValueError) as error:
         raise UserError(
             f"{url}: {error or type(error).__name__}", todo="check the URL, and the credentials it needs"
         ) from error

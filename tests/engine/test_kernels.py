@@ -23,3 +23,9 @@ def test_they_are_recorded_and_other_ones_are_refused(tmp_path: Path, capfd: Any
     assert "executor.attention = auto: run" in (told := capfd.readouterr().err) and "was started with math" in told
     assert main([*TYPED, "executor.attention=math", "executor.compile=blocks", f"runs={tmp_path}"]) == 2
     assert "executor.compile = blocks: run" in capfd.readouterr().err
+
+
+def test_what_the_device_does_not_have_is_refused_before_the_run_is_begun(tmp_path: Path, capfd: Any) -> None:
+    for value, reason in (("attention=cudnn", "not on a CPU"), ("compile=graphs", "CUDA graphs need an NVIDIA GPU")):
+        assert main([*TYPED, f"executor.{value}", "executor.device=cpu", f"runs={tmp_path}"]) == 2
+        assert reason in capfd.readouterr().err and not list(tmp_path.iterdir())

@@ -47,7 +47,7 @@ def doctor() -> int:
     found.append(["prompt files", f"{prompts}; bench=shapes needs none"])
     console.print(console_table(["weights and prompts", ""], found, left=True))
     missing = [row for row in found if "missing" in row[1]]
-    console.print("missing: " + ", ".join(row[0] for row in missing) if missing else "ready: python run.py, make demo")
+    console.print("missing: " + ", ".join(row[0] for row in missing) if missing else "ready: s2g demo")
     return 1 if missing else 0
 
 
@@ -55,7 +55,7 @@ def _version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return "missing: make demo and make test install it"
+        return f"missing: pip install {name}"
 
 
 def _weights(path: Path) -> list[str]:
@@ -71,7 +71,7 @@ def _weights(path: Path) -> list[str]:
         return [f"model={path.stem}", f"{there}: {config.weights}, {config.download_gb:g} GB in all"]
     if config.weights != "builtin" and family.adapter:
         there = "found" if Path(config.weights).is_file() else "not here"
-        return [f"model={path.stem}", f"{there}: {config.weights}; from {config.source}"]
+        return [f"model={path.stem}", f"{there}: {config.weights}; source: {config.source}"]
     if config.weights != "builtin":
         return [f"model={path.stem}", f"no code yet; weights: {config.weights}"]
     if family.shipped:
