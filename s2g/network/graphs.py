@@ -1,4 +1,4 @@
-"""CUDA graphs of a network's blocks, for small batches, where launching a block's dozens of kernels takes longer than running them.
+"""CUDA graphs of a network's blocks, for small batches: a block's dozens of kernels take longer to launch than to run.
 
 A block is recorded once for each set of shapes that it meets. A recorded call stands in a block's slot as a compiled one does,
 below block control: a mask is no new graph, and a block whose attention is edited runs unrecorded.
@@ -66,7 +66,9 @@ class RecordedCall:
 
     def _recorded(self, key: tuple[Any, ...], leaves: list[Any], structure: Any) -> Recording:
         if len(self.recordings) == MOST:
-            raise UserError(f"executor.compile = graphs: {MOST} graphs of one block are not enough", todo="executor.compile=none")
+            raise UserError(
+                f"executor.compile = graphs: {MOST} graphs of one block are not enough", todo="executor.compile=none"
+            )
         began = time.perf_counter()
         copies = [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
         inputs = self.inputs.setdefault(key, copies)

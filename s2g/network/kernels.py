@@ -1,7 +1,7 @@
 """A network's blocks compiled or recorded, and its attention by one kernel (s2g/config/kernels.py).
 
-A compiled class of block becomes one graph for each shape it meets (the batch, and the part of it that an edited pass has); block
-control stays outside, so that a mask is no new graph.
+A compiled class of block becomes one graph for each shape it meets (the batch, and the part of it that an edited pass has);
+block control stays outside, so that a mask is no new graph.
 """
 
 from __future__ import annotations

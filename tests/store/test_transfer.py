@@ -104,7 +104,12 @@ def test_a_tar_writes_nothing_outside_the_run(name: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("target", "said"),
-    [("nosuch://a/b", "Protocol not known"), ("/proc/none/x.tar", "no such"), ("here.tar", "no such"), ("cut.tar", "no tar file")],
+    [
+        ("nosuch://a/b", "Protocol not known"),
+        ("/proc/none/x.tar", "no such"),
+        ("here.tar", "no such"),
+        ("cut.tar", "no tar"),
+    ],
 )
 def test_a_url_that_cannot_be_reached_is_named(target: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
