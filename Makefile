@@ -27,25 +27,24 @@ demo: .venv/ready ## no guidance, CFG and S2 on the same noise: a table, a pictu
 
 # NUM, OUT and PROFILE stand for --num, --out and --profile.
 methods: .venv/ready ## every guidance method on the built-in model, at equal strength and cost: one table (NUM=128 for a quick look)
-	@$(BIN)/s2g methods $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) \
-	  --command "make methods$(if $(PROFILE), PROFILE=$(PROFILE))$(if $(NUM), NUM=$(NUM))"
+	@$(BIN)/s2g methods $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT))
 
 tune-%: .venv/ready ## choose each method's knobs on the tuning seed (make tune-methods: an hour)
 	@$(BIN)/s2g tune $*
 
 table% fig% eq%: .venv/ready ## a table, figure or equation of the paper (make table2 PROFILE=tiny NUM=128; OUT=FOLDER; LOGGER=wandb; EXECUTOR=ray)
 	@$(BIN)/s2g table $@ $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) \
-	  $(if $(LOGGER),--logger $(LOGGER)) $(if $(EXECUTOR),--executor "$(EXECUTOR)") --command "make $@$(if $(PROFILE), PROFILE=$(PROFILE))$(if $(NUM), NUM=$(NUM))"
+	  $(if $(LOGGER),--logger $(LOGGER)) $(if $(EXECUTOR),--executor "$(EXECUTOR)")
 
 ABLATIONS = table2 table4 table7 fig7 fig14 fig15
 ablations: .venv/ready ## Tables 2, 4, 7 and Figures 7, 14, 15 in one go (NUM=128: 25 minutes; again: half a minute)
 	@$(BIN)/s2g table $(ABLATIONS) $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) \
-	  $(if $(LOGGER),--logger $(LOGGER)) $(if $(EXECUTOR),--executor "$(EXECUTOR)") --command "make ablations$(if $(PROFILE), PROFILE=$(PROFILE))$(if $(NUM), NUM=$(NUM))"
+	  $(if $(LOGGER),--logger $(LOGGER)) $(if $(EXECUTOR),--executor "$(EXECUTOR)")
 
 MIXTURES = fig2 fig3 fig4 fig8 fig9 fig10 eq14 eq29
 mixtures: .venv/ready ## Figures 2, 3, 4, 8, 9, 10 and Equations 14, 29 in one go: where the truth is known, and digits (ten minutes)
 	@$(BIN)/s2g table $(MIXTURES) $(if $(PROFILE),--profile $(PROFILE)) $(if $(NUM),--num $(NUM)) $(if $(OUT),--out $(OUT)) \
-	  $(if $(LOGGER),--logger $(LOGGER)) $(if $(EXECUTOR),--executor "$(EXECUTOR)") --command "make mixtures$(if $(PROFILE), PROFILE=$(PROFILE))$(if $(NUM), NUM=$(NUM))"
+	  $(if $(LOGGER),--logger $(LOGGER)) $(if $(EXECUTOR),--executor "$(EXECUTOR)")
 
 tables: .venv/ready ## every measured table, from the committed results
 	@$(BIN)/s2g tables

@@ -43,15 +43,7 @@ class Settings:
 def start(settings: Settings, place: Path) -> subprocess.Popen[bytes]:
     """Start `make table2 NUM=...` in a process group of its own."""
     arguments = [settings.table, "--num", str(settings.num), "--runs", str(place / "runs"), "--out", str(place / "out")]
-    command = [
-        sys.executable,
-        "-m",
-        "s2g.cli.main",
-        "table",
-        *arguments,
-        "--command",
-        f"make {settings.table} NUM={settings.num}",
-    ]
+    command = [sys.executable, "-m", "s2g.cli.main", "table", *arguments]
     return subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 

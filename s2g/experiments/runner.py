@@ -21,7 +21,7 @@ from s2g.experiments.matched_rows import match_costs, match_scale, reference_of
 from s2g.experiments.measure import columns_of, measure
 from s2g.experiments.produce import produce, require_trained, sampled
 from s2g.experiments.results import NOT_BUILT, Results
-from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec, run_specs
+from s2g.experiments.specification import ExperimentSpec, Profile, RunSpec, command_of, run_specs
 from s2g.experiments.studies.study import asks_networks
 from s2g.experiments.study_rows import lacking_data, measure_study, study_columns
 from s2g.metrics.balanced import WITHIN
@@ -84,15 +84,15 @@ def _resolve_row(rows: Rows, index: int, weights: bool = True) -> None:
 
 @contextmanager
 def run_experiment(
-    experiment: ExperimentSpec, profile: Profile, num: int | None, root: str, command: str, pool: Pool, console: Console
+    experiment: ExperimentSpec, profile: Profile, num: int | None, root: str, pool: Pool, console: Console
 ) -> Iterator[Measured]:
     """Sample what is missing, score and measure; the runs are marked as in use until the block ends.
 
-    command: what the results say they were made by. Columns are checked before anything is sampled.
+    Columns are checked before anything is sampled.
     """
     rows = resolve_rows(profile, num)
     made = {
-        "command": command,
+        "command": command_of(experiment.name, profile.name, num),
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": machine(),
         "torch": version("torch"),

@@ -29,6 +29,7 @@ PROFILES = {
     "real": "On real photographs, with the built-in model",
     "paper": "As in the paper",
 }
+METHODS = "methods"  # the one name whose rows are tuned: its file is no table's
 KINDS = ("table", "fig", "eq")  # tables and figures of the paper, and equations put to the test
 STUDY = "study."  # before the knobs of a study
 Setting = Mapping[str, Any]  # configuration key -> value, as typed on a command line
@@ -192,11 +193,17 @@ def paper_number(name: str) -> tuple[int, int] | None:
     return None if match is None else (KINDS.index(match[1]), int(match[2]))
 
 
-def command_of(name: str, profile: str = "tiny") -> str:
-    """Return the command that makes an experiment: the paper's have a make target."""
-    if paper_number(name) is None:
-        return f"s2g table {name}" + (f" --profile {profile}" if profile != "tiny" else "")
-    return f"make {name}" + (f" PROFILE={profile}" if profile != "tiny" else "")
+def command_of(name: str, profile: str = "tiny", num: int | None = None) -> str:
+    """Return the command that makes an experiment: the paper's and the comparison of methods have a make target.
+
+    num: items per row, where it is not the profile's own number.
+    """
+    made = name == METHODS or paper_number(name) is not None
+    start, option = (f"make {name}", " {}=") if made else (f"s2g table {name}", " --{} ")
+    given = {"profile": profile if profile != "tiny" else None, "num": num}
+    return start + "".join(
+        f"{option.format(key.upper() if made else key)}{value}" for key, value in given.items() if value is not None
+    )
 
 
 def run_specs(profile: Profile) -> list[RunSpec]:

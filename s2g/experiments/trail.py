@@ -17,6 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from s2g.errors import UserError
+from s2g.experiments.specification import METHODS
 from s2g.io.atomic import write_bytes
 from s2g.scoring.score import Score, score_name
 from s2g.store.store import Store
@@ -24,7 +25,6 @@ from s2g.store.store import Store
 HASH_BYTES = 8
 TOLERANCE = 1e-3  # absolute and relative: machines differ in last bits, and scores in what these become
 SHA256 = "sha256"
-METHODS = "methods"  # the one name whose rows are tuned: its file is no table's
 ENDING = ".items.npz"  # behind NAME-PROFILE
 
 

@@ -60,8 +60,9 @@ def results_page(folder: Path, measured: Path) -> str:
         found = [done[name, profile] for profile in PROFILES if (name, profile) in done]
         if found:
             lines += [f"### {found[0][0].title}", ""]
+            shown: set[str] = set()
             for experiment, results in found:
-                lines += _measured(experiment, results, measured, folder.parent)
+                lines += _measured(experiment, results, measured, folder.parent, shown)
     methods = [path for profile in PROFILES if (path := measured / f"methods-{profile}.json").exists()]
     if methods:
         equal = "*Equal strength* is CFG at the row's own effective scale: how far the method moves along CFG's direction."
@@ -73,22 +74,31 @@ def results_page(folder: Path, measured: Path) -> str:
     return "\n".join(lines)
 
 
-def _measured(experiment: ExperimentSpec, results: Results, measured: Path, root: Path) -> Iterator[str]:
-    """Yield an experiment's table in one profile, short, its picture, and where its numbers come from."""
+def _measured(experiment: ExperimentSpec, results: Results, measured: Path, root: Path, shown: set[str]) -> Iterator[str]:
+    """Yield an experiment's table in one profile, short, its picture, and where its numbers come from.
+
+    shown: the tables of its other profiles; one that is among them (a computation that has no model) is only named.
+    """
     stem = f"{results.exhibit}-{results.profile}"
     table = results_table(experiment, results)
-    shown = list(experiment.profile(results.profile).columns)[:SHOWN]
+    metrics = list(experiment.profile(results.profile).columns)[:SHOWN]
     keep = [
         at
         for at, column in enumerate(table.columns)
-        if (column.key in shown or column.label in ("FLOPs", "n")) and any(row.cells[at].text for row in table.rows)
+        if (column.key in metrics or column.label in ("FLOPs", "n")) and any(row.cells[at].text for row in table.rows)
     ]
     columns = [table.columns[at] for at in keep]
     rows = [replace(row, cells=[replace(row.cells[at], remarks=()) for at in keep]) for row in table.rows]
+    text = to_markdown(replace(table, columns=columns, rows=rows))
     yield _made(results.profile, results.made)
-    yield f"[All columns and remarks]({_link(measured / f'{stem}.md', root)})"
+    yield f"[All columns and remarks]({_link(measured / f'{stem}.md', root)})" + (
+        "; the numbers are those above." if text in shown else ""
+    )
     yield ""
-    yield to_markdown(replace(table, columns=columns, rows=rows))
+    if text in shown:
+        return
+    shown.add(text)
+    yield text
     for picture in (measured / f"{stem}{ending}" for ending in PICTURES):
         if picture.exists():
             yield f"![{experiment.title}, profile {results.profile}]({_link(picture, root)})"

@@ -122,7 +122,7 @@ def test_trained_weights_are_not_marked(run_of: Callable[..., Run], tmp_path: Pa
 )
 def test_no_table_takes_them(method: str, more: str, tmp_path: Path) -> None:
     (tmp_path / "table9.yaml").write_text(TABLE.replace("METHOD", method).replace("MORE", more))
-    maker = TableMaker(tmp_path, tmp_path / "out", str(tmp_path / "runs"), None, 1, "make table9")
+    maker = TableMaker(tmp_path, tmp_path / "out", str(tmp_path / "runs"), None, 1)
     with pytest.raises(UserError, match="random weights never enter a results table"):
         maker.make("table9", "tiny", Console(quiet=True))
     assert not (tmp_path / "runs").exists()

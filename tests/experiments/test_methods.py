@@ -55,7 +55,7 @@ def test_from_choosing_to_the_table(
 ) -> None:
     runs, out = str(tmp_path / "runs"), tmp_path / "out"
     with pytest.raises(UserError, match="make tune-small"):
-        make_methods(small, None, runs, out, Pool(1), "make small")
+        make_methods(small, None, runs, out, Pool(1))
     tune_experiment(small, runs, 1)
     chosen = OmegaConf.to_container(OmegaConf.load(chosen_path(small)))
     rows = chosen["rows"]  # type: ignore[index]
@@ -70,7 +70,7 @@ def test_from_choosing_to_the_table(
     assert rows["twin"]["knobs"] == {"scale": round(rows["s2"]["effective_scale"], 2)}
     capfd.readouterr()
     with Pool(1) as pool:
-        make_methods(small, None, runs, out, pool, "make small")
+        make_methods(small, None, runs, out, pool)
     shown = capfd.readouterr().out
     table = (out / "small-tiny.md").read_text()
     assert "nothing" in shown and all(f"| {label}" in table for label in ("nothing", "S2 over zero", "CFG at S2's cost"))
@@ -89,7 +89,7 @@ def test_from_choosing_to_the_table(
         assert twin["delta"][metric]["value"] == pytest.approx(
             of["s2"]["values"][metric]["value"] - twin["values"][metric]["value"], abs=1e-3
         )
-    assert "make small" in table
+    assert "make methods" in table
     # Without text the control is CFG at 1.6 times the scale and 1/4: nothing is left of it at equal strength.
     control = of["tdg"]["cfg_at_effective_scale"]
     assert control["scale"] == pytest.approx(1.6 * rows["cfg"]["knobs"]["scale"] + 0.25)
@@ -111,7 +111,7 @@ def test_from_choosing_to_the_table(
     # A row that is newer than the tuning: left out, said, and tuned alone.
     small.write_text(SMALL + "  late: {guidance: s2, label: A later row, like: s2, choose: {omega: [0.5]}}\n")
     with Pool(1) as pool:
-        make_methods(small, None, runs, out, pool, "make small")
+        make_methods(small, None, runs, out, pool)
     said = "Left out, since their knobs are not tuned yet (make tune-small): A later row."
     assert said in capfd.readouterr().out and said in (out / "small-tiny.md").read_text()
     tune_experiment(small, runs, 1, new=True)

@@ -76,7 +76,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def maker(folder: Path, root: str = "runs", workers: int = 1) -> TableMaker:
-    return TableMaker(folder, folder / "out", str(folder / root), None, workers, "make table9")
+    return TableMaker(folder, folder / "out", str(folder / root), None, workers)
 
 
 def timeless(results: Results) -> dict:

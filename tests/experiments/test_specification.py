@@ -155,7 +155,7 @@ def test_a_misspelt_method_knob_or_metric_is_named_with_file_and_line(
     assert old in SMALL
     (tmp_path / "table9.yaml").write_text(SMALL.replace(old, new))
     with pytest.raises(UserError) as raised:
-        TableMaker(tmp_path, tmp_path / "out", str(tmp_path / "runs"), 16, 1, "").make("table9", "tiny", Console(quiet=True))
+        TableMaker(tmp_path, tmp_path / "out", str(tmp_path / "runs"), 16, 1).make("table9", "tiny", Console(quiet=True))
     assert str(raised.value).startswith(f"table9.yaml:{line}: ") and said in str(raised.value)
     assert not (tmp_path / "runs").exists()
 
@@ -255,6 +255,8 @@ def test_an_experiment_has_any_name_and_any_place(tmp_path: Path) -> None:
         "make table2 PROFILE=paper",
         "s2g table mine.v2 --profile paper",
     )
+    assert command_of("methods", "real", 250) == "make methods PROFILE=real NUM=250"
+    assert command_of("mine", num=2) == "s2g table mine --num 2"
     with pytest.raises(UserError, match="Did you mean 'table_mine'"):
         expand_panels(folder, "tabel_mine")
     with pytest.raises(UserError, match=r"nowhere\.yaml: not there"):

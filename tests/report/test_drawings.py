@@ -53,7 +53,7 @@ profiles:
 def made(tmp_path: Path) -> Callable[[str, str], Path]:
     def make(name: str, text: str) -> Path:
         (tmp_path / f"{name}.yaml").write_text(text)
-        maker = TableMaker(tmp_path, tmp_path / "out", str(tmp_path / "runs"), None, 1, "test")
+        maker = TableMaker(tmp_path, tmp_path / "out", str(tmp_path / "runs"), None, 1)
         maker.make(name, "tiny", Console(quiet=True))
         return tmp_path / "out" / f"{name}-tiny.drawing.npz"
 

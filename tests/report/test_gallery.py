@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def made(folder: Path) -> tuple[ExperimentSpec, list[Run]]:
-    maker = TableMaker(folder, folder / "out", str(folder / "runs"), None, 1, "make fig9")
+    maker = TableMaker(folder, folder / "out", str(folder / "runs"), None, 1)
     maker.make("fig9", "tiny", Console(quiet=True))
     experiment = read_experiment(folder / "fig9.yaml")
     runs = resolve_rows(experiment.profile("tiny"), None).runs

@@ -63,7 +63,5 @@ def test_the_console_table_is_followed_by_the_words_of_its_numbers(
     measured = nullcontext(Measured(results, Rows([], {}, {})))
     monkeypatch.setattr("s2g.cli.commands.table.run_experiment", lambda *given: measured)
     monkeypatch.setattr("s2g.cli.commands.table.write_measured", lambda *given: [".json"])
-    TableMaker(CHECKOUT / "experiments", tmp_path, str(tmp_path), None, 1, "make table2").make(
-        "table2", "tiny", Console(width=200)
-    )
+    TableMaker(CHECKOUT / "experiments", tmp_path, str(tmp_path), None, 1).make("table2", "tiny", Console(width=200))
     assert f"[1] {SAID}." in capsys.readouterr().out

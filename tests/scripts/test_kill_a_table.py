@@ -30,7 +30,7 @@ from pathlib import Path
 from rich.console import Console
 from s2g.cli.commands.table import TableMaker
 place = Path(sys.argv[1])
-TableMaker(place.parent, place / "out", str(place / "runs"), None, 1, "make table9").make("table9", "tiny", Console(quiet=True))
+TableMaker(place.parent, place / "out", str(place / "runs"), None, 1).make("table9", "tiny", Console(quiet=True))
 """
 
 

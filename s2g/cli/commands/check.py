@@ -30,8 +30,9 @@ from s2g.experiments.produce import produce, require_trained
 from s2g.experiments.remade import Remade, compare_results
 from s2g.experiments.reproduce import Preset, Verdict, check_preset, find_preset, judge, read_presets
 from s2g.experiments.runner import resolve_rows
+from s2g.experiments.specification import METHODS
 from s2g.experiments.specification_file import expand_panels, find_experiment
-from s2g.experiments.trail import ENDING, METHODS, collect_trail, compare_trails, kept_keys, read_trail
+from s2g.experiments.trail import ENDING, collect_trail, compare_trails, kept_keys, read_trail
 from s2g.experiments.tuning_specification import read_tuning
 from s2g.io.atomic import write_bytes
 from s2g.io.input_files import is_litter
@@ -124,13 +125,13 @@ def everything(
 
 
 def make_again(committed: Path, out: Path, root: str, console: Console, pool: Pool) -> None:
-    """Run, score and write into `out` what a results file holds, with as many items, under the command that it names."""
+    """Run, score and write into `out` what a results file holds, with as many items."""
     stored = load_json(committed)
-    (name, _, profile), command = committed.stem.rpartition("-"), stored["made"]["command"]
+    name, _, profile = committed.stem.rpartition("-")
     if name == METHODS:
-        make_methods(FILES[profile], stored["made"]["n"], root, out, pool, command)
+        make_methods(FILES[profile], stored["made"]["n"], root, out, pool)
     else:
-        TableMaker(EXPERIMENTS, out, root, stored["num"], None, command).make(name, profile, console, pool)
+        TableMaker(EXPERIMENTS, out, root, stored["num"], None).make(name, profile, console, pool)
 
 
 def committed_results(folder: Path, names: list[str]) -> list[Path]:

@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from s2g.cli.commands.options import EXPERIMENTS, MadeBy, Profile, Runs, Workers
+from s2g.cli.commands.options import EXPERIMENTS, Profile, Runs, Workers
 from s2g.engine.pool import Pool
 from s2g.errors import unknown
 from s2g.experiments.methods import compare_methods, read_chosen, results_of
 from s2g.experiments.produce import produce
+from s2g.experiments.specification import METHODS, command_of
 from s2g.experiments.trail import ENDING, collect_trail, write_trail
 from s2g.experiments.tuning_specification import read_tuning
 from s2g.io.atomic import write_bytes, write_json
@@ -25,10 +26,12 @@ from s2g.report.tables import to_console, to_latex, to_markdown
 FILES = {"tiny": EXPERIMENTS / "methods.yaml", "real": EXPERIMENTS / "methods_real.yaml"}
 
 
-def make_methods(path: Path, num: int | None, root: str, out: Path, pool: Pool, command: str) -> None:
+def make_methods(path: Path, num: int | None, root: str, out: Path, pool: Pool) -> None:
     """Sample and score every row of an experiment's YAML on the reporting seed; write the table as Markdown, LaTeX and JSON."""
     began = time.perf_counter()
     whole, console = read_tuning(path), Console(highlight=False)
+    stem = out / stem_of(path)
+    command = command_of(METHODS, stem.name.rpartition("-")[2], num)
     experiment, chosen = read_chosen(path, whole)
     num, seed = num or experiment.report.num, experiment.report.seed
     untuned = ", ".join(whole.rows[row].label for row in whole.rows if row not in experiment.rows)
@@ -42,7 +45,6 @@ def make_methods(path: Path, num: int | None, root: str, out: Path, pool: Pool, 
     table, control = methods_table(results, knobs=True), control_paragraph(results)
     notes = [note_of(experiment, against, command), *left_out, *([control] if control else [])]
     out.mkdir(parents=True, exist_ok=True)
-    stem = out / stem_of(path)
     write_json(stem.with_suffix(".json"), results)
     write_bytes(stem.with_suffix(".md"), "\n".join([to_markdown(table), *(f"{note}\n" for note in notes)]).encode())
     write_bytes(stem.with_suffix(".tex"), to_latex(table, notes).encode())
@@ -65,10 +67,9 @@ def methods(
     runs: Runs = "runs",
     out: Annotated[Path, typer.Option(help="Folder for the table, as Markdown, LaTeX and JSON.")] = Path("outputs/methods"),
     workers: Workers = None,
-    command: MadeBy = "s2g methods",
 ) -> None:
     """Make the table of methods."""
     if profile not in FILES:
         raise unknown("--profile", profile, FILES)
     with Pool(workers) as pool:
-        make_methods(FILES[profile], num, runs, out, pool, command)
+        make_methods(FILES[profile], num, runs, out, pool)

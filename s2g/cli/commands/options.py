@@ -24,7 +24,6 @@ ItemsPerRow = Annotated[int | None, typer.Option(min=2, help="Items per row; def
 Profile = Annotated[
     str, typer.Option(help="tiny: the built-in models; real: the built-in model of photographs; paper: the paper's models.")
 ]
-MadeBy = Annotated[str, typer.Option(help="Command that the results name as their origin.")]
 Results = Annotated[Path, typer.Option(help="Folder of the measured results.")]
 AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Score an incomplete set, labeled as partial.")]
 BenchKeys = Annotated[

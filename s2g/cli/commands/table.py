@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from s2g.cli.commands.options import EXPERIMENTS, Executor, ItemsPerRow, MadeBy, Profile, Runs, Workers, executor_config
+from s2g.cli.commands.options import EXPERIMENTS, Executor, ItemsPerRow, Profile, Runs, Workers, executor_config
 from s2g.cli.run import made_here
 from s2g.engine.pool import Pool
 from s2g.experiments.produce import sampled
@@ -34,7 +34,6 @@ class TableMaker:
     root: str
     num: int | None  # None: each profile's own number of items
     workers: int | None
-    command: str  # what the results say they were made by
     logger: WandbConfig | None = None
 
     def make(self, name: str, profile_name: str, console: Console, pool: Pool | None = None) -> Results | None:
@@ -51,7 +50,7 @@ class TableMaker:
         profile = experiment.profile(profile_name)
         make_folder(self.out)
         with Pool(self.workers) as own:
-            shared = (self.num, self.root, self.command, pool or own, console)
+            shared = (self.num, self.root, pool or own, console)
             with run_experiment(experiment, profile, *shared) as measured:
                 endings = write_measured(experiment, profile, measured, self.root, self.out)
                 keep_own_file(self.folder, name, self.out)
@@ -86,14 +85,13 @@ def table(
     out: Annotated[Path, typer.Option(help="Folder for JSON, Markdown, CSV and LaTeX.")] = Path("outputs/results"),
     workers: Workers = None,
     executor: Executor = "local",
-    command: MadeBy = "s2g table",
     logger: Annotated[str, typer.Option(help="wandb: also log the table and pictures to Weights & Biases.")] = "none",
     no_score: Annotated[
         bool, typer.Option("--no-score", help="Sample what no other process is sampling and end: one of many workers.")
     ] = False,
 ) -> None:
     """Make each table or figure, all with one pool of workers: run what is missing, score, print, write."""
-    maker = TableMaker(EXPERIMENTS, out, runs, num, workers, command, read_logger({"name": logger}))
+    maker = TableMaker(EXPERIMENTS, out, runs, num, workers, read_logger({"name": logger}))
     with Pool(config=executor_config(executor, workers)) as pool:
         for panel in [panel for name in names for panel in expand_panels(maker.folder, name)]:
             (maker.sample if no_score else maker.make)(panel, profile, Console(highlight=False), pool)

@@ -171,7 +171,7 @@ SHAPES = 'tiny_sit: {label: shapes, set: {model: tiny_sit, bench: shapes}, over:
 
 def made(tmp_path: Path, groups: str) -> Results:
     (tmp_path / "mine.yaml").write_text(TABLE.replace("GROUPS", f"{{{groups}}}"))
-    maker = TableMaker(tmp_path, tmp_path / "out", str(tmp_path / "runs"), None, 1, "test")
+    maker = TableMaker(tmp_path, tmp_path / "out", str(tmp_path / "runs"), None, 1)
     found = maker.make("mine", "tiny", Console(quiet=True))
     assert found is not None
     return found
