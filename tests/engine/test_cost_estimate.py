@@ -47,7 +47,7 @@ COMMITTED = json.loads((CHECKOUT / "experiments" / "results" / "methods-tiny.jso
 
 
 @pytest.mark.parametrize("row", ["none", "cfg", "cfg_zero", "s2", "slg", "stg", "seg", "pag"])
-def test_the_rehearsal_of_the_built_in_model_is_what_its_runs_took(row: str) -> None:
+def test_the_estimate_for_the_built_in_model_is_what_its_runs_took(row: str) -> None:
     took = next(one for one in COMMITTED["rows"] if one["row"] == row)
     run = run_of(f"guidance={row}")
     plan = full_pass(run.model)

@@ -177,6 +177,7 @@ def test_a_folder_without_t5_gives_zeros_and_says_so(folder: Path, model: Any, c
     assert tokens.shape == (1, 333, 64) and not tokens[:, 77:].any() and tokens[:, :77].any()
 
 
+@pytest.mark.slow("half precision on a CPU")
 @pytest.mark.parametrize("dtype", ["bf16", "fp16"])
 def test_half_precision_is_near_full(folder: Path, model: Any, dtype: str) -> None:
     kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}

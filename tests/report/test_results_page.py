@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ from s2g.report.results_page import results_page
 FOLDER, MEASURED = CHECKOUT / "experiments", CHECKOUT / "experiments/results"
 
 
-@pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(planning, "plan", lambda *about: [])  # minutes
-    return results_page(FOLDER, MEASURED)
+@pytest.fixture(scope="module")
+def page() -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning, "plan", lambda *about: [])  # minutes
+        yield results_page(FOLDER, MEASURED)
 
 
 def test_the_committed_page_is_that_of_the_committed_results(page: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from s2g.benchmarks.common_metrics import stored_moments
@@ -103,6 +104,7 @@ def test_true_scenes_score_as_truth_and_wrong_colours_do_not() -> None:
     assert true["fd"] < 0.2 * few["fd"] and few["pis"] < 5
 
 
+@pytest.mark.slow("draws the reference's scenes again")
 def test_shipped_reference_is_the_moments_of_true_scenes() -> None:
     images = render(scenes(REFERENCE_SEED, np.arange(2000)))
     pixels = torch.from_numpy((images * 255 + 0.5).astype(np.uint8)).float() / 127.5 - 1

@@ -49,6 +49,7 @@ def statistics(path: Path, images: int = 0, side: int = 256, **more: np.ndarray)
     return path
 
 
+@pytest.mark.slow("a second Inception")
 def test_features_are_torch_fidelitys_own(weights: Path) -> None:
     images = pictures(3)
     found = inception.read(str(weights), images)

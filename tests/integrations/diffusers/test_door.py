@@ -39,10 +39,12 @@ from s2g.network.attention import SLOT
 from tests.offline_pipelines import made, sd3_network, start
 from tests.small_pipelines import BUILD, CENTRAL, PROMPT, SAMPLERS, SCALE, STEPS, WHOLE, latents_of
 
+ONE_DAILY = ["sd3", *(pytest.param(name, marks=pytest.mark.slow("more pipelines")) for name in BUILD if name != "sd3")]
+
 
 @pytest.mark.parametrize("copies", [1, 2])
 @pytest.mark.parametrize("method", [WHOLE, CENTRAL, CFG(SCALE)], ids=["whole", "central", "cfg"])
-@pytest.mark.parametrize("name", BUILD)
+@pytest.mark.parametrize("name", ONE_DAILY)
 def test_a_guided_pipeline_is_our_engine_to_the_bit(
     name: str, method: Any, copies: int, pipelines: Callable[[str], Any]
 ) -> None:
@@ -72,7 +74,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("method", OTHERS.values(), ids=OTHERS)
-@pytest.mark.parametrize("name", BUILD)
+@pytest.mark.parametrize("name", ONE_DAILY)
 def test_every_method_is_our_engine_to_the_bit(name: str, method: Any, pipelines: Callable[[str], Any]) -> None:
     pipeline = pipelines(name)
     denoiser = BUILD[name][1](pipeline)

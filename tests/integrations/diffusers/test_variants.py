@@ -56,6 +56,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str,
     return get
 
 
+@pytest.mark.slow("more pipelines")
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_guided_like_the_pipeline_whose_transformer_it_has(name: str, parts: Callable[[str], dict[str, Any]]) -> None:
     base, scale, given, steps = CASES[name]
