@@ -334,10 +334,15 @@ def test_what_cannot_be_edited_is_named() -> None:
             make(())
 
 
-def test_masked_attention_is_refused() -> None:
+@pytest.mark.parametrize(
+    "more",
+    [{"is_causal": True}, {"dropout_p": 0.5}, {"enable_gqa": True}, {"attn_mask": torch.zeros(1)}],
+    ids=lambda more: [*more][0],
+)
+def test_masked_attention_is_refused(more: dict[str, Any]) -> None:
     class Masked(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            return F.scaled_dot_product_attention(x, x, x, is_causal=True)
+            return F.scaled_dot_product_attention(x, x, x, **more)
 
     class MaskedBlock(ToyBlock):
         def __init__(self, width: int) -> None:
