@@ -36,6 +36,11 @@ def test_cfgs_is_its_scale_and_what_has_no_uncond_is_left_out_and_counted(tmp_pa
     assert facts["left_out"] == 1 and facts["by_evaluation"][0] is None
 
 
+def test_a_method_that_guides_some_channels_is_measured_on_those(tmp_path: Path) -> None:
+    facts = recorded(tmp_path, "guidance=cfg", "guidance.scale=2.5", "guidance.channels=1")
+    assert facts["mean"] == pytest.approx(2.5, abs=1e-4)
+
+
 def test_heuns_two_evaluations_count_as_two_and_cfgpp_shows_its_weight_of_each_step(tmp_path: Path) -> None:
     assert recorded(tmp_path, "guidance=cfg", "guidance.scale=3", "sampler=heun")["evaluations"] == 8
     facts = recorded(tmp_path, "guidance=cfgpp", "guidance.lam=0.5")

@@ -337,7 +337,7 @@ def test_what_cannot_be_edited_is_named() -> None:
 @pytest.mark.parametrize(
     "more",
     [{"is_causal": True}, {"dropout_p": 0.5}, {"enable_gqa": True}, {"attn_mask": torch.zeros(1)}],
-    ids=lambda more: [*more][0],
+    ids=lambda more: next(iter(more)),
 )
 def test_masked_attention_is_refused(more: dict[str, Any]) -> None:
     class Masked(nn.Module):

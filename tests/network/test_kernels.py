@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
-from s2g.config.kernels import ATTENTION, Kernels
+from s2g.config.kernels import ATTENTION, COMPILE, Kernels
 from s2g.errors import UserError
+from s2g.network.attention import SLOT
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks
 from s2g.network.evaluate import Evaluator
 from s2g.network.kernels import attention_kernel, compile_blocks, compile_seconds, prepare_network
@@ -79,6 +80,19 @@ def test_attention_by_one_kernel_is_the_same_to_rounding(family: str, name: str)
     assert enabled == (name == "math", name == "flash")
     for one, other in zip(got, want, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", COMPILE)
+def test_blocks_are_given_the_call_that_was_asked_for(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "s2g.network.kernels.record_blocks", lambda blocks: [setattr(block, SLOT, "graphs") for block in blocks]
+    )
+    monkeypatch.setattr(
+        "s2g.network.kernels.compile_blocks", lambda blocks: [setattr(block, SLOT, "blocks") for block in blocks]
+    )
+    network: Any = SMALL["sit"]()
+    prepare_network(network.network, network.blocks, Kernels(value))
+    assert {getattr(block, SLOT) for block in network.blocks} == {None if value == "none" else value}
 
 
 def test_a_kernel_of_gpus_is_chosen_on_one() -> None:
