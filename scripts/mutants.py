@@ -68,7 +68,7 @@ GROUPS = {
 
 # Runs in the project's environment, and answers each line of JSON, [seconds that it may take, what follows `pytest`], with one.
 FORKS = """
-import json, os, select, signal, sys, tempfile
+import json, os, resource, select, signal, sys, tempfile
 import diffusers, hydra, hypothesis, pytest, scipy.stats, torch, transformers
 
 for line in sys.stdin:
@@ -76,6 +76,7 @@ for line in sys.stdin:
     with tempfile.TemporaryFile("w+") as said:
         child = os.fork()
         if child == 0:
+            resource.setrlimit(resource.RLIMIT_DATA, (8 << 30, 8 << 30))  # of bytes: a range without its end takes all there are
             os.dup2(said.fileno(), 1)
             os.dup2(said.fileno(), 2)
             code = int(pytest.main(arguments))
