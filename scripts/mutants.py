@@ -60,6 +60,8 @@ GROUPS = {
                 "tests/models/test_vae.py",
                 "tests/experiments/test_composition.py",
                 "tests/cli/test_command.py",
+                "tests/engine/test_kernels.py",
+                "tests/report/test_sweep.py",
             ],
         ],
     ),
@@ -76,7 +78,7 @@ for line in sys.stdin:
     with tempfile.TemporaryFile("w+") as said:
         child = os.fork()
         if child == 0:
-            resource.setrlimit(resource.RLIMIT_DATA, (8 << 30, 8 << 30))  # of bytes: a range without its end takes all there are
+            resource.setrlimit(resource.RLIMIT_DATA, (8 << 30, 8 << 30))  # a range without its end takes all there is
             os.dup2(said.fileno(), 1)
             os.dup2(said.fileno(), 2)
             code = int(pytest.main(arguments))
