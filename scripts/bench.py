@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -286,7 +287,7 @@ def page(result: Mapping[str, Any]) -> str:
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.4g}"
         numbers = f"{row['ratio']:.3f} | {seconds} | {row['gigabytes']:.2f} | {row['compiling']:.1f}"
         lines.append(f"| {row['section']} | {row['way']} | {row['to']} | {numbers} |")
-    return "\n".join([*lines, "", *(f"Left out: {name}, for want of time." for name in result["left_out"])]) + "\n"
+    return "\n".join([*lines, "", *(f"Left out: {one}." for one in result["left_out"])]) + "\n"
 
 
 def main() -> int:
@@ -301,17 +302,22 @@ def main() -> int:
         parser.error("torch sees no CUDA GPU here; --rehearse runs small networks on the CPU")
     if not ask.gpu or ask.rehearse:
         torch.set_num_threads(1)  # on a machine that is busy, two threads wait for each other
-    began, rows, left_out = time.monotonic(), [], []
+    began, rows, left_out, failed = time.monotonic(), [], [], False
     with torch.inference_mode():
         for name, (latest, measure) in sections(ask.gpu, ask.rehearse).items():
             if ask.only and name != ask.only:
                 continue
             if time.monotonic() - began > latest and not ask.rehearse:
-                left_out.append(name)
+                left_out.append(f"{name}, no time left")
                 continue
-            for row in measure():
-                rows.append(asdict(row))
-                print(row.line(), flush=True)
+            try:
+                for row in measure():
+                    rows.append(asdict(row))
+                    print(row.line(), flush=True)
+            except Exception as error:  # a lent machine's minutes: what one section meets costs no other
+                failed = True
+                traceback.print_exc()
+                left_out.append(f"{name}, which failed ({type(error).__name__}: {str(error).partition(chr(10))[0]})")
     command = f"python scripts/bench.py{' --gpu' if ask.gpu else ''}{' --rehearse' if ask.rehearse else ''}"
     about = {"command": command, "date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), "torch": torch.__version__}
     result = {**about, "rows": rows, "left_out": left_out}
@@ -319,7 +325,7 @@ def main() -> int:
         ask.out.mkdir(parents=True, exist_ok=True)
         (ask.out / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
         (ask.out / "bench.md").write_text(page(result))
-    return 0
+    return int(failed)
 
 
 if __name__ == "__main__":
