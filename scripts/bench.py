@@ -35,7 +35,9 @@ from s2g.config.registry import MODELS
 from s2g.engine.environment import machine
 from s2g.engine.resolve import Outline
 from s2g.engine.worker import DTYPES, cost_of
+from s2g.guidance.cfg import cfg
 from s2g.guidance.masks import count_from_ratio
+from s2g.guidance.s2 import s2
 from s2g.models.base import Conditioning, Output
 from s2g.models.sit import SiTDenoiser, position_table
 from s2g.network.attention import SLOT
@@ -231,6 +233,26 @@ def outside(shape: tuple[int, ...] = (16, 128, 128), steps: int = 50, repeats: i
         yield Row("a step outside the network", way, "formula", turns.ratio(way, "formula"), turns.median(way) / steps)
 
 
+def arithmetic(repeats: int = 41, together: int = 100) -> Iterator[Row]:
+    """Time Eq. 1 and Eq. 4 compiled as one function over the two as they are, on the latents of SiT and of SD3."""
+
+    def guided(cond: Tensor, uncond: Tensor, sub: Tensor) -> Tensor:
+        return s2(cfg(cond, uncond, 7.5), cond, sub, 0.25)
+
+    compiled = torch.compile(guided, dynamic=False)
+    for name, shape in (("SiT", (1, 4, 32, 32)), ("SD3", (1, 16, 128, 128))):
+        predictions = [torch.randn(shape) for _ in range(3)]
+
+        def often(function: Callable[..., Tensor], given: list[Tensor] = predictions) -> None:
+            for _ in range(together):
+                function(*given)
+
+        ways = {"eager": partial(often, guided), "compiled": partial(often, compiled)}
+        turns = in_turn(ways, Sizes(torch.device("cpu"), 1, 1, repeats, 128, 1))
+        seconds = turns.median("compiled") / together
+        yield Row(f"CFG and S2 of one {name} latent", "compiled", "eager", turns.ratio("compiled", "eager"), seconds)
+
+
 def depths() -> Iterator[Row]:
     """Time S2 with reuse over CFG for networks of 12, 24 and 28 blocks, about 10 % of them dropped."""
     for depth in DEPTHS:
@@ -272,6 +294,7 @@ def sections(gpu: bool, rehearse: bool) -> dict[str, tuple[float, Callable[[], I
 
     return {
         "outside": (60, outside),
+        "arithmetic": (60, arithmetic),
         **{name: (600, small(name)) for name in ("sd3", "flux", "wan_1_3b")},
         "depths": (900, depths),
         "scorers": (900, lambda: scoring(Sizes(torch.device("cpu"), 1, 1, 3, 128, 1), True)),

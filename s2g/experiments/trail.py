@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from s2g.errors import UserError
-from s2g.experiments.specification import METHODS
+from s2g.experiments.specification import command_of
 from s2g.io.atomic import write_bytes
 from s2g.scoring.score import Score, score_name
 from s2g.store.store import Store
@@ -88,7 +88,7 @@ def kept_keys(trail: Mapping[str, np.ndarray], keys: Sequence[str], name: str, p
 
 def _make(name: str, profile: str) -> str:
     """Return the advice to make an experiment's results again."""
-    return f"s2g {METHODS if name == METHODS else f'table {name}'} --profile {profile} --out FOLDER makes them again"
+    return f"{command_of(name, profile)} makes them again"
 
 
 def compare_trails(committed: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray], key: str) -> Compared:

@@ -47,19 +47,19 @@ def test_items_of_a_run_are_rows_of_text() -> None:
 def test_another_run_is_refused() -> None:
     committed = trail_of([1], [True], [1.0])
     assert kept_keys(committed, ["tiny_sit-s2-0", KEY], "table2", "tiny") == [KEY]
-    with pytest.raises(UserError, match=r"tiny_sit-s2-0: the committed results are of other runs\n  do: s2g table table2"):
+    with pytest.raises(UserError, match=r"tiny_sit-s2-0: the committed results are of other runs\n  do: make table2 makes"):
         kept_keys(committed, ["tiny_sit-s2-0"], "table2", "tiny")
-    with pytest.raises(UserError, match="do: s2g methods --profile real --out FOLDER"):
+    with pytest.raises(UserError, match="do: make methods PROFILE=real makes"):
         kept_keys(committed, [], "methods", "real")
 
 
 def test_a_trail_is_written_and_read_back_and_one_that_is_missing_or_cut_is_named(tmp_path: Path) -> None:
     file = tmp_path / "table2-tiny.items.npz"
-    with pytest.raises(UserError, match=r"not kept\n.*none [\s\S]*s2g table table2 --profile tiny --out FOLDER"):
+    with pytest.raises(UserError, match=r"not kept\n.*none [\s\S]*make table2 makes"):
         read_trail(file)
     committed = trail_of([1, 2], [True, False], [1.0, 2.0])
     write_trail(file, committed)
-    with pytest.raises(UserError, match=r"not kept\n.*: table2-tiny [\s\S]*s2g table fig5 --profile real "):
+    with pytest.raises(UserError, match=r"not kept\n.*: table2-tiny [\s\S]*make fig5 PROFILE=real makes"):
         read_trail(tmp_path / "fig5-real.items.npz")
     assert {name: values.tolist() for name, values in read_trail(file).items()} == {n: v.tolist() for n, v in committed.items()}
     file.write_bytes(file.read_bytes()[:100])
