@@ -15,17 +15,19 @@ THROTTLE = 1.0  # seconds between writes
 class StepFile:
     """What the sampling loop shows its state to (`watch`): writes the share of steps done, at most once a second."""
 
-    def __init__(self, scratch: Path, steps: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._path, self._steps, self._clock = scratch / NAME, steps, clock
-        self._done = -1  # the loop shows its state before the first step, too
+    def __init__(self, scratch: Path, steps: int, parts: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+        """parts: as many runs of the loop as the unit is sampled in."""
+        self._path, self._steps, self._parts, self._clock = scratch / NAME, steps, parts, clock
+        self._shown = -1  # the loop shows its state before the first step, too
         self._written = clock()
 
     def __call__(self, state: Any) -> None:
-        self._done += 1
+        self._shown += 1
         if self._clock() - self._written >= THROTTLE:
             self._written = self._clock()
+            part, step = divmod(self._shown, self._steps + 1)
             with contextlib.suppress(OSError):  # a full disk is reported where it matters
-                self._path.write_text(f"{self._done / self._steps:.4f}")
+                self._path.write_text(f"{(part * self._steps + step) / (self._steps * self._parts):.4f}")
 
 
 def share_done(scratch: Path) -> float:

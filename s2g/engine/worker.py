@@ -25,7 +25,7 @@ from s2g.config.registry import MODELS
 from s2g.config.schema import ModelConfig, canonical
 from s2g.engine.cost import PassCost, check_blocks, full_pass, measure
 from s2g.engine.environment import THREADS
-from s2g.engine.memory import begin_peak, in_parts, peak
+from s2g.engine.memory import begin_peak, in_parts, items_at_once, peak
 from s2g.engine.packed_run import pack, unpack
 from s2g.engine.run import Run
 from s2g.engine.steps import StepFile
@@ -207,6 +207,9 @@ def sample_unit(task: Task, device: str) -> float:
     denoiser, cost = load(run.model, device, task.kernels)
     weak, weak_cost = (None, None) if run.weak is None else load(run.weak, device, task.kernels)
     unit = run.unit(task.unit)
+    at_once = items_at_once(denoiser, run.sampler, len(unit.items), device)
+    parts = math.ceil(len(unit.items) / at_once)
+    watch = StepFile(task.scratch, run.sampler.steps, parts)
 
     # Seconds of successful attempts, in all and inside the network: one that ran out of memory is not the unit's cost.
     took: list[float] = []
@@ -218,7 +221,6 @@ def sample_unit(task: Task, device: str) -> float:
         with Evaluator(denoiser, task.reuse, accounts[0], other) as evaluator:
             conditioning = evaluator.encode(run.bench.prompts(items))
             part = replace(unit, items=tuple(items))
-            watch = StepFile(task.scratch, run.sampler.steps)
             sampled = sample(evaluator, run.guidance, run.sampler, conditioning, part, device, watch)
         inside.append(sum(account.network_seconds() for account in accounts))
         took.append(time.perf_counter() - began)
@@ -233,7 +235,7 @@ def sample_unit(task: Task, device: str) -> float:
     begin_peak(device)
     compiled_before = compile_seconds()
     with torch.inference_mode(), attention_kernel(task.kernels, device):
-        sampled = in_parts(latents, unit.items)
+        sampled = in_parts(latents, unit.items, at_once)
         all_latents = torch.cat([made.latents for _, (made, _) in sampled])
         decoded = in_parts(decode, range(len(unit.items)))
         values = np.concatenate([part for _, part in decoded])
@@ -258,7 +260,7 @@ def sample_unit(task: Task, device: str) -> float:
         "environment": task.environment,
         "block_runs": first.blocks,
     }
-    if len(sampled) > 1 or len(decoded) > 1:
+    if len(sampled) > parts or len(decoded) > 1:
         sizes = {"sampled": [len(part) for part, _ in sampled], "decoded": [len(part) for part, _ in decoded]}
         facts["split"] = {"reason": "out of memory", **sizes}
     kept = None

@@ -74,7 +74,7 @@ def test_a_quiet_console_shows_nothing(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_steps_are_written_once_a_second_and_read_as_a_share(tmp_path: Path) -> None:
     clock = Clock()
-    steps = StepFile(tmp_path, 28, clock)
+    steps = StepFile(tmp_path, 28, clock=clock)
     assert share_done(tmp_path) == 0
     steps(None)  # the start
     for index in range(7):
@@ -84,6 +84,11 @@ def test_steps_are_written_once_a_second_and_read_as_a_share(tmp_path: Path) -> 
     clock.now = 101.0
     steps(None)
     assert share_done(tmp_path) == pytest.approx(8 / 28, abs=1e-4)
+    in_parts = StepFile(tmp_path, 28, parts=4, clock=clock)  # each part shows its start, too
+    for _ in range(29 + 8):
+        clock.now += 1
+        in_parts(None)
+    assert share_done(tmp_path) == pytest.approx((28 + 7) / (4 * 28), abs=1e-4)
     (tmp_path / NAME).write_text("half")
     assert share_done(tmp_path) == 0
     assert share_done(tmp_path / "gone") == 0
