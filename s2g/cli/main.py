@@ -41,7 +41,7 @@ COMMANDS = {
     "figures": Entry("tables", "figures", "Draw every measured table or figure that has a plot, as SVG and PNG."),
     "check": Entry("check", "check", "Sample the first items of committed results again and compare them item by item."),
     "everything": Entry("check", "everything", "Make every committed result again and compare all numbers: one night."),
-    "reproduce": Entry("check", "reproduce", "Run a preset with a published number, and say whether it is met."),
+    "reproduce": Entry("reproduce", "reproduce", "Run a preset with a published number, and say whether it is met."),
     "claims": Entry("tables", "claims", "Check the paper's claims against the measured results."),
     "report": Entry("report", "report", "Write a static site of all measured results."),
     "plan": Entry("plan", "plan", "Estimate a table or figure: items, network calls, FLOPs, GPU-hours, disk, downloads."),

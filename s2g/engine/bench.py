@@ -96,6 +96,7 @@ class Bench(ABC):
 
     num: int  # items of a run that does not set its own number
     fewest: ClassVar[int] = 2  # a Fréchet distance of one item is none
+    files: ClassVar[tuple[str, ...]] = ()  # keys whose values may be paths
 
     # Required.
 

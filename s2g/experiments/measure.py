@@ -62,7 +62,7 @@ def measure(
             runs = [scores[place] for place in have if rows[place].bench == bench]
             cells |= cells_of(profile, bench, runs, [scores[p] for p in compared if rows[p].bench == bench], root)
         status = RUN if len(have) == len(at) else "; ".join(dict.fromkeys(why[place] for place in at if place in why))
-        typed = [override for override in first.overrides if not override.startswith("bench=shapes")]
+        typed = [override for override in first.overrides if override != "bench=shapes"]  # the default
         line = ResultRow(group, row, first.label, " ".join(["python run.py", *typed]), status)
         if have:
             one = scores[have[0]]

@@ -47,7 +47,6 @@ class FileBench(Bench):
 
     kind: ClassVar[str] = "images"  # what the files are: "images" or "videos"
     layout: ClassVar[str] = ""  # how `s2g export` names the files for the official evaluator
-    files: ClassVar[tuple[str, ...]] = ()  # keys whose values may be paths
 
     allow_missing: bool  # score the files that exist; the score is then labelled as partial
 

@@ -15,6 +15,11 @@ def environments(store: Store) -> dict[str, dict[str, Any]]:
     return {name: value for name, value in (_entries(store) or {}).items() if checksum(value)[:8] == name}
 
 
+def environment_of(store: Store, unit: int) -> dict[str, Any]:
+    """Return the environment in which a unit was sampled; {} where env.json does not say. DamageError without a record."""
+    return environments(store).get(store.record(unit)["environment"], {})
+
+
 def add_environment(store: Store, environment: dict[str, Any]) -> str:
     """Add an environment to env.json and return its id, which the records of its units hold."""
     name = checksum(environment)[:8]

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s2g.cli.commands.check import redo
+from s2g.cli.commands.check import reasons_to_differ, redo
 from s2g.cli.run import main
 from s2g.errors import DamageError, UserError
+from s2g.store.env_file import environment_of
 from s2g.store.items import STILL
 from s2g.store.likeness import Likeness, likeness
 from s2g.store.status import run_folders
@@ -61,6 +62,22 @@ def test_alone_it_is_the_stored_one_or_near_it(images: Path, item: int, capsys) 
     assert "made alone" in out
     if code:
         assert "--whole-unit" in out and int(out.split("differ, by ")[1].split()[0]) <= 1
+
+
+def test_another_machine_is_named_where_an_item_differs(images: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    root = tmp_path / "runs"
+    shutil.copytree(images, root)
+    store = Store(root / run_of(root))
+    assert environment_of(store, 0)["device"] == "cpu"
+    then = {**environment_of(store, 0), "machine": "64 x Another, 1 x GPU", "packages": {"torch": "1.0"}}
+    assert reasons_to_differ(environment_of(store, 0), "cpu", True) == []
+    (reason,) = reasons_to_differ(then, "cuda", True)
+    assert "made with device cpu, now cuda; machine 64 x Another, 1 x GPU, now " in reason and "torch 1.0, now " in reason
+    monkeypatch.setattr("s2g.cli.commands.check.environment_of", lambda *_: then)
+    monkeypatch.setattr("s2g.cli.commands.check.make_item", lambda *_: np.zeros((32, 32, 3), np.uint8))
+    assert redo(run_of(root), 3, None, True, runs=str(root)) == 1
+    out = capsys.readouterr().out
+    assert "torch 1.0" in out and "--whole-unit" not in out and "device" not in out.split("made with ")[1]
 
 
 def test_how_far_an_item_is_from_the_stored_one(images: Path, points: Path) -> None:

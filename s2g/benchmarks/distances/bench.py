@@ -28,7 +28,6 @@ BLOCK = 1024  # rows of features a matrix product takes at once
 KEEP = "features"  # where nobody says
 IMAGE_MB = {"none": 0.0, "features": 0.0, "npz": 0.197, "png": 0.13}  # an image of 256 x 256
 ROW_MB = {"inception": 0.0203, "clip": 0.0031, "dinov2": 0.0041}  # 5,079, 768 and 1,024 numbers of 4 bytes
-FILES = ("inception", "dinov2", "clip", "reference")
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,7 @@ class DistanceBench(FeatureBench):
     reference: str = ""
 
     name: ClassVar[str]
+    files: ClassVar[tuple[str, ...]] = ("inception", "dinov2", "clip", "reference")
 
     def __post_init__(self) -> None:
         if self.keep not in (*KEEPS, None):
@@ -102,7 +102,7 @@ class DistanceBench(FeatureBench):
 
     def placed(self, typed: Mapping[str, Any]) -> dict[str, Any]:
         """Return the bench as typed, with absolute paths of its files; clip may be a name."""
-        places = {key: Path(getattr(self, key)).expanduser() for key in FILES}
+        places = {key: Path(getattr(self, key)).expanduser() for key in self.files}
         kept = {key: str(path.absolute()) for key, path in places.items() if key != "clip" or path.is_file()}
         return {**typed, "keep": self.keep, **kept}
 

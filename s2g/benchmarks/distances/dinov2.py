@@ -20,6 +20,7 @@ from s2g.errors import MissingError, UserError, unknown
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
 from s2g.io.one_thread import one_thread
+from s2g.scoring.comparability import NOT_COMPARABLE
 
 KEY = "bench.dinov2"
 OFFICIAL = "dinov2_vitl14_pretrain.pth"
@@ -59,7 +60,7 @@ class DinoV2(Network):
         return f"dinov2 {content_hash(self.path)} {self.resize}"
 
     def remark(self) -> str:
-        return "" if self.resize == "pillow" else "DINOv2 with TensorFlow's resize: not comparable with published FD-DINOv2"
+        return "" if self.resize == "pillow" else f"DINOv2 with TensorFlow's resize: {NOT_COMPARABLE} FD-DINOv2"
 
     def read(self, images: np.ndarray, device: str = "auto") -> np.ndarray:
         self.check()

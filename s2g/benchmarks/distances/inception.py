@@ -18,6 +18,7 @@ from s2g.errors import MissingError, UserError
 from s2g.io.hashing import content_hash
 from s2g.io.interrupt import uninterrupted
 from s2g.io.one_thread import one_thread
+from s2g.scoring.comparability import NOT_COMPARABLE
 
 KEY = "bench.inception"
 OFFICIAL = "weights-inception-2015-12-05-6726825d.pth"
@@ -51,7 +52,9 @@ class Inception(Network):
     def remark(self) -> str:
         if identity(self.weights).startswith(BEGINS):
             return ""
-        return f"{KEY} = {self.weights}: not the official Inception, whose sha256 begins with {BEGINS}: no number is comparable"
+        return (
+            f"{KEY} = {self.weights}: not the official Inception, whose sha256 begins with {BEGINS}: {NOT_COMPARABLE} numbers"
+        )
 
     def read(self, images: np.ndarray, device: str = "auto") -> np.ndarray:
         return read(self.weights, images, device)

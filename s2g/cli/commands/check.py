@@ -1,34 +1,35 @@
-"""`s2g check`, `everything`, `redo` and `reproduce`: committed results, one stored item, and published numbers, made again.
+"""`s2g check`, `everything` and `redo`: committed results, and one stored item, made again.
 
 `check` samples the first items of committed results and compares them, `everything` makes whole results and compares their
-numbers, `redo` makes one item of a stored run, `reproduce` runs a published number and ends in pass or fail.
+numbers, `redo` makes one item of a stored run.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from s2g import __version__
 from s2g.cli.commands.inventory import find_run
 from s2g.cli.commands.methods import FILES, make_methods
 from s2g.cli.commands.options import EXPERIMENTS, RESULTS, Profile, Results, Runs, StoredRun, Workers
 from s2g.cli.commands.table import TableMaker
-from s2g.config.compose import compose_config
 from s2g.config.kernels import Kernels
 from s2g.config.schema import ExecutorConfig
+from s2g.engine.environment import THREADS, machine
 from s2g.engine.executors.local import device_of
 from s2g.engine.pool import Pool
 from s2g.engine.redo import make_item
-from s2g.engine.resolve import resolve
 from s2g.engine.run import Run
 from s2g.errors import UserError, unknown
 from s2g.experiments.methods import read_chosen, runs_of
-from s2g.experiments.produce import produce, require_trained
+from s2g.experiments.produce import produce
 from s2g.experiments.remade import Remade, compare_results
-from s2g.experiments.reproduce import Preset, Verdict, check_preset, find_preset, judge, read_presets
 from s2g.experiments.runner import resolve_rows
 from s2g.experiments.specification import METHODS
 from s2g.experiments.specification_file import expand_panels, find_experiment
@@ -38,6 +39,7 @@ from s2g.io.atomic import write_bytes
 from s2g.io.input_files import is_litter
 from s2g.io.json_files import load_json
 from s2g.report.tables import console_table, markdown_table
+from s2g.store.env_file import environment_of
 from s2g.store.items import STILL, Film
 from s2g.store.likeness import entry_of, file_of, likeness
 from s2g.store.repair import restored
@@ -154,75 +156,35 @@ def redo(
     item: Annotated[int, typer.Argument(help="Number of the item, from 0.")],
     out: Annotated[Path | None, typer.Option(help="File for the item: a PNG or video, or an array of a point.")] = None,
     whole_unit: Annotated[bool, typer.Option("--whole-unit", help="Make it in its batch, as the run does.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="stored: the kind that made it; auto, cpu, cuda or mps.")] = "stored",
     runs: Runs = "runs",
 ) -> int:
     """Make one item again and print whether it is the stored one to the byte, or how far it is; exit code 1 if it is not."""
     store = Store(find_run(run, runs).resolve())
     entry_of(store, item)  # before anything is loaded
     again, about = restored(store), store.read_run()
-    kind = device_of(ExecutorConfig(device=device))
+    then = environment_of(store, item // again.model.unit)
+    kind = device_of(ExecutorConfig(device=then.get("device", "auto") if device == "stored" else device))
     where = "cuda:0" if kind == "cuda" else kind
     made = make_item(again, item, about["fixed"]["reuse"], whole_unit, where, Kernels.of(about["fixed"]))
     film = Film(again.model.film, again.model.video_fps) if again.model.makes_videos else STILL
     found = likeness(store, item, made, film)
     print(f"{store.folder.name} item {item}, made {'in its unit' if whole_unit else 'alone'}: {found}")
-    if not found.same and not whole_unit:
-        print("alone, a batch has another size, and last bits may differ: --whole-unit makes it as the run does")
+    if not found.same:
+        for reason in reasons_to_differ(then, kind, whole_unit):
+            print(reason)
     if out is not None:
         write_bytes(out, file_of(item, made, film))
         print(out)
     return int(not found.same)
 
 
-def reproduce(
-    name: Annotated[str, typer.Argument(help="Name of a preset; none: list them.")] = "",
-    plan: Annotated[bool, typer.Option("--plan", help="Only print what the run would take.")] = False,
-    runs: Runs = "runs",
-    workers: Workers = None,
-) -> int:
-    """Run a preset of configs/reproduce.yaml and print published number, ours and verdict; exit code 1 where one fails."""
-    console, presets = Console(highlight=False), read_presets()
-    if not name:
-        rows = [[preset.name, numbers_of(preset), preset.source] for preset in presets.values()]
-        console.print(console_table(["preset", "published", "source"], rows, left=True))
-        return 0
-    preset = find_preset(name, presets)
-    check_preset(preset)
-    if plan:
-        from s2g.cli.run import main  # hydra, which the list does without
-
-        return main([*preset.run, "plan=true"])
-    console.print(f"python run.py {' '.join(preset.run)}", soft_wrap=True)
-    run = require_trained(resolve(compose_config(*preset.run), fetching=True)[0])
-    with Pool(workers) as pool:
-        (score,) = produce([run], runs, pool, console)
-    verdicts = judge(preset, score.estimates)
-    console.print(
-        console_table([preset.name, "published", "ours", "95 %", "off by", "allowed", ""], list(map(row_of, verdicts)))
-    )
-    console.print(f"published: {preset.source}; run: {run.key}, n = {run.num}", soft_wrap=True)
-    for remark in score.remarks:
-        console.print(remark, soft_wrap=True)
-    return int(not all(verdict.passes for verdict in verdicts))
-
-
-def numbers_of(preset: Preset) -> str:
-    """Return a preset's published numbers and tolerances on one line."""
-    return ", ".join(f"{metric} {published:g} +- {tolerance:g}" for metric, (published, tolerance) in preset.numbers.items())
-
-
-def row_of(verdict: Verdict) -> list[str]:
-    """Return a verdict as a row: metric, published, ours, interval, difference, tolerance, pass or fail."""
-    interval = "" if verdict.low is None or verdict.high is None else f"[{verdict.low:.6g}, {verdict.high:.6g}]"
-    off = verdict.value - verdict.published
-    said = "pass" if verdict.passes else "FAIL"
-    return [
-        verdict.metric,
-        f"{verdict.published:g}",
-        f"{verdict.value:.6g}",
-        interval,
-        f"{off:+.3g}",
-        f"{verdict.tolerance:g}",
-        said,
-    ]
+def reasons_to_differ(then: Mapping[str, Any], device: str, whole_unit: bool) -> list[str]:
+    """Return why an item may differ from the stored one in last bits. then: the environment that made that one."""
+    now = {"device": device, "machine": machine(), "torch": version("torch"), "s2g": __version__, "threads": THREADS}
+    was = {"torch": then.get("packages", {}).get("torch"), **{key: then.get(key) for key in now if key != "torch"}}
+    others = [f"{key} {was[key]}, now {now[key]}" for key in now if was[key] not in (None, now[key])]
+    found = [f"the stored one was made with {'; '.join(others)}: last bits may differ"] if others else []
+    if not whole_unit:
+        found.append("alone, a batch has another size, and last bits may differ: --whole-unit makes it in the run's batches")
+    return found
