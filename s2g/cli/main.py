@@ -43,7 +43,7 @@ COMMANDS = {
     "everything": Entry("check", "everything", "Make every committed result again and compare all numbers: one night."),
     "reproduce": Entry("reproduce", "reproduce", "Run a preset with a published number, and say whether it is met."),
     "claims": Entry("tables", "claims", "Check the paper's claims against the measured results."),
-    "report": Entry("report", "report", "Write a static site of all measured results."),
+    "report": Entry("pages", "report", "Write a static site of all measured results."),
     "plan": Entry("plan", "plan", "Estimate a table or figure: items, network calls, FLOPs, GPU-hours, disk, downloads."),
     "ls": Entry("inventory", "ls", "List models, guidance methods, samplers and benches."),
     "alive": Entry("alive", "alive", "Show that every method does something on every kind of model, from small networks."),
@@ -54,7 +54,7 @@ COMMANDS = {
     "gc": Entry("upkeep", "gc", "List stored files that nothing refers to, with sizes; --yes deletes them."),
     "push": Entry("export", "push", "Copy a stored run to a tar file or a URL (s3://, gs://, a folder); again: what is new."),
     "pull": Entry("export", "pull", "Copy a pushed run into the store, and verify every item."),
-    "gallery": Entry("gallery", "gallery", "Write a page that switches between stored runs on the same prompts."),
+    "gallery": Entry("pages", "gallery", "Write a page that switches between stored runs on the same prompts."),
     "study": Entry("study", "app", "Ask people which of stored runs they prefer: make, serve and count a blind study."),
     "export": Entry(
         "export", "export", "Export a complete run: images named after their prompts, or an official evaluator's layout."

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from s2g.cli.commands.gallery import gallery
+from s2g.cli.commands.pages import gallery
 from s2g.cli.run import main
 from s2g.config.schema import CHECKOUT
 from s2g.engine.run import Run

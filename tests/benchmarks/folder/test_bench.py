@@ -126,7 +126,9 @@ def test_inception_is_the_one_of_bench_imagenet_and_random_weights_are_labeled(
     a, b = write(tmp_path / "a", fake), write(tmp_path / "b", real)
     code, out, _ = said(a, "--reference", b, "bench.score=[kid,precision,recall]", "--device", "cpu")
     of_fake, of_real = (inception.read(str(weights), images)[:, POOL] for images in (fake, real))
-    assert code == 0 and "not the official Inception" in out and "not comparable with published numbers" in " ".join(out.split())
+    assert (
+        code == 0 and "not the official Inception" in out and "not comparable with published numbers" in " ".join(out.split())
+    )
     assert values(out.replace("-", ""))["KID x 1000"] == pytest.approx(
         abs(1000 * kernel_items_of(of_fake, of_real).mean()), abs=0.0006
     )

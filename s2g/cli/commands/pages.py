@@ -1,4 +1,4 @@
-"""`s2g gallery`: a page of stored runs on the same prompts; nothing is run."""
+"""`s2g report` and `s2g gallery`: pages of all measured results, and of stored runs on the same prompts; nothing is run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,21 @@ import typer
 from rich.console import Console
 
 from s2g.cli.commands.inventory import find_run
-from s2g.cli.commands.options import FirstImages, Runs
+from s2g.cli.commands.options import EXPERIMENTS, RESULTS, FirstImages, Results, Runs
 from s2g.errors import UserError
 from s2g.report.html.gallery_page import write_gallery_page
+from s2g.report.html.site import write_site
 from s2g.store.store import Store
 from s2g.store.stored_run import stored_run
+
+
+def report(
+    results: Results = RESULTS,
+    out: Annotated[Path, typer.Option(help="Folder for the pages; its content is replaced.")] = Path("outputs/report"),
+    runs: Annotated[str, typer.Option(help="Folder that holds the stored runs; the site shows their configuration.")] = "runs",
+) -> None:
+    """Write the site."""
+    write_site(EXPERIMENTS, results, runs, out, Console(highlight=False))
 
 
 def gallery(
