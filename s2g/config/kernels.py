@@ -13,6 +13,7 @@ COMPILE = ("none", "blocks", "graphs")
 # model; the others: diffusers' backends, in models that have them, with the packages they need.
 ATTENTION = ("auto", "native", "math", "efficient", "flash", "cudnn", "sage", "xformers", "flex")
 ON_CPU = ("auto", "native", "math", "flash")
+HALF = ("flash", "cudnn")  # on a GPU for half precision alone
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,23 @@ class Kernels:
             if value not in allowed:
                 raise UserError(f"executor.{key} = {value}", allowed=", ".join(allowed))
 
-    def check(self, device: str) -> None:
-        """Raise UserError for what this kind of device does not have."""
+    def check(self, device: str, dtype: str = "", memory: str = "") -> None:
+        """Raise UserError for what this kind of device does not have, or cannot do for a model of this dtype and memory."""
         if device == "cpu" and self.attention not in ON_CPU:
             raise UserError(f"executor.attention = {self.attention}: not on a CPU", allowed=", ".join(ON_CPU))
-        if not device.startswith("cuda") and self.compile == "graphs":
+        on_gpu = device.startswith("cuda")
+        if not on_gpu and self.compile == "graphs":
             raise UserError("executor.compile = graphs: CUDA graphs need an NVIDIA GPU", allowed="none, blocks")
+        if on_gpu and self.attention in HALF and dtype == "fp32":
+            raise UserError(
+                f"executor.attention = {self.attention}: CUDA has it in half precision, and model.dtype = fp32",
+                allowed="auto, native, math, efficient; or model.dtype=bf16",
+            )
+        if self.compile == "graphs" and memory == "offload":  # a recorded graph reads addresses that moving gives up
+            raise UserError(
+                "executor.compile = graphs: model.memory = offload moves the network, and graphs record where it lies",
+                todo="model.memory=resident, or executor.compile=blocks",
+            )
 
     def facts(self) -> dict[str, str]:
         """Return what is not the default, as run.json and env.json state it."""

@@ -39,8 +39,9 @@ def make_item(
             conditioning = evaluator.encode(run.bench.prompts(part))
             return sample(evaluator, run.guidance, run.sampler, conditioning, replace(unit, items=tuple(part)), device).latents
 
-    with torch.inference_mode(), attention_kernel(kernels, device):
-        made = torch.cat([part for _, part in in_parts(latents, items, at_once)])
+    with torch.inference_mode():
+        with attention_kernel(kernels, device):
+            made = torch.cat([part for _, part in in_parts(latents, items, at_once)])
         place = items.index(item)
         decoded = network.decode(made if whole_unit else made[place : place + 1])
     return decoded.movedim(1, -1).cpu().numpy()[place]

@@ -234,8 +234,9 @@ def sample_unit(task: Task, device: str) -> float:
 
     begin_peak(device)
     compiled_before = compile_seconds()
-    with torch.inference_mode(), attention_kernel(task.kernels, device):
-        sampled = in_parts(latents, unit.items, at_once)
+    with torch.inference_mode():
+        with attention_kernel(task.kernels, device):  # a decoder has its own: other heads, another precision
+            sampled = in_parts(latents, unit.items, at_once)
         all_latents = torch.cat([made.latents for _, (made, _) in sampled])
         decoded = in_parts(decode, range(len(unit.items)))
         values = np.concatenate([part for _, part in decoded])

@@ -46,14 +46,14 @@ def sampled(runs: Sequence[Run], root: str, pool: Pool, console: Console, wait: 
     stores = {run.key: Store.of(run, root) for run in runs}
     made = 0
     if pool.config.kernels != DEFAULT:  # before a run is begun with what cannot be
-        pool.config.kernels.check(pool.executor.device)
+        for run in runs:
+            pool.config.kernels.check(pool.executor.device, run.model.dtype, run.model.memory)
     with ExitStack() as used:
         for run in runs:
             if note := code_changes(run, root):
                 console.print(note, soft_wrap=True, markup=False)
+            used.enter_context(in_use(stores[run.key].folder))  # first: what a run fixes may change while nobody uses it
             stores[run.key].begin(run, pool.config.reuse, pool.config.kernels)
-        for store in stores.values():
-            used.enter_context(in_use(store.folder))
         if any(stores[run.key].missing(run) for run in runs):
             with uninterrupted():
                 from s2g.engine.execute import execute

@@ -29,6 +29,7 @@ SDPA = {
     "flash": SDPBackend.FLASH_ATTENTION,
     "cudnn": SDPBackend.CUDNN_ATTENTION,
 }
+_compiled_for = ""  # the attention of this process's compiled blocks
 
 
 def prepare_network(network: nn.Module, blocks: Sequence[nn.Module], kernels: Kernels) -> None:
@@ -55,7 +56,12 @@ def prepare_network(network: nn.Module, blocks: Sequence[nn.Module], kernels: Ke
 @contextmanager
 def attention_kernel(kernels: Kernels, device: str) -> Iterator[None]:
     """Let torch's attention use this kernel alone meanwhile; UserError for one that the device does not have."""
+    global _compiled_for
     kernels.check(device)
+    if kernels.compile == "blocks":
+        if _compiled_for not in ("", kernels.attention):
+            torch._dynamo.reset()  # its guards say nothing of the kernel: it would go on with the other one's graphs
+        _compiled_for = kernels.attention
     if kernels.attention not in SDPA:
         yield
         return

@@ -52,8 +52,8 @@ class Store:
     def begin(self, run: Run, reuse: bool, kernels: Kernels = DEFAULT) -> None:
         """Create the folder and run.json, or check this start against the run.json of an earlier one.
 
-        UserError where the folder cannot be written, or the run was started with another `reuse` or other kernels; OSError
-        for a full disk.
+        What is fixed may change as long as no unit is stored and no other process uses the run. UserError where the folder
+        cannot be written, or the run was started with another `reuse` or other kernels; OSError for a full disk.
         """
         try:
             for name in ("items", "units", "scores"):
@@ -78,11 +78,15 @@ class Store:
     def _open_run_file(self, run: Run, fixed: Mapping[str, Any]) -> dict[str, Any]:
         """Return run.json; write it first if it is missing, or states fewer items or images kept than this start wants."""
         file = self.folder / "run.json"
-        if file.exists() and (about := self.read_run())["num"] >= run.num and not _keeps_more(run.config, about["config"]):
-            return about
+        if file.exists():
+            about = self.read_run()
+            wants_more = about["num"] < run.num or _keeps_more(run.config, about["config"])
+            if not (wants_more or self._may_change(about, fixed)):
+                return about
         with self.exclusive() as scratch:
             if file.exists():  # read again: another process may have written it since
                 about = self.read_run()
+                about |= {"fixed": dict(fixed)} if self._may_change(about, fixed) else {}
             else:
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 about = {"key": run.key, "identity": run.identity(), "fixed": dict(fixed), "begun": now, "num": 0}
@@ -91,6 +95,12 @@ class Store:
             about |= {"num": max(run.num, about["num"]), "config": config}
             write_json(file, {**about, "check": checksum(about)}, scratch)
         return about
+
+    def _may_change(self, about: Mapping[str, Any], fixed: Mapping[str, Any]) -> bool:
+        """Return whether run.json fixes something else, with which nobody has sampled or is about to."""
+        locks = Locks(self.folder)
+        others = (owner for _, owner in locks.working() if owner != locks.me)
+        return about["fixed"] != fixed and not self.stored() and not any(others)
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[Path]:

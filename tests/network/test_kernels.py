@@ -53,6 +53,33 @@ def test_a_hundred_masks_with_and_without_reuse_are_no_new_graph(family: str) ->
     assert counters["stats"]["unique_graphs"] == graphs and not counters["recompiles"] and not counters["graph_break"]
 
 
+@pytest.mark.slow("traces a block class twice")
+def test_another_attention_kernel_does_not_run_the_graph_of_the_last_one() -> None:
+    network: Any = SMALL["sit"]()
+    compile_blocks(network.blocks, backend="aot_eager")
+    found = {}
+    for name in ("math", "flash", "math"):
+        with attention_kernel(Kernels("blocks", name), "cpu"):
+            found[name] = torch.stack(predictions(network, [1], False))
+    for name, compiled in found.items():
+        eager: Any = SMALL["sit"]()
+        with attention_kernel(Kernels("none", name), "cpu"):
+            assert torch.equal(torch.stack(predictions(eager, [1], False)), compiled), name
+    assert not torch.equal(found["math"], found["flash"])
+
+
+def test_what_cannot_be_is_refused_with_the_reason() -> None:
+    for attention in ("flash", "cudnn"):
+        with pytest.raises(UserError, match="CUDA has it in half precision"):
+            Kernels(attention=attention).check("cuda:0", "fp32")
+        Kernels(attention=attention).check("cuda:0", "bf16")
+    Kernels(attention="flash").check("cpu", "fp32")
+    with pytest.raises(UserError, match="graphs record where it lies"):
+        Kernels("graphs").check("cuda", "bf16", "offload")
+    Kernels("graphs").check("cuda", "bf16", "resident")
+    Kernels("blocks").check("cuda", "bf16", "offload")
+
+
 @pytest.mark.slow("compiles C++")
 @pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs g++ on a CPU")
 @pytest.mark.parametrize("family", FAMILIES)
