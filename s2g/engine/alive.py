@@ -188,8 +188,9 @@ class Small:
         return self._plain[key]
 
     def left_behind(self) -> list[str]:
-        """Return the modules whose call is still somebody else's."""
-        return [name for name, module in self.networks[0].network.named_modules() if getattr(module, SLOT) is not None]
+        """Return the modules of both networks whose call is still somebody else's."""
+        modules = zip(("", "weaker network: "), (denoiser.network.named_modules() for denoiser in self.networks), strict=True)
+        return [f"{whose}{name}" for whose, named in modules for name, module in named if getattr(module, SLOT) is not None]
 
 
 def examine(method: str, small: Small) -> Finding:

@@ -106,7 +106,7 @@ class _StandInEvaluator(Evaluator):
         timestep: Tensor | None,
     ) -> Tensor:
         both = Conditioning.cat([conditioning["cond"], conditioning["uncond"]])
-        return self.call(Pass(), 2, torch.cat([x, x]), level, both, timestep).prediction.float().chunk(2)[0]
+        return self.call(Pass(edit.dropped), 2, torch.cat([x, x]), level, both, timestep).prediction.float().chunk(2)[0]
 
 
 _COUNTED: dict[str, _Counted] = {}  # by all that they depend on

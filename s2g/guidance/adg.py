@@ -54,6 +54,10 @@ class ADG(BaseMethod):
     def space(self) -> Space:
         return Space.DENOISED
 
+    @property
+    def neutral(self) -> str:
+        return f"scale = {self.scale:g}: 1 or less is cond alone" if self.scale <= 1 else ""
+
     def branches(self, step: Step) -> Sequence[Branch]:
         return (COND,) if self.scale <= 1 else (COND, UNCOND)
 

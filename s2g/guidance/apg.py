@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import BaseMethod, State, Step
+from s2g.guidance.base import AT_ONE, BaseMethod, State, Step
 from s2g.guidance.geometry import norm, part_along
 from s2g.models.prediction_space import Space
 from s2g.network.branch import COND, UNCOND, Branch
@@ -69,6 +69,10 @@ class APG(BaseMethod):
     @property
     def space(self) -> Space:
         return Space.DENOISED if self.form == "paper" else Space.RAW
+
+    @property
+    def neutral(self) -> str:
+        return AT_ONE if self.scale == 1 else ""
 
     def branches(self, step: Step) -> Sequence[Branch]:
         return (COND,) if self.scale == 1 else (COND, UNCOND)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from s2g.errors import UserError
-from s2g.guidance.base import BaseMethod, State, Step, Weak
+from s2g.guidance.base import AT_ONE, BaseMethod, State, Step, Weak
 from s2g.network.branch import COND, Branch, WeakModel
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ class Autoguidance(BaseMethod):
                 todo="guidance.weak=FILE, and guidance.weak_network={depth: 6} where its network differs",
             )
         return Weak(self.weak, self.weak_network)
+
+    @property
+    def neutral(self) -> str:
+        return AT_ONE if self.scale == 1 else ""
 
     def branches(self, step: Step) -> Sequence[Branch]:
         return (COND,) if self.scale == 1 else (COND, WEAK)

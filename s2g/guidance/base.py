@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 State = dict[str, Any]  # a method's memory during one unit (momentum and the like)
 
+AT_ONE = "scale = 1: it is cond alone"  # the reason that most methods give for being neutral
+
 
 class Requirement(Enum):
     """What only some samplers offer; matched before anything is loaded."""
@@ -107,7 +109,7 @@ class Guidance(Protocol):
 
     @property
     def neutral(self) -> str:
-        """Why, with these knobs, it changes nothing of what it builds on: "eta = 1: it is its base"; "" if it does."""
+        """Why, with these knobs, it is what it builds on, CFG, or one prediction alone: "eta = 1: it is its base"; else ""."""
         ...
 
     def start(self) -> State:

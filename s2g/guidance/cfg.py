@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import BaseMethod, State, Step
+from s2g.guidance.base import AT_ONE, BaseMethod, State, Step
 from s2g.guidance.geometry import spread
 from s2g.network.branch import COND, UNCOND, Branch
 
@@ -40,6 +40,10 @@ class CFG(BaseMethod):
     def __post_init__(self) -> None:
         if not 0 <= self.rescale <= 1:
             raise UserError(f"guidance.rescale = {self.rescale}", allowed="0 (none) to 1")
+
+    @property
+    def neutral(self) -> str:
+        return AT_ONE if self.scale == 1 else ""
 
     def branches(self, step: Step) -> Sequence[Branch]:
         return (COND,) if self.scale == 1 else (COND, UNCOND)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import BaseMethod, Requirement, State, Step
+from s2g.guidance.base import AT_ONE, BaseMethod, Requirement, State, Step
 from s2g.guidance.cfg import cfg
 from s2g.guidance.geometry import inner
 from s2g.models.prediction_space import Space
@@ -49,6 +49,12 @@ class CFGZero(BaseMethod):
     @property
     def needs(self) -> frozenset[Requirement]:
         return frozenset({Requirement.STEPS, Requirement.DETERMINISTIC, Requirement.FLOW})
+
+    @property
+    def neutral(self) -> str:
+        if self.scale != 1:
+            return ""
+        return f"{AT_ONE}{f' once x moves, after zero_init = {self.zero_init}' if self.zero_init else ''}"
 
     def acts(self, step: Step) -> bool:
         return step.index >= self.zero_init

@@ -58,6 +58,10 @@ class CFGPP(BaseMethod):
     def needs(self) -> frozenset[Requirement]:
         return frozenset({Requirement.STEPS, Requirement.EULER_LIKE})
 
+    @property
+    def neutral(self) -> str:
+        return "lam = 0: it is uncond alone" if self.weight == 0 else ""
+
     def branches(self, step: Step) -> Sequence[Branch]:
         return (COND, UNCOND)
 

@@ -120,12 +120,17 @@ class NormalizedAttention(NoBlocks):
     """Attention of image tokens to the text, in every block, is led away from the negative text's (NAG, arXiv 2505.21179).
 
     Both texts go through the network in one call and share the image's tokens, so it counts as two evaluations, and no
-    part of a plain pass is reused.
+    part of a plain pass is reused. without: blocks that are skipped in the same pass.
     """
 
     scale: float
     tau: float
     alpha: float
+    without: frozenset[int] = frozenset()
+
+    @property
+    def dropped(self) -> frozenset[int]:
+        return self.without
 
 
 @dataclass(frozen=True)

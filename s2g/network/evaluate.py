@@ -179,7 +179,7 @@ class Evaluator:
                 allowed="models of texts",
             )
         both = self.inputs.batch(("cond", OTHER_TEXT), conditioning)
-        return self.call(Pass(inside=edit), 2, copies(x, 2), level, both, timestep).prediction.float().chunk(2)[0]
+        return self.call(Pass(edit.dropped, edit), 2, copies(x, 2), level, both, timestep).prediction.float().chunk(2)[0]
 
     def _weak(
         self, away: list[Branch], x: Tensor, level: float, conditioning: Mapping[str, Conditioning], timestep: Tensor | None

@@ -37,8 +37,12 @@ def check_acts(guidance: Guidance, levels: Sequence[float], num_blocks: int) -> 
 
 
 def activity_line(name: str, guidance: Guidance, sampler: Sampler, num_blocks: int) -> str:
-    """Return "s2 is active in 23 of 28 steps" (and its base's steps likewise); "" if nothing is ever switched off."""
-    counts = [(layer, len(active_steps(method, sampler, num_blocks))) for layer, method in _layers(name, guidance)]
+    """Return "s2 is active in 23 of 28 steps" (and its base's steps likewise); "" if nothing is ever switched off.
+
+    A method whose knobs make it neutral is left out: it is active in none, whatever its window.
+    """
+    acting = [(layer, method) for layer, method in _layers(name, guidance) if not method.neutral]
+    counts = [(layer, len(active_steps(method, sampler, num_blocks))) for layer, method in acting]
     return "; ".join(f"{layer} is active in {n} of {sampler.steps} steps" for layer, n in counts if n < sampler.steps)
 
 

@@ -127,6 +127,8 @@ def test_what_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert wrong(Hooking(3.0)) == ("not given back: blocks.0.norm",)
     blocks: Any = network.blocks
     setattr(blocks[0].norm, SLOT, None)
+    Hooking.network = small.networks[1].network  # the one that autoguidance evaluates beside it
+    assert wrong(Hooking(3.0)) == ("not given back: weaker network: blocks.0.norm",)
 
 
 def test_what_methods_are_held_against() -> None:

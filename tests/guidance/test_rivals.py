@@ -11,9 +11,12 @@ from guidance.cases import ALWAYS, predictions, step_at
 from torch.nn import functional as F
 
 from s2g.errors import UserError
+from s2g.guidance.autoguidance import Autoguidance
 from s2g.guidance.base import Ability, Guidance, Requirement
 from s2g.guidance.cfg import CFG, cfg
 from s2g.guidance.none import NoGuidance
+from s2g.guidance.pag import PAG
+from s2g.guidance.pruned import Pruned
 from s2g.guidance.rivals.fdg import FDG
 from s2g.guidance.rivals.mambo_g import MamboG
 from s2g.guidance.rivals.nag import NAG
@@ -25,7 +28,9 @@ from s2g.guidance.rivals.tag import TAG, amplified
 from s2g.guidance.rivals.tcfg import TCFG, damped
 from s2g.guidance.rivals.tdg import MID, TDG
 from s2g.guidance.s2 import S2
+from s2g.guidance.seg import SEG
 from s2g.guidance.slg import SLG
+from s2g.guidance.stg import STG
 from s2g.guidance.window import Window, Windowed
 from s2g.models.base import Conditioning
 from s2g.network.branch import COND, UNCOND, Branch, DropBlocks, NormalizedAttention
@@ -280,16 +285,49 @@ def test_s2_around_rectified_cfgpp_asks_for_its_second_point() -> None:
 
 def test_nag_stands_in_for_cond_in_any_base() -> None:
     step, branch = step_at(), Branch("cond", NormalizedAttention(5.0, 2.5, 0.25))
-    for base in (NoGuidance(), CFG(3.5), S2(CFG(3.5), window=ALWAYS)):
-        method = NAG(base)
-        assert branch in method.branches(step) and COND not in method.branches(step)
-        preds = predictions(method, step)
-        want = base.combine({**preds, COND: preds[branch]}, step, {})
-        assert torch.equal(method.combine(preds, step, {}), want)
+    assert NAG().led(COND) == branch and NAG().led(UNCOND) == UNCOND
+    for base in (
+        NoGuidance(),
+        CFG(3.5),
+        S2(CFG(3.5), window=ALWAYS),
+        SLG(CFG(3.5), layers=(2, 3), window=ALWAYS),
+        STG(CFG(3.5), layers=(2,)),
+        STGOfficial(CFG(3.5), layers=(2,)),
+        Pruned(CFG(3.5), layers=(4,)),
+        RectifiedCFGPP(2.5),
+        Windowed(CFG(3.5), Window(0.0, 0.6)),
+    ):
+        method, plain = NAG(base), predictions(base, step)
+        assert method.acts(step) and len(method.branches(step)) == len(base.branches(step))
+        assert all(isinstance(b.edit, NormalizedAttention) == (b.condition == "cond") for b in method.branches(step))
+        named = {b: (NormalizedAttention(5.0, 2.5, 0.25, b.edit.dropped if b.edit else frozenset())) for b in plain}
+        led = {replace(b, edit=named[b]) if b.condition == "cond" else b: p for b, p in plain.items()}
+        assert torch.equal(method.combine(led, step, {}), base.combine(plain, step, {}))
+    preds = predictions(CFG(3.5), step)
     for same in (NAG(CFG(3.5), nag_scale=1.0), NAG(CFG(3.5), alpha=0.0), NAG(CFG(3.5), window=Window(0.6, 1.0))):
         assert tuple(same.branches(step)) == (COND, UNCOND)
         assert torch.equal(same.combine(preds, step, {}), CFG(3.5).combine(preds, step, {}))
     assert NAG().asks == {Ability.TEXT} and TAG(NAG()).asks == {Ability.TEXT}
+
+
+def test_nag_over_rectified_cfgpp_predicts_its_second_point_from_the_led_pass() -> None:
+    base, step = RectifiedCFGPP(2.5), step_at()
+    method, cond = NAG(base), torch.randn(step.x.shape)
+    (point, at), (want, level) = method.second({method.led(COND): cond}, step), base.second({COND: cond}, step)
+    assert torch.equal(point, want) and at == level
+
+
+@pytest.mark.parametrize("base", [PAG(), SEG(), STG(mode="attention"), Windowed(PAG(), Window(0.0, 0.5)), TAG(SEG())])
+def test_nag_refuses_a_base_that_edits_attention_itself(base: Guidance) -> None:
+    with pytest.raises(UserError, match=r"guidance = nag: its base evaluates cond with .* cannot be led away"):
+        NAG(base)
+
+
+def test_nag_refuses_a_weaker_network_and_another_nag() -> None:
+    with pytest.raises(UserError, match="its base evaluates cond with WeakModel"):
+        NAG(Autoguidance(2.0, "builtin"))
+    with pytest.raises(UserError, match="its base evaluates cond with NormalizedAttention"):
+        NAG(NAG()).branches(step_at())
 
 
 ONE = [TCFG(1.0), FDG(1.0, 1.0), MamboG(1.0), SMCCFG(1.0), TDG(1.0), RectifiedCFGPP(0.0)]

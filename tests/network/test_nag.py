@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from s2g.errors import UserError
+from s2g.guidance.base import Guidance, MaskSampler, Step
+from s2g.guidance.cfg import CFG
+from s2g.guidance.rivals import nag
+from s2g.guidance.s2 import S2
+from s2g.guidance.window import Window
 from s2g.models.base import Conditioning
 from s2g.network.attention import SLOT, normalized
 from s2g.network.blocks import SelfAttention, register_block
-from s2g.network.branch import COND, UNCOND, Branch, NormalizedAttention
+from s2g.network.branch import COND, UNCOND, Branch, DropBlocks, NormalizedAttention
 from s2g.network.evaluate import Account, Evaluator
 from tests.small_networks import SMALL, TEXT, ToyBlock, latents
 
@@ -66,26 +72,38 @@ def every_call(answer: Callable[..., Tensor]) -> Iterator[None]:
         F.scaled_dot_product_attention = real
 
 
-def text_at(name: str, place: int) -> slice | None:
-    """Where the image's tokens are in this call of attention; None for an attention without text."""
+def text_at(name: str, place: int, idle: Sequence[int] = ()) -> slice | None:
+    """Where the image's tokens are in this call of attention, of which idle blocks make none; None for one without text."""
     if name == "wan":  # self-attention, then cross-attention
         return slice(None) if place % 2 else None
     if name == "flux":
         return slice(TEXT, None)
-    calls = [(block, dual) for block in range(6) for dual in ([False, True] if block < 3 else [False])]
+    calls = [(block, dual) for block in range(6) if block not in idle for dual in ([False, True] if block < 3 else [False])]
     return None if calls[place][1] else slice(0, -TEXT)
 
 
-@pytest.mark.parametrize("name", TEXTED)
-def test_it_is_the_doubled_pass_with_guided_attention(name: str) -> None:
-    network: Any = SMALL[name]()
-    edit = NAG.edit
-    assert isinstance(edit, NormalizedAttention)
-    conditions, x = network.encode([1, 2]), latents(network)
-    assert conditions["cond"].texts == ("text",)
+@contextmanager
+def returning_its_inputs(name: str, blocks: Sequence[Any], idle: Sequence[int]) -> Iterator[None]:
+    """These blocks hand on what they are given, by a forward of their own: SD3's and Flux's return the text first."""
+
+    def nothing(hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, *_: Any, **__: Any) -> Any:
+        return hidden_states if name == "wan" else (encoder_hidden_states, hidden_states)
+
+    for index in idle:
+        blocks[index].forward = nothing
+    try:
+        yield
+    finally:
+        for index in idle:
+            del blocks[index].forward
+
+
+def doubled(network: Any, name: str, x: Tensor, conditions: Mapping[str, Conditioning], edit: NormalizedAttention) -> Tensor:
+    """Return cond's prediction under NAG: both texts in one batch, each call of attention to the text by the formula."""
+    idle = sorted(edit.without)
 
     def answer(place: int, real: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        out, image = real(*args, **kwargs), text_at(name, place)
+        out, image = real(*args, **kwargs), text_at(name, place, idle)
         if image is not None:
             plus, minus = out[:, :, image].double().chunk(2)
             guided = torch.from_numpy(explicit(plus.numpy(), minus.numpy(), edit.scale, edit.tau, edit.alpha)).float()
@@ -93,15 +111,58 @@ def test_it_is_the_doubled_pass_with_guided_attention(name: str) -> None:
         return out
 
     both = Conditioning.cat([conditions["cond"], conditions["cond"].with_text_of(conditions["uncond"])])
-    with torch.no_grad(), every_call(answer):
-        want = network.forward(torch.cat([x, x]), 0.7, both).prediction[:2]
+    with torch.no_grad(), every_call(answer), returning_its_inputs(name, network.blocks, idle):
+        return network.forward(torch.cat([x, x]), 0.7, both).prediction[: len(x)]
+
+
+@pytest.mark.parametrize("without", [(), (2,), (1, 4)])
+@pytest.mark.parametrize("name", TEXTED)
+def test_it_is_the_doubled_pass_with_guided_attention(name: str, without: tuple[int, ...]) -> None:
+    network: Any = SMALL[name]()
+    edit = NormalizedAttention(5.0, 1.2, 0.7, frozenset(without))
+    led = Branch("cond", edit)
+    conditions, x = network.encode([1, 2]), latents(network)
+    assert conditions["cond"].texts == ("text",)
+    want = doubled(network, name, x, conditions, edit)
+    plain = Branch("cond", DropBlocks(without)) if without else COND
     account = Account()
     with Evaluator(network, account=account) as evaluator:
-        found = evaluator([COND, UNCOND, NAG], x, 0.7, conditions).raw
-    torch.testing.assert_close(found[NAG], want, rtol=0, atol=2e-5)
-    assert (found[NAG] - found[COND]).abs().max() > 5e-3  # and it is not nothing
-    assert account.evaluations == 4  # both texts are evaluated
+        found = evaluator([COND, UNCOND, led], x, 0.7, conditions).raw
+        unled = evaluator([plain], x, 0.7, conditions).raw[plain]
+    torch.testing.assert_close(found[led], want, rtol=0, atol=2e-5)
+    assert (found[led] - unled).abs().max() > 5e-3  # and it is not nothing
+    assert account.evaluations == 4 + 1  # both texts are evaluated
+    assert [account.blocks[index] for index in without] == [2] * len(without)  # by cond and uncond alone
     assert all(getattr(module, SLOT) is None for module in network.network.modules())
+
+
+@pytest.mark.parametrize("name", TEXTED)
+def test_over_s2_its_sub_network_is_led_too(name: str) -> None:
+    """u + 3 (c - u) - 0.4 (k - c) in float64, of c and k both under NAG: what is left out is all that k lacks."""
+    network: Any = SMALL[name]()
+    conditions, x = network.encode([1, 2]), latents(network)
+    inner = S2(CFG(3.0), omega=0.4, drop=2, window=Window())
+    step = Step(2, 5, 0.7, 0.5, 0.7, 0, x, MaskSampler(3, 0, 2, len(network.blocks)))
+    mask = MaskSampler(3, 0, 2, len(network.blocks)).mask(0, 2, (0,))
+    method = nag.NAG(inner, 5.0, 1.2, 0.7)
+    edits = NormalizedAttention(5.0, 1.2, 0.7), NormalizedAttention(5.0, 1.2, 0.7, frozenset(mask))
+    c, k = (doubled(network, name, x, conditions, edit).double().numpy() for edit in edits)
+
+    def guided(method: Guidance) -> Tensor:
+        with Evaluator(network) as evaluator:
+            return method.combine(evaluator(method.branches(step), x, 0.7, conditions).raw, step, method.start())
+
+    with Evaluator(network) as evaluator:
+        u = evaluator([UNCOND], x, 0.7, conditions).raw[UNCOND].double().numpy()
+    got = guided(method)
+    np.testing.assert_allclose(got.numpy(), u + 3 * (c - u) - 0.4 * (k - c), rtol=0, atol=2e-4)
+    assert torch.equal(guided(nag.NAG(replace(inner, omega=0.0), 5.0, 1.2, 0.7)), guided(nag.NAG(CFG(3.0), 5.0, 1.2, 0.7)))
+    assert torch.equal(guided(nag.NAG(inner, 1.0)), guided(inner))
+    # With a plain k the term would hold NAG's effect too, omega times, and that is not small.
+    plain = Branch("cond", DropBlocks(mask))
+    with Evaluator(network) as evaluator:
+        unled = evaluator([plain], x, 0.7, conditions).raw[plain]
+    assert (0.4 * (unled - torch.from_numpy(k))).abs().max() > 5e-3
 
 
 @pytest.mark.parametrize("name", TEXTED)

@@ -113,6 +113,8 @@ class FDG(BaseMethod):
 
     @property
     def neutral(self) -> str:
+        if self.off:
+            return "scale = high_scale = 1: it is cond alone"
         return "scale = high_scale, parallel = 1: it is CFG" if self.scale == self.high_scale and self.parallel == 1 else ""
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import BaseMethod, State, Step
+from s2g.guidance.base import AT_ONE, BaseMethod, State, Step
 from s2g.guidance.geometry import norm
 from s2g.network.branch import COND, UNCOND, Branch
 
@@ -32,6 +32,10 @@ class MamboG(BaseMethod):
     def __post_init__(self) -> None:
         if not self.alpha > 0:
             raise UserError(f"guidance.alpha = {self.alpha}", allowed="above 0", todo="guidance=cfg is alpha 0")
+
+    @property
+    def neutral(self) -> str:
+        return AT_ONE if self.scale == 1 else ""
 
     def branches(self, step: Step) -> Sequence[Branch]:
         return (COND,) if self.scale == 1 else (COND, UNCOND)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from s2g.errors import UserError
-from s2g.guidance.base import Ability, Guidance, State, Step
+from s2g.guidance.autoguidance import WEAK, Autoguidance
+from s2g.guidance.base import Ability, Guidance, State, Step, Wrapper
 from s2g.guidance.cfg import CFG
+from s2g.guidance.perturbed import Perturbed
 from s2g.guidance.window import ALWAYS, InWindow, Window
-from s2g.network.branch import COND, Branch, NormalizedAttention
+from s2g.network.branch import COND, Branch, DropBlocks, NormalizedAttention
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,8 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NAG(InWindow):
-    """The base method with cond's pass replaced by one under NAG, in every block that attends to the text; the base alone
-    outside the window. `guidance.base=none` is NAG alone.
+    """The base method with NAG in its conditional passes, in every block that attends to the text; the base alone outside the
+    window. `guidance.base=none` is NAG alone.
+
+    A conditional pass without some blocks (S2, SLG) is led as cond's is, so that what its method takes away from cond is the
+    blocks' share alone. Under another edit a pass cannot be led, and that base is refused. uncond and mid stay plain.
     """
 
     around_wrappers: ClassVar[bool] = True
@@ -35,6 +40,13 @@ class NAG(InWindow):
             raise UserError(f"guidance.tau = {self.tau}", allowed="1 or more")
         if not 0 <= self.alpha <= 1:
             raise UserError(f"guidance.alpha = {self.alpha}", allowed="0 to 1")
+        method: Guidance = self.base
+        while isinstance(method, Wrapper):
+            if isinstance(method, Perturbed):
+                self.led(Branch("cond", method.edit))
+            method = method.inside
+        if isinstance(method, Autoguidance):
+            self.led(WEAK)
 
     @property
     def asks(self) -> frozenset[Ability]:
@@ -46,21 +58,38 @@ class NAG(InWindow):
             return "alpha = 0: it is its base"
         return "nag_scale = 1: it is its base" if self.nag_scale == 1 else ""
 
-    @property
-    def guided(self) -> Branch:
-        """The conditional pass under NAG."""
-        return Branch("cond", NormalizedAttention(self.nag_scale, self.tau, self.alpha))
+    def led(self, branch: Branch) -> Branch:
+        """Return what is evaluated for a branch of the base: a conditional pass under NAG, another as it is.
+
+        UserError for a conditional pass under an edit that does not go together with NAG.
+        """
+        if branch.condition != COND.condition:
+            return branch
+        if branch.edit is not None and not isinstance(branch.edit, DropBlocks):
+            raise UserError(
+                f"guidance = nag: its base evaluates {branch}, and that pass cannot be led away from the negative text as well",
+                allowed="a base whose conditional passes are whole or without blocks: none, cfg, s2, slg, stg (mode residual)",
+            )
+        without = frozenset() if branch.edit is None else branch.edit.blocks
+        return replace(branch, edit=NormalizedAttention(self.nag_scale, self.tau, self.alpha, without))
 
     def acts(self, step: Step) -> bool:
-        return self.window.active(step) and COND in self.base.branches(step)
+        return self.window.active(step) and any(b.condition == COND.condition for b in self.base.branches(step))
 
     def branches(self, step: Step) -> Sequence[Branch]:
         branches = self.base.branches(step)
         if self.neutral or not self.acts(step):
             return branches
-        return [self.guided if branch == COND else branch for branch in branches]
+        return [self.led(branch) for branch in branches]
+
+    def second(self, preds: Mapping[Branch, Tensor], step: Step) -> tuple[Tensor, float]:
+        return self.base.second(self._of_base(preds, step), step)
 
     def combine(self, preds: Mapping[Branch, Tensor], step: Step, state: State) -> Tensor:
+        return self.base.combine(self._of_base(preds, step), step, state)
+
+    def _of_base(self, preds: Mapping[Branch, Tensor], step: Step) -> Mapping[Branch, Tensor]:
+        """Return the predictions under the names that the base gave its branches; `second` is given those of point 0 alone."""
         if self.neutral or not self.acts(step):
-            return self.base.combine(preds, step, state)
-        return self.base.combine({**preds, COND: preds[self.guided]}, step, state)
+            return preds
+        return {branch: preds[self.led(branch)] for branch in self.base.branches(step) if self.led(branch) in preds}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import BaseMethod, Requirement, State, Step
+from s2g.guidance.base import AT_ONE, BaseMethod, Requirement, State, Step
 from s2g.guidance.cfg import cfg
 from s2g.guidance.perturbed import away_from
 from s2g.guidance.window import Window
@@ -42,8 +42,10 @@ class SGG(BaseMethod):
     @property
     def neutral(self) -> str:
         if self.split == 1:
-            return "split = 1: it is CFG"
-        return "skip_scale = 0: it is CFG inside a window" if self.skip_scale == 0 else ""
+            return f"split = 1, {AT_ONE}" if self.scale == 1 else "split = 1: it is CFG"
+        if self.skip_scale == 0:
+            return f"skip_scale = 0, {AT_ONE}" if self.scale == 1 else "skip_scale = 0: it is CFG inside a window"
+        return ""
 
     def first(self, step: Step) -> bool:
         """Whether this step is CFG's."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import BaseMethod, State, Step
+from s2g.guidance.base import AT_ONE, BaseMethod, State, Step
 from s2g.network.branch import COND, UNCOND, Branch
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class SMCCFG(BaseMethod):
 
     @property
     def neutral(self) -> str:
+        if self.scale == 1:
+            return AT_ONE
         return "gain = 0: it is CFG" if self.gain == 0 else ""
 
     def branches(self, step: Step) -> Sequence[Branch]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from s2g.guidance.base import BaseMethod, State, Step
+from s2g.guidance.base import AT_ONE, BaseMethod, State, Step
 from s2g.guidance.cfg import cfg
 from s2g.guidance.geometry import inner
 from s2g.network.branch import COND, UNCOND, Branch
@@ -38,6 +38,10 @@ class TCFG(BaseMethod):
     """Two evaluations a step, on the raw output as diffusers' guider; ComfyUI's node takes x - data instead."""
 
     scale: float = 7.0  # the source's SD3 runs (secondary); plays the part of a CFG scale
+
+    @property
+    def neutral(self) -> str:
+        return AT_ONE if self.scale == 1 else ""
 
     def branches(self, step: Step) -> Sequence[Branch]:
         return (COND,) if self.scale == 1 else (COND, UNCOND)

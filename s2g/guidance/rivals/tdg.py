@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
-from s2g.guidance.base import Ability, BaseMethod, State, Step
+from s2g.guidance.base import AT_ONE, Ability, BaseMethod, State, Step
 from s2g.guidance.geometry import norm
 from s2g.network.branch import COND, UNCOND, Branch
 
@@ -54,6 +54,10 @@ class TDG(BaseMethod):
     @property
     def asks(self) -> frozenset[Ability]:
         return frozenset({Ability.TEXT}) if self.mid == "tokens" else frozenset()
+
+    @property
+    def neutral(self) -> str:
+        return AT_ONE if self.scale == 1 else ""
 
     def branches(self, step: Step) -> Sequence[Branch]:
         if self.scale == 1:
