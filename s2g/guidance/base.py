@@ -108,6 +108,11 @@ class Guidance(Protocol):
         ...
 
     @property
+    def reads_x(self) -> bool:
+        """Whether `combine` reads x itself, so that it must be of the prediction's shape."""
+        ...
+
+    @property
     def neutral(self) -> str:
         """Why, with these knobs, it is what it builds on, CFG, or one prediction alone: "eta = 1: it is its base"; else ""."""
         ...
@@ -157,6 +162,10 @@ class BaseMethod:
         return frozenset()
 
     @property
+    def reads_x(self) -> bool:
+        return False
+
+    @property
     def neutral(self) -> str:
         return ""
 
@@ -199,6 +208,10 @@ class Wrapper:
     @property
     def asks(self) -> frozenset[Ability]:
         return self.inside.asks
+
+    @property
+    def reads_x(self) -> bool:
+        return self.inside.reads_x
 
     @property
     def neutral(self) -> str:

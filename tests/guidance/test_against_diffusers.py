@@ -16,7 +16,8 @@ Not used, because broken in 0.42.1:
   the infinite branch swapped.
 - AutoGuidance weakens the unconditional pass, not a second network.
 - TangentialClassifierFreeGuidance's is_conditional reads an attribute that does not exist, and MagnitudeAwareGuidance fails on
-  four dimensions (both shown below). FrequencyDecoupledGuidance needs kornia, which is not installed here.
+  four dimensions (both shown below). FrequencyDecoupledGuidance needs kornia, which is not installed here:
+  its numbers are in golden/fdg.npz, and test_official.py holds ours against them.
 - There is no CFG++ and no ADG.
 """
 

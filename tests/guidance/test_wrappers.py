@@ -181,5 +181,6 @@ def test_what_a_method_says_of_itself_is_a_value(name: str) -> None:
     """A property that became a function would be true, and a second network be loaded, or a model be refused."""
     method = METHODS[name]
     assert isinstance(method.space, Space) and method.channels is None and isinstance(method.neutral, str)
+    assert method.reads_x is ("tag" in name)
     assert all(isinstance(need, Requirement) for need in method.needs) and all(isinstance(one, Ability) for one in method.asks)
     assert isinstance(method.weaker, Weak) if "autoguidance" in name else method.weaker is None

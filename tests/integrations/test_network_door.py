@@ -22,6 +22,7 @@ from s2g.guidance.cfgpp import CFGPP
 from s2g.guidance.none import NoGuidance
 from s2g.guidance.pag import PAG
 from s2g.guidance.rivals.nag import NAG
+from s2g.guidance.rivals.tag import TAG
 from s2g.guidance.s2 import S2
 from s2g.guidance.seg import SEG
 from s2g.guidance.slg import SLG
@@ -257,3 +258,26 @@ def test_a_list_that_runs_otherwise_is_found() -> None:
         guided.begin([1.0, 0.0])
         with pytest.raises(UserError, match="the network ran the listed blocks as"):
             guided(given, given)
+
+
+class Widened(ToyNetwork):
+    """Predicts four channels of more, as inpainting networks do, or of one."""
+
+    def forward(self, x: Tensor, text: Tensor) -> Tensor:
+        return super().forward(x[..., :4] if x.shape[-1] > 4 else x.expand(*x.shape[:-1], 4), text)
+
+
+@pytest.mark.parametrize("channels", [1, 9])
+@pytest.mark.parametrize("method", [TAG(CFG(SCALE)), TAG(CFG(SCALE), form="cfg"), NAG(TAG(CFG(SCALE)), 1.0), APG(SCALE)])
+def test_a_method_that_reads_x_needs_it_in_the_shape_of_the_prediction(method: Guidance, channels: int) -> None:
+    """One channel would broadcast in silence."""
+    network, text = randomise(Widened()), toy("separate").encode(PROMPTS)["cond"].tensors["text"]
+    given = {"x": torch.randn(2, 6, channels), "text": text}
+    with s2g.guide(network, method) as guided:
+        guided.begin(LEVELS, **FLOW)
+        shapes = rf"needs x in the shape of the prediction, \(2, 6, 4\), and the network is given \(2, 6, {channels}\)"
+        with pytest.raises(UserError, match=shapes):
+            guided(given, given)
+    with s2g.guide(network, S2(CFG(SCALE))) as guided:  # one that does not read it is as before
+        guided.begin(LEVELS, **FLOW)
+        assert guided(given, given).shape == (2, 6, 4)

@@ -59,6 +59,10 @@ class TAG(InWindow):
         return super().needs | own
 
     @property
+    def reads_x(self) -> bool:
+        return True
+
+    @property
     def neutral(self) -> str:
         return f"eta = {self.eta:g}: it is its base" if self.eta == NEUTRAL[self.form] else ""
 

@@ -87,15 +87,20 @@ def check_branches(method: Guidance, branches: Sequence[Branch], x: Tensor, weak
 def combined(
     method: Guidance, raw: Mapping[Branch, Tensor], step: Step, convention: Convention | None, memory: State
 ) -> Tensor:
-    """Return the guided raw prediction in fp32; convention: None where predictions combine as they are."""
-    if convention is None or method.space is Space.RAW:
-        return method.combine(raw, step, memory)
+    """Return the guided raw prediction in fp32; convention: None where predictions combine as they are.
+
+    UserError where x is read, by the method or by the conversion, and is not of the prediction's shape.
+    """
+    converted = convention is not None and method.space is not Space.RAW
     shape = raw[next(iter(raw))].shape
-    if step.x.shape != shape:
+    if (converted or method.reads_x) and step.x.shape != shape:
         raise UserError(
-            f"{type(method).__name__} needs x in the shape of the prediction, and the network is given "
-            f"{tuple(step.x.shape)}: further channels or tokens beside it"
+            f"{type(method).__name__} needs x in the shape of the prediction, {tuple(shape)}, and the network is given "
+            f"{tuple(step.x.shape)}: further channels or tokens beside it",
+            todo="a method that does not read x, such as s2g.S2() or s2g.CFG()",
         )
+    if convention is None or not converted:
+        return method.combine(raw, step, memory)
     x = step.x.float()
     preds = {branch: convention.to(method.space, value, x, step.at) for branch, value in raw.items()}
     return convention.back(method.space, method.combine(preds, step, memory), x, step.at)
