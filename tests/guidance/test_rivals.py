@@ -14,6 +14,7 @@ from s2g.errors import UserError
 from s2g.guidance.autoguidance import Autoguidance
 from s2g.guidance.base import Ability, Guidance, Requirement
 from s2g.guidance.cfg import CFG, cfg
+from s2g.guidance.effective_scale import effective_scale
 from s2g.guidance.none import NoGuidance
 from s2g.guidance.pag import PAG
 from s2g.guidance.pruned import Pruned
@@ -248,6 +249,14 @@ def test_tdg_is_forward_v3_item_by_item(balance: float, factor: float) -> None:
 
 def test_tdg_without_text_is_cfg_at_a_larger_scale() -> None:
     close(combined(TDG(1.75, mid="mean")), combined(CFG(1.75 * 1.6 + 0.25)))
+
+
+def test_tdg_jumps_at_scale_1_as_its_documentation_says() -> None:
+    preds = predictions(CFG(3.5), step_at())
+    at = [TDG(scale, mid="mean").combine(preds, step_at(), {}) for scale in (1.0, 1.0001)]
+    scales = [effective_scale(guided, preds[COND], preds[UNCOND]) for guided in at]
+    torch.testing.assert_close(scales[0], torch.ones(3, dtype=torch.float64))
+    torch.testing.assert_close(scales[1], torch.full((3,), 1.0001 * 1.6 + 0.25, dtype=torch.float64))
 
 
 def test_a_text_halfway_has_every_second_token_of_the_other() -> None:

@@ -1,6 +1,6 @@
-"""STG as its official Wan2.1 script has it: away from the *negative* prompt's pass with skipped blocks, CFG included.
+"""STG as its official Wan2.1 pipeline has it: away from the *negative* prompt's pass with skipped blocks, CFG included.
 
-Not the paper's formula (arXiv 2411.18664), which is guidance=stg.
+Its Wan2.1/pipeline.py has the formula. It is not the paper's (arXiv 2411.18664), which is guidance=stg.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class STGOfficial(Perturbed):
     """guided + stg_scale (guided - perturbed): scales the whole guided prediction by 1 + stg_scale, so CFG grows with it."""
 
-    stg_scale: float = 2.0  # junhahyung/STGuidance, Wan2.1/inference.py, with layers [2] of 30
+    stg_scale: float = 2.0  # junhahyung/STGuidance, Wan2.1/inference_low_memory.py, with layers [2] of 30
 
     @property
     def edit(self) -> Edit:
