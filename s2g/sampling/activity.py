@@ -62,6 +62,8 @@ def _neutral(name: str, guidance: Guidance) -> Iterator[tuple[str, str]]:
 def _negative_weights(guidance: Guidance) -> Iterator[tuple[str, float]]:
     for f in fields(guidance) if is_dataclass(guidance) else ():
         value = getattr(guidance, f.name)
+        if isinstance(value, float) and guidance.neutral.startswith(f"{f.name} = {value:g}:"):
+            continue  # ADG's: this very value switches it off, so that it steers nowhere
         if (f.name in ("scale", "omega") or f.name.endswith("_scale")) and isinstance(value, float) and value < 0:
             yield f"guidance.{f.name}", value
     if isinstance(guidance, Wrapper):

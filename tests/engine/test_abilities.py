@@ -76,6 +76,16 @@ def test_the_others_are_planned(typed: list[str]) -> None:
         ("sgg", SGG(1.0, 0.0), ["sgg is active in 0 of 10 steps: skip_scale = 0, scale = 1: it is cond alone"]),
         ("smc_cfg", SMCCFG(1.0), ["smc_cfg is active in 0 of 10 steps: scale = 1: it is cond alone"]),
         ("adg", ADG(0.5), ["adg is active in 0 of 10 steps: scale = 0.5: 1 or less is cond alone"]),
+        ("adg", ADG(-1.0), ["adg is active in 0 of 10 steps: scale = -1: 1 or less is cond alone"]),
+        (
+            "fdg",
+            FDG(-3.0, -3.0),
+            [
+                "fdg is active in 0 of 10 steps: scale = high_scale, parallel = 1: it is CFG",
+                "guidance.scale = -3: a weight below 0 steers the other way",
+                "guidance.high_scale = -3: a weight below 0 steers the other way",
+            ],
+        ),
         ("fdg", FDG(1.0, 1.0), ["fdg is active in 0 of 10 steps: scale = high_scale = 1: it is cond alone"]),
         ("fdg", FDG(3.0, 3.0), ["fdg is active in 0 of 10 steps: scale = high_scale, parallel = 1: it is CFG"]),
         (

@@ -10,8 +10,9 @@ import pytest
 from s2g.config.compose import compose_config
 from s2g.config.schema import CHECKOUT
 from s2g.engine import cost_estimate
+from s2g.engine.alive import Small
 from s2g.engine.cost import PassCost, full_pass
-from s2g.engine.cost_estimate import expected_cost
+from s2g.engine.cost_estimate import _count, expected_cost
 from s2g.engine.resolve import Outline, outline
 from s2g.engine.worker import cost_of
 from s2g.models.sit import SiTDenoiser
@@ -55,6 +56,15 @@ def test_the_estimate_for_the_built_in_model_is_what_its_runs_took(row: str) -> 
     found = expected_cost(run, plan)
     assert found.evaluations == took["evaluations"]
     assert found.flops == pytest.approx(took["flops_per_item"], rel=0.02 if row == "s2" else 1e-5)  # masks are drawn
+
+
+def test_nag_over_s2_is_counted_with_what_its_sub_networks_leave_out() -> None:
+    s2 = ("guidance.base=s2", "guidance.base_args={drop_blocks: 1, drop_ratio: null}")
+    run = run_of(*Small("sd3").model, "sampler=euler", "sampler.steps=6", "guidance=nag", *s2)
+    counted = _count(run, reuse=True)
+    # Six steps of cond (twice) and uncond, five with a sub-network (twice); each of its passes lacks one of four blocks.
+    assert counted.account.evaluations == counted.units * (6 * 3 + 5 * 2)
+    assert sum(counted.account.blocks.values()) == counted.units * (6 * 3 * 4 + 5 * 2 * 3)
 
 
 def test_models_whose_stand_in_is_the_same_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
