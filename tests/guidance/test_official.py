@@ -6,15 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from guidance.cases import step_at
-from guidance.golden import make_fdg, make_smc_cfg
+from guidance.golden import make_fdg, make_nag, make_smc_cfg
+from torch import nn
 
 from s2g.guidance.base import Guidance
 from s2g.guidance.cfg import CFG
 from s2g.guidance.rivals.fdg import FDG
 from s2g.guidance.rivals.smc_cfg import SMCCFG
 from s2g.guidance.window import Window, Windowed
-from s2g.network.branch import COND, UNCOND
+from s2g.network.attention import led_away
+from s2g.network.blocks import RULES
+from s2g.network.branch import COND, UNCOND, NormalizedAttention
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -51,3 +55,26 @@ def test_smc_cfg_is_the_official_code_step_after_step(case: str) -> None:
         plain = CFG(make_smc_cfg.SCALE).combine(preds, step, {}).numpy()
         switched += bool(np.allclose(np.abs(want[index] - plain), make_smc_cfg.SCALE * gain))
     assert switched == make_smc_cfg.STEPS - warm_up  # every entry of every other step is moved by scale times gain
+
+
+@pytest.mark.parametrize("case", make_nag.CASES)
+@pytest.mark.parametrize("stream", make_nag.STREAMS)
+def test_nag_is_the_official_flux_processor(case: str, stream: str) -> None:
+    block = nn.Module()
+    block.attn = make_nag.attention(stream)
+    kind = {"double": "FluxTransformerBlock", "single": "FluxSingleTransformerBlock"}[stream]
+    image, text = make_nag.inputs()
+    images = torch.cat([image, image])
+    edits = [NormalizedAttention(*make_nag.CASES[case]), NormalizedAttention(1.0, 2.5, 0.25)]
+    found = []
+    for edit in edits:
+        with torch.no_grad(), led_away(block, 0, RULES["diffusers", kind], edit, make_nag.TEXT):
+            if stream == "double":
+                guided, texts = block.attn(images, text)
+                found.append(torch.cat([texts, guided], dim=1).numpy())
+            else:
+                found.append(block.attn(torch.cat([text, images], dim=1)).numpy())
+    want = np.load(GOLDEN / "nag.npz")[f"{case}, {stream}"]
+    # NAG's own arithmetic is in fp32.
+    np.testing.assert_allclose(found[0], want, rtol=0, atol=2e-5)
+    assert np.abs(found[1] - want).max() > 0.01  # without guidance it is another result
