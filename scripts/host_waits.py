@@ -36,7 +36,7 @@ FLUX = (
     "model.network={num_layers: 2, num_single_layers: 2, attention_head_dim: 128, num_attention_heads: 1, "
     "joint_attention_dim: 64, pooled_projection_dim: 64}",
 )
-METHODS = ("cfg", "s2", "cfg_zero", "apg")
+METHODS = ("cfg", "s2", "cfg_zero", "apg", "seg", "fdg")
 COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
 CHECK = torch.ops.aten._linalg_check_errors.default  # whether a system was singular
 

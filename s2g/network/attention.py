@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -74,12 +75,19 @@ def blur_matrix(size: int, sigma: float) -> Tensor:
     return matrix
 
 
+@lru_cache(maxsize=64)
+def _blur_on(device: torch.device, size: int, sigma: float) -> tuple[Tensor, bool]:
+    """Return the blur on the device in fp32, once for all blocks and steps, and whether it blurs at all."""
+    matrix = blur_matrix(size, sigma)
+    return matrix.float().to(device, non_blocking=True), bool(matrix.diagonal().min() < 1)
+
+
 def smoothed(queries: Tensor, axis: int, grid: Sequence[int], sigma: float) -> Tensor:
     """Blur queries over H and W; along `axis` they hold the tokens of `grid`, (H, W) or (F, H, W). fp32 inside."""
-    across = [blur_matrix(size, sigma) for size in grid[-2:]]
-    if all(matrix.diagonal().min() == 1 for matrix in across):  # narrower than a token: nothing is blurred, to the bit
+    across = [_blur_on(queries.device, size, sigma) for size in grid[-2:]]
+    if not any(blurs for _, blurs in across):  # narrower than a token: nothing is blurred, to the bit
         return queries
-    height, width = (matrix.to(queries.device, torch.float32) for matrix in across)
+    (height, _), (width, _) = across
     image = queries.movedim(axis, -1).unflatten(-1, tuple(grid)).float()
     blurred = torch.einsum("hi,wj,...ij->...hw", height, width, image)
     return blurred.flatten(-len(grid)).movedim(-1, axis).to(queries.dtype)

@@ -7,7 +7,7 @@ import torch
 from host_waits import FLUX, METHODS, SD3, SIT, WAN, HostWaits, waits
 
 
-@pytest.mark.slow("thirty trajectories under a profiler")
+@pytest.mark.slow("two dozen trajectories under a profiler")
 @pytest.mark.parametrize("typed", [SIT, SD3, FLUX, WAN], ids=["sit", "sd3", "flux", "wan"])
 @pytest.mark.parametrize("method", METHODS)
 def test_no_step_waits_for_the_device_and_one_read_follows_the_last(typed: tuple[str, ...], method: str) -> None:

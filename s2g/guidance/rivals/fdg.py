@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from s2g.errors import UserError
@@ -13,6 +14,7 @@ from s2g.models.prediction_space import Space
 from s2g.network.branch import COND, UNCOND, Branch
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)  # the pyramid's blur, its ends reflected (the end itself not repeated)
@@ -43,20 +45,28 @@ def resized(size: int, to: int) -> Tensor:
     return matrix
 
 
-def _over_rows_and_columns(x: Tensor, matrix_of: dict[int, Tensor]) -> Tensor:
-    height, width = (matrix_of[size].to(x.device) for size in x.shape[-2:])
-    return height @ x @ width.T
+@lru_cache(maxsize=64)
+def _halving(size: int, device: torch.device) -> Tensor:
+    """Return on the device, once for all steps, what blurs a line and halves it."""
+    return (resized(size, max(size // 2, 1)) @ blur(size)).to(device, non_blocking=True)
+
+
+@lru_cache(maxsize=64)
+def _enlarging(size: int, to: int, device: torch.device) -> Tensor:
+    """Return likewise what enlarges a line and blurs it."""
+    return (blur(to) @ resized(size, to)).to(device, non_blocking=True)
 
 
 def down(x: Tensor) -> Tensor:
     """Blur [..., H, W], float64, and halve its sides (rounded down, no side below 1)."""
-    return _over_rows_and_columns(x, {size: resized(size, max(size // 2, 1)) @ blur(size) for size in x.shape[-2:]})
+    height, width = (_halving(size, x.device) for size in x.shape[-2:])
+    return height @ x @ width.T
 
 
 def up(x: Tensor, like: Tensor) -> Tensor:
     """Enlarge [..., h, w] to the sides of `like` and blur it."""
-    height, width = (blur(to) @ resized(size, to) for size, to in zip(x.shape[-2:], like.shape[-2:], strict=True))
-    return height.to(x.device) @ x @ width.T.to(x.device)
+    height, width = (_enlarging(size, to, x.device) for size, to in zip(x.shape[-2:], like.shape[-2:], strict=True))
+    return height @ x @ width.T
 
 
 def pyramid(x: Tensor, levels: int) -> list[Tensor]:
