@@ -35,6 +35,7 @@ class Images:
     names: tuple[str, ...]
     state: tuple[Any, ...]  # changes with any image: sizes and times of the files, or of the tar
     fit: bool = False  # images of other sizes are cropped and resized to `side` instead of refused
+    others: int = 0  # files that are not read: of another kind, or hidden
 
     @staticmethod
     def of(path: Path, side: int | None, key: str, fit: bool = False) -> Images:
@@ -49,11 +50,12 @@ class Images:
             whole = state_of(path.stat())
         except UNREADABLE as error:
             raise UserError(f"{key} = {path}: cannot be read ({error})", allowed="a folder or .tar of images") from error
-        names = sorted(name for name in states if name.lower().endswith(ENDINGS) and not is_litter(PurePosixPath(name).name))
+        names = sorted(name for name in states if name.lower().endswith(ENDINGS) and not _hidden(name))
         if len(names) < 2:
             raise UserError(f"{key} = {path}: holds {len(names)} images", allowed=f"two or more, {', '.join(ENDINGS)}")
         state = [[name, *states[name]] for name in names] if path.is_dir() else whole
-        return Images(path, side, key, tuple(names), tuple(state), fit)
+        others = sum(not is_litter(PurePosixPath(name).name) for name in set(states) - set(names))
+        return Images(path, side, key, tuple(names), tuple(state), fit, others)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -150,6 +152,13 @@ class Images:
                 allowed=f"{self.side} x {self.side}: crop and resize them first, as ADM does (center crop, box then bicubic)",
             )
         return pixels
+
+
+def _hidden(name: str) -> bool:
+    """Return whether a file is one that a program keeps for itself, such as .ipynb_checkpoints/a.png, or litter."""
+    return is_litter(PurePosixPath(name).name) or any(
+        part.startswith(".") and part != ".." for part in PurePosixPath(name).parts
+    )
 
 
 def _other_size(name: str, pixels: np.ndarray, first: str, shape: tuple[int, ...]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from s2g.benchmarks.distances.images import Images
+from s2g.benchmarks.distances.images import ENDINGS, Images
 from s2g.benchmarks.distances.metrics import DISTANCES
 from s2g.benchmarks.distances.reference import CHUNK, LEAST
 from s2g.benchmarks.folder.bench import Folder, same_size
@@ -53,4 +53,6 @@ def remarks_of(images: Images, bench: Folder, arrays: dict[str, np.ndarray]) -> 
     """Return what is to be printed beside the scores."""
     same = bench.compares and images.identity() == bench.referred.identity()
     twice = [f"{images.path} and {bench.reference} hold the same images under the same names"] if same else []
-    return [*twice, *bench.remarks(len(images), arrays)]
+    both = [images, bench.referred.images] if bench.compares else [images]
+    left = [f"{one.path}: {one.others:,} other files not read (read: {', '.join(ENDINGS)})" for one in both if one.others]
+    return [*twice, *left, *bench.remarks(len(images), arrays)]

@@ -38,7 +38,9 @@ def score_folder(
         typer.Argument(help="Any images with --reference; else in the layout of s2g export, FOLDER/STYLE/NNNNN.jpg."),
     ],
     keys: BenchKeys = None,
-    bench: Annotated[str, typer.Option(help="Benchmark layout and scorer: compbench, dpg, geneval2 or hps.")] = "hps",
+    bench: Annotated[
+        str | None, typer.Option(help="Benchmark layout and scorer: compbench, dpg, geneval2 or hps (where none is named).")
+    ] = None,
     allow_missing: AllowMissing = False,
     workers: ScoringWorkers = None,
     reference: Annotated[
@@ -50,7 +52,7 @@ def score_folder(
     console = Console(highlight=False)
     if reference:
         typed = (
-            ("--bench", bench not in ("hps", "folder")),
+            ("--bench", bench not in (None, "folder")),
             ("--allow-missing", allow_missing),
             ("--workers", workers is not None),
         )
@@ -61,7 +63,7 @@ def score_folder(
         return
     if device != "auto":
         raise UserError("--device: it would not be read without --reference", todo=f"bench.device={device}")
-    benches = file_benches("images")
+    bench, benches = bench or "hps", file_benches("images")
     if bench not in benches:
         raise unknown("--bench", bench, benches)
     settings = bench_keys(keys or [])

@@ -118,6 +118,24 @@ def test_numbers_are_those_of_the_formulas_on_both_sides_features(
     assert "hold the same images" in said(a, "--reference", a, "bench.score=[fid]")[1]
 
 
+def test_files_that_are_not_read_are_counted_and_hidden_folders_left_out(
+    said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inception, "Inception", Narrow)
+    a, b = write(tmp_path / "a", pictures(12, 0)), write(tmp_path / "b", pictures(10, 1))
+    plain = said(a, "--reference", b, "bench.score=[fid]")[1]
+    assert "not read" not in plain
+    write(a / ".ipynb_checkpoints", pictures(3, 2))
+    (b / "notes.txt").write_text("hello")
+    (b / ".DS_Store").write_text("")
+    out = said(a, "--reference", b, "bench.score=[fid]")[1]
+    assert values(out) == values(plain) and "12 images against 10" in out
+    told = " ".join(out.split())
+    assert f"{a}: 3 other files not read" in told and f"{b}: 1 other files not read" in told
+    code, _, err = said(a, "--reference", b, "--bench", "hps")
+    assert code == 2 and "--bench, and --reference: it would not be read" in err
+
+
 @pytest.mark.slow("Inception")
 def test_inception_is_the_one_of_bench_imagenet_and_random_weights_are_labeled(
     said: Said, tmp_path: Path, weights: Path
