@@ -95,6 +95,7 @@ mutants: .venv/ready ## small faults in the code that matters most, each against
 coverage-of-intervals: .venv/ready ## how often the 95 % intervals contain the truth, by simulation
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/coverage_of_intervals.py
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/coverage_within_classes.py
+	@OMP_NUM_THREADS=1 $(BIN)/python scripts/coverage_within_classes.py fashion
 
 lint: .venv/ready ## ruff and pyright
 	@$(BIN)/ruff check .

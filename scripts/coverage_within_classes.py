@@ -1,8 +1,10 @@
 """How often 95 % intervals hold the truth where classes take turns, and how wide they are: within classes, and over units.
 
     python scripts/coverage_within_classes.py            # or make coverage-of-intervals
+    python scripts/coverage_within_classes.py fashion
 
-108 classes in units of 16 items, as in bench=shapes, at 5, 10 and 20 items of each class. Classes are alike, or their
+108 classes in units of 16 items, as in bench=shapes, at 5, 10 and 20 items of each class; or 10 in units of 50, as in
+bench=fashion, at 50, 100 and 200, which are 500, 1,000 and 2,000 images. Classes are alike, or their
 features (their difficulty) differ by more than items of a class do. With shared masks a unit has a part of its own, 30 % of
 the variance, that all its items see. A cell: the percent of sets whose interval holds the mean over sets, and in brackets the
 mean half-width over 1.96 standard deviations of the value between sets (1 is exact). Seeded; one core, about four minutes.
@@ -11,6 +13,7 @@ mean half-width over 1.96 standard deviations of the value between sets (1 is ex
 from __future__ import annotations
 
 import os
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # many small matrices: threads would only wait for each other
 
@@ -30,8 +33,8 @@ from s2g.metrics.manifold import Manifold, coverage_items
 from s2g.metrics.statistics import of_mean
 from s2g.report.tables import markdown_table
 
-CLASSES, UNIT = 108, 16
-CYCLES = (5, 10, 20)
+DESIGNS = {"shapes": (108, 16, (5, 10, 20)), "fashion": (10, 50, (50, 100, 200))}
+CLASSES, UNIT, CYCLES = DESIGNS["shapes"]
 SHARED = 0.3  # of the variance, with shared masks
 APART = 1.5  # standard deviations of an item: how far classes lie from each other
 SHIFTS = (0.0, 0.15)  # of the two methods that are compared on the same noise
@@ -152,8 +155,10 @@ def coverage(
     return said[0], said[1]
 
 
-def main(sets: int = 400) -> None:
-    """Print the table."""
+def main(design: str = "shapes", sets: int = 400) -> None:
+    """Print the table of a design."""
+    global CLASSES, UNIT, CYCLES
+    CLASSES, UNIT, CYCLES = DESIGNS[design]
     columns = [(share, cycles) for share in (0.0, SHARED) for cycles in CYCLES]
     head = ["coverage of 95 % intervals, % (width)", *(f"{n} of a class{', shared' * bool(s)}" for s, n in columns)]
     rows = []
@@ -170,4 +175,4 @@ def main(sets: int = 400) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:2])

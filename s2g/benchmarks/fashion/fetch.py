@@ -9,12 +9,14 @@ from s2g.io.interrupt import uninterrupted
 from s2g.worlds.fashion.data import DEBIAN, DOWNLOADED, SHA256, photographs
 
 ROOT = "data"
+PARTS = ("train", "t10k")
 
 
 def fetch(root: str = ROOT) -> Sequence[str]:
     """Download the files to ROOT/FashionMNIST/raw unless the Debian package is installed, and check them; return lines."""
     if DEBIAN.is_dir():
-        photographs("train", str(DEBIAN))
+        for part in PARTS:
+            photographs(part, str(DEBIAN))
         return [f"Fashion-MNIST: there, in {DEBIAN}"]
     with uninterrupted():
         from torchvision.datasets import FashionMNIST
@@ -27,6 +29,6 @@ def fetch(root: str = ROOT) -> Sequence[str]:
             f"Fashion-MNIST: cannot be downloaded ({error})",
             todo="connect to a network; or apt-get install dataset-fashion-mnist",
         ) from error
-    for part in ("train", "t10k"):
+    for part in PARTS:
         photographs(part, root)
     return [f"Fashion-MNIST: {len(SHA256)} files in {root}/{DOWNLOADED}, as published"]
