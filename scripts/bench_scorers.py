@@ -1,19 +1,21 @@
 """Time the networks that score images: one image at a time, as scores are made, beside a batch, and bf16 beside fp32.
 
-Scores are made one at a time so that no value depends on its neighbors; Inception and DINOv2 read fixed batches of 16. These
+CLIP and BLIP score one image at a time so that no value depends on its neighbors; Inception reads fixed batches of 16. These
 ratios say what that costs. Random weights: the image encoders, which are nearly all of the work.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
-from gpu_measuring import Sizes, in_turn
+from bench_rows import Row
+from gpu_measuring import Sizes, Way, in_turn
 from torch import Tensor, nn
 
-IMAGES = 8
+IMAGES = 16  # a whole batch of Inception
 
 
 def inception(small: bool) -> nn.Module:
@@ -24,14 +26,14 @@ def inception(small: bool) -> nn.Module:
 
 
 def clip(small: bool) -> nn.Module:
-    """Build the image encoder of HPSv2.1's CLIP."""
+    """Build the image encoder of HPSv2.1's CLIP, ViT-H/14; small: ViT-B/32."""
     import open_clip
 
     return open_clip.create_model("ViT-B-32" if small else "ViT-H-14", pretrained=None).visual  # type: ignore[return-value]
 
 
 def blip(small: bool) -> nn.Module:
-    """Build the image encoder of BLIP-VQA, capfilt-large."""
+    """Build the image encoder of BLIP-VQA, capfilt-large, of 24 layers; small: of 4."""
     from transformers import BlipVisionConfig, BlipVisionModel
 
     sizes = {"num_hidden_layers": 4} if small else {"num_hidden_layers": 24}
@@ -40,12 +42,12 @@ def blip(small: bool) -> nn.Module:
     )
 
 
-# name -> its network, the side of its images
-NETWORKS: dict[str, tuple[Callable[[bool], nn.Module], int]] = {
-    "Inception": (inception, 299),
-    "CLIP of HPSv2.1": (clip, 224),
-    "BLIP-VQA": (blip, 480),
-}
+# What it is called at full size and small, its network, the side of its images, and how many are scored at once.
+NETWORKS: tuple[tuple[str, str, Callable[[bool], nn.Module], int, int], ...] = (
+    ("Inception v3", "Inception v3", inception, 299, 16),
+    ("CLIP of HPSv2.1, ViT-H/14", "CLIP, ViT-B/32", clip, 224, 1),
+    ("BLIP-VQA's encoder, 24 layers", "BLIP's encoder, 4 of 24 layers", blip, 480, 1),
+)
 
 
 def in_parts(network: nn.Module, images: Tensor, size: int, half: bool) -> None:
@@ -55,18 +57,23 @@ def in_parts(network: nn.Module, images: Tensor, size: int, half: bool) -> None:
             network(part)
 
 
-def scorers(sizes: Sizes, small: bool) -> Iterator[tuple[str, str, str, float, float, float]]:
-    """Yield network, way, the way it is compared with, ratio, seconds an image, and GB at the peak."""
-    for name, (build, side) in NETWORKS.items():
+def scoring(sizes: Sizes, small: bool, until: float = math.inf) -> Iterator[Row]:
+    """Time the networks that score images as they are used, in other batches and in bf16; seconds are of one image."""
+    for full, little, build, side, used in NETWORKS:
         with sizes.device:  # a CPU would take long to draw the weights
             network, images = build(small).eval(), torch.randn(IMAGES, 3, side, side)
-        alone, together = "one at a time", f"{IMAGES} at once"
-        ways = {
-            alone: partial(in_parts, network, images, 1, False),
-            together: partial(in_parts, network, images, IMAGES, False),
-        }
+
+        def read(size: int, half: bool, round_number: int, network: nn.Module = network, images: Tensor = images) -> None:
+            in_parts(network, images, size, half)
+
+        names = {1: "one at a time", **{size: f"{size} at once" for size in (8, 16)}}
+        to = names[used]
+        ways: dict[str, Way] = {to: partial(read, used, False)}
+        ways |= {names[other]: partial(read, other, False) for other in (1, 8) if other != used}
         if sizes.device.type == "cuda":
-            ways["one at a time, bf16"] = partial(in_parts, network, images, 1, True)
-        turns = in_turn(ways, sizes)
+            ways[f"{to}, bf16"] = partial(read, used, True)
+        turns = in_turn(ways, sizes, until)
         for way in ways:
-            yield name, way, alone, turns.ratio(way, alone), turns.median(way) / IMAGES, turns.peak(way)
+            seconds = turns.median(way) / IMAGES
+            section = f"scoring an image, {little if small else full}"
+            yield Row.of(section, way, to, turns, sizes.device.type, seconds=seconds)

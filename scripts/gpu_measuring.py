@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 import torch
@@ -126,28 +128,57 @@ class Turns:
         """Return the median in seconds."""
         return median(each[way] for each in self.seconds)
 
+    def ratios(self, way: str, to: str) -> list[float]:
+        """Return by round the seconds over those of `to` in the same round, since a slow moment slows both."""
+        return [each[way] / each[to] for each in self.seconds]
+
     def ratio(self, way: str, to: str) -> float:
-        """Return the median of the seconds over those of `to` in the same round, since a slow moment slows both."""
-        return median(each[way] / each[to] for each in self.seconds)
+        """Return the median of the ratios within rounds."""
+        return median(self.ratios(way, to))
+
+    def quartiles(self, way: str, to: str) -> tuple[float, float]:
+        """Return the first and the third quartile of the ratios within rounds; of one round, its ratio twice."""
+        found = self.ratios(way, to)
+        if len(found) == 1:
+            return found[0], found[0]
+        first, _, third = quantiles(found, n=4, method="inclusive")
+        return first, third
 
     def peak(self, way: str) -> float:
         """Return the most GB of any round."""
         return max(each[way] for each in self.gigabytes)
 
 
-def in_turn(ways: Mapping[str, Callable[[], object]], sizes: Sizes) -> Turns:
-    """Time all ways round by round, warm-up rounds apart; each round starts with another one."""
-    names, device, seconds, gigabytes = list(ways), sizes.device, [], []
+Way = Callable[[int], object]  # is told the number of the round, so that masks may be others in each; a warm-up's is 0
+
+
+def rounds(ways: Mapping[str, Way], sizes: Sizes, until: float = math.inf) -> Iterator[Turns]:
+    """Time all ways round by round, warm-up rounds apart, and yield what is known after each; each starts with another way.
+
+    until: of time.monotonic(); no round begins that would end later, judged by the last one, but for the first that counts.
+    """
+    names, device, seconds, gigabytes, last = list(ways), sizes.device, [], [], 0.0
     for round_number in range(-sizes.warm, sizes.repeats):
+        began = time.monotonic()
+        if round_number > 0 and began + last > until:
+            return
         took, held = {}, {}
         for shift in range(len(names)):
             name = names[(round_number + shift) % len(names)]
             begin_peak(device.type)
-            took[name] = timed(ways[name], device)
+            took[name] = timed(partial(ways[name], max(round_number, 0)), device)
             held[name] = peak(device.type) / 1e9
-        seconds.append(took)
-        gigabytes.append(held)
-    return Turns(tuple(seconds[sizes.warm :]), tuple(gigabytes[sizes.warm :]))
+        last = time.monotonic() - began
+        if round_number >= 0:
+            seconds.append(took)
+            gigabytes.append(held)
+            yield Turns(tuple(seconds), tuple(gigabytes))
+
+
+def in_turn(ways: Mapping[str, Way], sizes: Sizes, until: float = math.inf) -> Turns:
+    """Return what `rounds` knows after the last one."""
+    *_, turns = rounds(ways, sizes, until)
+    return turns
 
 
 def result_of(ask: Asked, title: str, **values: Any) -> dict[str, Any]:
@@ -172,11 +203,16 @@ def page(result: Mapping[str, Any], head: Sequence[str], rows: Sequence[Sequence
 
 
 def write(ask: Asked, stem: str, result: Mapping[str, Any], text: str) -> None:
-    """Print a page, and write it beside its numbers; a rehearsal never takes a result's place."""
-    print(text)
+    """Write a page beside its numbers, as soon as there is a row; a rehearsal never takes a result's place."""
     if ask.out is not None:
         stem = "rehearsal" if ask.rehearse else stem
         ask.out.mkdir(parents=True, exist_ok=True)
         (ask.out / f"{stem}.json").write_text(json.dumps(result, indent=1) + "\n")
         (ask.out / f"{stem}.md").write_text(text)
-        print(ask.out / f"{stem}.md")
+
+
+def end(ask: Asked, text: str) -> None:
+    """Print the page of all rows."""
+    print(text)
+    if ask.out is not None:
+        print(f"written to {ask.out}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from statistics import fmean
 from typing import Any
 
-from gpu_measuring import Sizes, in_turn, matrix_peak, page
+from gpu_measuring import Sizes, matrix_peak, page, rounds
 from torch import Tensor
 
 from s2g.engine.cost import PassCost
@@ -39,42 +41,51 @@ class Row:
     third_passes: int  # steps at which S2's own pass ran
 
 
-def measured(
-    runs: Mapping[str, Outline], denoiser: Denoiser, cost: PassCost, stock: Stock, sizes: Sizes
-) -> tuple[list[Row], float, dict[str, float]]:
-    """Return one model's rows, the peak in TFLOP/s, and the relative distances of latents. runs: of "cfg" and "s2"."""
+Found = tuple[list[Row], float, dict[str, float]]  # a model's rows, the peak in TFLOP/s, and how far latents are apart
+
+
+def measured(runs: Mapping[str, Outline], denoiser: Denoiser, cost: PassCost, stock: Stock, sizes: Sizes) -> Iterator[Found]:
+    """Yield after each round one model's rows, the peak in TFLOP/s, and the relative distances of latents.
+
+    runs: of "cfg" and "s2". Each round draws other masks; FLOPs are the mean of the rounds that were timed.
+    """
     config, sampler, device = runs["cfg"].model, runs["cfg"].sampler, sizes.device
     items = tuple(range(sizes.batch))
     conditions = denoiser.encode([f"prompt {item}" for item in items])
     noise = initial_noise(0, items, denoiser.latent_shape).to(device)
     found: dict[str, Tensor] = {}
-    flops, third = {STOCK: 2 * sizes.steps * cost.total}, {STOCK: 0}
+    flops: dict[str, dict[int, float]] = {STOCK: {0: 2 * sizes.steps * cost.total}}
+    third = {STOCK: 0}
 
-    def engine(way: str, name: str, reuse: bool) -> None:
+    def engine(way: str, name: str, reuse: bool, round_number: int) -> None:
         account = Account()
         with Evaluator(denoiser, reuse, account) as evaluator:
-            made: Sampled = sample(evaluator, runs[name].guidance, sampler, conditions, Unit(0, items, 0, 0), device)
-        found[way], flops[way], third[way] = made.latents, cost.of(account), sum(map(bool, made.masks))
+            unit = Unit(0, items, 0, mask_seed=round_number)
+            made: Sampled = sample(evaluator, runs[name].guidance, sampler, conditions, unit, device)
+        found[way], third[way] = made.latents, sum(map(bool, made.masks))
+        flops.setdefault(way, {})[round_number] = cost.of(account)
 
-    def by_stock() -> None:
+    def by_stock(round_number: int) -> None:
         found[STOCK] = stock(conditions, noise)
 
-    ways: dict[str, Callable[[], None]] = {
+    ways: dict[str, Callable[[int], None]] = {
         STOCK: by_stock,
-        CFG: lambda: engine(CFG, "cfg", False),
-        PLAIN: lambda: engine(PLAIN, "s2", False),
-        REUSE: lambda: engine(REUSE, "s2", True),
+        CFG: partial(engine, CFG, "cfg", False),
+        PLAIN: partial(engine, PLAIN, "s2", False),
+        REUSE: partial(engine, REUSE, "s2", True),
     }
-    turns = in_turn(ways, sizes)
-    top, rows = matrix_peak(sizes.side, DTYPES[config.dtype], device), []
-    for way in ways:
-        seconds, tera = turns.median(way), flops[way] / 1e12
-        rate = tera * sizes.batch / seconds
-        numbers = (seconds, turns.ratio(way, STOCK), turns.peak(way), tera, rate, rate / top)
-        rows.append(Row(config.name, config.dtype, way, *numbers, third[way]))
-    pairs = ((CFG, STOCK), (REUSE, PLAIN))
-    apart = {f"{way} / {to}": float((found[way] - found[to]).norm() / found[to].norm()) for way, to in pairs}
-    return rows, top, apart
+    top = matrix_peak(sizes.side, DTYPES[config.dtype], device)
+    for turns in rounds(ways, sizes):
+        rows = []
+        for way in ways:
+            seconds, tera = turns.median(way), fmean(flops[way].values()) / 1e12
+            rate = tera * sizes.batch / seconds
+            numbers = (seconds, turns.ratio(way, STOCK), turns.peak(way), tera, rate, rate / top)
+            rows.append(Row(config.name, config.dtype, way, *numbers, third[way]))
+            print(f"round {len(turns.seconds)}, {config.name}, {way}: {seconds:.4g} s, {rows[-1].to_stock:.3f}", flush=True)
+        pairs = ((CFG, STOCK), (REUSE, PLAIN))
+        apart = {f"{way} / {to}": float((found[way] - found[to]).norm() / found[to].norm()) for way, to in pairs}
+        yield rows, top, apart
 
 
 def markdown(result: dict[str, Any], item: str) -> str:

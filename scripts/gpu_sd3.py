@@ -5,25 +5,26 @@
 
 Random weights of full size, 1024x1024, 28 steps, bf16: StableDiffusion3Pipeline around the very network that the engine
 has, and the engine's CFG, S2 plain and S2 with prefix reuse (23 of 28 steps), in turn in one process. Latents only: no
-text encoder and no decoder runs. The first minutes draw the weights, on one core.
+text encoder and no decoder runs. Rows are printed and written after each round.
 """
 
 from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import torch
 from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import StableDiffusion3Pipeline
-from gpu_measuring import Sizes, asked, result_of, run_of, write
-from gpu_pipelines import Row, markdown, measured
+from gpu_measuring import Sizes, asked, end, result_of, run_of, write
+from gpu_pipelines import Found, Row, markdown, measured
+from gpu_weights import drawn
 from torch import Tensor
 
 from s2g.engine.resolve import Outline
-from s2g.engine.worker import DTYPES, cost_of
+from s2g.engine.worker import cost_of
 from s2g.models.base import Conditioning
 from s2g.models.family import SD3
 from s2g.models.sd3 import SD3Denoiser
@@ -70,14 +71,14 @@ def by_stock(pipeline: Any, conditions: Mapping[str, Conditioning], noise: Tenso
     ).images
 
 
-def measured_of(model: str, precision: str, sizes: Sizes, more: Sequence[str]) -> tuple[list[Row], float, dict[str, float]]:
+def measured_of(model: str, precision: str, sizes: Sizes, more: Sequence[str]) -> Iterator[Found]:
     """Measure one model as `measured` does. more: further overrides."""
     typed = [f"model={model}", "model.weights=random", f"model.dtype={precision}", "bench=prompts", *more]
     typed += ["sampler=flow_match_euler", f"sampler.steps={sizes.steps}", f"guidance.scale={SCALE}"]
     runs: dict[str, Outline] = {name: run_of(*typed, f"guidance={name}") for name in ("cfg", "s2")}
     config, sampler = runs["cfg"].model, runs["cfg"].sampler
     assert isinstance(sampler, FlowMatchEuler)
-    denoiser, cost = SD3Denoiser.load(config, sizes.device, DTYPES[precision]), cost_of(SD3Denoiser.meta_model(config), "")
+    denoiser, cost = drawn(runs["cfg"], sizes.device), cost_of(SD3Denoiser.meta_model(config), "")
     pipeline = stock_of(denoiser, sampler)
     return measured(runs, denoiser, cost, lambda conditions, noise: by_stock(pipeline, conditions, noise, sizes.steps), sizes)
 
@@ -88,22 +89,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ask = asked("gpu_sd3", str(__doc__), typed, full=(1, 28, 5), tiny=(2, 28, 1))
     if ask is None:
         return 2
-    sizes, rows, top, apart = ask.sizes, [], {}, {}
-    with torch.inference_mode():
-        for model in MODELS:
-            for precision in PRECISIONS[model] if ask.rehearse else ("bf16",):
-                name = f"{model}, {precision}"
-                found, top[name], apart[name] = measured_of(model, precision, sizes, TINY[model] if ask.rehearse else ())
-                rows += found
-                gc.collect()  # one network at a time
-                torch.cuda.empty_cache()
+    sizes, text = ask.sizes, ""
+    before: list[Row] = []
+    top: dict[str, float] = {}
+    apart: dict[str, dict[str, float]] = {}
     remark = (
         f"Random weights, 1024×1024, batches of {sizes.batch}, {sizes.steps} steps timed {sizes.repeats} times, medians, in "
         "turn in one process; GB are what torch holds at the peak, weights included. No text encoder and no decoder runs."
     )
-    of = {"peak": top, "apart": apart, "rows": [asdict(row) for row in rows], "remark": remark}
-    result = result_of(ask, "SD3-medium and SD3.5-medium, 1024×1024", **of)
-    write(ask, "sd3_medium", result, markdown(result, "image"))
+    with torch.inference_mode():
+        for model in MODELS:
+            for precision in PRECISIONS[model] if ask.rehearse else ("bf16",):
+                name, rows = f"{model}, {precision}", list[Row]()
+                for rows, top[name], apart[name] in measured_of(model, precision, sizes, TINY[model] if ask.rehearse else ()):
+                    of = {"peak": top, "apart": apart, "rows": [asdict(row) for row in [*before, *rows]], "remark": remark}
+                    result = result_of(ask, "SD3-medium and SD3.5-medium, 1024×1024", **of)
+                    text = markdown(result, "image")
+                    write(ask, "sd3_medium", result, text)
+                before += rows
+                gc.collect()  # one network at a time
+                torch.cuda.empty_cache()
+    end(ask, text)
     return 0
 
 

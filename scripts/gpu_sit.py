@@ -4,19 +4,23 @@
     python scripts/gpu_sit.py --rehearse    # the same on a tiny network on the CPU: shows that it runs, and nothing else
 
 Random weights, bf16 and fp32 with TF32 (as SiT's own script; the engine leaves TF32 off), batches of 64: a straight port of the
-official loop, and the engine's CFG, S2 plain and S2 with prefix reuse, in turn in one process, medians. Latents only.
+official loop, and the engine's CFG, S2 plain and S2 with prefix reuse, in turn in one process, medians. Latents
+only. Rows are printed and written after each round.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
+from statistics import fmean
 from typing import Any
 
 import torch
-from gpu_measuring import Sizes, asked, in_turn, matrix_peak, page, result_of, run_of, write
+from gpu_measuring import Sizes, asked, end, matrix_peak, page, result_of, rounds, run_of, write
+from gpu_weights import drawn
 from torch import Tensor
 
 from s2g.engine.worker import cost_of
@@ -68,49 +72,52 @@ def official(network: SiT, x: Tensor, labels: Tensor, steps: int, scale: float) 
     return z.chunk(2)[0]
 
 
-def measured(precision: str, sizes: Sizes, more: Sequence[str]) -> tuple[list[Row], float, float]:
-    """Return one precision's rows, the peak in TFLOP/s, and how far CFG's latents are from the official loop's, of their norm.
+def measured(precision: str, sizes: Sizes, more: Sequence[str]) -> Iterator[tuple[list[Row], float, float]]:
+    """Yield after each round one precision's rows, the peak in TFLOP/s, and how far CFG's latents are from the official loop's.
 
-    more: what makes the network another one.
+    The distance is of their norm. Each round draws other masks. more: what makes the network another one.
     """
     dtype, device, steps = PRECISIONS[precision], sizes.device, sizes.steps
     typed = ["model=sit_xl", "model.weights=random", "bench=imagenet", "sampler=sit_ode_euler", f"sampler.steps={steps}"]
     typed += [f"guidance.scale={SCALE}", f"model.dtype={'bf16' if dtype is torch.bfloat16 else 'fp32'}", *more]
     runs = {name: run_of(*typed, f"guidance={name}") for name in ("cfg", "s2")}
     model = runs["cfg"].model
-    denoiser, cost = SiTDenoiser.load(model, device, dtype), cost_of(SiTDenoiser.meta_model(model))
+    denoiser, cost = drawn(runs["cfg"], device), cost_of(SiTDenoiser.meta_model(model))
     items = tuple(range(sizes.batch))
     labels = [421 * item % 1000 for item in items]
     noise = initial_noise(0, items, denoiser.latent_shape).to(device)
     conditions, tensor = denoiser.encode(labels), torch.tensor(labels, device=device)
     found: dict[str, Tensor] = {}
-    flops = {OFFICIAL: 2 * steps * cost.total}
+    flops: dict[str, dict[int, float]] = {OFFICIAL: {0: 2 * steps * cost.total}}
 
-    def engine(way: str, name: str, reuse: bool) -> None:
-        account = Account()
+    def engine(way: str, name: str, reuse: bool, round_number: int) -> None:
+        account, unit = Account(), Unit(0, items, 0, mask_seed=round_number)
         with Evaluator(denoiser, reuse, account) as evaluator:
-            made = sample(evaluator, runs[name].guidance, runs[name].sampler, conditions, Unit(0, items, 0, 0), device)
-        found[way], flops[way] = made.latents, cost.of(account)
+            made = sample(evaluator, runs[name].guidance, runs[name].sampler, conditions, unit, device)
+        found[way] = made.latents
+        flops.setdefault(way, {})[round_number] = cost.of(account)
 
-    def port() -> None:
+    def port(round_number: int) -> None:
         found[OFFICIAL] = official(denoiser.network, noise, tensor, steps, SCALE)
 
-    ways: dict[str, Callable[[], None]] = {
+    ways: dict[str, Callable[[int], None]] = {
         OFFICIAL: port,
-        CFG: lambda: engine(CFG, "cfg", False),
-        PLAIN: lambda: engine(PLAIN, "s2", False),
-        REUSE: lambda: engine(REUSE, "s2", True),
+        CFG: partial(engine, CFG, "cfg", False),
+        PLAIN: partial(engine, PLAIN, "s2", False),
+        REUSE: partial(engine, REUSE, "s2", True),
     }
-    turns = in_turn(ways, sizes)
-    top, rows = matrix_peak(sizes.side, dtype, device), []
-    for way in ways:
-        seconds, whole = turns.median(way), EVALUATIONS / steps
-        tera = flops[way] / 1e12
-        rate = tera * sizes.batch / seconds
-        ratio = turns.ratio(way, OFFICIAL)
-        rows.append(Row(precision, way, seconds, sizes.batch / (seconds * whole), rate, rate / top, ratio, tera * whole))
-    apart = float((found[CFG] - found[OFFICIAL]).norm() / found[OFFICIAL].norm())
-    return rows, top, apart
+    top = matrix_peak(sizes.side, dtype, device)
+    for turns in rounds(ways, sizes):
+        rows = []
+        for way in ways:
+            seconds, whole = turns.median(way), EVALUATIONS / steps
+            tera = fmean(flops[way].values()) / 1e12
+            rate = tera * sizes.batch / seconds
+            ratio = turns.ratio(way, OFFICIAL)
+            rows.append(Row(precision, way, seconds, sizes.batch / (seconds * whole), rate, rate / top, ratio, tera * whole))
+            print(f"round {len(turns.seconds)}, {precision}, {way}: {seconds:.4g} s, {ratio:.3f}", flush=True)
+        apart = float((found[CFG] - found[OFFICIAL]).norm() / found[OFFICIAL].norm())
+        yield rows, top, apart
 
 
 def markdown(result: dict[str, Any]) -> str:
@@ -139,18 +146,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if ask is None:
         return 2
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True  # concerns fp32 alone
-    sizes, rows, top, apart = ask.sizes, [], {}, {}
-    with torch.inference_mode():
-        for precision in PRECISIONS:
-            found, top[precision], apart[precision] = measured(precision, sizes, TINY if ask.rehearse else ())
-            rows += found
+    sizes, text = ask.sizes, ""
+    before: list[Row] = []
+    top: dict[str, float] = {}
+    apart: dict[str, float] = {}
     remark = (
         f"Random weights, batches of {sizes.batch}, {sizes.steps} steps of Euler timed {sizes.repeats} times, medians, in turn "
         f"in one process; images/s and TFLOP/image at {EVALUATIONS} steps. The decoder is not included."
     )
-    of = {"peak": top, "apart": apart, "rows": [asdict(row) for row in rows], "remark": remark}
-    result = result_of(ask, "SiT-XL/2, 256×256", **of)
-    write(ask, "sit_xl", result, markdown(result))
+    with torch.inference_mode():
+        for precision in PRECISIONS:
+            rows = list[Row]()
+            for found in measured(precision, sizes, TINY if ask.rehearse else ()):
+                rows, top[precision], apart[precision] = found
+                of = {"peak": top, "apart": apart, "rows": [asdict(row) for row in [*before, *rows]], "remark": remark}
+                result = result_of(ask, "SiT-XL/2, 256×256", **of)
+                text = markdown(result)
+                write(ask, "sit_xl", result, text)
+            before += rows
+    end(ask, text)
     return 0
 
 

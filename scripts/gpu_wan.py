@@ -6,24 +6,26 @@
 
 Random weights of full size, 81 frames of 480x832, UniPC with 50 steps, bf16: WanPipeline around the very network that the
 engine has, and the engine's CFG, S2 plain and S2 with prefix reuse (40 of 50 steps), in turn in one process. Latents only: no
-text encoder and no decoder runs. The first minutes draw the weights, on one core.
+text encoder and no decoder runs. Rows are printed and written
+after each round.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import torch
 from diffusers.pipelines.wan.pipeline_wan import WanPipeline
-from gpu_measuring import Sizes, asked, result_of, run_of, write
-from gpu_pipelines import Row, markdown, measured
+from gpu_measuring import Sizes, asked, end, result_of, run_of, write
+from gpu_pipelines import Found, Row, markdown, measured
+from gpu_weights import drawn
 from torch import Tensor
 
 from s2g.engine.resolve import Outline
-from s2g.engine.worker import DTYPES, cost_of
+from s2g.engine.worker import cost_of
 from s2g.models.base import Conditioning
 from s2g.models.family import WAN
 from s2g.models.wan import WanDenoiser
@@ -62,7 +64,7 @@ def by_stock(pipeline: Any, conditions: Mapping[str, Conditioning], noise: Tenso
     ).frames
 
 
-def measured_of(precision: str, frames: int, sizes: Sizes, more: Sequence[str]) -> tuple[list[Row], float, dict[str, float]]:
+def measured_of(precision: str, frames: int, sizes: Sizes, more: Sequence[str]) -> Iterator[Found]:
     """Measure the model in one precision as `measured` does. more: further overrides."""
     typed = [
         "model=wan_1_3b",
@@ -76,7 +78,7 @@ def measured_of(precision: str, frames: int, sizes: Sizes, more: Sequence[str]) 
     runs: dict[str, Outline] = {name: run_of(*typed, f"guidance={name}") for name in ("cfg", "s2")}
     config, sampler = runs["cfg"].model, runs["cfg"].sampler
     assert isinstance(sampler, UniPC)
-    denoiser, cost = WanDenoiser.load(config, sizes.device, DTYPES[precision]), cost_of(WanDenoiser.meta_model(config), "")
+    denoiser, cost = drawn(runs["cfg"], sizes.device), cost_of(WanDenoiser.meta_model(config), "")
     pipeline = stock_of(denoiser, sampler)
     return measured(runs, denoiser, cost, lambda conditions, noise: by_stock(pipeline, conditions, noise, sizes.steps), sizes)
 
@@ -87,20 +89,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ask = asked("gpu_wan", str(__doc__), typed, full=(1, 50, 1), tiny=(2, 10, 1), frames=81)
     if ask is None:
         return 2
-    sizes, rows, top, apart = ask.sizes, [], {}, {}
-    with torch.inference_mode():
-        for precision in ("bf16", "fp32") if ask.rehearse else ("bf16",):
-            name = f"wan_1_3b, {precision}"
-            found, top[name], apart[name] = measured_of(precision, ask.frames, sizes, TINY if ask.rehearse else ())
-            rows += found
+    sizes, text = ask.sizes, ""
+    before: list[Row] = []
+    top: dict[str, float] = {}
+    apart: dict[str, dict[str, float]] = {}
     title = f"Wan2.1 1.3B, {ask.frames} frames of 480×832"
     remark = (
         f"Random weights, {ask.frames} frames of 480×832, batches of {sizes.batch}, UniPC, {sizes.steps} steps timed "
         f"{sizes.repeats} times, medians, in turn in one process; GB are what torch holds at the peak, weights included. No "
         "text encoder and no decoder runs."
     )
-    result = result_of(ask, title, frames=ask.frames, peak=top, apart=apart, rows=[asdict(row) for row in rows], remark=remark)
-    write(ask, "wan_1_3b", result, markdown(result, "video"))
+    with torch.inference_mode():
+        for precision in ("bf16", "fp32") if ask.rehearse else ("bf16",):
+            name, rows = f"wan_1_3b, {precision}", list[Row]()
+            for rows, top[name], apart[name] in measured_of(precision, ask.frames, sizes, TINY if ask.rehearse else ()):
+                of = {"peak": top, "apart": apart, "rows": [asdict(row) for row in [*before, *rows]], "remark": remark}
+                result = result_of(ask, title, frames=ask.frames, **of)
+                text = markdown(result, "video")
+                write(ask, "wan_1_3b", result, text)
+            before += rows
+    end(ask, text)
     return 0
 
 
