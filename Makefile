@@ -102,7 +102,7 @@ lint: .venv/ready ## ruff and pyright
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright
 
-bench: .venv/ready ## sampling beside diffusers' pipelines, S2 beside CFG, a step outside the network: outputs/bench (2 minutes)
+bench: .venv/ready ## sampling beside diffusers' pipelines, S2 beside CFG, a step outside the network: outputs/bench (10 minutes)
 	@$(BIN)/python scripts/bench.py --out outputs/bench
 
 bench-gpu: .venv/ready ## the same with full-size networks on a GPU, compiled too, 6 minutes: outputs/bench-gpu
