@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from host_waits import FLUX, METHODS, SD3, SIT, WAN, HostWaits, waits
+from host_waits import RUNS, HostWaits, waits
 
 
 @pytest.mark.slow("two dozen trajectories under a profiler")
-@pytest.mark.parametrize("typed", [SIT, SD3, FLUX, WAN], ids=["sit", "sd3", "flux", "wan"])
-@pytest.mark.parametrize("method", METHODS)
-def test_no_step_waits_for_the_device_and_one_read_follows_the_last(typed: tuple[str, ...], method: str) -> None:
-    found = waits(*typed, f"guidance={method}", "sampler.steps=4")
+@pytest.mark.parametrize("typed", RUNS.values(), ids=map(" ".join, RUNS))
+def test_no_step_waits_for_the_device_and_one_read_follows_the_last(typed: tuple[str, ...]) -> None:
+    found = waits(*typed, "sampler.steps=4")
     assert (found.steps, found.inside, found.after) == (4, 0, 1)
 
 
