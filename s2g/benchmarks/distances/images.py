@@ -156,9 +156,8 @@ class Images:
 
 def _hidden(name: str) -> bool:
     """Return whether a file is one that a program keeps for itself, such as .ipynb_checkpoints/a.png, or litter."""
-    return is_litter(PurePosixPath(name).name) or any(
-        part.startswith(".") and part != ".." for part in PurePosixPath(name).parts
-    )
+    parts = PurePosixPath(name).parts
+    return is_litter(parts[-1]) or any(part.startswith(".") and part != ".." for part in parts)
 
 
 def _other_size(name: str, pixels: np.ndarray, first: str, shape: tuple[int, ...]) -> str:
