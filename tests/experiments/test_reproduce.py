@@ -34,6 +34,7 @@ def test_every_preset_is_a_run_whose_bench_measures_its_numbers(name: str) -> No
     assert not preset.against or set(preset.numbers) & set(PRESETS[preset.against].numbers)
 
 
+@pytest.mark.slow("composes 240 runs")
 def test_every_committed_row_can_be_typed_and_is_the_run_that_was_made() -> None:
     typed = 0
     for file in committed_results(RESULTS, []):
